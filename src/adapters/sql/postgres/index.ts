@@ -1,0 +1,47 @@
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import pg from 'pg';
+import { messageOf } from '#core/errors';
+import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
+
+const INT8_OID = 20;
+const NUMERIC_OID = 1700;
+
+/**
+ * Opens PostgreSQL as a {@link SqlStore}. `schema` keeps Kedge's tables apart from others in the same database.
+ * 64-bit integers are read as numbers: Kedge stores none past 2^53.
+ *
+ * Errors: `sql/unreachable` when no connection can be made within ten seconds.
+ */
+export async function openPostgres(url: string, { schema = 'kedge', connectionsMax = 10 } = {}): Promise<SqlStore> {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: connectionsMax,
+    connectionTimeoutMillis: 10_000,
+    options: `-c search_path=${schema}`,
+    types: {
+      getTypeParser: (oid, format) =>
+        oid === INT8_OID || oid === NUMERIC_OID ? Number : pg.types.getTypeParser(oid, format),
+    },
+  });
+  // An idle connection that the server closes is replaced at the next use; without a listener it would end the process.
+  pool.on('error', () => {});
+  const reader = new Kysely<AnyTables>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    await sql`create schema if not exists ${sql.id(schema)}`.execute(reader);
+  } catch (error) {
+    await pool.end();
+    throw sqlErrors.unreachable(`PostgreSQL at ${new URL(url).host} cannot be used: ${messageOf(error)}`);
+  }
+  return {
+    dialect: 'postgres',
+    reader,
+    transaction: (work) =>
+      reader.transaction().execute(async (trx) => {
+        // One writer at a time, as SQLite has it: the outbox and the audit chain need one order of commits, and a lock
+        // that is taken first costs less than the retries of optimistic isolation. It is released at commit.
+        await sql`select pg_advisory_xact_lock(hashtext(${`kedge.${schema}`}))`.execute(trx);
+        return work(trx);
+      }),
+    close: () => reader.destroy(),
+  };
+}

@@ -1,0 +1,71 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import { messageOf } from '#core/errors';
+import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
+import { SqliteDriver } from './driver.ts';
+
+/**
+ * Opens an SQLite file (or `:memory:`) as a {@link SqlStore}: one connection writes, one reads, write-ahead logging.
+ * `synchronous = NORMAL` keeps every commit through a killed process; with `durable` a commit is also on disk
+ * (`FULL`), so that it survives a power cut, at about a quarter of the commit rate.
+ *
+ * Errors: `sql/corrupt` when the file is not a sound database, `sql/locked` when another process holds it.
+ */
+export function openSqlite(path: string, { durable = false } = {}): SqlStore {
+  const memory = path === ':memory:';
+  if (!memory) mkdirSync(dirname(path), { recursive: true });
+  const writer = connect(path, durable);
+  // A memory database belongs to its connection, so there the reader is the writer and waits for its turn.
+  const writeDriver = new SqliteDriver(writer);
+  const write = kyselyOver(writeDriver);
+  const readConnection = memory ? undefined : connect(path, durable);
+  const reader = readConnection ? kyselyOver(new SqliteDriver(readConnection)) : write;
+  return {
+    dialect: 'sqlite',
+    reader,
+    transaction: (work) => write.transaction().execute(work),
+    async close() {
+      await write.destroy();
+      writer.close();
+      readConnection?.close();
+    },
+  };
+}
+
+function connect(path: string, durable: boolean): DatabaseSync {
+  try {
+    const connection = new DatabaseSync(path);
+    connection.exec('pragma journal_mode = wal; pragma busy_timeout = 5000; pragma foreign_keys = on');
+    connection.exec(`pragma synchronous = ${durable ? 'full' : 'normal'}`);
+    // Reading the schema touches the header and the first pages, which is what a truncated or foreign file fails on.
+    // The whole file is checked by `kedge doctor`, because a full check takes seconds on a large one.
+    connection.prepare('select count(*) from sqlite_schema').get();
+    return connection;
+  } catch (error) {
+    throw explain(error, path);
+  }
+}
+
+function explain(error: unknown, path: string): Error {
+  const message = messageOf(error);
+  if (/malformed|not a database|disk image/.test(message)) {
+    return sqlErrors.corrupt(
+      `${path} is damaged (${message}). Nothing was changed. Restore it from a backup, or run 'sqlite3 ${path} .recover' and start again.`,
+    );
+  }
+  if (/locked|busy/.test(message)) return sqlErrors.locked(`${path} is locked by another process`);
+  return error instanceof Error ? error : new Error(message);
+}
+
+function kyselyOver(driver: SqliteDriver): Kysely<AnyTables> {
+  return new Kysely<AnyTables>({
+    dialect: {
+      createAdapter: () => new SqliteAdapter(),
+      createDriver: () => driver,
+      createIntrospector: (db) => new SqliteIntrospector(db),
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+    },
+  });
+}

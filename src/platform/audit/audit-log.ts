@@ -1,0 +1,74 @@
+import type { Kysely } from 'kysely';
+import type { Json } from '#core/json';
+import type { AuditEntry } from '#platform/db';
+import type { AnyTables } from '#ports/sql';
+
+export interface AuditQuery {
+  readonly subject?: string | undefined;
+  readonly action?: string | undefined;
+  readonly before?: number | undefined;
+  readonly limit: number;
+}
+
+const PAGE = 1_000;
+
+/** Reads the audit log. Writing happens only inside a transaction of the database. */
+export class AuditLog {
+  readonly #db: Kysely<AnyTables>;
+
+  constructor(db: Kysely<AnyTables>) {
+    this.#db = db;
+  }
+
+  /** Newest entries first. */
+  async search(query: AuditQuery): Promise<AuditEntry[]> {
+    let rows = this.#db.selectFrom('audit').selectAll().orderBy('seq', 'desc').limit(query.limit);
+    if (query.subject !== undefined) rows = rows.where('subject', '=', query.subject);
+    if (query.action !== undefined) rows = rows.where('action', '=', query.action);
+    if (query.before !== undefined) rows = rows.where('seq', '<', query.before);
+    return (await rows.execute()).map(fromRow);
+  }
+
+  /** Every entry in order, read page by page. */
+  async *all(): AsyncIterable<AuditEntry> {
+    for (let after = 0; ; ) {
+      const rows = await this.#db
+        .selectFrom('audit')
+        .selectAll()
+        .where('seq', '>', after)
+        .orderBy('seq')
+        .limit(PAGE)
+        .execute();
+      if (rows.length === 0) return;
+      for (const row of rows) yield fromRow(row);
+      after = rows[rows.length - 1]?.['seq'];
+    }
+  }
+
+  /** The hash of the newest entry, as the database remembers it apart from the entries. */
+  async head(): Promise<{ readonly seq: number; readonly hash: string }> {
+    const row = await this.#db.selectFrom('log_head').selectAll().where('id', '=', 1).executeTakeFirstOrThrow();
+    return { seq: row['audit_seq'], hash: row['audit_hash'] };
+  }
+}
+
+function fromRow(row: Record<string, unknown>): AuditEntry {
+  return {
+    seq: row['seq'] as number,
+    time: row['time'] as number,
+    actor: row['actor'] as string,
+    action: row['action'] as string,
+    subject: row['subject'] as string,
+    detail: parsed(row['detail'] as string),
+    hash: row['hash'] as string,
+  };
+}
+
+/** A text that is no longer JSON was altered; it is passed on as it stands so that verification names its entry. */
+function parsed(text: string): Json {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

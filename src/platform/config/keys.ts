@@ -1,0 +1,112 @@
+/** Every configuration key: variable, default, unit and reason. At most 60, which a test holds. */
+export const KEYS = {
+  dataDir: { env: 'KEDGE_DATA', default: './.kedge', reason: 'Where the embedded stores live.' },
+  host: { env: 'KEDGE_HOST', default: '127.0.0.1', reason: 'Address to listen on; loopback unless told otherwise.' },
+  port: {
+    env: 'KEDGE_PORT',
+    default: 4600,
+    min: 0,
+    max: 65_535,
+    unit: 'TCP port',
+    reason: 'Control plane and console.',
+  },
+  gatewayPort: {
+    env: 'KEDGE_GATEWAY_PORT',
+    default: 4601,
+    min: 0,
+    max: 65_535,
+    unit: 'TCP port',
+    reason: 'Scoring over HTTP.',
+  },
+  grpcPort: {
+    env: 'KEDGE_GRPC_PORT',
+    default: 4602,
+    min: 0,
+    max: 65_535,
+    unit: 'TCP port',
+    reason: 'Scoring over gRPC.',
+  },
+  controlPlaneUrl: {
+    env: 'KEDGE_URL',
+    default: 'http://127.0.0.1:4600',
+    reason: 'Where gateway, worker and the command line find the control plane.',
+  },
+  token: { env: 'KEDGE_TOKEN', default: '', reason: 'Token that gateway, worker and command line present.' },
+  database: {
+    env: 'KEDGE_DATABASE',
+    default: '',
+    reason: 'postgres://… moves the relational store there; empty is SQLite in the data directory.',
+  },
+  databaseDurable: {
+    env: 'KEDGE_DATABASE_DURABLE',
+    default: false,
+    reason: 'SQLite syncs each commit to disk, so that commits survive a power cut, at a quarter of the commit rate.',
+  },
+  workers: {
+    env: 'KEDGE_WORKERS',
+    default: 1,
+    min: 0,
+    max: 64,
+    unit: 'processes',
+    reason: 'Worker processes that up starts.',
+  },
+  workerSlots: {
+    env: 'KEDGE_WORKER_SLOTS',
+    default: 2,
+    min: 1,
+    max: 64,
+    unit: 'attempts',
+    reason: 'Step attempts that one worker runs at a time.',
+  },
+  leaseMs: {
+    env: 'KEDGE_LEASE_MS',
+    default: 10_000,
+    min: 1_000,
+    max: 600_000,
+    unit: 'ms',
+    reason: 'How long a silent worker keeps a step; a killed worker delays its step by at most this.',
+  },
+  logLevel: { env: 'KEDGE_LOG_LEVEL', default: 'info', reason: 'fatal, error, warn, info, debug or trace.' },
+  otlpEndpoint: {
+    env: 'KEDGE_OTLP_ENDPOINT',
+    default: '',
+    reason: 'Base URL to which traces are sent over OTLP/HTTP; empty sends none.',
+  },
+  modelMemoryBytesMax: {
+    env: 'KEDGE_MODEL_MEMORY_BYTES',
+    default: 1_073_741_824,
+    min: 16_777_216,
+    max: 1_099_511_627_776,
+    unit: 'bytes',
+    reason: 'Memory that loaded models of one gateway may use; the least recently used leave first.',
+  },
+  predictTimeoutMs: {
+    env: 'KEDGE_PREDICT_TIMEOUT_MS',
+    default: 2_000,
+    min: 10,
+    max: 600_000,
+    unit: 'ms',
+    reason: 'After this a prediction is answered by the fallback or with 504.',
+  },
+  recordQueueMax: {
+    env: 'KEDGE_RECORD_QUEUE_MAX',
+    default: 100_000,
+    min: 100,
+    max: 10_000_000,
+    unit: 'records',
+    reason: 'Recorded predictions waiting for the control plane in a gateway before more are dropped and counted.',
+  },
+} as const satisfies Record<string, Key>;
+
+export type KeyName = keyof typeof KEYS;
+
+type Key =
+  | { readonly env: `KEDGE_${string}`; readonly default: string | boolean; readonly reason: string }
+  | {
+      readonly env: `KEDGE_${string}`;
+      readonly default: number;
+      readonly min: number;
+      readonly max: number;
+      readonly unit: string;
+      readonly reason: string;
+    };

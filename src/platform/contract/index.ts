@@ -1,0 +1,14 @@
+export { type Client, type ClientOptions, createClient, ProblemError } from './client.ts';
+export {
+  type Contract,
+  contract,
+  type Handlers,
+  type Input,
+  type Method,
+  type Problem,
+  type Reply,
+  type Route,
+  type RouteSpec,
+  route,
+} from './route.ts';
+export { nameSchema, type Page, pageOf, pageQuery } from './shapes.ts';

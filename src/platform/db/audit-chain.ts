@@ -1,0 +1,51 @@
+import type { Transaction } from 'kysely';
+import { assert } from '#core/assert';
+import { digestOfJson } from '#core/hash';
+import type { Json } from '#core/json';
+import type { AnyTables } from '#ports/sql';
+import { lockHead } from './head.ts';
+
+export interface AuditDraft {
+  readonly subject: string;
+  readonly detail: Json;
+  readonly actor: string;
+  readonly action: string;
+}
+
+/** One entry as it is hashed and exported. `hash` covers every other field and the hash of the entry before it. */
+export interface AuditEntry extends AuditDraft {
+  readonly seq: number;
+  readonly time: number;
+  readonly hash: string;
+}
+
+export const GENESIS_HASH = `sha256:${'0'.repeat(64)}`;
+
+/** The hash that chains an entry to its predecessor: SHA-256 over the canonical JSON of both. */
+export function chainHash(previous: string, entry: Omit<AuditEntry, 'hash'>): string {
+  const { seq, time, actor, action, subject, detail } = entry;
+  return digestOfJson({ previous, seq, time, actor, action, subject, detail });
+}
+
+export async function appendAudit(
+  trx: Transaction<AnyTables>,
+  time: number,
+  drafts: readonly AuditDraft[],
+): Promise<void> {
+  const head = await lockHead(trx);
+  let { audit_seq: seq, audit_hash: hash } = head;
+  const rows = drafts.map((draft) => {
+    seq += 1;
+    // The stored text is what gets hashed again at verification, so the detail is normalised through JSON first.
+    const detail = JSON.stringify(draft.detail);
+    hash = chainHash(hash, { ...draft, detail: JSON.parse(detail), seq, time });
+    return { seq, time, actor: draft.actor, action: draft.action, subject: draft.subject, detail, hash };
+  });
+  await trx.insertInto('audit').values(rows).execute();
+  const { numUpdatedRows } = await trx
+    .updateTable('log_head')
+    .set({ audit_seq: seq, audit_hash: hash })
+    .where('id', '=', 1)
+    .executeTakeFirstOrThrow();
+  assert(numUpdatedRows === 1n, 'the head of the audit log is missing');
+}

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { forEachDialect } from '#testing/databases';
+import { AuditLog, verifyChain } from '#platform/audit';
+import type { Context } from './database.ts';
+import type { Migration } from './migrations.ts';
+
+const migration: Migration = {
+  name: 'test/001-note',
+  async up(db, dialect) {
+    await db.schema
+      .createTable('note')
+      .addColumn('id', 'text', (c) => c.primaryKey())
+      .addColumn('bytes', dialect === 'sqlite' ? 'blob' : 'bytea')
+      .addColumn('big', 'bigint')
+      .execute();
+  },
+};
+
+const context: Context = { actor: { id: 'user:ada', roles: ['admin'] }, action: 'note.write' };
+
+forEachDialect('The database', [migration], (open) => {
+  test('state, event and audit row of a transaction commit together', async () => {
+    const { db, close } = await open();
+
+    await db.transact(context, async (tx) => {
+      await tx.db.insertInto('note').values({ id: 'a', bytes: new Uint8Array([1, 2]), big: 2 ** 40 }).execute();
+      tx.emit({ type: 'note.written', subject: 'note/a', data: { size: 2 } });
+      tx.audit('note/a', { size: 2 });
+    });
+
+    const note = await db.reader.selectFrom('note').selectAll().executeTakeFirstOrThrow();
+    const event = await db.reader.selectFrom('event').selectAll().executeTakeFirstOrThrow();
+    const [entry] = await new AuditLog(db.reader).search({ limit: 10 });
+    assert.deepEqual({ ...note, bytes: [...note['bytes']] }, { id: 'a', bytes: [1, 2], big: 2 ** 40 });
+    assert.equal(event['seq'], 1);
+    assert.equal(entry?.action, 'note.write');
+    assert.equal(entry?.actor, 'user:ada');
+    await close();
+  });
+
+  test('a transaction that throws leaves nothing', async () => {
+    const { db, close } = await open();
+
+    const failing = db.transact(context, async (tx) => {
+      await tx.db.insertInto('note').values({ id: 'a' }).execute();
+      tx.emit({ type: 'note.written', subject: 'note/a', data: {} });
+      tx.audit('note/a');
+      throw new Error('stop');
+    });
+
+    await assert.rejects(failing, /stop/);
+    for (const table of ['note', 'event', 'audit']) {
+      assert.deepEqual(await db.reader.selectFrom(table).selectAll().execute(), []);
+    }
+    await close();
+  });
+
+  test('a transaction under a context that audits nothing is refused', async () => {
+    const { db, close } = await open();
+
+    const silent = db.transact(context, (tx) => tx.db.insertInto('note').values({ id: 'a' }).execute());
+
+    await assert.rejects(silent, /committed nothing to the audit log/);
+    assert.deepEqual(await db.reader.selectFrom('note').selectAll().execute(), []);
+    await close();
+  });
+
+  test('concurrent transactions number audit entries and events without gaps, and the chain verifies', async () => {
+    const { db, close } = await open();
+
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        db.transact(context, async (tx) => {
+          await tx.db.insertInto('note').values({ id: `n${i}` }).execute();
+          tx.emit({ type: 'note.written', subject: `note/n${i}`, data: null });
+          tx.audit(`note/n${i}`, { i });
+        }),
+      ),
+    );
+
+    const log = new AuditLog(db.reader);
+    const { hash } = await log.head();
+    const events = await db.reader.selectFrom('event').select('seq').orderBy('seq').execute();
+    assert.deepEqual(await verifyChain(log.all(), hash), { ok: true, entries: 20, head: hash });
+    assert.deepEqual(
+      events.map((row) => row['seq']),
+      Array.from({ length: 20 }, (_, i) => i + 1),
+    );
+    await close();
+  });
+
+  test('verification names the first audit entry that was altered, removed or cut off', async () => {
+    const { db, close } = await open();
+    for (const id of ['a', 'b', 'c']) await db.transact(context, async (tx) => tx.audit(`note/${id}`));
+    const log = new AuditLog(db.reader);
+    const { hash } = await log.head();
+
+    await db.maintain((tx) => tx.db.updateTable('audit').set({ subject: 'note/x' }).where('seq', '=', 2).execute());
+    const altered = await verifyChain(log.all(), hash);
+    await db.maintain((tx) => tx.db.deleteFrom('audit').where('seq', '=', 2).execute());
+    const removed = await verifyChain(log.all(), hash);
+    await db.maintain((tx) => tx.db.deleteFrom('audit').where('seq', '>', 1).execute());
+    const cutOff = await verifyChain(log.all(), hash);
+
+    assert.equal(!altered.ok && altered.seq, 2);
+    assert.equal(!removed.ok && removed.seq, 2);
+    assert.equal(!cutOff.ok && cutOff.seq, 2);
+    await close();
+  });
+});

@@ -1,0 +1,124 @@
+import type { Kysely, Transaction } from 'kysely';
+import { assert } from '#core/assert';
+import type { Json } from '#core/json';
+import type { System } from '#core/system';
+import type { AnyTables, SqlDialect, SqlStore } from '#ports/sql';
+import { type AuditDraft, appendAudit } from './audit-chain.ts';
+import { appendEvents } from './outbox.ts';
+
+/** Who acts: a person, a service account, or a part of the platform (`system:automation`). */
+export interface Actor {
+  readonly id: string;
+  readonly roles: readonly string[];
+}
+
+/** Under whose name and for which audited action a transaction runs. A request's context is one of these. */
+export interface Context {
+  readonly actor: Actor;
+  /** The audit action, such as `dataset.commit`. Comes from the route, or from the controller that acts by itself. */
+  readonly action: string;
+}
+
+/** A fact to publish. Consumers receive the facts of one subject in the order in which they were committed. */
+export interface EventDraft {
+  readonly type: string;
+  readonly subject: string;
+  readonly data: Json;
+}
+
+/** A transaction. Whatever is emitted and audited on it commits together with its writes, or not at all. */
+export interface Tx {
+  readonly db: Transaction<AnyTables>;
+  readonly dialect: SqlDialect;
+  /** The time of the transaction in epoch milliseconds: one value for all its rows. */
+  readonly now: number;
+  emit(event: EventDraft): void;
+  /** Records what was done to `subject` (`dataset/flights`). The action and the actor come from the context. */
+  audit(subject: string, detail?: Json): void;
+}
+
+/**
+ * Invariants:
+ * 1. State, events and audit rows of one transaction commit together ({@link Database.transact}).
+ * 2. A transaction under a context leaves at least one audit row, or throws and leaves nothing.
+ * 3. Events and audit rows are numbered without gaps in the order of their commits: both counters live in one row that
+ *    each transaction locks last.
+ */
+export class Database {
+  readonly #store: SqlStore;
+  readonly #system: System;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(store: SqlStore, system: System) {
+    this.#store = store;
+    this.#system = system;
+  }
+
+  get dialect(): SqlDialect {
+    return this.#store.dialect;
+  }
+
+  /** Committed state, for queries outside a transaction. */
+  get reader(): Kysely<AnyTables> {
+    return this.#store.reader;
+  }
+
+  /** Runs `work` in a transaction under `context`. `work` must call `tx.audit` at least once. */
+  async transact<T>(context: Context, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#run(work, (drafts) => {
+      assert(drafts.length > 0, `the transaction of action '${context.action}' committed nothing to the audit log`);
+      return drafts.map((draft) => ({ ...draft, actor: context.actor.id, action: context.action }));
+    });
+  }
+
+  /** As {@link transact}, for a reaction to an event, which may find that nothing has to change and then audits nothing. */
+  async react<T>(context: Context, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#run(work, (drafts) => drafts.map((d) => ({ ...d, actor: context.actor.id, action: context.action })));
+  }
+
+  /** Runs bookkeeping that changes nothing a user declared (cursors, leases, recorded traffic), so it is not audited. */
+  async maintain<T>(work: (tx: Omit<Tx, 'audit'>) => Promise<T>): Promise<T> {
+    return this.#run(work, (drafts) => {
+      assert(drafts.length === 0, 'bookkeeping cannot write to the audit log');
+      return [];
+    });
+  }
+
+  /** Calls `listener` after each commit that published events. Returns the function that stops it. */
+  onPublished(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  async #run<T>(work: (tx: Tx) => Promise<T>, attribute: (drafts: Subject[]) => AuditDraft[]): Promise<T> {
+    let published = false;
+    const result = await this.#store.transaction(async (trx) => {
+      const now = this.#system.clock.now();
+      const events: EventDraft[] = [];
+      const subjects: Subject[] = [];
+      const value = await work({
+        db: trx,
+        dialect: this.#store.dialect,
+        now,
+        emit: (event) => void events.push(event),
+        audit: (subject, detail = null) => void subjects.push({ subject, detail }),
+      });
+      const drafts = attribute(subjects);
+      if (drafts.length > 0) await appendAudit(trx, now, drafts);
+      if (events.length > 0) await appendEvents(trx, now, events);
+      published = events.length > 0;
+      return value;
+    });
+    if (published) for (const listener of this.#listeners) listener();
+    return result;
+  }
+}
+
+interface Subject {
+  readonly subject: string;
+  readonly detail: Json;
+}

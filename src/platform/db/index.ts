@@ -1,0 +1,4 @@
+export { type AuditEntry, chainHash, GENESIS_HASH } from './audit-chain.ts';
+export { type Actor, type Context, Database, type EventDraft, type Tx } from './database.ts';
+export { applyMigrations, type Migration } from './migrations.ts';
+export { platformMigrations } from './platform-migrations.ts';

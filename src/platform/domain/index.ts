@@ -1,0 +1,2 @@
+export type { DomainDeps, DomainParts } from './domain.ts';
+export { type Job, startJobs } from './jobs.ts';

@@ -1,0 +1,32 @@
+import { sleep } from '#core/clock';
+import { messageOf } from '#core/errors';
+import type { System } from '#core/system';
+import type { Logger } from '#platform/observe';
+
+/** Work that repeats: lease expiry, retention, watermarks of live streams. */
+export interface Job {
+  readonly name: string;
+  readonly everyMs: number;
+  /** Must be safe to run again after it was cut off anywhere. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Runs each job in a loop of its own, never twice at a time. Returns the function that stops them and waits. */
+export function startJobs(jobs: readonly Job[], system: System, logger: Logger): () => Promise<void> {
+  const stop = new AbortController();
+  const loop = async (job: Job): Promise<void> => {
+    while (!stop.signal.aborted) {
+      try {
+        await job.run(stop.signal);
+      } catch (error) {
+        logger.error({ job: job.name, err: error }, `job failed: ${messageOf(error)}`);
+      }
+      await sleep(system.clock, job.everyMs, stop.signal);
+    }
+  };
+  const running = jobs.map(loop);
+  return async () => {
+    stop.abort();
+    await Promise.all(running);
+  };
+}

@@ -1,0 +1,2 @@
+export { type Consumer, type PlatformEvent, Relay, type RelayOptions } from './relay.ts';
+export { recentEvents } from './store.ts';

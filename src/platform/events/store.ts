@@ -1,0 +1,58 @@
+import type { Kysely } from 'kysely';
+import type { Json } from '#core/json';
+import type { Tx } from '#platform/db';
+import type { AnyTables } from '#ports/sql';
+
+/** A fact as it was committed. `seq` orders all facts of the platform without gaps. */
+export interface PlatformEvent {
+  readonly seq: number;
+  readonly time: number;
+  readonly type: string;
+  readonly subject: string;
+  readonly data: Json;
+}
+
+/** Events after `after`, oldest first. */
+export async function eventsAfter(db: Kysely<AnyTables>, after: number, limit: number): Promise<PlatformEvent[]> {
+  const rows = await db.selectFrom('event').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute();
+  return rows.map(fromRow);
+}
+
+/** The newest events, newest first, optionally of one subject or of types with a prefix. */
+export async function recentEvents(
+  db: Kysely<AnyTables>,
+  filter: { readonly subject?: string | undefined; readonly before?: number | undefined; readonly limit: number },
+): Promise<PlatformEvent[]> {
+  let query = db.selectFrom('event').selectAll().orderBy('seq', 'desc').limit(filter.limit);
+  if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject);
+  if (filter.before !== undefined) query = query.where('seq', '<', filter.before);
+  return (await query.execute()).map(fromRow);
+}
+
+export async function lastSeq(db: Kysely<AnyTables>): Promise<number> {
+  const head = await db.selectFrom('log_head').select('event_seq').where('id', '=', 1).executeTakeFirstOrThrow();
+  return head['event_seq'];
+}
+
+export async function cursorOf(db: Kysely<AnyTables>, consumer: string): Promise<number> {
+  const row = await db.selectFrom('event_cursor').select('seq').where('consumer', '=', consumer).executeTakeFirst();
+  return row ? row['seq'] : 0;
+}
+
+export async function saveCursor(db: Tx['db'], consumer: string, seq: number): Promise<void> {
+  await db
+    .insertInto('event_cursor')
+    .values({ consumer, seq })
+    .onConflict((c) => c.column('consumer').doUpdateSet({ seq }))
+    .execute();
+}
+
+function fromRow(row: Record<string, unknown>): PlatformEvent {
+  return {
+    seq: row['seq'] as number,
+    time: row['time'] as number,
+    type: row['type'] as string,
+    subject: row['subject'] as string,
+    data: JSON.parse(row['data'] as string),
+  };
+}

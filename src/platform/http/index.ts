@@ -1,0 +1,3 @@
+export { openApi } from './openapi.ts';
+export { problemOf } from './problem.ts';
+export { type HttpServer, openHttpServer, type RequestContext, type RouteGroup, routeGroup } from './server.ts';

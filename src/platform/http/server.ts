@@ -1,0 +1,179 @@
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { System } from '#core/system';
+import { type Authenticator, accessErrors, requirePermission } from '#platform/access';
+import type { Contract, Handlers, RouteSpec } from '#platform/contract';
+import type { Actor, Context } from '#platform/db';
+import { type Logger, type Metrics, traced } from '#platform/observe';
+import { httpErrors, invalidInput, problemOf } from './problem.ts';
+
+/** What a handler knows of its request. It is the {@link Context} of the transactions that it runs. */
+export interface RequestContext extends Context {
+  readonly actor: Actor;
+  readonly requestId: string;
+}
+
+/** The routes of one domain with their handlers, bound to a server by {@link openHttpServer}. */
+export interface RouteGroup {
+  readonly routes: Contract;
+  readonly handlers: Readonly<Record<string, AnyHandler>>;
+}
+
+type AnyHandler = (input: never, ctx: RequestContext) => Promise<unknown>;
+
+export function routeGroup<const Routes extends Contract>(
+  routes: Routes,
+  handlers: Handlers<Routes, RequestContext>,
+): RouteGroup {
+  return { routes, handlers: handlers as Readonly<Record<string, AnyHandler>> };
+}
+
+export interface HttpServer {
+  readonly app: FastifyInstance;
+  listen(host: string, port: number): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface HttpServerOptions {
+  readonly groups: readonly RouteGroup[];
+  readonly authenticator: Authenticator;
+  readonly system: System;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+const BODY_BYTES_MAX = 1_048_576;
+const UPLOAD_BYTES_MAX = 1_073_741_824;
+
+/** A server for the platform's own API: every route closed unless its permission is held, every error a problem. */
+export function openHttpServer(options: HttpServerOptions): HttpServer {
+  const { system, logger, metrics } = options;
+  const app = Fastify({ bodyLimit: BODY_BYTES_MAX, genReqId: () => system.ids.next('req'), logger: false });
+  const requests = metrics.seconds('kedge_http_request_seconds', 'Duration of API requests.', ['route', 'status']);
+
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error, request.id);
+    if (problem.status >= 500) logger.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
+    return reply.status(problem.status).type('application/problem+json').send(problem);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const problem = problemOf(httpErrors['not-found'](`${request.method} ${request.url}`), request.id);
+    return reply.status(404).type('application/problem+json').send(problem);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unmatched';
+    requests.observe({ route, status: reply.statusCode }, reply.elapsedTime / 1_000);
+  });
+  app.addHook('onRequest', async (request) => refuseForeignOrigin(request));
+  acceptUploads(app);
+
+  for (const group of options.groups) {
+    for (const [name, spec] of Object.entries(group.routes)) {
+      const handler = group.handlers[name];
+      if (!handler) throw new Error(`the route ${name} has no handler`);
+      bind(app, { name, spec, handler, authenticator: options.authenticator });
+    }
+  }
+  return {
+    app,
+    async listen(host, port) {
+      return app.listen({ host, port });
+    },
+    close: () => app.close(),
+  };
+}
+
+interface Binding {
+  readonly name: string;
+  readonly spec: RouteSpec;
+  readonly handler: AnyHandler;
+  readonly authenticator: Authenticator;
+}
+
+function bind(app: FastifyInstance, { name, spec, handler, authenticator }: Binding): void {
+  const bodyLimit = spec.bodyBytesMax ?? (spec.upload ? UPLOAD_BYTES_MAX : BODY_BYTES_MAX);
+  app.route({
+    method: spec.method,
+    url: spec.path,
+    bodyLimit,
+    async handler(request: FastifyRequest, reply: FastifyReply) {
+      const actor = whoSends(request, authenticator);
+      requirePermission(actor, spec.permission);
+      const input = {
+        ...part('params', spec.params, request.params),
+        ...part('query', spec.query, request.query),
+        ...(spec.upload
+          ? { upload: uploadOf(request, spec.upload, bodyLimit) }
+          : part('body', spec.body, request.body)),
+      };
+      const ctx: RequestContext = { actor, action: spec.audit ?? name, requestId: request.id };
+      const result = await traced(name, { 'http.route': spec.path }, () => handler(input as never, ctx));
+      return reply.send(result);
+    },
+  });
+}
+
+function part(name: string, schema: z.ZodType | undefined, value: unknown): Record<string, unknown> {
+  if (!schema) return {};
+  const parsed = schema.safeParse(value ?? (name === 'body' ? undefined : {}));
+  if (!parsed.success) throw invalidInput(name, parsed.error);
+  return { [name]: parsed.data };
+}
+
+/** The actor of a request, from its bearer token or from where it comes. Throws `access/unauthenticated`. */
+export function whoSends(request: FastifyRequest, authenticator: Authenticator): Actor {
+  const header = request.headers.authorization;
+  const token = header?.startsWith('Bearer ') ? header.slice(7) : undefined;
+  const actor = authenticator.authenticate({ token, loopback: isLoopback(request.socket.remoteAddress ?? '') });
+  if (!actor) throw accessErrors.unauthenticated('send a valid token as: Authorization: Bearer <token>');
+  return actor;
+}
+
+/**
+ * A web page of another origin can make a browser send requests to a server on the same machine, and a name that
+ * resolves to loopback can make them look local. Both carry an Origin or Host that is not ours.
+ */
+function refuseForeignOrigin(request: FastifyRequest): void {
+  const host = request.headers.host ?? '';
+  const origin = request.headers.origin;
+  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
+    throw httpErrors['cross-origin'](`requests from ${origin} are refused`);
+  }
+  const name = host.replace(/:\d+$/, '');
+  const local = isLoopback(request.socket.localAddress ?? '');
+  if (local && !['127.0.0.1', 'localhost', '[::1]'].includes(name)) {
+    throw httpErrors['cross-origin'](`this server is reached as 127.0.0.1 or localhost, not as '${name}'`);
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');
+}
+
+/** Bodies that are not JSON are left on the wire for the handler to stream. */
+function acceptUploads(app: FastifyInstance): void {
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+}
+
+function uploadOf(request: FastifyRequest, types: readonly string[], bytesMax: number): unknown {
+  const contentType = (request.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
+  if (!types.includes(contentType)) {
+    throw httpErrors['unsupported-media-type'](`content-type '${contentType}': expected ${types.join(' or ')}`);
+  }
+  return { contentType, bytes: bounded(bytesOf(request.body), bytesMax) };
+}
+
+async function* bytesOf(body: unknown): AsyncIterable<Uint8Array> {
+  if (body === undefined || body === null) return;
+  if (typeof body === 'object' && Symbol.asyncIterator in body) yield* body as AsyncIterable<Uint8Array>;
+  else yield Buffer.from(JSON.stringify(body));
+}
+
+async function* bounded(bytes: AsyncIterable<Uint8Array>, bytesMax: number): AsyncIterable<Uint8Array> {
+  let total = 0;
+  for await (const chunk of bytes) {
+    total += chunk.byteLength;
+    if (total > bytesMax) throw httpErrors['too-large'](`the body is larger than ${bytesMax} bytes`);
+    yield chunk;
+  }
+}

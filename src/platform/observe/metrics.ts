@@ -1,0 +1,27 @@
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+
+export interface Metrics {
+  /** A counter by its Prometheus name. */
+  counter<Label extends string>(name: string, help: string, labels: readonly Label[]): Counter<Label>;
+  /** A histogram of seconds, with the buckets of OpenTelemetry's HTTP convention. */
+  seconds<Label extends string>(name: string, help: string, labels: readonly Label[]): Histogram<Label>;
+  /** Text in Prometheus' exposition format. */
+  expose(): Promise<string>;
+  readonly contentType: string;
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+export function createMetrics(role: string): Metrics {
+  const registry = new Registry();
+  registry.setDefaultLabels({ role });
+  collectDefaultMetrics({ register: registry });
+  return {
+    counter: (name, help, labelNames) =>
+      new Counter({ name, help, labelNames: [...labelNames], registers: [registry] }),
+    seconds: (name, help, labelNames) =>
+      new Histogram({ name, help, labelNames: [...labelNames], buckets: SECONDS, registers: [registry] }),
+    expose: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

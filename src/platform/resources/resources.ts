@@ -1,0 +1,191 @@
+import type { Kysely } from 'kysely';
+import type { z } from 'zod';
+import { defineErrors, type FieldIssue } from '#core/errors';
+import { canonicalJson } from '#core/json';
+import type { Context, Database, Tx } from '#platform/db';
+import type { AnyTables } from '#ports/sql';
+import type { ResourceChange, ResourceDraft, ResourceView } from './contract.ts';
+import { findResource, insertResource, listResources, removeResource, updateResource, updateStatus } from './store.ts';
+
+export const resourceErrors = defineErrors('resources', {
+  invalid: { status: 400, title: 'A resource does not fit its schema' },
+  'unknown-kind': { status: 400, title: 'No domain declares this kind of resource' },
+  'missing-reference': { status: 400, title: 'A resource refers to one that does not exist' },
+  'not-found': { status: 404, title: 'No such resource' },
+  'in-use': { status: 409, title: 'Other resources refer to this one' },
+});
+
+/** A kind of resource, declared by the domain that owns it. */
+export interface ResourceKind<Spec = unknown> {
+  readonly kind: string;
+  readonly schema: z.ZodType<Spec>;
+  /** What the spec refers to; each must exist before this one is applied. */
+  references?(spec: Spec): readonly { readonly kind: string; readonly name: string }[];
+  /** Runs in the transaction that applies the resource. Throws to refuse it. */
+  onApply?(tx: Tx, applied: AppliedResource<Spec>): Promise<void>;
+  onDelete?(tx: Tx, name: string): Promise<void>;
+}
+
+export interface AppliedResource<Spec> {
+  readonly name: string;
+  readonly spec: Spec;
+  readonly generation: number;
+  readonly previous: Spec | undefined;
+}
+
+interface Checked {
+  readonly kind: ResourceKind;
+  readonly name: string;
+  readonly spec: Record<string, unknown>;
+}
+
+/** Resources are declared, never edited in place: applying the same declaration twice changes nothing. */
+export class Resources {
+  readonly #db: Database;
+  readonly #kinds: ReadonlyMap<string, ResourceKind>;
+
+  constructor(db: Database, kinds: readonly ResourceKind[]) {
+    this.#db = db;
+    this.#kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
+  }
+
+  /**
+   * Applies `drafts` in the order of their references, all or none. With `dryRun` it only says what would change.
+   * Errors: `resources/invalid` with one field issue a problem, `resources/unknown-kind`, `resources/missing-reference`.
+   */
+  async apply(
+    context: Context,
+    drafts: readonly ResourceDraft[],
+    { dryRun = false }: { readonly dryRun?: boolean } = {},
+  ): Promise<ResourceChange[]> {
+    const checked = this.#inOrder(drafts.map((draft, i) => this.#check(draft, i)));
+    await this.#requireReferences(checked);
+    if (dryRun) return Promise.all(checked.map((item) => planOf(this.#db.reader, item)));
+    const planned = await Promise.all(checked.map((item) => planOf(this.#db.reader, item)));
+    if (planned.every((change) => change.change === 'none')) return planned;
+    return this.#db.transact(context, async (tx) => {
+      const changes: ResourceChange[] = [];
+      for (const item of checked) changes.push(await this.#applyOne(tx, item));
+      return changes;
+    });
+  }
+
+  async get(kind: string, name: string): Promise<ResourceView> {
+    const found = await findResource(this.#db.reader, kind, name);
+    if (!found) throw resourceErrors['not-found'](`there is no ${kind} named '${name}'`);
+    return found;
+  }
+
+  list(kind?: string): Promise<ResourceView[]> {
+    return listResources(this.#db.reader, kind);
+  }
+
+  async remove(context: Context, kind: string, name: string): Promise<void> {
+    await this.get(kind, name);
+    const user = (await this.list()).find((other) =>
+      this.#kinds
+        .get(other.kind)
+        ?.references?.(other.spec)
+        .some((reference) => reference.kind === kind && reference.name === name),
+    );
+    if (user) throw resourceErrors['in-use'](`${kind} '${name}' is used by ${user.kind} '${user.name}'`);
+    await this.#db.transact(context, async (tx) => {
+      await removeResource(tx.db, kind, name);
+      await this.#kinds.get(kind)?.onDelete?.(tx, name);
+      tx.emit({ type: 'resource.deleted', subject: `${kind}/${name}`, data: {} });
+      tx.audit(`${kind}/${name}`);
+    });
+  }
+
+  /** Writes what was observed. Status is not declared by anyone, so it is neither audited nor counted as a generation. */
+  setStatus(
+    tx: Pick<Tx, 'db'>,
+    subject: { kind: string; name: string },
+    status: Record<string, unknown>,
+  ): Promise<void> {
+    return updateStatus(tx.db, subject.kind, subject.name, status);
+  }
+
+  #check(draft: ResourceDraft, index: number): Checked {
+    const kind = this.#kinds.get(draft.kind);
+    if (!kind) {
+      const known = [...this.#kinds.keys()].join(', ');
+      throw resourceErrors['unknown-kind'](
+        `resources.${index}: '${draft.kind}' is not a kind; expected one of ${known}`,
+      );
+    }
+    const parsed = kind.schema.safeParse(draft.spec);
+    if (parsed.success) return { kind, name: draft.name, spec: parsed.data as Record<string, unknown> };
+    const fields: FieldIssue[] = parsed.error.issues.slice(0, 20).map((issue) => ({
+      path: ['resources', index, 'spec', ...issue.path].join('.'),
+      message: issue.message,
+    }));
+    const first = fields[0] as FieldIssue;
+    throw resourceErrors.invalid(`${draft.kind} '${draft.name}': ${first.path}: ${first.message}`, fields);
+  }
+
+  /** Referenced resources first. A cycle keeps its given order and fails when its references are checked. */
+  #inOrder(items: readonly Checked[]): Checked[] {
+    const byKey = new Map(items.map((item) => [`${item.kind.kind}/${item.name}`, item]));
+    const ordered: Checked[] = [];
+    const seen = new Set<Checked>();
+    const visit = (item: Checked): void => {
+      if (seen.has(item)) return;
+      seen.add(item);
+      for (const { kind, name } of item.kind.references?.(item.spec) ?? []) {
+        const target = byKey.get(`${kind}/${name}`);
+        if (target) visit(target);
+      }
+      ordered.push(item);
+    };
+    items.forEach(visit);
+    return ordered;
+  }
+
+  async #requireReferences(items: readonly Checked[]): Promise<void> {
+    const declared = new Set(items.map((item) => `${item.kind.kind}/${item.name}`));
+    for (const item of items) {
+      for (const { kind, name } of item.kind.references?.(item.spec) ?? []) {
+        if (declared.has(`${kind}/${name}`) || (await findResource(this.#db.reader, kind, name))) continue;
+        throw resourceErrors['missing-reference'](
+          `${item.kind.kind} '${item.name}' refers to ${kind} '${name}', which does not exist`,
+        );
+      }
+    }
+  }
+
+  async #applyOne(tx: Tx, item: Checked): Promise<ResourceChange> {
+    const plan = await planOf(tx.db, item);
+    if (plan.change === 'none') return plan;
+    const previous = await findResource(tx.db, item.kind.kind, item.name);
+    const generation = (previous?.generation ?? 0) + 1;
+    const row = { kind: item.kind.kind, name: item.name, spec: item.spec, generation };
+    await (previous ? updateResource(tx, row) : insertResource(tx, row));
+    await item.kind.onApply?.(tx, { name: item.name, spec: item.spec, generation, previous: previous?.spec });
+    const subject = `${item.kind.kind}/${item.name}`;
+    tx.emit({ type: 'resource.applied', subject, data: { change: plan.change, generation } });
+    tx.audit(subject, { change: plan.change, generation, fields: plan.fields });
+    return plan;
+  }
+}
+
+async function planOf(db: Kysely<AnyTables>, item: Checked): Promise<ResourceChange> {
+  const found = await findResource(db, item.kind.kind, item.name);
+  const fields = found ? differingPaths(found.spec, item.spec) : [];
+  const change = !found ? 'create' : fields.length > 0 ? 'change' : 'none';
+  return { kind: item.kind.kind, name: item.name, change, fields };
+}
+
+const PATHS_MAX = 50;
+
+/** Paths at which two JSON values differ, as deep as both are objects. */
+function differingPaths(a: unknown, b: unknown, path = ''): string[] {
+  if (canonicalJson(a) === canonicalJson(b)) return [];
+  if (!isPlainObject(a) || !isPlainObject(b)) return [path];
+  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
+  return keys.flatMap((key) => differingPaths(a[key], b[key], path ? `${path}.${key}` : key)).slice(0, PATHS_MAX);
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}

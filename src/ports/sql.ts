@@ -1,0 +1,38 @@
+import type { Kysely, Transaction } from 'kysely';
+import { defineErrors } from '../core/errors.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: each store narrows the handle to its own tables with `withTables`.
+export type AnyTables = any;
+
+/**
+ * A relational store reached through Kysely, so that one text of each query serves every dialect.
+ *
+ * Constraints every adapter keeps, and every user may rely on:
+ * - {@link SqlStore.transaction} is serializable against other transactions of the same store: a transaction sees no
+ *   other's uncommitted writes, and two that touch the same row run one after the other.
+ * - When `transaction` resolves, its writes survive the death of the process. When it rejects, none of them exist.
+ * - {@link SqlStore.reader} sees committed state only, and is never used inside a transaction.
+ * - Integers up to 2^53 come back as numbers. Booleans are stored as the integers 0 and 1, JSON as text, times as
+ *   epoch milliseconds, binary values as `Uint8Array`.
+ * - Names of tables and columns are at most 63 bytes (PostgreSQL's limit).
+ */
+export interface SqlStore {
+  readonly dialect: SqlDialect;
+  readonly reader: Kysely<AnyTables>;
+  transaction<T>(work: (trx: Transaction<AnyTables>) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export type SqlDialect = 'sqlite' | 'postgres';
+
+/** The column type of binary values, which the two dialects name differently. */
+export function binaryType(dialect: SqlDialect): 'blob' | 'bytea' {
+  return dialect === 'sqlite' ? 'blob' : 'bytea';
+}
+
+export const sqlErrors = defineErrors('sql', {
+  corrupt: { status: 500, title: 'The database file is damaged' },
+  locked: { status: 503, title: 'The database is in use by another process' },
+  'no-space': { status: 507, title: 'No space is left for the database' },
+  unreachable: { status: 503, title: 'The database cannot be reached' },
+});

@@ -10,5 +10,6 @@ export {
   type Route,
   type RouteSpec,
   route,
+  type Upload,
 } from './route.ts';
 export { nameSchema, type Page, pageOf, pageQuery } from './shapes.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { forEachDialect } from '#testing/databases';
 import { AuditLog, verifyChain } from '#platform/audit';
+import { forEachDialect } from '#testing/databases';
 import type { Context } from './database.ts';
 import type { Migration } from './migrations.ts';
 
@@ -24,7 +24,10 @@ forEachDialect('The database', [migration], (open) => {
     const { db, close } = await open();
 
     await db.transact(context, async (tx) => {
-      await tx.db.insertInto('note').values({ id: 'a', bytes: new Uint8Array([1, 2]), big: 2 ** 40 }).execute();
+      await tx.db
+        .insertInto('note')
+        .values({ id: 'a', bytes: new Uint8Array([1, 2]), big: 2 ** 40 })
+        .execute();
       tx.emit({ type: 'note.written', subject: 'note/a', data: { size: 2 } });
       tx.audit('note/a', { size: 2 });
     });
@@ -72,7 +75,10 @@ forEachDialect('The database', [migration], (open) => {
     await Promise.all(
       Array.from({ length: 20 }, (_, i) =>
         db.transact(context, async (tx) => {
-          await tx.db.insertInto('note').values({ id: `n${i}` }).execute();
+          await tx.db
+            .insertInto('note')
+            .values({ id: `n${i}` })
+            .execute();
           tx.emit({ type: 'note.written', subject: `note/n${i}`, data: null });
           tx.audit(`note/n${i}`, { i });
         }),

@@ -70,8 +70,13 @@ export class Resources {
     });
   }
 
+  find(kind: string, name: string): Promise<ResourceView | undefined> {
+    return findResource(this.#db.reader, kind, name);
+  }
+
+  /** As {@link find}, but a missing one is the error `resources/not-found`. */
   async get(kind: string, name: string): Promise<ResourceView> {
-    const found = await findResource(this.#db.reader, kind, name);
+    const found = await this.find(kind, name);
     if (!found) throw resourceErrors['not-found'](`there is no ${kind} named '${name}'`);
     return found;
   }

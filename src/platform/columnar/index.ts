@@ -1,0 +1,9 @@
+export {
+  Columnar,
+  type ColumnarOptions,
+  type ColumnarSession,
+  columnarErrors,
+  identifier,
+  quoted,
+} from './columnar.ts';
+export { type ColumnData, type ColumnTable, floatsOf, numbersOf, textOf } from './table.ts';

@@ -1,3 +1,10 @@
 export { openApi } from './openapi.ts';
 export { problemOf } from './problem.ts';
-export { type HttpServer, openHttpServer, type RequestContext, type RouteGroup, routeGroup } from './server.ts';
+export {
+  type HttpServer,
+  openHttpServer,
+  type RequestContext,
+  type RouteGroup,
+  routeGroup,
+  whoSends,
+} from './server.ts';

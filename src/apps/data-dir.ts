@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { defineErrors, messageOf } from '#core/errors';
+
+export const dataDirErrors = defineErrors('data-dir', {
+  locked: { status: 409, title: 'Another Kedge uses this data directory' },
+  unusable: { status: 400, title: 'The data directory cannot be used' },
+});
+
+/** Where everything of an embedded installation lives. */
+export interface DataDir {
+  readonly root: string;
+  readonly database: string;
+  readonly blobs: string;
+  readonly online: string;
+  readonly gateway: string;
+  readonly scratch: string;
+  readonly tokens: Tokens;
+}
+
+/** Bearer tokens of the installation's own processes and of its first administrator. */
+export interface Tokens {
+  readonly admin: string;
+  readonly worker: string;
+  readonly gateway: string;
+}
+
+/** Makes the directory with its tokens, or finds them. Errors: `data-dir/unusable`. */
+export function openDataDir(path: string): DataDir {
+  const root = resolve(path);
+  const at = (name: string): string => join(root, name);
+  try {
+    for (const name of ['', 'gateway', 'scratch']) mkdirSync(at(name), { recursive: true, mode: 0o700 });
+    return {
+      root,
+      database: at('kedge.sqlite'),
+      blobs: at('blobs'),
+      online: at('online'),
+      gateway: at('gateway'),
+      scratch: at('scratch'),
+      tokens: tokensIn(at('tokens.json')),
+    };
+  } catch (error) {
+    throw dataDirErrors.unusable(`${root} cannot be used as a data directory: ${messageOf(error)}`);
+  }
+}
+
+function tokensIn(path: string): Tokens {
+  if (!existsSync(path)) {
+    const token = (): string => randomBytes(24).toString('base64url');
+    const tokens: Tokens = { admin: token(), worker: token(), gateway: token() };
+    try {
+      writeFileSync(path, JSON.stringify(tokens, null, 2), { mode: 0o600, flag: 'wx' });
+    } catch (error) {
+      // Another process made the file in the meantime; its tokens are the ones that count.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+  return JSON.parse(readFileSync(path, 'utf8')) as Tokens;
+}
+
+/**
+ * Takes the directory for this process, so that two control planes never write one database. A lock left by a process
+ * that is gone is taken over. Returns the function that gives it back. Errors: `data-dir/locked`.
+ */
+export function lockDataDir(root: string): () => void {
+  const path = join(root, 'lock');
+  for (let attempt = 0; attempt < 3; attempt++) {
+    try {
+      const file = openSync(path, 'wx', 0o600);
+      writeSync(file, String(process.pid));
+      closeSync(file);
+      return () => rmSync(path, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const pid = Number(readFileSync(path, 'utf8'));
+      if (isRunning(pid)) {
+        throw dataDirErrors.locked(`${root} is in use by process ${pid}: stop it, or choose another --data directory`);
+      }
+      rmSync(path, { force: true });
+    }
+  }
+  throw dataDirErrors.locked(`${root} is being taken by another process at this moment`);
+}
+
+function isRunning(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

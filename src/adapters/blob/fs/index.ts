@@ -1,0 +1,196 @@
+import { createReadStream } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Digest, digester, digestOf } from '#core/hash';
+import {
+  assertDigest,
+  BLOB_READ_BYTES_MAX,
+  type BlobStore,
+  type ByteRange,
+  blobErrors,
+  resolveRange,
+  type StoredBlob,
+} from '#ports/blob-store';
+import { errorCode } from './error-code.ts';
+import { removeLeftovers, writeTemporary } from './temporary.ts';
+
+export interface FsBlobStoreOptions {
+  /** The folder of the store. It is made if it does not exist, and belongs to the store alone. */
+  readonly root: string;
+  /** The largest content that `put` accepts. 64 GiB by default. */
+  readonly blobBytesMax?: number;
+}
+
+const BLOB_BYTES_MAX = 64 * 1024 ** 3;
+
+/** Opens a blob store in a folder and removes what interrupted writes left there. */
+export async function openFsBlobStore(options: FsBlobStoreOptions): Promise<BlobStore> {
+  const root = resolve(options.root);
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  await removeLeftovers(join(root, 'tmp'));
+  return new FsBlobStore(root, options.blobBytesMax ?? BLOB_BYTES_MAX);
+}
+
+/**
+ * Content lives in `<root>/ab/cdef…`, named by the hexadecimal digits of its digest; a write in progress lives in
+ * `<root>/tmp`. Names are built from checked digests only.
+ */
+class FsBlobStore implements BlobStore {
+  readonly #root: string;
+  readonly #blobBytesMax: number;
+
+  constructor(root: string, blobBytesMax: number) {
+    this.#root = root;
+    this.#blobBytesMax = blobBytesMax;
+  }
+
+  async put(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<StoredBlob> {
+    if (content instanceof Uint8Array) {
+      this.#assertFits(content.length);
+      const known = { digest: digestOf(content), bytes: content.length };
+      if (await this.#holds(known)) return known;
+    }
+    const hash = digester();
+    let bytes = 0;
+    const counted = async function* (this: FsBlobStore): AsyncGenerator<Uint8Array> {
+      for await (const chunk of chunksOf(content)) {
+        bytes += chunk.length;
+        this.#assertFits(bytes);
+        hash.update(chunk);
+        yield chunk;
+      }
+    };
+    const temporary = await writeTemporary(join(this.#root, 'tmp'), counted.call(this));
+    try {
+      const blob = { digest: hash.digest(), bytes };
+      if (!(await this.#holds(blob))) {
+        await chmod(temporary.path, 0o400);
+        await temporary.publish(this.#path(blob.digest));
+      }
+      return blob;
+    } finally {
+      await temporary.discard();
+    }
+  }
+
+  async get(digest: Digest, range?: ByteRange): Promise<AsyncIterable<Uint8Array>> {
+    const path = this.#path(digest);
+    const bytes = await this.size(digest);
+    if (!range) return verified(digest, () => this.#stream(digest, path));
+    const { start, end } = resolveRange(range, bytes);
+    return start === end ? emptyStream() : this.#stream(digest, path, { start, end: end - 1 });
+  }
+
+  async read(digest: Digest, { bytesMax = BLOB_READ_BYTES_MAX } = {}): Promise<Uint8Array> {
+    const bytes = await this.size(digest);
+    if (bytes > bytesMax) {
+      throw blobErrors['too-large'](`${digest} has ${bytes} bytes, the limit of this read is ${bytesMax}`);
+    }
+    const content = await this.#orNotFound(digest, readFile(this.#path(digest)));
+    if (digestOf(content) !== digest) throw corrupt(digest, 'its content does not have this digest');
+    return content;
+  }
+
+  async localPath(digest: Digest, expected?: { readonly bytes: number }): Promise<string> {
+    const bytes = await this.size(digest);
+    if (expected && bytes !== expected.bytes) {
+      throw corrupt(digest, `its file has ${bytes} bytes instead of ${expected.bytes}`);
+    }
+    return this.#path(digest);
+  }
+
+  async size(digest: Digest): Promise<number> {
+    const { size } = await this.#orNotFound(digest, stat(this.#path(digest)));
+    return size;
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    return (await this.#sizeIfAny(digest)) !== undefined;
+  }
+
+  async delete(digest: Digest): Promise<boolean> {
+    try {
+      await unlink(this.#path(digest));
+      return true;
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  async *list(): AsyncGenerator<StoredBlob> {
+    const shards = (await readdir(this.#root)).filter((name) => /^[0-9a-f]{2}$/.test(name)).sort();
+    for (const shard of shards) {
+      for (const rest of (await readdir(join(this.#root, shard))).sort()) {
+        const digest: Digest = `sha256:${shard}${rest}`;
+        const bytes = /^[0-9a-f]{62}$/.test(rest) ? await this.#sizeIfAny(digest) : undefined;
+        if (bytes !== undefined) yield { digest, bytes };
+      }
+    }
+  }
+
+  #path(digest: Digest): string {
+    assertDigest(digest);
+    return join(this.#root, digest.slice(7, 9), digest.slice(9));
+  }
+
+  #assertFits(bytes: number): void {
+    if (bytes <= this.#blobBytesMax) return;
+    throw blobErrors['too-large'](`the content has more than ${this.#blobBytesMax} bytes, the limit of this store`);
+  }
+
+  /** A file of another length is damaged, and is replaced by the content that is being put. */
+  async #holds({ digest, bytes }: StoredBlob): Promise<boolean> {
+    return (await this.#sizeIfAny(digest)) === bytes;
+  }
+
+  async #sizeIfAny(digest: Digest): Promise<number | undefined> {
+    try {
+      return (await stat(this.#path(digest))).size;
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async *#stream(
+    digest: Digest,
+    path: string,
+    bounds?: { readonly start: number; readonly end: number },
+  ): AsyncGenerator<Uint8Array> {
+    const stream = createReadStream(path, { highWaterMark: 256 * 1024, ...bounds });
+    try {
+      yield* stream as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      throw errorCode(error) === 'ENOENT' ? blobErrors['not-found'](`${digest} was deleted meanwhile`) : error;
+    }
+  }
+
+  async #orNotFound<T>(digest: Digest, operation: Promise<T>): Promise<T> {
+    try {
+      return await operation;
+    } catch (error) {
+      throw errorCode(error) === 'ENOENT' ? blobErrors['not-found'](`${digest} is not stored`) : error;
+    }
+  }
+}
+
+async function* verified(digest: Digest, open: () => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const hash = digester();
+  for await (const chunk of open()) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (hash.digest() !== digest) throw corrupt(digest, 'its content does not have this digest');
+}
+
+async function* emptyStream(): AsyncGenerator<Uint8Array> {}
+
+async function* chunksOf(content: Uint8Array | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (content instanceof Uint8Array) yield content;
+  else yield* content;
+}
+
+function corrupt(digest: Digest, what: string): Error {
+  return blobErrors.corrupt(`${digest} is damaged: ${what}; delete it and store it again`);
+}

@@ -1,0 +1,181 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
+import { formatDuration } from '#core/units';
+import type { Execution, ExecutionRequest, Exit, OutputStream } from '#ports/executor';
+import { residentBytes } from './memory.ts';
+
+/** How long the rest of the output is waited for after the process ended, if something still holds its pipes open. */
+const DRAIN_MS = 1_000;
+const MEMORY_SAMPLE_MS = 500;
+const GRACE_MS = 5_000;
+
+interface Surroundings {
+  readonly clock: Clock;
+  readonly env: Readonly<Record<string, string>>;
+  readonly isFolder: boolean;
+}
+
+/**
+ * One process and everything in its process group.
+ *
+ * running ──(wall limit, stop)──► ending: SIGTERM to the group, SIGKILL after the grace ──► process ended: SIGKILL to
+ * what is left of the group ──► output drained ──► `exited` resolves.
+ */
+export class ProcessExecution implements Execution {
+  readonly id: string;
+  readonly exited: Promise<Exit>;
+  readonly #clock: Clock;
+  readonly #request: ExecutionRequest;
+  readonly #child: ChildProcess | undefined;
+  readonly #startedAt: number;
+  readonly #cancels = new Set<() => void>();
+  #ending: 'timeout' | 'stopped' | undefined;
+  #ended = false;
+  #outputBytes = 0;
+  #outputBytesCut = 0;
+  #rssPeakBytes = 0;
+
+  constructor(request: ExecutionRequest, { clock, env, isFolder }: Surroundings) {
+    this.id = request.id;
+    this.#clock = clock;
+    this.#request = request;
+    this.#startedAt = clock.monotonic();
+    if (!isFolder) {
+      this.exited = Promise.resolve(this.#notStarted(`the working folder '${request.cwd}' does not exist`));
+      return;
+    }
+    const [program, ...args] = request.command;
+    try {
+      this.#child = spawn(program!, args, {
+        cwd: request.cwd,
+        env,
+        // The leader of a group of its own, so that signals reach everything it starts.
+        detached: true,
+        stdio: [request.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      });
+    } catch (error) {
+      this.exited = Promise.resolve(this.#notStarted(messageOf(error)));
+      return;
+    }
+    this.exited = this.#watch(this.#child);
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#end('stopped', graceMs);
+    await this.exited;
+  }
+
+  async #watch(child: ChildProcess): Promise<Exit> {
+    const { wallMs, graceMs = GRACE_MS } = this.#request.limits;
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.on('data', (chunk: Buffer) => this.#pass(name, chunk));
+      // A pipe that breaks is the end of the output; how the command ended is told by its exit.
+      child[name]?.on('error', () => {});
+    }
+    // A command may end, or close its input, without having read it.
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(this.#request.stdin);
+    const failure = await new Promise<Error | undefined>((resolve) => {
+      child.once('spawn', () => resolve(undefined));
+      child.once('error', resolve);
+    });
+    if (failure) return this.#notStarted(this.#explain(failure));
+    this.#later(wallMs, () => this.#end('timeout', graceMs));
+    void this.#sampleMemory();
+    await this.#over(child);
+    return this.#exitOf(child);
+  }
+
+  /** Resolves when the process has ended, nothing is left of its group, and its output was read. */
+  async #over(child: ChildProcess): Promise<void> {
+    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    if (child.exitCode === null && child.signalCode === null) {
+      await new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    }
+    this.#ended = true;
+    this.#signal('SIGKILL');
+    for (const cancel of this.#cancels) cancel();
+    // A process that left the group may hold the pipes open for ever.
+    const cancel = this.#clock.after(DRAIN_MS, () => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    });
+    await closed;
+    cancel();
+  }
+
+  #end(reason: 'timeout' | 'stopped', graceMs: number): void {
+    if (this.#ended || !this.#child) return;
+    this.#ending ??= reason;
+    this.#signal('SIGTERM');
+    this.#later(graceMs, () => this.#signal('SIGKILL'));
+  }
+
+  #signal(signal: 'SIGTERM' | 'SIGKILL'): void {
+    if (this.#child?.pid === undefined) return;
+    try {
+      process.kill(-this.#child.pid, signal);
+    } catch {
+      // Nothing is left of the group.
+    }
+  }
+
+  #pass(stream: OutputStream, chunk: Buffer): void {
+    const room = Math.max(0, this.#request.limits.outputBytesMax - (this.#outputBytes - this.#outputBytesCut));
+    const passed = chunk.subarray(0, room);
+    this.#outputBytes += chunk.length;
+    this.#outputBytesCut += chunk.length - passed.length;
+    if (passed.length > 0) this.#request.onOutput?.(stream, passed);
+  }
+
+  async #sampleMemory(): Promise<void> {
+    const pid = this.#child?.pid;
+    if (pid === undefined || this.#ended) return;
+    const bytes = await residentBytes(pid);
+    if (bytes === undefined) return;
+    this.#rssPeakBytes = Math.max(this.#rssPeakBytes, bytes);
+    if (!this.#ended) this.#later(MEMORY_SAMPLE_MS, () => void this.#sampleMemory());
+  }
+
+  #later(delayMs: number, callback: () => void): void {
+    const cancel = this.#clock.after(delayMs, () => {
+      this.#cancels.delete(cancel);
+      callback();
+    });
+    this.#cancels.add(cancel);
+  }
+
+  #exitOf(child: ChildProcess): Exit {
+    const { exitCode, signalCode } = child;
+    const detail = `the limit of ${formatDuration(this.#request.limits.wallMs)} was over`;
+    return {
+      reason: this.#ending ?? (signalCode === null ? 'exited' : 'signalled'),
+      ...(exitCode !== null && { code: exitCode }),
+      ...(signalCode !== null && { signal: signalCode }),
+      ...(this.#ending === 'timeout' && { detail }),
+      ...this.#figures(),
+    };
+  }
+
+  #notStarted(detail: string): Exit {
+    return { reason: 'not-started', detail, ...this.#figures() };
+  }
+
+  #figures(): Pick<Exit, 'durationMs' | 'outputBytes' | 'outputBytesCut' | 'rssPeakBytes'> {
+    return {
+      durationMs: this.#clock.monotonic() - this.#startedAt,
+      outputBytes: this.#outputBytes,
+      outputBytesCut: this.#outputBytesCut,
+      ...(this.#rssPeakBytes > 0 && { rssPeakBytes: this.#rssPeakBytes }),
+    };
+  }
+
+  #explain(failure: Error): string {
+    const program = this.#request.command[0];
+    const code = 'code' in failure ? failure.code : undefined;
+    if (code === 'ENOENT') return `the program '${program}' was not found`;
+    if (code === 'EACCES') return `the program '${program}' may not be executed`;
+    return `the program '${program}' could not be started: ${failure.message}`;
+  }
+}

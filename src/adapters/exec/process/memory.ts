@@ -1,0 +1,27 @@
+import { readFile } from 'node:fs/promises';
+
+/** A tree with more processes than this is not looked at any further. */
+const PROCESSES_MAX = 500;
+
+/**
+ * The resident memory of a process and its descendants, from Linux's `/proc`. Nothing where that does not exist or the
+ * process has ended. Pages that processes share count once for each.
+ */
+export async function residentBytes(pid: number): Promise<number | undefined> {
+  let total: number | undefined;
+  const pids = [pid];
+  for (let i = 0; i < pids.length && i < PROCESSES_MAX; i++) {
+    const [status, children] = await Promise.all([
+      readIfAny(`/proc/${pids[i]}/status`),
+      readIfAny(`/proc/${pids[i]}/task/${pids[i]}/children`),
+    ]);
+    const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+    if (kibibytes !== undefined) total = (total ?? 0) + Number(kibibytes) * 1_024;
+    pids.push(...children.split(' ').filter(Boolean).map(Number));
+  }
+  return total;
+}
+
+async function readIfAny(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => '');
+}

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { describe, it, type TestContext } from 'node:test';
+import { executorConformance } from '#conformance/executor';
+import { ManualClock, systemClock } from '#core/clock';
+import { type Exit, executorErrors } from '#ports/executor';
+import { INHERITED_VARIABLES, openProcessExecutor } from './index.ts';
+
+const environment = { PATH: process.env['PATH'] };
+
+executorConformance('process', async () => ({
+  executor: openProcessExecutor({ clock: systemClock, environment }),
+  close: async () => {},
+}));
+
+const LIMITS = { wallMs: 60_000, outputBytesMax: 1_000_000 };
+
+/** Starts a shell script; `line()` resolves to the next line of its output. */
+async function startScript(script: string, { clock = systemClock, id = 'test', wallMs = 60_000 } = {}) {
+  const executor = openProcessExecutor({ clock, environment });
+  const output = new PassThrough();
+  const execution = await executor.start({
+    id,
+    command: ['/bin/sh', '-c', script],
+    cwd: '/',
+    env: {},
+    limits: { ...LIMITS, wallMs },
+    onOutput: (_stream, chunk) => output.write(chunk),
+  });
+  void execution.exited.then(() => output.end());
+  const line = async (): Promise<string> => String((await once(output, 'data'))[0]).trim();
+  return { execution, line };
+}
+
+/** Resolves once a process is no more, looking at every turn of the event loop. */
+async function isGone(pid: number): Promise<boolean> {
+  for (const until = performance.now() + 5_000; performance.now() < until; ) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+    // A killed process that nobody has waited for yet is a zombie.
+    if (stat === '' || stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')) return true;
+  }
+  return false;
+}
+
+async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'kedge-exec-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+describe('process executor', () => {
+  it('stops everything that the command started, also what ignores being asked', async () => {
+    const script = `sh -c 'sh -c "trap \\"\\" TERM; echo \\$\\$; while :; do sleep 1; done" & wait' & wait`;
+    const { execution, line } = await startScript(script);
+    const grandchild = Number(await line());
+    process.kill(grandchild, 0);
+    await execution.stop(50);
+    assert.equal((await execution.exited).reason, 'stopped');
+    assert.equal(await isGone(grandchild), true);
+  });
+
+  it('ends what the command left running in the background', async () => {
+    const { execution, line } = await startScript('sleep 600 & echo $!; exit 0');
+    const background = Number(await line());
+    const exit = await execution.exited;
+    assert.deepEqual([exit.reason, exit.code], ['exited', 0]);
+    assert.equal(await isGone(background), true);
+  });
+
+  it('does not wait for ever for the output of a process that left its group', async (t) => {
+    const folder = await temporaryFolder(t);
+    const file = join(folder, 'pid');
+    const script = `setsid sh -c 'echo $$ > ${file}; echo started; exec sleep 600' & while [ ! -s ${file} ]; do :; done`;
+    const { execution } = await startScript(script);
+    const exit = await execution.exited;
+    process.kill(Number(await readFile(file, 'utf8')), 'SIGKILL');
+    assert.deepEqual([exit.reason, exit.code], ['exited', 0]);
+  });
+
+  it('takes the time limit and the grace from the injected clock', async () => {
+    const clock = new ManualClock();
+    const script = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.02; done";
+    const { execution, line } = await startScript(script, { clock, wallMs: 3_600_000 });
+    assert.equal(await line(), 'ready');
+    await clock.advance(3_599_999);
+    const asked = line();
+    await clock.advance(1);
+    assert.equal(await asked, 'asked');
+    await clock.advance(5_000);
+    const exit: Exit = await execution.exited;
+    assert.deepEqual([exit.reason, exit.signal, exit.durationMs], ['timeout', 'SIGKILL', 3_605_000]);
+    assert.match(exit.detail ?? '', /limit of 1 h/);
+  });
+
+  it('inherits the listed variables only, and the request wins over them', async () => {
+    const secret = { KEDGE_TOKEN: 'secret', LD_PRELOAD: '', AWS_SECRET_ACCESS_KEY: 'secret', NODE_OPTIONS: '' };
+    const listed = Object.fromEntries(INHERITED_VARIABLES.map((name) => [name, `inherited ${name}`]));
+    const executor = openProcessExecutor({ clock: systemClock, environment: { ...secret, ...listed } });
+    let printed = '';
+    const execution = await executor.start({
+      id: 'env',
+      command: ['/usr/bin/env'],
+      cwd: '/',
+      env: { LANG: 'given', OWN: 'own' },
+      limits: LIMITS,
+      onOutput: (_stream, chunk) => {
+        printed += Buffer.from(chunk);
+      },
+    });
+    await execution.exited;
+    const seen = Object.fromEntries(
+      printed
+        .trim()
+        .split('\n')
+        .map((line) => line.split('=')),
+    );
+    assert.deepEqual(seen, { ...listed, LANG: 'given', OWN: 'own' });
+  });
+
+  it('refuses to run more than its limit at once', async () => {
+    const executor = openProcessExecutor({ clock: systemClock, environment, executionsMax: 1 });
+    const request = { command: ['sleep', '60'], cwd: '/', env: {}, limits: LIMITS };
+    const execution = await executor.start({ ...request, id: 'a' });
+    const busy = { code: executorErrors.busy.code, message: /the limit is 1/ };
+    await assert.rejects(executor.start({ ...request, id: 'b' }), busy);
+    await execution.stop(1_000);
+    await (await executor.start({ ...request, id: 'b' })).stop(1_000);
+  });
+
+  it('tells how much memory the command and its children held', async (t) => {
+    if (process.platform !== 'linux') return t.skip('resident memory is read from /proc');
+    const clock = new ManualClock();
+    const hold = `const held = Buffer.alloc(80e6, 1); console.log(held.length); setInterval(() => {}, 1000);`;
+    const { execution, line } = await startScript(`'${process.execPath}' -e '${hold}' & wait`, { clock });
+    assert.equal(await line(), '80000000');
+    await clock.advance(500);
+    await execution.stop(1_000);
+    const { rssPeakBytes = 0 } = await execution.exited;
+    assert.ok(rssPeakBytes > 80e6 && rssPeakBytes < 400e6, `${rssPeakBytes} bytes`);
+  });
+});

@@ -1,0 +1,83 @@
+import { closeSync, constants, fdatasync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+
+const flushFile = promisify(fdatasync);
+
+/** The file at the end of the log. */
+export class SegmentWriter {
+  readonly #descriptor: number;
+  #bytes: number;
+  #flushing = 0;
+  #retired = false;
+  #dirty = false;
+
+  constructor(path: string, bytes: number) {
+    const { O_APPEND, O_CREAT, O_WRONLY } = constants;
+    this.#descriptor = openSync(path, O_WRONLY | O_APPEND | O_CREAT, 0o600);
+    this.#bytes = bytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isDirty(): boolean {
+    return this.#dirty;
+  }
+
+  /** Writes the whole frame, in one system call unless the disk is full. On failure, takes back what was written. */
+  write(frame: Uint8Array): void {
+    let written = 0;
+    try {
+      while (written < frame.length) written += writeSync(this.#descriptor, frame, written);
+    } catch (error) {
+      if (written > 0) this.cut(this.#bytes);
+      throw error;
+    }
+    this.#bytes += frame.length;
+    this.#dirty = true;
+  }
+
+  /** Shortens the file to `bytes`. */
+  cut(bytes: number): void {
+    ftruncateSync(this.#descriptor, bytes);
+    this.#bytes = bytes;
+  }
+
+  flushSync(): void {
+    this.#dirty = false;
+    fdatasyncSync(this.#descriptor);
+  }
+
+  async flush(): Promise<void> {
+    this.#dirty = false;
+    this.#flushing++;
+    try {
+      await flushFile(this.#descriptor);
+    } finally {
+      this.#flushing--;
+      this.#closeIfDone();
+    }
+  }
+
+  /** Closes the file, once no flush is under way. */
+  retire(): void {
+    this.#retired = true;
+    this.#closeIfDone();
+  }
+
+  #closeIfDone(): void {
+    if (this.#retired && this.#flushing === 0) closeSync(this.#descriptor);
+  }
+}
+
+/** Makes the name of a new file durable. */
+export function flushFolderOf(path: string): void {
+  const descriptor = openSync(dirname(path), constants.O_RDONLY);
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,210 @@
+import { statSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
+import { assert } from '#core/assert';
+import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
+import {
+  type Appended,
+  assertOffset,
+  assertRecords,
+  type LogCursor,
+  type LogPage,
+  logErrors,
+  type ReadQuery,
+  type SyncEventLog,
+} from '#ports/event-log';
+import { encodeFrame } from './frame.ts';
+import { LocalLogReader } from './reader.ts';
+import { flushFolderOf, SegmentWriter } from './segment-writer.ts';
+import { listSegments, PlaceIndex, segmentPath } from './segments.ts';
+import { translateFull } from './system-error.ts';
+
+interface WriterSettings {
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly segmentBytes: number;
+  readonly logBytesMax: number;
+  readonly fsync: 'always' | 'interval' | 'never';
+  readonly fsyncIntervalMs: number;
+}
+
+/** Where the log ends: the newest segment, the length of its file, and the offset of its last record. */
+export interface LogEnd {
+  readonly base: number;
+  readonly bytes: number;
+  readonly end: number;
+}
+
+/** The one writer of a log. It holds the lock until it is closed. */
+export class LocalLogWriter implements SyncEventLog {
+  readonly #settings: WriterSettings;
+  readonly #unlock: () => void;
+  readonly #index = new PlaceIndex();
+  readonly #reader: LocalLogReader;
+  readonly #olderBytes = new Map<number, number>();
+  #olderBytesTotal = 0;
+  #segment: SegmentWriter;
+  #base: number;
+  #end: number;
+  #cancelFlush: (() => void) | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+  #failure: string | undefined;
+  #closed = false;
+
+  constructor(settings: WriterSettings, at: LogEnd, options: { bases: readonly number[]; unlock: () => void }) {
+    this.#settings = settings;
+    this.#unlock = options.unlock;
+    this.#reader = new LocalLogReader(settings.folder, this.#index);
+    for (const base of options.bases.filter((each) => each < at.base)) {
+      this.#addOlder(base, statSync(segmentPath(settings.folder, base)).size);
+    }
+    this.#base = at.base;
+    this.#end = at.end;
+    this.#segment = new SegmentWriter(segmentPath(settings.folder, at.base), at.bytes);
+  }
+
+  appendSync(records: readonly Uint8Array[]): Appended {
+    const appended = this.#write(records);
+    if (this.#settings.fsync === 'always') this.#orFail(() => this.#segment.flushSync());
+    return appended;
+  }
+
+  async append(records: readonly Uint8Array[]): Promise<Appended> {
+    const appended = this.#write(records);
+    if (this.#settings.fsync === 'always') await this.#segment.flush().catch((error) => this.#fail(error));
+    return appended;
+  }
+
+  async trim(before: number): Promise<number> {
+    this.#assertOpen();
+    assertOffset(before, 'before');
+    const bases = await listSegments(this.#settings.folder);
+    // A segment can go if the next one begins with a record that is kept, or with one that may go as well.
+    while (bases.length > 1 && bases[1]! < before) {
+      const base = bases.shift()!;
+      await unlink(segmentPath(this.#settings.folder, base));
+      this.#olderBytesTotal -= this.#olderBytes.get(base) ?? 0;
+      this.#olderBytes.delete(base);
+    }
+    this.#index.trim(bases[0]!);
+    return bases[0]!;
+  }
+
+  read(query: ReadQuery): Promise<LogPage> {
+    return this.#reader.read(query);
+  }
+
+  async end(): Promise<number> {
+    this.#assertOpen();
+    return this.#end;
+  }
+
+  start(): Promise<number> {
+    return this.#reader.start();
+  }
+
+  cursor(name: string): LogCursor {
+    return this.#reader.cursor(name);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelFlush?.();
+    try {
+      await this.#flushing;
+      if (this.#settings.fsync !== 'never' && this.#segment.isDirty) await this.#segment.flush();
+    } finally {
+      this.#segment.retire();
+      await this.#reader.close();
+      this.#unlock();
+    }
+  }
+
+  #write(records: readonly Uint8Array[]): Appended {
+    this.#assertOpen();
+    if (this.#failure !== undefined) throw this.#broken(this.#failure);
+    const first = this.#end + 1;
+    const frame = encodeFrame(records, first, assertRecords(records));
+    this.#assertSpace(frame.length);
+    if (this.#segment.bytes > 0 && this.#segment.bytes + frame.length > this.#settings.segmentBytes) this.#roll();
+    const before = this.#segment.bytes;
+    try {
+      this.#segment.write(frame);
+    } catch (error) {
+      if (statSync(segmentPath(this.#settings.folder, this.#base)).size !== before) return this.#fail(error);
+      throw translateFull(error, this.#settings.folder);
+    }
+    this.#end += records.length;
+    this.#index.note(this.#base, this.#end, this.#segment.bytes);
+    if (this.#settings.fsync === 'interval') this.#flushSoon();
+    return { first, last: this.#end };
+  }
+
+  #assertSpace(bytes: number): void {
+    if (this.#olderBytesTotal + this.#segment.bytes + bytes <= this.#settings.logBytesMax) return;
+    const { folder, logBytesMax } = this.#settings;
+    throw logErrors['no-space'](`the log '${folder}' is at its limit of ${logBytesMax} bytes; trim it`);
+  }
+
+  #roll(): void {
+    const path = segmentPath(this.#settings.folder, this.#end);
+    assert(this.#end > this.#base, 'a segment that is rolled has records');
+    const full = this.#segment;
+    try {
+      this.#segment = new SegmentWriter(path, 0);
+      if (this.#settings.fsync !== 'never') flushFolderOf(path);
+    } catch (error) {
+      if (this.#segment !== full) this.#segment.retire();
+      this.#segment = full;
+      throw translateFull(error, this.#settings.folder);
+    }
+    this.#addOlder(this.#base, full.bytes);
+    this.#base = this.#end;
+    if (this.#settings.fsync !== 'never' && full.isDirty) this.#flushInBackground(full);
+    full.retire();
+  }
+
+  #addOlder(base: number, bytes: number): void {
+    this.#olderBytes.set(base, bytes);
+    this.#olderBytesTotal += bytes;
+  }
+
+  #flushSoon(): void {
+    if (this.#cancelFlush) return;
+    this.#cancelFlush = this.#settings.clock.after(this.#settings.fsyncIntervalMs, () => {
+      this.#cancelFlush = undefined;
+      if (this.#segment.isDirty) this.#flushInBackground(this.#segment);
+    });
+  }
+
+  #flushInBackground(segment: SegmentWriter): void {
+    const before = this.#flushing;
+    const flush = segment.flush().catch((error: unknown) => {
+      this.#failure = messageOf(error);
+    });
+    this.#flushing = before.then(() => flush);
+  }
+
+  #orFail(operation: () => void): void {
+    try {
+      operation();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** What reached the disk is unknown now, so nothing more may be acknowledged. */
+  #fail(error: unknown): never {
+    this.#failure = messageOf(error);
+    throw this.#broken(this.#failure);
+  }
+
+  #broken(cause: string): Error {
+    return logErrors.failed(`the log '${this.#settings.folder}' failed to write (${cause}); open it again`);
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw logErrors.closed(`the log '${this.#settings.folder}' is closed`);
+  }
+}

@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { openFsBlobStore } from '#adapters/blob/fs';
+import { openLmdbKeyValue } from '#adapters/kv/lmdb';
+import { openPostgres } from '#adapters/sql/postgres';
+import { openSqlite } from '#adapters/sql/sqlite';
+import { Columnar } from '#platform/columnar';
+import type { Config } from '#platform/config';
+import type { BlobStore } from '#ports/blob-store';
+import type { KeyValue } from '#ports/key-value';
+import type { SqlStore } from '#ports/sql';
+import type { DataDir } from './data-dir.ts';
+
+/** Adapters are chosen here and nowhere else: everything above sees ports. */
+
+export function openSql(config: Config, dataDir: DataDir): Promise<SqlStore> | SqlStore {
+  return config.database
+    ? openPostgres(config.database)
+    : openSqlite(dataDir.database, { durable: config.databaseDurable });
+}
+
+export function openBlobs(dataDir: DataDir): Promise<BlobStore> {
+  return openFsBlobStore({ root: dataDir.blobs });
+}
+
+export function openOnlineStore(dataDir: DataDir, access: 'write' | 'read'): Promise<KeyValue> {
+  return openLmdbKeyValue({ path: join(dataDir.online, 'features.lmdb'), readOnly: access === 'read' });
+}
+
+/** An engine for columnar queries over the blob store. `name` keeps the scratch files of processes apart. */
+export function openColumnar(dataDir: DataDir, name: string): Promise<{ columnar: Columnar; scratchDir: string }> {
+  const scratchDir = join(dataDir.scratch, name);
+  return Columnar.open({ directories: [dataDir.blobs], scratchDir }).then((columnar) => ({ columnar, scratchDir }));
+}

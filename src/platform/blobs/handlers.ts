@@ -1,0 +1,44 @@
+import { Readable } from 'node:stream';
+import { type Authenticator, requirePermission } from '#platform/access';
+import type { Database } from '#platform/db';
+import { type HttpServer, type RouteGroup, routeGroup, whoSends } from '#platform/http';
+import { assertDigest, type BlobStore } from '#ports/blob-store';
+import { BLOB_PATH, blobsContract } from './contract.ts';
+
+export function blobHandlers(db: Database, blobs: BlobStore): RouteGroup {
+  return routeGroup(blobsContract, {
+    async putBlob({ upload }, ctx) {
+      const stored = await blobs.put(upload.bytes);
+      await db.transact(ctx, async (tx) => tx.audit(`blob/${stored.digest}`, { bytes: stored.bytes }));
+      return stored;
+    },
+  });
+}
+
+/** Serves content by digest. Content never changes under its digest, so clients may keep it for ever. */
+export function serveBlobs(server: HttpServer, blobs: BlobStore, authenticator: Authenticator): void {
+  server.app.get(BLOB_PATH, async (request, reply) => {
+    requirePermission(whoSends(request, authenticator), 'blobs:read');
+    const { digest } = request.params as { digest: string };
+    assertDigest(digest);
+    const bytes = await blobs.size(digest);
+    const range = parseRange(request.headers.range, bytes);
+    reply.header('cache-control', 'private, max-age=31536000, immutable').header('accept-ranges', 'bytes');
+    reply.type('application/octet-stream');
+    if (!range) return reply.header('content-length', bytes).send(Readable.from(await blobs.get(digest)));
+    return reply
+      .status(206)
+      .header('content-range', `bytes ${range.start}-${range.end - 1}/${bytes}`)
+      .header('content-length', range.end - range.start)
+      .send(Readable.from(await blobs.get(digest, range)));
+  });
+}
+
+/** One range of RFC 9110; anything else is answered with the whole content, as the standard allows. */
+function parseRange(header: string | undefined, bytes: number): { start: number; end: number } | undefined {
+  const match = /^bytes=(\d+)-(\d*)$/.exec(header ?? '');
+  if (!match) return undefined;
+  const start = Number(match[1]);
+  const end = match[2] ? Math.min(Number(match[2]) + 1, bytes) : bytes;
+  return start < end ? { start, end } : undefined;
+}

@@ -1,0 +1,2 @@
+export { blobsContract } from './contract.ts';
+export { blobHandlers, serveBlobs } from './handlers.ts';

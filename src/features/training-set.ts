@@ -7,6 +7,7 @@ import {
   identifier,
   numbersOf,
   quoted,
+  selectValues,
   textOf,
 } from '#platform/columnar';
 import { featureErrors } from './errors.ts';
@@ -59,9 +60,9 @@ export async function buildTrainingSet(columnar: Columnar, query: TrainingSetQue
   const features = windowFeatures(input);
   const columns = new Map<string, ColumnData>();
   for (const name of ['_row', '_at', 'label'])
-    columns.set(name, pick(events.columns.get(name) as ColumnData, chosen.rows));
+    columns.set(name, selectValues(events.columns.get(name) as ColumnData, chosen.rows));
   for (const name of Object.keys(query.columns)) {
-    columns.set(name, pick(events.columns.get(`column ${name}`) as ColumnData, chosen.rows));
+    columns.set(name, selectValues(events.columns.get(`column ${name}`) as ColumnData, chosen.rows));
   }
   const names = query.views.flatMap((view) => view.features.map((feature) => feature.name));
   names.forEach((name, i) => void columns.set(name, { kind: 'float32', values: features[i] as Float32Array }));
@@ -161,14 +162,4 @@ function windowInput(
       keys: keysAt((codes) => Int32Array.from(rows, (row) => codes[row] as number)),
     },
   };
-}
-
-function pick(column: ColumnData, rows: Int32Array): ColumnData {
-  if (column.kind === 'text') {
-    return { ...column, codes: Int32Array.from(rows, (row) => column.codes[row] as number) };
-  }
-  if (column.kind === 'float32') {
-    return { kind: 'float32', values: Float32Array.from(rows, (row) => column.values[row] as number) };
-  }
-  return { kind: 'float64', values: Float64Array.from(rows, (row) => column.values[row] as number) };
 }

@@ -6,4 +6,12 @@ export {
   identifier,
   quoted,
 } from './columnar.ts';
-export { type ColumnData, type ColumnTable, floatsOf, numbersOf, textOf } from './table.ts';
+export {
+  type ColumnData,
+  type ColumnTable,
+  floatsOf,
+  numbersOf,
+  selectRows,
+  selectValues,
+  textOf,
+} from './table.ts';

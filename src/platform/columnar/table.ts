@@ -35,3 +35,22 @@ export function textOf(
   assert(column && column.kind === 'text', `column '${name}' is not text`);
   return column;
 }
+
+/** The rows with the given numbers, in that order. */
+export function selectRows(table: ColumnTable, rows: Int32Array): ColumnTable {
+  const columns = new Map<string, ColumnData>();
+  for (const [name, column] of table.columns) columns.set(name, selectValues(column, rows));
+  return { rows: rows.length, columns };
+}
+
+/** The values of one column at the given rows, in that order. */
+export function selectValues(column: ColumnData, rows: Int32Array): ColumnData {
+  switch (column.kind) {
+    case 'text':
+      return { ...column, codes: Int32Array.from(rows, (row) => column.codes[row] as number) };
+    case 'float32':
+      return { kind: 'float32', values: Float32Array.from(rows, (row) => column.values[row] as number) };
+    case 'float64':
+      return { kind: 'float64', values: Float64Array.from(rows, (row) => column.values[row] as number) };
+  }
+}

@@ -1,0 +1,52 @@
+import type { Random } from '#core/random';
+import { type GbdtParams, predictGbdt, type Table, trainGbdt } from '#learn/gbdt';
+import { logLoss } from '#math/metric/binary';
+
+export interface Trial {
+  readonly params: Partial<GbdtParams>;
+  /** Log loss on the validation rows; lower is better. */
+  readonly loss: number;
+  readonly trees: number;
+}
+
+/**
+ * Random search (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", 2012) around the given
+ * parameters. The given ones are the first trial, so the result is never worse than they are on the validation rows.
+ */
+export function tune(input: {
+  readonly train: { readonly table: Table; readonly label: Float32Array };
+  readonly valid: { readonly table: Table; readonly label: Float32Array };
+  readonly base: Partial<GbdtParams>;
+  readonly trials: number;
+  readonly random: Random;
+  readonly onTrial?: (done: number, trial: Trial) => void;
+}): { readonly best: Trial; readonly trials: readonly Trial[] } {
+  const { train, valid, base, random } = input;
+  const trials: Trial[] = [];
+  for (let i = 0; i < input.trials; i++) {
+    const params = i === 0 ? base : { ...base, ...draw(random) };
+    const model = trainGbdt({
+      train: train.table,
+      label: train.label,
+      valid,
+      params: { ...params, earlyStoppingRounds: 10 },
+    });
+    const loss = logLoss(predictGbdt(model, valid.table), valid.label) ?? Number.POSITIVE_INFINITY;
+    const trial = { params, loss, trees: model.trees.length };
+    trials.push(trial);
+    input.onTrial?.(i + 1, trial);
+  }
+  const best = trials.reduce((a, b) => (b.loss < a.loss ? b : a));
+  return { best, trials };
+}
+
+function draw(random: Random): Partial<GbdtParams> {
+  const pick = <T>(values: readonly T[]): T => values[random.int(values.length)] as T;
+  return {
+    leaves: pick([15, 31, 63]),
+    learningRate: pick([0.05, 0.1, 0.15]),
+    minLeafRows: pick([20, 100, 400]),
+    l2: pick([0, 1, 10]),
+    featureFraction: pick([0.7, 1]),
+  };
+}

@@ -30,12 +30,12 @@ export type RuleSpec = z.output<typeof ruleSpec>;
 const decisionView = z.object({
   decision: z.string(),
   rule: z.string(),
-  outcome: z.enum(['fired', 'cooling-down', 'over-budget', 'loop', 'disabled', 'resolved-early']),
+  outcome: z.enum(['fired', 'cooling-down', 'over-budget', 'loop', 'disabled', 'resolved-early', 'failed']),
   /** Event time in epoch milliseconds. */
   at: z.number(),
   /** In words, with the numbers that decided. */
   reason: z.string(),
-  /** The pipeline run that a firing started, once it exists. */
+  /** The pipeline run that a firing started. */
   run: z.string().nullable(),
 });
 export type DecisionView = z.output<typeof decisionView>;

@@ -7,12 +7,13 @@ const decided = z.object({
   outcome: z.string(),
   at: z.number(),
   reason: z.string(),
+  run: z.string().nullable(),
 });
 
-/** A rule acts: the run that it wants is started by whoever consumes this. */
-export const ruleFired = defineEvent('automation.fired', decided.extend({ depth: z.number().int() }));
+/** A rule acted: the run that it wanted is started. */
+export const ruleFired = defineEvent('automation.fired', decided);
 
-/** A rule would have acted but for a limit, which is named. */
+/** A rule would have acted but for a limit or a failure, which is named. */
 export const ruleHeld = defineEvent('automation.held', decided);
 
 export const incidentOpened = defineEvent(

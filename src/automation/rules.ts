@@ -1,19 +1,22 @@
 import type { Cause } from '#core/cause';
+import { KedgeError } from '#core/errors';
 import type { Tx } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
 import type { RuleSpec } from './contract.ts';
 import { ruleFired, ruleHeld } from './events.ts';
 import { decide, type RuleDecision, type RuleFact, runParams } from './model.ts';
-import { insertDecision, loadState, saveState, setDecisionRun } from './store.ts';
+import { insertDecision, loadState, saveState } from './store.ts';
 
-/** What rules need of the pipelines: start a run once per `key`, however often it is asked. */
+/** What rules need of the pipelines: to start a run in the transaction that decides it. */
 export interface RunStarter {
-  startRun(request: {
-    readonly key: string;
-    readonly pipeline: string;
-    readonly params: Readonly<Record<string, string | number | boolean>>;
-    readonly cause: Cause;
-  }): Promise<{ readonly run: string }>;
+  startRunIn(
+    tx: Tx,
+    request: {
+      readonly pipeline: string;
+      readonly params: Readonly<Record<string, string | number | boolean>>;
+      readonly cause: Cause;
+    },
+  ): Promise<{ readonly run: string }>;
 }
 
 export interface RuleDeps extends DomainDeps {
@@ -48,25 +51,6 @@ export class Rules {
     }
   }
 
-  /** Starts the run of a firing. May be called again after a crash: the decision's id makes it one run. */
-  async start(decision: {
-    readonly decision: string;
-    readonly rule: string;
-    readonly at: number;
-    readonly depth: number;
-  }) {
-    const resource = await this.#deps.resources.find('rule', decision.rule);
-    if (!resource) return;
-    const spec = resource.spec as RuleSpec;
-    const { run } = await this.#deps.runs.startRun({
-      key: decision.decision,
-      pipeline: spec.run.pipeline,
-      params: runParams(spec, decision.at),
-      cause: { kind: 'rule', id: `rule/${decision.rule}`, depth: decision.depth, at: decision.at },
-    });
-    await this.#deps.db.maintain((tx) => setDecisionRun(tx.db, decision.decision, run));
-  }
-
   async #rules(): Promise<NamedRule[]> {
     const resources = await this.#deps.resources.list('rule');
     return resources.map(({ name, spec }) => ({ name, spec: spec as RuleSpec }));
@@ -76,16 +60,35 @@ export class Rules {
     const before = await loadState(tx.db, rule.name);
     const { state, decision } = decide(rule, before, fact);
     if (state !== before) await saveState(tx.db, rule.name, state);
-    if (decision) await this.#record(tx, rule.name, decision);
+    if (decision) await this.#record(tx, rule, decision);
   }
 
-  async #record(tx: Tx, rule: string, { outcome, at, reason, cause }: RuleDecision): Promise<void> {
+  async #record(tx: Tx, rule: NamedRule, { outcome, at, reason, cause }: RuleDecision): Promise<void> {
     const decision = this.#deps.system.ids.next('decision');
-    await insertDecision(tx.db, { decision, rule, outcome, at, reason, run: null });
-    const data = { rule, decision, outcome, at, reason };
-    tx.emit(
-      cause ? ruleFired.draft(`rule/${rule}`, { ...data, depth: cause.depth }) : ruleHeld.draft(`rule/${rule}`, data),
-    );
-    tx.audit(`rule/${rule}`, data);
+    const started = cause ? await this.#start(tx, rule, { at, cause }) : { run: null };
+    const told = {
+      outcome: started.run === null && cause ? 'failed' : outcome,
+      reason: started.problem ?? reason,
+    } as const;
+    await insertDecision(tx.db, { decision, rule: rule.name, at, run: started.run, ...told });
+    const data = { rule: rule.name, decision, at, run: started.run, ...told };
+    tx.emit((told.outcome === 'fired' ? ruleFired : ruleHeld).draft(`rule/${rule.name}`, data));
+    tx.audit(`rule/${rule.name}`, data);
+  }
+
+  /** A rule whose pipeline is gone or refuses the parameters must not hold up all others: it is told as failed. */
+  async #start(
+    tx: Tx,
+    { spec }: NamedRule,
+    { at, cause }: { readonly at: number; readonly cause: Cause },
+  ): Promise<{ readonly run: string | null; readonly problem?: string }> {
+    try {
+      const { pipeline } = spec.run;
+      const { run } = await this.#deps.runs.startRunIn(tx, { pipeline, params: runParams(spec, at), cause });
+      return { run };
+    } catch (error) {
+      if (!(error instanceof KedgeError)) throw error;
+      return { run: null, problem: error.message };
+    }
   }
 }

@@ -49,10 +49,6 @@ export async function insertDecision(db: Db, decision: DecisionView): Promise<vo
   await tables(db).insertInto('rule_decision').values(decision).execute();
 }
 
-export async function setDecisionRun(db: Db, decision: string, run: string): Promise<void> {
-  await tables(db).updateTable('rule_decision').set({ run }).where('decision', '=', decision).execute();
-}
-
 export async function listDecisions(
   db: Db,
   filter: { readonly rule?: string | undefined; readonly limit: number },

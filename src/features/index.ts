@@ -9,7 +9,15 @@ export type { FeatureViewSpec } from './contract.ts';
 export { FeatureReader } from './online.ts';
 export { type FeaturePlan, featureNames, type PlannedView, plannedView } from './plan.ts';
 export { buildTrainingSet, type TrainingSet, type TrainingSetQuery } from './training-set.ts';
-export type { LeakReport } from './window/window.ts';
+export {
+  appendRows,
+  type LeakReport,
+  leakCheck,
+  readWindows,
+  type StateRows,
+  type WindowView,
+  windowFeatures,
+} from './window/window.ts';
 
 export interface Features extends Pick<FeatureService, 'plan' | 'readOnline' | 'reader'> {
   readonly parts: DomainParts;

@@ -45,6 +45,13 @@ export function loadConfig(overrides: Overrides = {}, environment: NodeJS.Proces
   return Object.freeze(config) as Config;
 }
 
+/** The environment from which a child process reads this configuration, beside everything else that it inherits. */
+export function childEnvironment(config: Config, environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const inherited = Object.entries(environment).filter(([name]) => !name.startsWith('KEDGE_'));
+  const keys = Object.entries(KEYS).map(([name, key]) => [key.env, String(config[name as KeyName])]);
+  return Object.fromEntries([...inherited, ...keys]) as Record<string, string>;
+}
+
 function parse(
   given: string | number | boolean,
   like: string | number | boolean,

@@ -1,0 +1,32 @@
+import type { z } from 'zod';
+import { defineErrors, type KedgeError } from '#core/errors';
+
+export const trackingErrors = defineErrors('tracking', {
+  invalid: { status: 400, title: 'The input does not fit' },
+  'invalid-cursor': { status: 400, title: 'The page to go on from is not one that was answered' },
+  'experiment-not-found': { status: 404, title: 'No such experiment' },
+  'experiment-deleted': { status: 409, title: 'The experiment is deleted' },
+  'run-not-found': { status: 404, title: 'No such run' },
+  'run-deleted': { status: 409, title: 'The run is deleted' },
+  'run-exists': { status: 409, title: 'Another run has this id' },
+  'run-over': { status: 409, title: 'The run has ended with another status' },
+  'param-changed': { status: 409, title: 'A logged param cannot be changed' },
+  'artifact-not-found': { status: 404, title: 'No such artifact' },
+  'artifact-conflict': { status: 409, title: 'A file and a folder cannot have the same path' },
+  limit: { status: 409, title: 'The run holds as much as it may' },
+});
+
+/** The value if it fits its schema; otherwise `tracking/invalid`, which names the first field and lists the others. */
+export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, name: string): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw invalid(name, parsed.error);
+}
+
+function invalid(name: string, error: z.ZodError): KedgeError {
+  const fields = error.issues.slice(0, 20).map((issue) => ({
+    path: [name, ...issue.path].join('.'),
+    message: issue.message,
+  }));
+  return trackingErrors.invalid(`${fields[0]?.path}: ${fields[0]?.message}`, fields);
+}

@@ -1,0 +1,14 @@
+/** What step functions of a project may use: `import { trainingSet, type StepContext } from 'kedge/steps'`. */
+export type { StepContext, StepFunction } from '#pipelines';
+export { readJson, readTable, writeJson, writeTable } from './files.ts';
+export { explainGbdt, fitGbdt, tuneGbdt } from './gbdt.ts';
+export { registerModel } from './register.ts';
+export {
+  type FeatureViewFile,
+  inputOf,
+  type LeakEvidence,
+  requireNoLeaks,
+  type SnapshotFile,
+  type TrainingSetOptions,
+  trainingSet,
+} from './training-set.ts';

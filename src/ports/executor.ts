@@ -47,7 +47,7 @@ export interface ExecutionLimits {
 export interface Execution {
   readonly id: string;
   readonly exited: Promise<Exit>;
-  /** Asks the command and all that it started to end, and kills what is left after `graceMs`. Resolves when all ended. */
+  /** Asks the command and all it started to end, and kills what is left after `graceMs`. Resolves when all ended. */
   stop(graceMs: number): Promise<void>;
 }
 

@@ -3,8 +3,8 @@ import { defineErrors } from '#core/errors';
 /**
  * A store of small values under text keys: the online feature store.
  *
- * - Keys sort by their UTF-8 bytes. A key has 1 to {@link KEY_BYTES_MAX} bytes and no lone surrogates (`kv/invalid-key`);
- *   a value has at most {@link VALUE_BYTES_MAX} (`kv/too-large`).
+ * - Keys sort by their UTF-8 bytes. A key has 1 to {@link KEY_BYTES_MAX} bytes and no lone surrogates
+ *   (`kv/invalid-key`); a value has at most {@link VALUE_BYTES_MAX} (`kv/too-large`).
  * - A write is atomic over all its entries and has reached the disk when its promise resolves.
  * - One process writes; any number read. A reader sees every write that resolved before its read began, and never half
  *   of one write within one call.
@@ -18,8 +18,8 @@ export interface KeyValue {
   getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>;
 
   /**
-   * The same without a promise. Only a store in the memory of this process can offer it; the gateway, which reads a few
-   * keys for every request, takes it when it is there (`kv.getManySync?.(keys) ?? (await kv.getMany(keys))`).
+   * The same without a promise, for callers that must not give up their turn. Only a store in the memory of this
+   * process can offer it, so whoever takes it has a way without: `kv.getManySync?.(keys) ?? (await kv.getMany(keys))`.
    */
   getManySync?(keys: readonly string[]): readonly (Uint8Array | undefined)[];
 

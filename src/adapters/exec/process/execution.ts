@@ -1,14 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { Clock } from '#core/clock';
+import { type Clock, sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { formatDuration } from '#core/units';
 import type { Execution, ExecutionRequest, Exit, OutputStream } from '#ports/executor';
 import { residentBytes } from './memory.ts';
+import { isGroupRunning, signalGroup } from './process-group.ts';
 
 /** How long the rest of the output is waited for after the process ended, if something still holds its pipes open. */
 const DRAIN_MS = 1_000;
+const GROUP_POLL_MS = 20;
+const GROUP_POLL_MS_MAX = 320;
 const MEMORY_SAMPLE_MS = 500;
 const GRACE_MS = 5_000;
+/** The longest delay that timers can hold; past it they would fire at once. */
+const GRACE_MS_MAX = 2_147_483_647;
 
 interface Surroundings {
   readonly clock: Clock;
@@ -19,8 +24,8 @@ interface Surroundings {
 /**
  * One process and everything in its process group.
  *
- * running ──(wall limit, stop)──► ending: SIGTERM to the group, SIGKILL after the grace ──► process ended: SIGKILL to
- * what is left of the group ──► output drained ──► `exited` resolves.
+ * running ──(wall limit, stop)──► ending: SIGTERM to the group, SIGKILL after the grace ──► group ended ──► output
+ * drained ──► `exited` resolves. A process that ends by itself has what is left of its group killed at once.
  */
 export class ProcessExecution implements Execution {
   readonly id: string;
@@ -31,6 +36,7 @@ export class ProcessExecution implements Execution {
   readonly #startedAt: number;
   readonly #cancels = new Set<() => void>();
   #ending: 'timeout' | 'stopped' | undefined;
+  #killed = false;
   #ended = false;
   #outputBytes = 0;
   #outputBytesCut = 0;
@@ -76,25 +82,31 @@ export class ProcessExecution implements Execution {
     // A command may end, or close its input, without having read it.
     child.stdin?.on('error', () => {});
     child.stdin?.end(this.#request.stdin);
+    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
     const failure = await new Promise<Error | undefined>((resolve) => {
       child.once('spawn', () => resolve(undefined));
       child.once('error', resolve);
     });
     if (failure) return this.#notStarted(this.#explain(failure));
     this.#later(wallMs, () => this.#end('timeout', graceMs));
-    void this.#sampleMemory();
-    await this.#over(child);
+    this.#sampleMemory();
+    await this.#over(child, closed);
     return this.#exitOf(child);
   }
 
   /** Resolves when the process has ended, nothing is left of its group, and its output was read. */
-  async #over(child: ChildProcess): Promise<void> {
-    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  async #over(child: ChildProcess, closed: Promise<void>): Promise<void> {
     if (child.exitCode === null && child.signalCode === null) {
       await new Promise<void>((resolve) => child.once('exit', () => resolve()));
     }
+    // Whoever is asked to end has the whole grace for it, also when the first process of the group ends at once.
+    let pollMs = GROUP_POLL_MS;
+    while (this.#ending && !this.#killed && isGroupRunning(child.pid!)) {
+      await sleep(this.#clock, pollMs);
+      pollMs = Math.min(2 * pollMs, GROUP_POLL_MS_MAX);
+    }
+    this.#kill();
     this.#ended = true;
-    this.#signal('SIGKILL');
     for (const cancel of this.#cancels) cancel();
     // A process that left the group may hold the pipes open for ever.
     const cancel = this.#clock.after(DRAIN_MS, () => {
@@ -106,19 +118,20 @@ export class ProcessExecution implements Execution {
   }
 
   #end(reason: 'timeout' | 'stopped', graceMs: number): void {
-    if (this.#ended || !this.#child) return;
-    this.#ending ??= reason;
-    this.#signal('SIGTERM');
-    this.#later(graceMs, () => this.#signal('SIGKILL'));
+    if (this.#ended || this.#child?.pid === undefined) return;
+    // What ended by itself before it was asked keeps its own reason.
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#ending ??= reason;
+    if (graceMs > 0) {
+      signalGroup(this.#child.pid, 'SIGTERM');
+      this.#later(Math.min(graceMs, GRACE_MS_MAX), () => this.#kill());
+    } else {
+      this.#kill();
+    }
   }
 
-  #signal(signal: 'SIGTERM' | 'SIGKILL'): void {
-    if (this.#child?.pid === undefined) return;
-    try {
-      process.kill(-this.#child.pid, signal);
-    } catch {
-      // Nothing is left of the group.
-    }
+  #kill(): void {
+    this.#killed = true;
+    signalGroup(this.#child!.pid!, 'SIGKILL');
   }
 
   #pass(stream: OutputStream, chunk: Buffer): void {
@@ -129,13 +142,12 @@ export class ProcessExecution implements Execution {
     if (passed.length > 0) this.#request.onOutput?.(stream, passed);
   }
 
-  async #sampleMemory(): Promise<void> {
+  #sampleMemory(): void {
     const pid = this.#child?.pid;
-    if (pid === undefined || this.#ended) return;
-    const bytes = await residentBytes(pid);
+    const bytes = pid === undefined ? undefined : residentBytes(pid);
     if (bytes === undefined) return;
     this.#rssPeakBytes = Math.max(this.#rssPeakBytes, bytes);
-    if (!this.#ended) this.#later(MEMORY_SAMPLE_MS, () => void this.#sampleMemory());
+    this.#later(MEMORY_SAMPLE_MS, () => this.#sampleMemory());
   }
 
   #later(delayMs: number, callback: () => void): void {

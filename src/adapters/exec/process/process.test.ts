@@ -19,8 +19,8 @@ executorConformance('process', async () => ({
 
 const LIMITS = { wallMs: 60_000, outputBytesMax: 1_000_000 };
 
-/** Starts a shell script; `line()` resolves to the next line of its output. */
-async function startScript(script: string, { clock = systemClock, id = 'test', wallMs = 60_000 } = {}) {
+/** Starts a shell script that ends with the test; `line()` resolves to the next line of its output. */
+async function startScript(t: TestContext, script: string, { clock = systemClock, id = 'test', wallMs = 60_000 } = {}) {
   const executor = openProcessExecutor({ clock, environment });
   const output = new PassThrough();
   const execution = await executor.start({
@@ -29,8 +29,9 @@ async function startScript(script: string, { clock = systemClock, id = 'test', w
     cwd: '/',
     env: {},
     limits: { ...LIMITS, wallMs },
-    onOutput: (_stream, chunk) => output.write(chunk),
+    onOutput: (stream, chunk) => void (stream === 'stdout' && output.write(chunk)),
   });
+  t.after(() => execution.stop(0));
   void execution.exited.then(() => output.end());
   const line = async (): Promise<string> => String((await once(output, 'data'))[0]).trim();
   return { execution, line };
@@ -53,9 +54,9 @@ async function temporaryFolder(t: TestContext): Promise<string> {
 }
 
 describe('process executor', () => {
-  it('stops everything that the command started, also what ignores being asked', async () => {
+  it('stops everything that the command started, also what ignores being asked', async (t) => {
     const script = `sh -c 'sh -c "trap \\"\\" TERM; echo \\$\\$; while :; do sleep 1; done" & wait' & wait`;
-    const { execution, line } = await startScript(script);
+    const { execution, line } = await startScript(t, script);
     const grandchild = Number(await line());
     process.kill(grandchild, 0);
     await execution.stop(50);
@@ -63,8 +64,18 @@ describe('process executor', () => {
     assert.equal(await isGone(grandchild), true);
   });
 
-  it('ends what the command left running in the background', async () => {
-    const { execution, line } = await startScript('sleep 600 & echo $!; exit 0');
+  it('gives the whole grace to what the command started, also when the command itself ends at once', async (t) => {
+    const child = 'trap "sleep 0.1; echo saved; exit 0" TERM; echo ready; while :; do sleep 0.02; done';
+    const { execution, line } = await startScript(t, `sh -c '${child}' & wait`);
+    assert.equal(await line(), 'ready');
+    const saved = line();
+    await execution.stop(30_000);
+    assert.equal(await saved, 'saved');
+    assert.deepEqual([(await execution.exited).reason, (await execution.exited).signal], ['stopped', 'SIGTERM']);
+  });
+
+  it('ends what the command left running in the background', async (t) => {
+    const { execution, line } = await startScript(t, 'sleep 600 & echo $!; exit 0');
     const background = Number(await line());
     const exit = await execution.exited;
     assert.deepEqual([exit.reason, exit.code], ['exited', 0]);
@@ -74,17 +85,17 @@ describe('process executor', () => {
   it('does not wait for ever for the output of a process that left its group', async (t) => {
     const folder = await temporaryFolder(t);
     const file = join(folder, 'pid');
-    const script = `setsid sh -c 'echo $$ > ${file}; echo started; exec sleep 600' & while [ ! -s ${file} ]; do :; done`;
-    const { execution } = await startScript(script);
+    const script = `setsid sh -c 'echo $$ > ${file}; exec sleep 600' & while [ ! -s ${file} ]; do :; done`;
+    const { execution } = await startScript(t, script);
     const exit = await execution.exited;
     process.kill(Number(await readFile(file, 'utf8')), 'SIGKILL');
     assert.deepEqual([exit.reason, exit.code], ['exited', 0]);
   });
 
-  it('takes the time limit and the grace from the injected clock', async () => {
+  it('takes the time limit and the grace from the injected clock', async (t) => {
     const clock = new ManualClock();
     const script = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.02; done";
-    const { execution, line } = await startScript(script, { clock, wallMs: 3_600_000 });
+    const { execution, line } = await startScript(t, script, { clock, wallMs: 3_600_000 });
     assert.equal(await line(), 'ready');
     await clock.advance(3_599_999);
     const asked = line();
@@ -135,10 +146,10 @@ describe('process executor', () => {
     if (process.platform !== 'linux') return t.skip('resident memory is read from /proc');
     const clock = new ManualClock();
     const hold = `const held = Buffer.alloc(80e6, 1); console.log(held.length); setInterval(() => {}, 1000);`;
-    const { execution, line } = await startScript(`'${process.execPath}' -e '${hold}' & wait`, { clock });
+    const { execution, line } = await startScript(t, `'${process.execPath}' -e '${hold}' & wait`, { clock });
     assert.equal(await line(), '80000000');
     await clock.advance(500);
-    await execution.stop(1_000);
+    await execution.stop(0);
     const { rssPeakBytes = 0 } = await execution.exited;
     assert.ok(rssPeakBytes > 80e6 && rssPeakBytes < 400e6, `${rssPeakBytes} bytes`);
   });

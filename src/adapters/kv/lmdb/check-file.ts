@@ -7,8 +7,8 @@ import { keyValueErrors } from '#ports/key-value';
 /*
  * LMDB maps the file into memory and follows the page numbers in it, and lmdb-js ends the whole process with a
  * segmentation fault when the file is not sound. So the file is looked at before LMDB gets it: the two meta pages, the
- * roots of the newest tree, and, where the file is shorter than its meta page says, everything, in a process of its own.
- * Offsets are those of data format 2 on 64-bit little-endian machines (`MDB_page`, `MDB_meta` in mdb.c).
+ * roots of the newest tree, and, where the file is shorter than its meta page says, everything, in a process of its
+ * own. Offsets are those of data format 2 on 64-bit little-endian machines (`MDB_page`, `MDB_meta` in mdb.c).
  */
 const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;

@@ -76,6 +76,7 @@ class LmdbStore implements LmdbKeyValue {
     this.#assertOpen();
     assertBatch(keys.length);
     const binaryKeys = keys.map(keyBytes);
+    // All keys are read from one snapshot, and that is the newest one, also if another process made it.
     this.#database.resetReadTxn();
     return binaryKeys.map((key) => this.#database.get(key));
   }

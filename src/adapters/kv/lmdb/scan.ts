@@ -1,8 +1,8 @@
 import { open } from 'lmdb';
 
 /**
- * A program: reads every entry of the LMDB file that its argument names. It ends with code 0 if that can be done; if the
- * file refers to pages that are not there, the kernel kills it.
+ * A program: reads every entry of the LMDB file that its argument names. It ends with code 0 if that can be done; if
+ * the file refers to pages that are not there, the kernel kills it.
  */
 const database = open<Buffer, Buffer>({
   path: process.argv[2] ?? '',

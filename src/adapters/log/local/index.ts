@@ -33,9 +33,9 @@ export interface LocalLogOptions {
 /** What opening the log found in its newest segment. */
 export interface LogFinding {
   /**
-   * `torn`: an append was cut off by a crash and is removed. `corrupt`: sound records follow the damaged bytes; they stay
-   * as they are, and reading there fails. `lost`: consumers have seen records that the disk no longer has, after a crash
-   * of the machine; their offsets are not used again.
+   * `torn`: an append was cut off by a crash and is removed. `corrupt`: sound records follow the damaged bytes; they
+   * stay as they are, and reading there fails. `lost`: consumers have seen records that the disk no longer has, after a
+   * crash of the machine; their offsets are not used again.
    */
   readonly kind: 'torn' | 'corrupt' | 'lost';
   readonly segment: string;

@@ -7,11 +7,14 @@ import { errorCode } from './system-error.ts';
 /** The folders that this process writes to: its pid may also be that of a process that died, as in containers. */
 const held = new Set<string>();
 
+/** Gives a lock back; the second call does nothing. */
+type GiveBack = () => void;
+
 /**
  * Takes the lock file of a folder, or throws `log/locked` naming the process that holds it. The lock of a process that
  * no longer runs is taken over. The returned function gives the lock back.
  */
-export function takeLock(folder: string): () => void {
+export function takeLock(folder: string): GiveBack {
   const path = join(realpathSync(folder), 'lock');
   const candidate = `${path}.${process.pid}-${randomBytes(6).toString('hex')}`;
   if (held.has(path)) throw locked(path, process.pid);

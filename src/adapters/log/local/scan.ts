@@ -15,8 +15,8 @@ type Found =
 const WINDOW_BYTES = 256 * 1024;
 
 /**
- * Walks over a segment from a place where a frame begins. Sound frames and the gaps between them come in order; the walk
- * ends at the end of the file, or after a gap without a sound frame behind it.
+ * Walks over a segment from a place where a frame begins. Sound frames and the gaps between them come in order; the
+ * walk ends at the end of the file, or after a gap without a sound frame behind it.
  */
 export async function* scanSegment(file: FileHandle, from: Place): AsyncGenerator<Found> {
   let { after, position } = from;

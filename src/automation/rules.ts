@@ -2,10 +2,10 @@ import type { Cause } from '#core/cause';
 import { KedgeError } from '#core/errors';
 import type { Tx } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
-import type { RuleSpec } from './contract.ts';
+import type { DecisionView, RuleSpec } from './contract.ts';
 import { ruleFired, ruleHeld } from './events.ts';
 import { decide, type RuleDecision, type RuleFact, runParams } from './model.ts';
-import { insertDecision, loadState, saveState } from './store.ts';
+import { insertDecision, listDecisions, loadState, saveState } from './store.ts';
 
 /** What rules need of the pipelines: to start a run in the transaction that decides it. */
 export interface RunStarter {
@@ -21,6 +21,8 @@ export interface RunStarter {
 
 export interface RuleDeps extends DomainDeps {
   readonly runs: RunStarter;
+  /** The newest promotion on an endpoint: its event time, and why the version was made. */
+  lastPromotion(endpoint: string): Promise<{ readonly at: number; readonly cause: Cause } | undefined>;
 }
 
 interface NamedRule {
@@ -45,10 +47,14 @@ export class Rules {
   }
 
   /** Event time of a monitor's stream has passed `at`: pending signals may have waited long enough. */
-  async onTime(tx: Tx, monitors: ReadonlySet<string>, at: number): Promise<void> {
+  async onTime(tx: Tx, monitor: string, at: number): Promise<void> {
     for (const rule of await this.#rules()) {
-      if (monitors.has(rule.spec.on.monitor)) await this.#apply(tx, rule, { kind: 'time', at });
+      if (rule.spec.on.monitor === monitor) await this.#apply(tx, rule, { kind: 'time', at });
     }
+  }
+
+  decisions(filter: { readonly rule?: string | undefined; readonly limit: number }): Promise<DecisionView[]> {
+    return listDecisions(this.#deps.db.reader, filter);
   }
 
   async #rules(): Promise<NamedRule[]> {

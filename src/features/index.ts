@@ -19,7 +19,7 @@ export {
   windowFeatures,
 } from './window/window.ts';
 
-export interface Features extends Pick<FeatureService, 'plan' | 'readOnline' | 'reader'> {
+export interface Features extends Pick<FeatureService, 'plan' | 'readOnline' | 'recompute' | 'reader'> {
   readonly parts: DomainParts;
 }
 
@@ -37,6 +37,7 @@ export function createFeatures(deps: FeaturesDeps): Features {
   return {
     plan: service.plan.bind(service),
     readOnline: service.readOnline.bind(service),
+    recompute: service.recompute.bind(service),
     reader: service.reader,
     parts: {
       routes: [featureHandlers(service)],

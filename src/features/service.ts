@@ -5,8 +5,10 @@ import type { PlatformEvent } from '#platform/events';
 import type { BlobStore } from '#ports/blob-store';
 import type { KeyValue } from '#ports/key-value';
 import type { FeatureViewSpec } from './contract.ts';
+import { featureErrors } from './errors.ts';
 import { FeatureReader, materialize } from './online.ts';
 import { type FeaturePlan, type PlannedView, plannedView } from './plan.ts';
+import { type AnsweredRow, type RecomputedFeatures, recomputeFeatures } from './recompute.ts';
 
 export interface FeaturesDeps extends DomainDeps {
   readonly datasets: Pick<Datasets, 'snapshot'>;
@@ -40,6 +42,21 @@ export class FeatureService {
         return [feature, Number.isNaN(value) ? null : value];
       }),
     );
+  }
+
+  /** What the named views should have answered for past requests. The views must be over one dataset. */
+  async recompute(views: readonly string[], rows: readonly AnsweredRow[]): Promise<RecomputedFeatures> {
+    const specs = await Promise.all(views.map((name) => this.#deps.resources.get('feature-view', name)));
+    const datasets = [...new Set(specs.map(({ spec }) => (spec as FeatureViewSpec).dataset))];
+    const [dataset, ...others] = datasets;
+    if (dataset === undefined || others.length > 0) {
+      throw featureErrors['mixed-datasets'](`views of one dataset are audited together, found ${datasets.length}`);
+    }
+    const { segments } = await this.#deps.datasets.snapshot(dataset);
+    const located = await Promise.all(
+      segments.map(async (segment) => ({ ...segment, path: await this.#deps.blobs.localPath(segment.digest) })),
+    );
+    return recomputeFeatures(this.#deps.columnar, await this.plan(views), { segments: located, rows });
   }
 
   /** Brings a new segment into the online state of every view over its dataset. */

@@ -209,7 +209,7 @@ async function measureShare(
   const group = by === undefined ? `'all'` : `coalesce(${identifier(by)}::varchar, '(none)')`;
   const table = await expression(name, () =>
     session.query(`select ${group} as name, count(*)::double as n, avg(case when (${share}) then 1.0 else 0.0 end) as share
-       from batch where _reason is null group by 1 having n >= ${minRows} and share > ${max} order by share desc, name`),
+       from batch group by 1 having n >= ${minRows} and share > ${max} order by share desc, name`),
   );
   const groups = groupsOf(table);
   if (groups.length > 0) {

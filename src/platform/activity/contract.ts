@@ -43,6 +43,19 @@ export const activityContract = contract({
     query: z.object({ ...newestFirst, action: z.string().max(100).optional() }),
     reply: z.object({ items: z.array(auditView), head: z.object({ seq: z.number().int(), hash: z.string() }) }),
   }),
+  getSettled: route({
+    method: 'GET',
+    path: '/api/v1/settled',
+    summary: 'Whether the platform has done everything that follows from what it was told so far',
+    permission: 'activity:read',
+    reply: z.object({
+      settled: z.boolean(),
+      /** Every consumer has handled every event. */
+      eventsHandled: z.boolean(),
+      /** Pipeline runs that have not ended. */
+      activeRuns: z.number().int(),
+    }),
+  }),
   verifyAudit: route({
     method: 'GET',
     path: '/api/v1/audit/verify',

@@ -1,2 +1,2 @@
-export { activityHandlers } from './handlers.ts';
+export { activityHandlers, type Ongoing } from './handlers.ts';
 export { serveLive } from './live.ts';

@@ -45,6 +45,13 @@ export function loadConfig(overrides: Overrides = {}, environment: NodeJS.Proces
   return Object.freeze(config) as Config;
 }
 
+/** The environment of this process without Kedge's own variables, for programs that it starts. */
+export function inheritedEnvironment(environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name, value]) => !name.startsWith('KEDGE_') && value !== undefined),
+  ) as Record<string, string>;
+}
+
 /** The environment from which a child process reads this configuration, beside everything else that it inherits. */
 export function childEnvironment(config: Config, environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const inherited = Object.entries(environment).filter(([name]) => !name.startsWith('KEDGE_'));

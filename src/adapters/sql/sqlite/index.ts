@@ -34,6 +34,17 @@ export function openSqlite(path: string, { durable = false } = {}): SqlStore {
   };
 }
 
+/** What a check of every page of an SQLite file finds wrong with it; `undefined` when it is sound. */
+export function sqliteDamage(path: string): string | undefined {
+  const connection = connect(path, false);
+  try {
+    const { quick_check: found } = connection.prepare('pragma quick_check(1)').get() as { quick_check: string };
+    return found === 'ok' ? undefined : found;
+  } finally {
+    connection.close();
+  }
+}
+
 function connect(path: string, durable: boolean): DatabaseSync {
   try {
     const connection = new DatabaseSync(path);

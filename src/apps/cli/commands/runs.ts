@@ -1,0 +1,90 @@
+import type { Command } from 'commander';
+import type { Kedge } from '#client';
+import { sleep, systemClock } from '#core/clock';
+import { formatDuration } from '#core/units';
+import { UsageError } from '../failure.ts';
+import { formatTable } from '../table.ts';
+import { connected, printJson, withKedge } from './connected.ts';
+
+const FINAL = new Set(['succeeded', 'failed', 'cancelled']);
+const POLL_MS = 300;
+
+export function runCommands(program: Command): void {
+  connected(program.command('run <pipeline>').description('start a run of a pipeline'))
+    .option('-p, --param <name=value...>', 'a parameter of the run')
+    .option('--wait', 'wait until it has ended; exit code 1 when it failed')
+    .action(
+      withKedge(async (kedge, [pipeline = ''], options) => {
+        const params = paramsOf((options['param'] as string[] | undefined) ?? []);
+        const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline }, body: { params } });
+        if (options['wait']) return waitFor(kedge, run, options.json ?? false);
+        if (options.json) return printJson({ run });
+        process.stdout.write(`started ${run}\n`);
+      }),
+    );
+  connected(program.command('runs [pipeline]').description('list pipeline runs, newest first')).action(
+    withKedge(async (kedge, [pipeline], options) => {
+      const { items } = await kedge.pipelines.listPipelineRuns({
+        query: { limit: 50, ...(pipeline ? { pipeline } : {}) },
+      });
+      if (options.json) return printJson(items);
+      const rows = items.map((item) => [item.run, item.pipeline, item.status, item.cause.id, item.reason]);
+      process.stdout.write(`${formatTable(['run', 'pipeline', 'status', 'cause', 'reason'], rows)}\n`);
+    }),
+  );
+  connected(program.command('logs <run> [step]').description('print the log of a run, or of one of its steps'))
+    .option('-f, --follow', 'go on until the step has ended')
+    .action(
+      withKedge(async (kedge, [run = '', step], options) => {
+        const detail = await kedge.pipelines.getPipelineRun({ params: { run } });
+        for (const { step: name } of detail.steps) {
+          if (step === undefined || step === name)
+            await printLog(kedge, { run, step: name }, options['follow'] === true);
+        }
+      }),
+    );
+}
+
+function paramsOf(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf('=');
+      if (at < 1) throw new UsageError(`--param ${pair}: expected name=value`);
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+async function waitFor(kedge: Kedge, run: string, json: boolean): Promise<void> {
+  const told = new Map<string, string>();
+  for (;;) {
+    const detail = await kedge.pipelines.getPipelineRun({ params: { run } });
+    for (const step of detail.steps) {
+      if (told.get(step.step) === step.status) continue;
+      told.set(step.step, step.status);
+      const took = step.startedAt && step.finishedAt ? ` in ${formatDuration(step.finishedAt - step.startedAt)}` : '';
+      if (!json) process.stdout.write(`${step.step}: ${step.status}${took}${step.reason ? `, ${step.reason}` : ''}\n`);
+    }
+    if (FINAL.has(detail.status)) {
+      if (json) printJson(detail);
+      else process.stdout.write(`run ${run} ${detail.status}${detail.reason ? `: ${detail.reason}` : ''}\n`);
+      process.exitCode = detail.status === 'succeeded' ? 0 : 1;
+      return;
+    }
+    await pause();
+  }
+}
+
+async function printLog(kedge: Kedge, of: { run: string; step: string }, follow: boolean): Promise<void> {
+  for (let after = 0; ; ) {
+    const page = await kedge.pipelines.readStepLog({ params: of, query: { after } });
+    for (const line of page.items) process.stdout.write(`${of.step} | ${line.text}\n`);
+    after = page.next;
+    if (page.done || (page.items.length === 0 && !follow)) return;
+    if (page.items.length === 0) await pause();
+  }
+}
+
+function pause(): Promise<void> {
+  return sleep(systemClock, POLL_MS);
+}

@@ -1,0 +1,99 @@
+import { automationKinds, automationMigrations, createAutomation } from '#automation';
+import { createDatasets, datasetKinds, datasetMigrations } from '#datasets';
+import { createFeatures, featureKinds } from '#features';
+import { createGovernance, governanceKinds, governanceMigrations } from '#governance';
+import { createMonitoring, monitoringKinds, monitoringMigrations } from '#monitoring';
+import { createPipelines, pipelineKinds, pipelineMigrations } from '#pipelines';
+import type { Columnar } from '#platform/columnar';
+import { applyMigrations, Database, platformMigrations } from '#platform/db';
+import type { DomainParts } from '#platform/domain';
+import { Resources } from '#platform/resources';
+import type { BlobStore } from '#ports/blob-store';
+import type { KeyValue } from '#ports/key-value';
+import type { SqlStore } from '#ports/sql';
+import { createRegistry, type Registry, registryMigrations } from '#registry';
+import { createServing, type Serving, servingKinds, servingMigrations } from '#serving';
+import { createTracking, trackingMigrations } from '#tracking';
+import type { ProcessBase } from '../process.ts';
+import { monitoringSources } from './monitoring-sources.ts';
+
+export interface Stores {
+  readonly sql: SqlStore;
+  readonly blobs: BlobStore;
+  readonly keyValue: KeyValue;
+  readonly columnar: Columnar;
+  readonly scratchDir: string;
+}
+
+export interface ComposedPlatform {
+  readonly db: Database;
+  readonly resources: Resources;
+  readonly parts: readonly DomainParts[];
+  /** Pipeline runs that have not ended, as far as a thousand of each status. */
+  activeRuns(): Promise<number>;
+}
+
+const ACTIVE = ['queued', 'running', 'cancelling'] as const;
+
+const MIGRATIONS = [
+  ...platformMigrations,
+  ...datasetMigrations,
+  ...trackingMigrations,
+  ...registryMigrations,
+  ...pipelineMigrations,
+  ...servingMigrations,
+  ...monitoringMigrations,
+  ...automationMigrations,
+  ...governanceMigrations,
+];
+
+const KINDS = [
+  ...datasetKinds,
+  ...featureKinds,
+  ...pipelineKinds,
+  ...servingKinds,
+  ...monitoringKinds,
+  ...automationKinds,
+  ...governanceKinds,
+];
+
+/** Brings the schema up to date and connects the domains: who may call whom is decided here and nowhere else. */
+export async function compose(base: ProcessBase, stores: Stores): Promise<ComposedPlatform> {
+  await applyMigrations(stores.sql, MIGRATIONS);
+  const db = new Database(stores.sql, base.system);
+  const resources = new Resources(db, KINDS);
+  const deps = { ...stores, db, resources, system: base.system, logger: base.logger, metrics: base.metrics };
+
+  const governance = createGovernance(deps);
+  const datasets = createDatasets(deps);
+  const features = createFeatures({ ...deps, datasets });
+  const tracking = createTracking(deps);
+  const registry = createRegistry({ ...deps, gate: governance.gate });
+  const pipelines = createPipelines({ ...deps, leaseMs: base.config.leaseMs });
+  const serving = createServing({ ...deps, gate: governance.gate, versions: registry, features });
+  const monitoring = createMonitoring({ ...deps, ...monitoringSources({ registry, features, resources }) });
+  const automation = createAutomation({ ...deps, runs: pipelines, lastPromotion: lastPromotion(serving, registry) });
+
+  const domains = [datasets, features, tracking, registry, pipelines, serving, monitoring, automation, governance];
+  return {
+    db,
+    resources,
+    parts: domains.map((domain) => domain.parts),
+    async activeRuns() {
+      const pages = ACTIVE.map((status) => pipelines.runs({ status, limit: 1_000 }));
+      return (await Promise.all(pages)).reduce((sum, page) => sum + page.items.length, 0);
+    },
+  };
+}
+
+/** When the current revision of an endpoint won its rollout, in event time, and why that version was made. */
+function lastPromotion(serving: Serving, registry: Registry): Parameters<typeof createAutomation>[0]['lastPromotion'] {
+  return async (endpoint) => {
+    const { items } = await serving.rollouts(endpoint, { limit: 20 });
+    const promoted = items.find((rollout) => rollout.stage === 'completed' || rollout.stage === 'probation');
+    const decision = promoted?.decisions.at(-1);
+    if (!promoted || !decision) return undefined;
+    const { cause } = await registry.getVersion(promoted.model, promoted.candidate);
+    return { at: decision.at, cause };
+  };
+}

@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import fastifyStatic from '@fastify/static';
+import type { Authenticator } from '#platform/access';
+import { serveLive } from '#platform/activity';
+import { serveBlobs } from '#platform/blobs';
+import type { Database } from '#platform/db';
+import { type HttpServer, openApi, openHttpServer, type RouteGroup } from '#platform/http';
+import type { BlobStore } from '#ports/blob-store';
+import type { ProcessBase } from '../process.ts';
+
+export const VERSION = '0.1.0';
+
+const CONSOLE = fileURLToPath(new URL('../../../ui/dist/', import.meta.url));
+
+export interface ServeDeps {
+  readonly base: ProcessBase;
+  readonly db: Database;
+  readonly blobs: BlobStore;
+  readonly authenticator: Authenticator;
+  readonly groups: readonly RouteGroup[];
+}
+
+/** The control plane's server: the API of every domain, its description, live events, content, metrics, the console. */
+export async function serve(deps: ServeDeps): Promise<{ server: HttpServer; endStreams: () => void }> {
+  const { base, db, blobs, authenticator, groups } = deps;
+  const server = openHttpServer({ ...base, groups, authenticator });
+  const endStreams = serveLive(server, { db, authenticator, clock: base.system.clock });
+  serveBlobs(server, blobs, authenticator);
+  const description = openApi(
+    groups.map((group) => group.routes),
+    VERSION,
+  );
+  server.app.get('/api/v1/openapi.json', async () => description);
+  server.app.get('/health', async () => ({ status: 'ok', version: VERSION }));
+  server.app.get('/metrics', async (_request, reply) =>
+    reply.type(base.metrics.contentType).send(await base.metrics.expose()),
+  );
+  if (existsSync(CONSOLE)) await serveConsole(server);
+  return { server, endStreams };
+}
+
+/** Every path that is not a file of the console is a view of it, so that links into it work. */
+async function serveConsole(server: HttpServer): Promise<void> {
+  await server.app.register(fastifyStatic, { root: CONSOLE, wildcard: false, maxAge: '1h', immutable: false });
+  server.app.get('/*', async (request, reply) => {
+    if (request.url.startsWith('/api/')) return reply.callNotFound();
+    return reply.header('cache-control', 'no-cache').sendFile('index.html', { maxAge: 0 });
+  });
+}

@@ -1,0 +1,4 @@
+import { runProcess } from '../process.ts';
+import { startGatewayProcess } from './gateway.ts';
+
+await runProcess('gateway', startGatewayProcess);

@@ -1,0 +1,111 @@
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { messageOf } from '#core/errors';
+import type { Json } from '#core/json';
+import { formatBytes } from '#core/units';
+import type { Artifact, LeasedAttempt, StepError } from '#pipelines';
+import { RESULT_LENGTH_MAX } from '#pipelines/contract';
+import type { BlobStore } from '#ports/blob-store';
+import type { Exit } from '#ports/executor';
+import { hostReport } from './host-protocol.ts';
+import type { Prepared } from './prepare.ts';
+
+export type Outcome =
+  | { readonly ok: true; readonly outputs: Record<string, Artifact>; readonly result: Json }
+  | { readonly ok: false; readonly error: StepError };
+
+/** Judges how a process ended, and stores what it wrote. Not for one that was stopped on request. */
+export async function outcomeOf(
+  attempt: LeasedAttempt,
+  exit: Exit,
+  { prepared, blobs }: { readonly prepared: Prepared; readonly blobs: BlobStore },
+): Promise<Outcome> {
+  const error = exitError(exit);
+  if (error?.kind === 'exit-code' || !error) {
+    const returned = attempt.function ? await functionResult(prepared, error) : await commandResult(prepared, error);
+    if (!returned.ok) return returned;
+    return storeOutputs(prepared.outputs, returned.result, blobs);
+  }
+  return { ok: false, error };
+}
+
+/** How many of the last bytes of memory use help to understand a kill. */
+function memoryWords(exit: Exit): string {
+  return exit.rssPeakBytes === undefined ? '' : `; it used up to ${formatBytes(exit.rssPeakBytes)} of memory`;
+}
+
+function exitError(exit: Exit): StepError | undefined {
+  switch (exit.reason) {
+    case 'exited':
+      return exit.code === 0 ? undefined : { kind: 'exit-code', message: `the process ended with code ${exit.code}` };
+    case 'signalled':
+      return { kind: 'killed', message: `the process was ended by ${exit.signal}${memoryWords(exit)}` };
+    case 'timeout':
+      return { kind: 'timeout', message: exit.detail ?? 'the step ran longer than its timeout' };
+    case 'stopped':
+      return { kind: 'killed', message: 'the process was stopped' };
+    case 'not-started':
+      return { kind: 'not-started', message: exit.detail ?? 'the process could not be started' };
+  }
+}
+
+type Returned = { readonly ok: true; readonly result: Json } | { readonly ok: false; readonly error: StepError };
+
+async function functionResult({ resultPath }: Prepared, error: StepError | undefined): Promise<Returned> {
+  const text = await readResult(resultPath);
+  const report = text === undefined ? undefined : hostReport.safeParse(parseJson(text));
+  if (report?.success && report.data.ok && !error) return { ok: true, result: report.data.result };
+  if (report?.success && !report.data.ok) {
+    return { ok: false, error: { kind: report.data.kind, message: report.data.message } };
+  }
+  const message = `${error?.message ?? 'the process ended with code 0'} before the step function returned`;
+  return { ok: false, error: { kind: 'exit-code', message } };
+}
+
+async function commandResult({ resultPath }: Prepared, error: StepError | undefined): Promise<Returned> {
+  if (error) return { ok: false, error };
+  const refuse = (message: string): Returned => ({ ok: false, error: { kind: 'invalid-result', message } });
+  const text = await readResult(resultPath);
+  if (text === undefined) return { ok: true, result: null };
+  if (text.length > RESULT_LENGTH_MAX) return refuse(`the file KEDGE_RESULT is larger than ${RESULT_LENGTH_MAX} bytes`);
+  const result = parseJson(text);
+  return result === undefined ? refuse('the file KEDGE_RESULT is not JSON') : { ok: true, result };
+}
+
+/** The text of the file if it is there; of a file past the limit, just enough to see that it is. */
+async function readResult(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile()) return undefined;
+  if (found.size > 4 * RESULT_LENGTH_MAX) return ' '.repeat(RESULT_LENGTH_MAX + 1);
+  return readFile(path, 'utf8');
+}
+
+function parseJson(text: string): Json | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function storeOutputs(paths: Readonly<Record<string, string>>, result: Json, blobs: BlobStore): Promise<Outcome> {
+  const missing: string[] = [];
+  for (const [name, path] of Object.entries(paths)) {
+    const found = await stat(path).catch(() => undefined);
+    if (!found) missing.push(name);
+    else if (!found.isFile()) missing.push(`${name} (it is not a file)`);
+  }
+  if (missing.length > 0) {
+    return { ok: false, error: { kind: 'missing-output', message: `not written: ${missing.join(', ')}` } };
+  }
+  const outputs: Record<string, Artifact> = {};
+  for (const [name, path] of Object.entries(paths)) {
+    try {
+      const { digest, bytes } = await blobs.put(createReadStream(path));
+      outputs[name] = { digest, bytes };
+    } catch (error) {
+      return { ok: false, error: { kind: 'transfer', message: `output '${name}': ${messageOf(error)}` } };
+    }
+  }
+  return { ok: true, outputs, result };
+}

@@ -1,0 +1,93 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Digest } from '#core/hash';
+import type { Json } from '#core/json';
+import { envPart, type LeasedAttempt, unpackCode } from '#pipelines';
+import type { BlobStore } from '#ports/blob-store';
+import type { HostRequest } from './host-protocol.ts';
+
+const HOST = fileURLToPath(import.meta.resolve('./step-host.ts'));
+
+export interface Prepared {
+  readonly command: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin?: Uint8Array;
+  /** Where each declared output is expected. */
+  readonly outputs: Readonly<Record<string, string>>;
+  readonly resultPath: string;
+}
+
+interface Surroundings {
+  readonly blobs: BlobStore;
+  readonly scratchDir: string;
+  readonly connection: { readonly url: string; readonly token?: string | undefined };
+}
+
+/** Brings everything an attempt needs into its directory, `dir`, and says how to start it. */
+export async function prepare(attempt: LeasedAttempt, dir: string, around: Surroundings): Promise<Prepared> {
+  const [cwd, outDir] = [join(dir, 'work'), join(dir, 'out')];
+  await mkdir(cwd, { recursive: true });
+  await mkdir(outDir);
+  const inputs: Record<string, string> = {};
+  for (const [name, { digest, bytes }] of Object.entries(attempt.inputs)) {
+    inputs[name] = await around.blobs.localPath(digest, { bytes });
+  }
+  const outputs = Object.fromEntries(attempt.outputs.map((name) => [name, join(outDir, name)]));
+  const places = { cwd, outputs, resultPath: join(dir, 'result.json') };
+  if (!attempt.function) {
+    const env = await commandEnvironment(attempt, { ...places, inputs, dir, connection: around.connection });
+    return { ...places, command: attempt.command ?? [], env };
+  }
+  const code = await unpackCode(around.blobs, attempt.function.code as Digest, join(around.scratchDir, 'code'));
+  const request: HostRequest = {
+    modulePath: join(code, attempt.function.module),
+    export: attempt.function.export,
+    params: attempt.params,
+    inputs,
+    outputs,
+    resultPath: places.resultPath,
+    seed: attempt.seed,
+    run: attempt.run,
+    step: attempt.step,
+    client: { url: around.connection.url, ...(around.connection.token ? { token: around.connection.token } : {}) },
+    parent: process.pid,
+  };
+  const command = [process.execPath, '--disable-warning=ExperimentalWarning', HOST];
+  return { ...places, command, env: attempt.env, stdin: Buffer.from(JSON.stringify(request)) };
+}
+
+interface CommandPlaces {
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly outputs: Readonly<Record<string, string>>;
+  readonly resultPath: string;
+  readonly dir: string;
+  readonly connection: Surroundings['connection'];
+}
+
+/** How a command learns what a function step gets as its context. The README of the worker documents each variable. */
+async function commandEnvironment(attempt: LeasedAttempt, places: CommandPlaces): Promise<Record<string, string>> {
+  const paramsPath = join(places.dir, 'params.json');
+  await writeFile(paramsPath, JSON.stringify(attempt.params));
+  const named = (prefix: string, values: Readonly<Record<string, string>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [`KEDGE_${prefix}_${envPart(name)}`, value]));
+  const params = Object.fromEntries(Object.entries(attempt.params).map(([name, value]) => [name, textOf(value)]));
+  return {
+    ...attempt.env,
+    ...named('PARAM', params),
+    ...named('INPUT', places.inputs),
+    ...named('OUTPUT', places.outputs),
+    KEDGE_PARAMS: paramsPath,
+    KEDGE_RESULT: places.resultPath,
+    KEDGE_RUN: attempt.run,
+    KEDGE_STEP: attempt.step,
+    KEDGE_SEED: String(attempt.seed),
+    KEDGE_URL: places.connection.url,
+    ...(places.connection.token ? { KEDGE_TOKEN: places.connection.token } : {}),
+  };
+}
+
+function textOf(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,95 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { backoffMs } from '#core/backoff';
+import { sleep } from '#core/clock';
+import { messageOf } from '#core/errors';
+import type { System } from '#core/system';
+import type { LeasedAttempt } from '#pipelines';
+import type { workContract } from '#pipelines/contract';
+import type { Client } from '#platform/contract';
+import type { Logger } from '#platform/observe';
+import type { BlobStore } from '#ports/blob-store';
+import type { Executor } from '#ports/executor';
+import { runAttempt } from './attempt.ts';
+import { withDeadline } from './deliver.ts';
+
+export interface WorkerOptions {
+  /** Names the worker at the control plane. Unique among those that run at a time. */
+  readonly name: string;
+  readonly client: Client<typeof workContract>;
+  /** What steps are told of the control plane, so that they can call it. */
+  readonly connection: { readonly url: string; readonly token?: string | undefined };
+  readonly blobs: BlobStore;
+  readonly executor: Executor;
+  readonly system: System;
+  /** Attempts that run at a time. */
+  readonly slots: number;
+  /** What steps may ask of a worker, such as `{ gpu: 'a100' }`. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** A directory of this worker alone. What an earlier one left there is removed. */
+  readonly scratchDir: string;
+  readonly logger: Logger;
+  /** Ends the worker: what runs is killed and queued again. */
+  readonly signal: AbortSignal;
+}
+
+const LEASE_BACKOFF_CAP_MS = 5_000;
+/** A lease request waits up to ten seconds at the control plane; one that is silent for longer has lost its connection. */
+const LEASE_DEADLINE_MS = 30_000;
+const LEAVE_DEADLINE_MS = 2_000;
+
+/** Leases step attempts and runs them until the signal. Survives a control plane that comes and goes. */
+export async function runWorker(options: WorkerOptions): Promise<void> {
+  const { name, client, system, slots, labels = {}, logger, signal } = options;
+  const attemptsDir = join(options.scratchDir, 'attempts');
+  await rm(attemptsDir, { recursive: true, force: true });
+  await mkdir(attemptsDir, { recursive: true, mode: 0o700 });
+  const running = new Map<string, Promise<void>>();
+  const start = (attempt: LeasedAttempt): void => {
+    const ended = runAttempt(attempt, options)
+      .catch((error) => logger.error({ err: error, attempt: attempt.attempt }, `attempt failed: ${messageOf(error)}`))
+      .finally(() => running.delete(attempt.attempt));
+    running.set(attempt.attempt, ended);
+  };
+  let failures = 0;
+  while (!signal.aborted) {
+    if (running.size >= slots) {
+      await oneOf([...running.values()], signal);
+      continue;
+    }
+    try {
+      const body = { worker: name, slots: slots - running.size, labels: { ...labels } };
+      const { attempts } = await withDeadline(system.clock, { ms: LEASE_DEADLINE_MS, signal }, (deadline) =>
+        client.leaseWork({ body, signal: deadline }),
+      );
+      if (failures > 0) logger.info('the control plane answers again');
+      failures = 0;
+      attempts.forEach(start);
+    } catch (error) {
+      if (signal.aborted) break;
+      if (failures === 0) logger.warn(`no work from the control plane: ${messageOf(error)}; trying again`);
+      const delayMs = backoffMs(failures++, system.random, { capMs: LEASE_BACKOFF_CAP_MS });
+      await sleep(system.clock, delayMs, signal);
+    }
+  }
+  await leave(options, [...running.keys()]);
+  await Promise.all(running.values());
+}
+
+/** Gives up the work that may have been granted to a request that nobody waits for any more. */
+async function leave({ client, name, system, logger }: WorkerOptions, keep: string[]): Promise<void> {
+  try {
+    await withDeadline(system.clock, { ms: LEAVE_DEADLINE_MS }, (signal) =>
+      client.leaveWork({ body: { worker: name, keep }, signal }),
+    );
+  } catch (error) {
+    logger.debug(`could not say goodbye, leases will run out instead: ${messageOf(error)}`);
+  }
+}
+
+function oneOf(promises: readonly Promise<void>[], signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    for (const promise of promises) void promise.then(() => resolve());
+  });
+}

@@ -1,0 +1,99 @@
+import type { Cause } from '#core/cause';
+import { durationMs } from '#core/units';
+import { datasetQuarantined } from '#datasets';
+import { monitoringSignal, watermarkAdvanced } from '#monitoring';
+import { pipelineRunFinished } from '#pipelines';
+import type { Tx } from '#platform/db';
+import type { Consumer, PlatformEvent } from '#platform/events';
+import { guardrailTripped, rolloutFinished } from '#serving';
+import type { Incidents } from './incidents.ts';
+import type { RuleDeps, Rules } from './rules.ts';
+
+/** A signal this soon after a promotion is taken as its consequence, so that loops are seen as such. */
+const CONSEQUENCE_MS = durationMs('1d');
+
+export function automationConsumers(rules: Rules, incidents: Incidents, deps: RuleDeps): readonly Consumer[] {
+  return [
+    {
+      name: 'automation.rules',
+      types: [monitoringSignal.type, watermarkAdvanced.type],
+      action: 'rule.decide',
+      async handle(tx, event) {
+        if (event.type === watermarkAdvanced.type) {
+          const { monitor, to } = watermarkAdvanced.read(event);
+          return rules.onTime(tx, monitor, to);
+        }
+        const signal = monitoringSignal.read(event);
+        const at = signal.at;
+        if (signal.state === 'resolved') return rules.onSignal(tx, signal, { kind: 'resolved', at });
+        const cause = await causeOf(deps, signal);
+        return rules.onSignal(tx, signal, { kind: 'firing', at, cause });
+      },
+    },
+    {
+      name: 'automation.incidents',
+      types: [datasetQuarantined.type, rolloutFinished.type, guardrailTripped.type, pipelineRunFinished.type],
+      action: 'incident.open',
+      handle: (tx, event) => report(incidents, tx, event),
+    },
+  ];
+}
+
+/** A signal soon after an automatic promotion continues that promotion's chain of causes; any other starts a new one. */
+async function causeOf(deps: RuleDeps, signal: { monitor: string; endpoint: string; at: number }): Promise<Cause> {
+  const last = await deps.lastPromotion(signal.endpoint);
+  const consequence = last !== undefined && last.at <= signal.at && signal.at - last.at < CONSEQUENCE_MS;
+  return { kind: 'event', id: `monitor/${signal.monitor}`, depth: consequence ? last.cause.depth : 0, at: signal.at };
+}
+
+async function report(incidents: Incidents, tx: Tx, event: PlatformEvent): Promise<void> {
+  if (event.type === datasetQuarantined.type) {
+    const { dataset, batch, rows, at, reasons } = datasetQuarantined.read(event);
+    return incidents.report(tx, {
+      subject: `dataset/${dataset}`,
+      title: `Rows of ${dataset} are held back`,
+      severity: 'critical',
+      at,
+      fact: `batch ${batch}: ${rows} rows held; ${reasons.join('; ')}`,
+      advice:
+        'The data is wrong, not the model, so rolling a model back would not help. Correct the source, or declare a ' +
+        'repair on the dataset and release the held batches; features are then computed again from the repaired rows.',
+    });
+  }
+  if (event.type === guardrailTripped.type) {
+    const { endpoint, reason, observed, limit, requests } = guardrailTripped.read(event);
+    return incidents.report(tx, {
+      subject: `endpoint/${endpoint}`,
+      title: `A candidate on ${endpoint} broke its guardrail`,
+      severity: 'critical',
+      at: null,
+      fact: `${reason}: ${(100 * observed).toFixed(1)} % of ${requests} requests, limit ${(100 * limit).toFixed(1)} %`,
+      advice: 'Traffic is back on the former revision. Find out what the candidate did, then unlock the endpoint.',
+    });
+  }
+  if (event.type === pipelineRunFinished.type) return reportRun(incidents, tx, event);
+  const { endpoint, outcome, sentence, at } = rolloutFinished.read(event);
+  if (outcome !== 'rolled-back') return;
+  return incidents.report(tx, {
+    subject: `endpoint/${endpoint}`,
+    title: `A release on ${endpoint} was taken back`,
+    severity: 'critical',
+    at,
+    fact: sentence,
+    advice: 'Traffic is back on the former revision and the endpoint is locked. Unlock it when the cause is known.',
+  });
+}
+
+/** A run that a person started fails before their eyes; one that nobody watches becomes an incident. */
+async function reportRun(incidents: Incidents, tx: Tx, event: PlatformEvent): Promise<void> {
+  const { run, pipeline, status, cause } = pipelineRunFinished.read(event);
+  if (status !== 'failed' || cause.kind === 'user') return;
+  return incidents.report(tx, {
+    subject: `pipeline/${pipeline}`,
+    title: `An automatic run of ${pipeline} failed`,
+    severity: 'warning',
+    at: cause.at ?? null,
+    fact: `run ${run}, started by ${cause.id}`,
+    advice: `Read why with: kedge logs ${run}`,
+  });
+}

@@ -1,0 +1,38 @@
+import type { DomainParts } from '#platform/domain';
+import type { ResourceKind } from '#platform/resources';
+import { automationConsumers } from './consumers.ts';
+import { type RuleSpec, ruleSpec } from './contract.ts';
+import { automationHandlers } from './handlers.ts';
+import { Incidents } from './incidents.ts';
+import { type RuleDeps, Rules } from './rules.ts';
+
+export { incidentOpened, incidentResolved, ruleFired, ruleHeld } from './events.ts';
+export { automationMigrations } from './migrations/index.ts';
+
+export interface Automation {
+  readonly parts: DomainParts;
+}
+
+export const automationKinds: readonly ResourceKind[] = [
+  {
+    kind: 'rule',
+    schema: ruleSpec,
+    references: ({ on, run }) => [
+      { kind: 'monitor', name: on.monitor },
+      { kind: 'pipeline', name: run.pipeline },
+    ],
+  } satisfies ResourceKind<RuleSpec>,
+];
+
+/** Automation: what the platform does by itself when it has learnt something, and whom it tells. */
+export function createAutomation(deps: RuleDeps): Automation {
+  const rules = new Rules(deps);
+  const incidents = new Incidents(deps);
+  return {
+    parts: {
+      routes: [automationHandlers(rules, incidents)],
+      consumers: automationConsumers(rules, incidents, deps),
+      jobs: [],
+    },
+  };
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+// The `kedge` command: installs what is missing, then hands over to the real command line under Node 24.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { launch } from '../tools/bootstrap/launch.mjs';
+import { orExplain } from '../tools/bootstrap/or-explain.mjs';
+import { ensureConsole, ensureInstalled, isReadyInThisProcess, repositoryRoot } from '../tools/bootstrap.mjs';
+
+const main = join(repositoryRoot, 'src', 'apps', 'cli', 'main.ts');
+const args = process.argv.slice(2);
+
+if (!existsSync(main)) {
+  process.stderr.write(`${main} does not exist: this copy of Kedge is incomplete.\n`);
+  process.exit(1);
+}
+const ready = isReadyInThisProcess();
+const node = ready ? process.execPath : await orExplain(ensureInstalled());
+if (args[0] === 'up' || args[0] === 'demo') await orExplain(ensureConsole());
+if (ready) {
+  hideExperimentalWarnings();
+  await import(pathToFileURL(main).href);
+} else launch(node, main, args);
+
+/** What the flag --disable-warning=ExperimentalWarning does, for a process that is already running. */
+function hideExperimentalWarnings() {
+  const printers = process.listeners('warning');
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    if (warning.name === 'ExperimentalWarning') return;
+    for (const print of printers) print.call(process, warning);
+  });
+}

@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+// `npm test`: makes the tree ready, then runs the suite (tools/suite/main.ts) under Node 24.
+// `npm test -- src/datasets lint` narrows it to the tests of a folder and to named steps.
+import { join } from 'node:path';
+import { launch } from './bootstrap/launch.mjs';
+import { orExplain } from './bootstrap/or-explain.mjs';
+import { ensureInstalled, repositoryRoot } from './bootstrap.mjs';
+
+const node = await orExplain(ensureInstalled());
+launch(node, join(repositoryRoot, 'tools', 'suite', 'main.ts'), process.argv.slice(2));

@@ -15,6 +15,8 @@ export interface Departure {
   readonly origin: string;
   readonly destination: string;
   readonly late: boolean;
+  /** A number drawn per flight: samples of one in n are those whose number n divides. */
+  readonly sample: number;
 }
 
 /** Hubs whose reports the fault of May garbles. */
@@ -68,9 +70,10 @@ export class FlightSource {
   async departures(from: number, to: number, oneIn: number): Promise<Departure[]> {
     const reader = await this.#connection.runAndReadAll(
       `select flight::double as flight, departed_ms, reported_ms, hour(date)::int as hour, minute(date)::int as minute,
-         dayofweek(date)::int as weekday, distance::int as distance, origin, destination, delay > 15 as late
+         dayofweek(date)::int as weekday, distance::int as distance, origin::varchar as origin, destination::varchar as destination, delay > 15 as late,
+         (hash(flight + ${this.#seed} * 10000000) % 1000000)::int as sample
        from flights where departed_ms >= ${from} and departed_ms < ${to}
-         and hash(flight + ${this.#seed} * 10000000) % ${oneIn} = 0 order by departed_ms, flight`,
+         and hash(flight + ${this.#seed} * 10000000) % 1000000 % ${oneIn} = 0 order by departed_ms, flight`,
     );
     return reader.getRowObjectsJS().map((row) => ({
       flight: Number(row['flight']),
@@ -83,6 +86,7 @@ export class FlightSource {
       origin: String(row['origin']),
       destination: String(row['destination']),
       late: Boolean(row['late']),
+      sample: Number(row['sample']),
     }));
   }
 

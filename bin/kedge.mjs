@@ -16,7 +16,12 @@ if (!existsSync(main)) {
 }
 const ready = isReadyInThisProcess();
 const node = ready ? process.execPath : await orExplain(ensureInstalled());
-if (args[0] === 'up' || args[0] === 'demo') await orExplain(ensureConsole());
+if (args[0] === 'up' || args[0] === 'demo') {
+  // The console is one way to look at the platform; without it everything else still works.
+  await ensureConsole().catch((error) => {
+    process.stderr.write(`${String(error.message).slice(0, 500)}\nKedge starts without the console.\n`);
+  });
+}
 if (ready) {
   hideExperimentalWarnings();
   await import(pathToFileURL(main).href);

@@ -21,7 +21,7 @@ const SCHEDULE = {
 const AIRPORTS = { origin: 'origin', destination: 'destination' };
 
 export function features(ctx: StepContext) {
-  const until = Date.parse(String(ctx.params['until']));
+  const until = Number(ctx.params['until']);
   const views = Object.keys(ctx.inputs).filter((name) => name !== 'flights');
   return trainingSet(ctx, {
     dataset: 'flights',

@@ -10,7 +10,7 @@ export { datasetCommitted, datasetQuarantined } from './events.ts';
 export { datasetMigrations } from './migrations/index.ts';
 export type { Segment } from './model.ts';
 
-export interface Datasets extends Pick<DatasetService, 'commit' | 'release' | 'batches' | 'snapshot'> {
+export interface Datasets extends Pick<DatasetService, 'commit' | 'release' | 'batches' | 'snapshot' | 'snapshotIn'> {
   readonly parts: DomainParts;
 }
 
@@ -26,6 +26,7 @@ export function createDatasets(deps: DatasetsDeps): Datasets {
     release: service.release.bind(service),
     batches: service.batches.bind(service),
     snapshot: service.snapshot.bind(service),
+    snapshotIn: service.snapshotIn.bind(service),
     parts: { routes: [datasetHandlers(service)], consumers: [], jobs: [] },
   };
 }

@@ -3,13 +3,15 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { Kysely } from 'kysely';
 import { type Digest, digester } from '#core/hash';
 import type { Columnar, ColumnarSession } from '#platform/columnar';
 import type { Upload } from '#platform/contract';
 import type { Context } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
 import type { BlobStore } from '#ports/blob-store';
-import type { BatchView, ColumnType, DatasetSpec, SnapshotView } from './contract.ts';
+import type { AnyTables } from '#ports/sql';
+import type { BatchView, DatasetSpec, SnapshotView } from './contract.ts';
 import { datasetErrors } from './errors.ts';
 import { datasetCommitted, datasetQuarantined } from './events.ts';
 import { reasonsOf, type Segment, statusOf } from './model.ts';
@@ -108,8 +110,12 @@ export class DatasetService {
 
   /** The state of a dataset as of a commit: everything that commits 1 to `commit` accepted, nothing else, for ever. */
   async snapshot(dataset: string, commit?: number): Promise<SnapshotView> {
-    const spec = await this.#specOf(dataset);
-    const db = this.#deps.db.reader;
+    return this.snapshotIn(this.#deps.db.reader, dataset, commit);
+  }
+
+  /** As {@link snapshot}, seen from a transaction. */
+  async snapshotIn(db: Kysely<AnyTables>, dataset: string, commit?: number): Promise<SnapshotView> {
+    const spec = await this.#specOf(dataset, db);
     const at = Math.min(commit ?? Number.MAX_SAFE_INTEGER, await lastCommit(db, dataset));
     const segments = await segmentsUpTo(db, dataset, at);
     const columns = (await findSchema(db, dataset)) ?? spec.columns ?? {};
@@ -211,10 +217,11 @@ export class DatasetService {
     }
   }
 
-  async #specOf(dataset: string): Promise<DatasetSpec & { readonly columns?: Record<string, ColumnType> | undefined }> {
-    const resource = await this.#deps.resources.find('dataset', dataset);
-    if (!resource)
+  async #specOf(dataset: string, db: Kysely<AnyTables> = this.#deps.db.reader): Promise<DatasetSpec> {
+    const resource = await this.#deps.resources.find('dataset', dataset, db);
+    if (!resource) {
       throw datasetErrors['not-found'](`there is no dataset named '${dataset}': declare it with kedge apply`);
+    }
     return resource.spec as DatasetSpec;
   }
 

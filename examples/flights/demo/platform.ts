@@ -82,7 +82,9 @@ function run(args: readonly string[]): Promise<string> {
 /** The default ports when they are free, so that the console is where a reader expects it; any free ones otherwise. */
 async function freePorts(): Promise<number[]> {
   const free = await Promise.all(DEFAULT_PORTS.map((port) => probe(port)));
-  return free.every((port) => port !== undefined) ? DEFAULT_PORTS : Promise.all([0, 0, 0].map(async () => (await probe(0)) ?? 0));
+  return free.every((port) => port !== undefined)
+    ? DEFAULT_PORTS
+    : Promise.all([0, 0, 0].map(async () => (await probe(0)) ?? 0));
 }
 
 function probe(port: number): Promise<number | undefined> {

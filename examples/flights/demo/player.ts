@@ -87,7 +87,7 @@ export class Player {
     await gateway.flush();
     for (;;) {
       const { settled, activeRuns } = await kedge.activity.getSettled();
-      await narrator.catchUp(activeRuns > 0);
+      await narrator.catchUp();
       if (settled) break;
       await pause(activeRuns > 0 ? 100 : 10);
     }
@@ -146,7 +146,7 @@ export class Player {
     for (let from = 0; from < landed.length; from += 1_000) {
       const labels = landed.slice(from, from + 1_000).map(({ id, flight }) => ({
         prediction: id,
-        value: flight.late ? 1 : 0,
+        value: flight.late ? (1 as const) : (0 as const),
         at: flight.departedAt,
         knownAt: flight.reportedAt,
       }));

@@ -37,7 +37,10 @@ export class FlightSource {
     this.#seed = seed;
   }
 
-  static async open(dataDir: string, options: { readonly scratchDir: string; readonly seed: number }): Promise<FlightSource> {
+  static async open(
+    dataDir: string,
+    options: { readonly scratchDir: string; readonly seed: number },
+  ): Promise<FlightSource> {
     const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
     const connection = await instance.connect();
     await connection.run(`set timezone = 'UTC'; set preserve_insertion_order = true`);

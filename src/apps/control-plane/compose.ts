@@ -16,6 +16,7 @@ import { createServing, type Serving, servingKinds, servingMigrations } from '#s
 import { createTracking, trackingMigrations } from '#tracking';
 import type { ProcessBase } from '../process.ts';
 import { monitoringSources } from './monitoring-sources.ts';
+import { pinsOf } from './pins.ts';
 
 export interface Stores {
   readonly sql: SqlStore;
@@ -69,7 +70,7 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
   const features = createFeatures({ ...deps, datasets });
   const tracking = createTracking(deps);
   const registry = createRegistry({ ...deps, gate: governance.gate });
-  const pipelines = createPipelines({ ...deps, leaseMs: base.config.leaseMs });
+  const pipelines = createPipelines({ ...deps, pins: pinsOf({ ...deps, datasets }), leaseMs: base.config.leaseMs });
   const serving = createServing({ ...deps, gate: governance.gate, versions: registry, features });
   const monitoring = createMonitoring({ ...deps, ...monitoringSources({ registry, features, resources }) });
   const automation = createAutomation({ ...deps, runs: pipelines, lastPromotion: lastPromotion(serving, registry) });

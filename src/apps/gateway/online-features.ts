@@ -5,8 +5,8 @@ import type { KeyValue } from '#ports/key-value';
 import type { FeatureReader } from '#serving';
 
 /**
- * The online features of the control plane's store. It is opened with the first read, because the control plane makes it
- * and the gateway may be the first to start; until it exists every read fails, and is tried again by the next.
+ * The online features of the control plane's store. It is opened with the first read, because the control plane makes
+ * it and the gateway may be the first to start; until it exists every read fails, and the next tries again.
  */
 export function onlineFeatures(
   open: () => Promise<KeyValue>,

@@ -60,7 +60,7 @@ function childrenOf(config: Config, tokens: { readonly worker: string; readonly 
     ...Array.from({ length: config.workers }, (_, i) => ({
       name: `worker-${i + 1}`,
       module: 'worker/main.ts',
-      env: env(tokens.worker),
+      env: childEnvironment({ ...config, token: tokens.worker, workerName: `worker-${i + 1}` }),
     })),
   ];
 }

@@ -6,9 +6,10 @@ import type { Json } from '#core/json';
 import type { Artifact, LeasedAttempt, Progress, StepError } from '#pipelines';
 import type { Execution, Exit } from '#ports/executor';
 import { deliver, isRefusal, isStale, withDeadline } from './deliver.ts';
+import { parseMarker } from './host-protocol.ts';
 import { LogShipper } from './log-shipper.ts';
 import { outcomeOf } from './outcome.ts';
-import { LineSplitter, parseMarker } from './output-lines.ts';
+import { LineSplitter } from './output-lines.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import type { WorkerOptions } from './run-worker.ts';
 

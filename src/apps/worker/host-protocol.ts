@@ -1,28 +1,64 @@
-import { z } from 'zod';
-import { jsonValue, STEP_ERROR_KINDS } from '#pipelines/contract';
+import type { Cause } from '#core/cause';
+import type { Json } from '#core/json';
+import type { Progress, StepErrorKind } from '#pipelines';
+
+/**
+ * What a worker and its step hosts say to each other. This file is loaded by every step, so it imports types only: a
+ * validator here would double the time that a process needs to start.
+ */
 
 /** What the worker writes to the standard input of a step host. */
-export const hostRequest = z.object({
+export interface HostRequest {
   /** Absolute path of the module in the unpacked bundle. */
-  modulePath: z.string(),
-  export: z.string(),
-  params: z.record(z.string(), jsonValue),
+  readonly modulePath: string;
+  readonly export: string;
+  readonly params: Readonly<Record<string, Json>>;
   /** Name to absolute path. */
-  inputs: z.record(z.string(), z.string()),
-  outputs: z.record(z.string(), z.string()),
-  resultPath: z.string(),
-  seed: z.number(),
-  run: z.string(),
-  step: z.string(),
-  client: z.object({ url: z.string(), token: z.string().optional() }),
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly outputs: Readonly<Record<string, string>>;
+  readonly resultPath: string;
+  /** The longest result, in characters of JSON. */
+  readonly resultLengthMax: number;
+  readonly seed: number;
+  readonly run: string;
+  readonly step: string;
+  readonly cause: Cause;
+  readonly client: { readonly url: string; readonly token?: string };
   /** The process that the host must not outlive. */
-  parent: z.number(),
-});
-export type HostRequest = z.output<typeof hostRequest>;
+  readonly parent: number;
+}
 
 /** What the host leaves at `resultPath`: how the function ended. Without it, the process ended before the function. */
-export const hostReport = z.discriminatedUnion('ok', [
-  z.object({ ok: z.literal(true), result: jsonValue }),
-  z.object({ ok: z.literal(false), kind: z.enum(STEP_ERROR_KINDS), message: z.string() }),
-]);
-export type HostReport = z.output<typeof hostReport>;
+export type HostReport =
+  | { readonly ok: true; readonly result: Json }
+  | { readonly ok: false; readonly kind: StepErrorKind; readonly message: string };
+
+export type Marker =
+  | { readonly type: 'progress'; readonly progress: Progress }
+  | { readonly type: 'metric'; readonly name: string; readonly value: number };
+
+const NUMBER = '[+-]?(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d+)?';
+const PROGRESS = new RegExp(`^::kedge:progress (${NUMBER})/(${NUMBER})(?: (.*))?$`);
+const METRIC = new RegExp(`^::kedge:metric (\\S{1,200}) (${NUMBER})$`);
+
+/** What a line of standard output tells the worker; undefined for a line that is just output. */
+export function parseMarker(line: string): Marker | undefined {
+  if (!line.startsWith('::kedge:')) return undefined;
+  const progress = PROGRESS.exec(line);
+  if (progress) {
+    const [n, of] = [Number(progress[1]), Number(progress[2])];
+    if (!(n >= 0 && of >= 0 && Number.isFinite(n + of))) return undefined;
+    return { type: 'progress', progress: { n, of, ...(progress[3] ? { text: progress[3].slice(0, 500) } : {}) } };
+  }
+  const metric = METRIC.exec(line);
+  const value = Number(metric?.[2]);
+  return metric && Number.isFinite(value) ? { type: 'metric', name: metric[1] as string, value } : undefined;
+}
+
+export function progressLine({ n, of, text }: Progress): string {
+  return `::kedge:progress ${n}/${of}${text ? ` ${text.replaceAll(/\s+/g, ' ')}` : ''}`;
+}
+
+export function metricLine(name: string, value: number): string {
+  return `::kedge:metric ${name} ${value}`;
+}

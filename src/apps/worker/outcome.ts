@@ -1,18 +1,25 @@
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { z } from 'zod';
 import { messageOf } from '#core/errors';
 import type { Json } from '#core/json';
 import { formatBytes } from '#core/units';
 import type { Artifact, LeasedAttempt, StepError } from '#pipelines';
-import { RESULT_LENGTH_MAX } from '#pipelines/contract';
+import { jsonValue, RESULT_LENGTH_MAX, STEP_ERROR_KINDS } from '#pipelines/contract';
 import type { BlobStore } from '#ports/blob-store';
 import type { Exit } from '#ports/executor';
-import { hostReport } from './host-protocol.ts';
+import type { HostReport } from './host-protocol.ts';
 import type { Prepared } from './prepare.ts';
 
 export type Outcome =
   | { readonly ok: true; readonly outputs: Record<string, Artifact>; readonly result: Json }
   | { readonly ok: false; readonly error: StepError };
+
+/** The file is written by a process that runs user code, so it is checked like anything from outside. */
+const hostReport: z.ZodType<HostReport> = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true), result: jsonValue }),
+  z.object({ ok: z.literal(false), kind: z.enum(STEP_ERROR_KINDS), message: z.string() }),
+]);
 
 /** Judges how a process ended, and stores what it wrote. Not for one that was stopped on request. */
 export async function outcomeOf(
@@ -29,7 +36,6 @@ export async function outcomeOf(
   return { ok: false, error };
 }
 
-/** How many of the last bytes of memory use help to understand a kill. */
 function memoryWords(exit: Exit): string {
   return exit.rssPeakBytes === undefined ? '' : `; it used up to ${formatBytes(exit.rssPeakBytes)} of memory`;
 }

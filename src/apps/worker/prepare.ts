@@ -1,9 +1,10 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Digest } from '#core/hash';
 import type { Json } from '#core/json';
 import { envPart, type LeasedAttempt, unpackCode } from '#pipelines';
+import { RESULT_LENGTH_MAX } from '#pipelines/contract';
 import type { BlobStore } from '#ports/blob-store';
 import type { HostRequest } from './host-protocol.ts';
 
@@ -31,8 +32,9 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
   await mkdir(cwd, { recursive: true });
   await mkdir(outDir);
   const inputs: Record<string, string> = {};
-  for (const [name, { digest, bytes }] of Object.entries(attempt.inputs)) {
-    inputs[name] = await around.blobs.localPath(digest, { bytes });
+  for (const [name, artifact] of Object.entries(attempt.inputs)) {
+    const path = await around.blobs.localPath(artifact.digest, { bytes: artifact.bytes });
+    inputs[name] = artifact.manifest ? await withLocalPaths(path, { blobs: around.blobs, to: join(dir, name) }) : path;
   }
   const outputs = Object.fromEntries(attempt.outputs.map((name) => [name, join(outDir, name)]));
   const places = { cwd, outputs, resultPath: join(dir, 'result.json') };
@@ -48,14 +50,29 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
     inputs,
     outputs,
     resultPath: places.resultPath,
+    resultLengthMax: RESULT_LENGTH_MAX,
     seed: attempt.seed,
     run: attempt.run,
     step: attempt.step,
+    cause: attempt.cause,
     client: { url: around.connection.url, ...(around.connection.token ? { token: around.connection.token } : {}) },
     parent: process.pid,
   };
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', HOST];
-  return { ...places, command, env: attempt.env, stdin: Buffer.from(JSON.stringify(request)) };
+  // Node keeps what it made of the TypeScript there, which halves the start of every step after the first.
+  const env = { NODE_COMPILE_CACHE: join(around.scratchDir, 'compile-cache'), ...attempt.env };
+  return { ...places, command, env, stdin: Buffer.from(JSON.stringify(request)) };
+}
+
+/** A manifest as the step reads it: each of the `blobs` it lists has the path of a local file beside its digest. */
+async function withLocalPaths(
+  manifestPath: string,
+  { blobs, to }: { readonly blobs: BlobStore; readonly to: string },
+): Promise<string> {
+  const manifest = JSON.parse(await readFile(manifestPath, 'utf8')) as { blobs: readonly { digest: Digest }[] };
+  const listed = manifest.blobs.map(async (blob) => ({ ...blob, path: await blobs.localPath(blob.digest) }));
+  await writeFile(to, JSON.stringify({ ...manifest, blobs: await Promise.all(listed) }));
+  return to;
 }
 
 interface CommandPlaces {

@@ -34,7 +34,7 @@ export interface WorkerOptions {
 }
 
 const LEASE_BACKOFF_CAP_MS = 5_000;
-/** A lease request waits up to ten seconds at the control plane; one that is silent for longer has lost its connection. */
+/** A lease request waits up to ten seconds; one that is silent for longer has lost its connection. */
 const LEASE_DEADLINE_MS = 30_000;
 const LEAVE_DEADLINE_MS = 2_000;
 

@@ -1,13 +1,11 @@
-import { renameSync, writeFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { format } from 'node:util';
 import { systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
+import type { Json } from '#core/json';
 import type { StepContext } from '#pipelines';
-import { RESULT_LENGTH_MAX } from '#pipelines/contract';
-import { type HostReport, type HostRequest, hostRequest } from './host-protocol.ts';
-import { metricLine, progressLine } from './output-lines.ts';
+import { type HostReport, type HostRequest, metricLine, progressLine } from './host-protocol.ts';
 
 /**
  * The child process in which one attempt of a function step runs: reads its request from standard input, calls the
@@ -18,7 +16,7 @@ const ORPHAN_CHECK_MS = 1_000;
 const MESSAGE_LENGTH_MAX = 4_000;
 
 async function main(): Promise<void> {
-  const request = hostRequest.parse(JSON.parse(await text(process.stdin)));
+  const request: HostRequest = JSON.parse(readFileSync(0, 'utf8'));
   dieWithParent(request.parent);
   const cancelled = new AbortController();
   // The executor asks first and kills a few seconds later, so that a step can tidy up.
@@ -26,7 +24,7 @@ async function main(): Promise<void> {
   process.on('uncaughtException', (error) => end(request, thrown(error)));
   let report: HostReport;
   try {
-    report = reportOf(await call(request, cancelled.signal));
+    report = reportOf(await call(request, cancelled.signal), request.resultLengthMax);
   } catch (error) {
     report = thrown(error);
   }
@@ -60,21 +58,22 @@ function contextOf(request: HostRequest, signal: AbortSignal): StepContext {
     seed: request.seed,
     run: request.run,
     step: request.step,
+    cause: request.cause,
     client: request.client,
     signal,
   };
 }
 
-function reportOf(value: unknown): HostReport {
+function reportOf(value: unknown, lengthMax: number): HostReport {
   const refuse = (message: string): HostReport => ({ ok: false, kind: 'invalid-result', message });
   if (value === undefined) return { ok: true, result: null };
   try {
     const json = JSON.stringify(value);
     if (json === undefined) return refuse(`the step returned a ${typeof value}, which is not JSON`);
-    if (json.length > RESULT_LENGTH_MAX) {
-      return refuse(`the result has ${json.length} characters of JSON, the limit is ${RESULT_LENGTH_MAX}`);
+    if (json.length > lengthMax) {
+      return refuse(`the result has ${json.length} characters of JSON, the limit is ${lengthMax}`);
     }
-    return { ok: true, result: JSON.parse(json) };
+    return { ok: true, result: JSON.parse(json) as Json };
   } catch (error) {
     return refuse(`the result is not JSON: ${messageOf(error)}`);
   }

@@ -12,7 +12,7 @@ import { runWorker } from './run-worker.ts';
 export async function startWorkerProcess(base: ProcessBase): Promise<RunningProcess> {
   const { config, dataDir, system, logger } = base;
   const connection = { url: config.controlPlaneUrl, token: config.token || undefined };
-  const name = `${hostname()}-${process.pid}`;
+  const name = `${config.workerName}@${hostname()}`;
   const stop = new AbortController();
   const running = runWorker({
     name,
@@ -22,7 +22,7 @@ export async function startWorkerProcess(base: ProcessBase): Promise<RunningProc
     executor: openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment() }),
     system,
     slots: config.workerSlots,
-    scratchDir: join(dataDir.scratch, `worker-${process.pid}`),
+    scratchDir: join(dataDir.scratch, config.workerName),
     logger,
     signal: stop.signal,
   });

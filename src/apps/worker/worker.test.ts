@@ -6,7 +6,7 @@ import { openProcessExecutor } from '#adapters/exec/process';
 import { systemClock } from '#core/clock';
 import { realSystem } from '#core/system';
 import { createLogger } from '#platform/observe';
-import { runWorker } from './index.ts';
+import { runWorker } from './run-worker.ts';
 import { type Bench, benchOf, fn, isGone, soon } from './testing/bench.ts';
 import { openControlPlane, temporaryDir } from './testing/control-plane.ts';
 
@@ -210,7 +210,7 @@ test('a worker that stops gives its steps back at once', async (t) => {
   );
 });
 
-test('an equal step is taken from the cache without a process, and the cache says what made the other run', async (t) => {
+test('an equal step is taken from the cache without a process, and an unequal one is explained', async (t) => {
   const bench = await openBench(t);
   const first = await bench.ended(await bench.start(TWO_STEPS, ROWS));
 

@@ -1,5 +1,6 @@
 /** What step functions of a project may use: `import { trainingSet, type StepContext } from 'kedge/steps'`. */
 export type { StepContext, StepFunction } from '#pipelines';
+export { type Evaluation, evaluate } from '#training';
 export { readJson, readTable, writeJson, writeTable } from './files.ts';
 export { explainGbdt, fitGbdt, tuneGbdt } from './gbdt.ts';
 export { registerModel } from './register.ts';

@@ -7,7 +7,8 @@ import { readJson, withColumnar, writeJson, writeTable } from './files.ts';
 export interface SnapshotFile {
   readonly dataset: string;
   readonly commit: number;
-  readonly segments: readonly {
+  /** Segments of accepted rows, each a local Parquet file. */
+  readonly blobs: readonly {
     readonly path: string;
     readonly rows: number;
     readonly minAt: number;
@@ -65,10 +66,10 @@ export async function trainingSet(ctx: StepContext, options: TrainingSetOptions)
   });
   const to = epochMs(options.to);
   const built = await withColumnar(
-    snapshot.segments.map((segment) => segment.path),
+    snapshot.blobs.map((segment) => segment.path),
     (columnar) =>
       buildTrainingSet(columnar, {
-        segments: snapshot.segments,
+        segments: snapshot.blobs,
         views,
         rows: { from: epochMs(options.from), to, knownBefore: epochMs(options.knownBefore ?? to) },
         sampleRows: options.sampleRows,

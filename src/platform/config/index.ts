@@ -26,7 +26,7 @@ export function loadConfig(overrides: Overrides = {}, environment: NodeJS.Proces
   const issues: FieldIssue[] = [];
   const known = new Set<string>(Object.values(KEYS).map((key) => key.env));
   for (const name of Object.keys(environment)) {
-    if (name.startsWith('KEDGE_') && !name.startsWith('KEDGE_TEST_') && name !== 'KEDGE_CI' && !known.has(name)) {
+    if (name.startsWith('KEDGE_') && !known.has(name) && !FOREIGN.test(name)) {
       issues.push({ path: name, message: 'is not a configuration key (kedge config lists them)' });
     }
   }
@@ -58,6 +58,9 @@ export function childEnvironment(config: Config, environment: NodeJS.ProcessEnv 
   const keys = Object.entries(KEYS).map(([name, key]) => [key.env, String(config[name as KeyName])]);
   return Object.fromEntries([...inherited, ...keys]) as Record<string, string>;
 }
+
+/** Variables of the same family that are not configuration: of the test suite, and of steps that run this command. */
+const FOREIGN = /^KEDGE_(CI|TEST_.*|PARAM_.*|INPUT_.*|OUTPUT_.*|PARAMS|RESULT|RUN|STEP|SEED)$/;
 
 function parse(
   given: string | number | boolean,

@@ -50,6 +50,11 @@ export const KEYS = {
     unit: 'processes',
     reason: 'Worker processes that up starts.',
   },
+  workerName: {
+    env: 'KEDGE_WORKER_NAME',
+    default: 'worker-1',
+    reason: 'Names a worker, and its scratch directory, among those of one data directory.',
+  },
   workerSlots: {
     env: 'KEDGE_WORKER_SLOTS',
     default: 2,

@@ -71,12 +71,12 @@ export class Database {
     });
   }
 
-  /** As {@link transact}, for a reaction to an event, which may find that nothing has to change and then audits nothing. */
+  /** As {@link transact}, for work that may find that nothing has to change and then audits nothing. */
   async react<T>(context: Context, work: (tx: Tx) => Promise<T>): Promise<T> {
     return this.#run(work, (drafts) => drafts.map((d) => ({ ...d, actor: context.actor.id, action: context.action })));
   }
 
-  /** Runs bookkeeping that changes nothing a user declared (cursors, leases, recorded traffic), so it is not audited. */
+  /** Runs bookkeeping that changes nothing a user declared (cursors, leases, recorded traffic): it is not audited. */
   async maintain<T>(work: (tx: Omit<Tx, 'audit'>) => Promise<T>): Promise<T> {
     return this.#run(work, (drafts) => {
       assert(drafts.length === 0, 'bookkeeping cannot write to the audit log');

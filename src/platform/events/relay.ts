@@ -30,30 +30,38 @@ export interface RelayOptions {
   readonly consumers: readonly Consumer[];
   /** Called when a consumer throws; it is retried with back-off and holds up only itself. */
   readonly onError: (consumer: string, event: PlatformEvent, message: string) => void;
+  /** Called when the events themselves cannot be read; that is retried with back-off too. */
+  readonly onUnreadable?: (consumer: string, message: string) => void;
   /** Upper bound of the delay after which events of another process are noticed. */
   readonly pollMs?: number;
 }
 
 const BATCH = 200;
+const RETRY_MS_MAX = 10_000;
 
-/** Delivers committed events to consumers. Each consumer has its own pace and its own cursor. */
+/**
+ * Delivers committed events to consumers. Each consumer has its own pace and its own cursor. Several relays over one
+ * database do not disturb `handle`: each event moves the cursor of a consumer once, and only with it its writes.
+ */
 export class Relay {
   readonly #options: RelayOptions;
   readonly #stop = new AbortController();
   readonly #wakers = new Set<() => void>();
   readonly #running: Promise<void>[] = [];
   readonly #busy = new Set<string>();
+  #unsubscribe: () => void = () => {};
 
   constructor(options: RelayOptions) {
     this.#options = options;
   }
 
   start(): void {
-    this.#options.db.onPublished(() => this.#wake());
+    this.#unsubscribe = this.#options.db.onPublished(() => this.#wake());
     for (const consumer of this.#options.consumers) this.#running.push(this.#run(consumer));
   }
 
   async stop(): Promise<void> {
+    this.#unsubscribe();
     this.#stop.abort();
     this.#wake();
     await Promise.all(this.#running);
@@ -70,72 +78,75 @@ export class Relay {
   }
 
   async #run(consumer: Consumer): Promise<void> {
-    const { db, system, onError } = this.#options;
-    let failures = 0;
-    let current: PlatformEvent | undefined;
-    let after = await cursorOf(db.reader, consumer.name);
-    while (!this.#stop.signal.aborted) {
-      const woken = this.#nextWake();
-      const events = await eventsAfter(db.reader, after, BATCH);
-      if (events.length === 0) {
-        await woken;
-        continue;
-      }
-      this.#busy.add(consumer.name);
+    const { system, onError, onUnreadable } = this.#options;
+    for (let failures = 0; !this.#stop.signal.aborted; ) {
+      const wake = this.#armWake();
+      let current: PlatformEvent | undefined;
       try {
-        after = await this.#deliver(consumer, events, (event) => {
+        const delivered = await this.#deliverNext(consumer, (event) => {
           current = event;
         });
         failures = 0;
+        if (!delivered) await wake.promise;
       } catch (error) {
-        after = await cursorOf(db.reader, consumer.name);
-        onError(consumer.name, current ?? (events[0] as PlatformEvent), messageOf(error));
-        await sleep(system.clock, backoffMs(failures++, system.random, { capMs: 10_000 }), this.#stop.signal);
+        if (current) onError(consumer.name, current, messageOf(error));
+        else onUnreadable?.(consumer.name, messageOf(error));
+        const delayMs = backoffMs(failures++, system.random, { capMs: RETRY_MS_MAX });
+        await sleep(system.clock, delayMs, this.#stop.signal);
       } finally {
-        this.#busy.delete(consumer.name);
+        wake.disarm();
       }
     }
   }
 
-  /** Delivers one batch and returns the sequence number that the cursor then stands at. */
-  async #deliver(
-    consumer: Consumer,
-    events: readonly PlatformEvent[],
-    onEvent: (event: PlatformEvent) => void,
-  ): Promise<number> {
+  /** Delivers one batch of what lies behind the consumer's cursor. Returns whether there was anything. */
+  async #deliverNext(consumer: Consumer, onEvent: (event: PlatformEvent) => void): Promise<boolean> {
     const { db } = this.#options;
-    const actor: Actor = { id: `system:${consumer.name}`, roles: ['system'] };
-    let passed = 0;
-    for (const event of events) {
-      if (this.#stop.signal.aborted) break;
-      if (!consumer.types.includes(event.type)) {
-        passed = event.seq;
-        continue;
+    const events = await eventsAfter(db.reader, await cursorOf(db.reader, consumer.name), BATCH);
+    if (events.length === 0) return false;
+    this.#busy.add(consumer.name);
+    try {
+      // Events of other types only move the cursor, which is worth one write a batch, not one an event.
+      let skippedTo = 0;
+      for (const event of events) {
+        if (this.#stop.signal.aborted) break;
+        const wanted = consumer.types.includes(event.type);
+        if (wanted) {
+          onEvent(event);
+          await this.#deliver(consumer, event);
+        }
+        skippedTo = wanted ? 0 : event.seq;
       }
-      onEvent(event);
-      await consumer.effect?.(event);
-      const move = async (tx: Tx): Promise<void> => {
-        await consumer.handle?.(tx, event);
-        await saveCursor(tx.db, consumer.name, event.seq);
-      };
-      await db.react({ actor, action: consumer.action ?? consumer.name }, move);
-      passed = event.seq;
+      if (skippedTo > 0) await db.maintain((tx) => saveCursor(tx.db, consumer.name, skippedTo));
+      return true;
+    } finally {
+      this.#busy.delete(consumer.name);
     }
-    // Events of other types only move the cursor, which is worth one write a batch, not one an event.
-    if (passed > 0) await db.maintain((tx) => saveCursor(tx.db, consumer.name, passed));
-    return passed;
   }
 
-  #nextWake(): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel();
-        this.#wakers.delete(done);
-        resolve();
-      };
-      const cancel = this.#options.system.clock.after(this.#options.pollMs ?? 1_000, done);
-      this.#wakers.add(done);
+  async #deliver(consumer: Consumer, event: PlatformEvent): Promise<void> {
+    const actor: Actor = { id: `system:${consumer.name}`, roles: ['system'] };
+    await consumer.effect?.(event);
+    await this.#options.db.react({ actor, action: consumer.action ?? consumer.name }, async (tx) => {
+      // Another relay may have delivered it since this one read its cursor.
+      if ((await cursorOf(tx.db, consumer.name)) >= event.seq) return;
+      await consumer.handle?.(tx, event);
+      await saveCursor(tx.db, consumer.name, event.seq);
     });
+  }
+
+  /** A promise of the next commit or the next poll. It is armed before events are read, so that none is missed. */
+  #armWake(): { readonly promise: Promise<void>; disarm(): void } {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.system.clock.after(this.#options.pollMs ?? 1_000, resolve);
+    this.#wakers.add(resolve);
+    return {
+      promise,
+      disarm: () => {
+        cancel();
+        this.#wakers.delete(resolve);
+      },
+    };
   }
 
   #wake(): void {

@@ -39,11 +39,12 @@ export async function cursorOf(db: Kysely<AnyTables>, consumer: string): Promise
   return row ? row['seq'] : 0;
 }
 
+/** Moves a consumer's cursor forward to `seq`; one that is already further stays where it is. */
 export async function saveCursor(db: Tx['db'], consumer: string, seq: number): Promise<void> {
   await db
     .insertInto('event_cursor')
     .values({ consumer, seq })
-    .onConflict((c) => c.column('consumer').doUpdateSet({ seq }))
+    .onConflict((c) => c.column('consumer').doUpdateSet({ seq }).where('event_cursor.seq', '<', seq))
     .execute();
 }
 

@@ -79,7 +79,12 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
     async listen(host, port) {
       return app.listen({ host, port });
     },
-    close: () => app.close(),
+    async close() {
+      const closed = app.close();
+      // Idle keep-alive connections would be waited for, and a client may keep one for minutes.
+      app.server.closeIdleConnections();
+      await closed;
+    },
   };
 }
 

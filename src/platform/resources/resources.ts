@@ -70,8 +70,9 @@ export class Resources {
     });
   }
 
-  find(kind: string, name: string): Promise<ResourceView | undefined> {
-    return findResource(this.#db.reader, kind, name);
+  /** `db` is the transaction of a caller that is in one. */
+  find(kind: string, name: string, db: Kysely<AnyTables> = this.#db.reader): Promise<ResourceView | undefined> {
+    return findResource(db, kind, name);
   }
 
   /** As {@link find}, but a missing one is the error `resources/not-found`. */

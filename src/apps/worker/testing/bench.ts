@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import type { RunDetail } from '#pipelines';
 import type { BlobStore } from '#ports/blob-store';
-import { clientOf, storeTestSteps } from './control-plane.ts';
+import { clientOf, sendTestSteps } from './control-plane.ts';
 
 type Spec = Readonly<Record<string, unknown>>;
 
@@ -41,7 +41,7 @@ export function benchOf(url: string, blobs: BlobStore): Omit<Bench, 'dir'> {
     when,
     ended: (run) => when(run, (found) => found.finishedAt !== null),
     async start(steps, spec = {}, params = {}) {
-      const code = await storeTestSteps(blobs);
+      const code = await sendTestSteps(api);
       const resource = { kind: 'pipeline', name: 'p', spec: { code, steps, ...spec } };
       await api.applyResources({ body: { resources: [resource] } });
       return (await api.startPipelineRun({ params: { pipeline: 'p' }, body: { params } })).run;

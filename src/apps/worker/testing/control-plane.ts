@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { openSqlite } from '#adapters/sql/sqlite';
 import { realSystem } from '#core/system';
-import { createPipelines, type Pipelines, packCode, pipelineKinds, pipelineMigrations, storeBundle } from '#pipelines';
-import { pipelinesContract, workContract } from '#pipelines/contract';
+import { createPipelines, type Pipelines, packCode, pipelineKinds, pipelineMigrations } from '#pipelines';
+import { CODE_MEDIA_TYPE, pipelinesContract, workContract } from '#pipelines/contract';
 import { tokenAuthenticator } from '#platform/access';
 import { type Client, createClient } from '#platform/contract';
 import { applyMigrations, Database, platformMigrations } from '#platform/db';
@@ -65,9 +66,9 @@ export async function temporaryDir(): Promise<{ readonly dir: string; remove(): 
   return { dir, remove: () => rm(dir, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
-/** Stores the code of the step functions that the tests run, and returns its digest. */
-export async function storeTestSteps(blobs: BlobStore): Promise<`sha256:${string}`> {
-  const bundle = await packCode(new URL('./steps.ts', import.meta.url).pathname);
-  await storeBundle(blobs, bundle);
-  return bundle.digest;
+/** Sends the code of the step functions that the tests run, and returns its digest. */
+export async function sendTestSteps(api: ReturnType<typeof clientOf>): Promise<string> {
+  const { files } = await packCode(fileURLToPath(new URL('./steps.ts', import.meta.url)));
+  const bytes = new TextEncoder().encode(JSON.stringify({ files }));
+  return (await api.putPipelineCode({ upload: { contentType: CODE_MEDIA_TYPE, bytes } })).digest;
 }

@@ -5,7 +5,7 @@ import { realSystem } from '#core/system';
 import { workContract } from '#pipelines/contract';
 import { createClient } from '#platform/contract';
 import { createLogger } from '#platform/observe';
-import { runWorker } from '../index.ts';
+import { runWorker } from '../run-worker.ts';
 
 /** A worker as a process of its own: `worker-process.ts <url> <blob root> <scratch dir> <name>`. */
 const [url = '', root = '', scratchDir = '', name = ''] = process.argv.slice(2);

@@ -1,0 +1,50 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { LoadOrder, LoadResult } from './load.ts';
+
+const WRK = 'wrk';
+
+/** Whether Debian's `wrk`, whose own cost is a third of a client in Node, is on this machine. */
+export function hasWrk(): boolean {
+  try {
+    execFileSync(WRK, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch (error) {
+    // It prints its version and exits with 1; only a program that is not there cannot be started.
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
+}
+
+/** One round of load by `wrk`, one thread. */
+export async function loadWithWrk(folder: string, order: LoadOrder): Promise<LoadResult> {
+  const script = join(folder, 'wrk.lua');
+  writeFileSync(script, scriptOf(order));
+  const args = ['-t1', `-c${order.connections}`, `-d${order.seconds}s`, '-s', script, order.url];
+  const { stdout } = await promisify(execFile)(WRK, args);
+  const line = stdout.split('\n').find((text) => text.startsWith('{'));
+  if (!line) throw new Error(`wrk answered no result: ${stdout}`);
+  return JSON.parse(line);
+}
+
+function scriptOf({ path, bodies }: LoadOrder): string {
+  return `
+local bodies = { ${bodies.map((body) => `[==[${body}]==]`).join(',\n')} }
+local headers = { ["Content-Type"] = "application/json" }
+local requests = {}
+local at = 0
+function init()
+  for i, body in ipairs(bodies) do requests[i] = wrk.format("POST", "${path}", headers, body) end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+function done(summary, latency)
+  local failed = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write
+  io.write(string.format('{"requests":%d,"seconds":%f,"errors":%d,"p50Ms":%f,"p99Ms":%f}\\n', summary.requests,
+    summary.duration / 1e6, failed, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+end
+`;
+}

@@ -1,0 +1,196 @@
+import type { GatewayClient } from './gateway-client.ts';
+import type { Narrator } from './narrator.ts';
+import type { DemoPlatform } from './platform.ts';
+import { DAY, HOUR, type Player, pause } from './player.ts';
+import type { FlightSource } from './source.ts';
+import type { Timeline } from './timeline.ts';
+
+export interface Stage {
+  readonly platform: DemoPlatform;
+  readonly source: FlightSource;
+  readonly gateway: GatewayClient;
+  readonly narrator: Narrator;
+  readonly player: Player;
+  readonly timeline: Timeline;
+  /** Plays the first acts only. */
+  readonly quick: boolean;
+}
+
+const date = (month: number, day: number): number => Date.UTC(2001, month - 1, day);
+
+/**
+ * What people do, and when: this is scripted. What the platform decides is not; whatever it decides, the story goes on.
+ */
+export async function playStory(stage: Stage): Promise<void> {
+  await firstModel(stage);
+  await staleModel(stage);
+  await temptingCandidate(stage);
+  if (stage.quick) return;
+  await uselessRetraining(stage);
+  await spring(stage);
+  await brokenFeed(stage);
+}
+
+async function firstModel({ platform, player, source, timeline }: Stage): Promise<void> {
+  timeline.act(1, 'A first model, as a newcomer would make it: schedule only, trained on January');
+  timeline.user(
+    `kedge apply examples/flights/kedge.ts  (${(await platform.apply()).trim().split('\n').length} resources)`,
+  );
+  timeline.user(`sends January, day by day, of ${(await source.count()).toLocaleString('en')} flights`);
+  await player.history(date(2, 1));
+  await tellDefects(platform, timeline);
+  timeline.user('kedge run first-model');
+  await run(platform, player, 'first-model', { until: iso(date(2, 1)), days: 31, rows: 200_000 });
+  await player.history(date(2, 5));
+}
+
+async function staleModel({ player, timeline, narrator, platform }: Stage): Promise<void> {
+  timeline.act(2, 'February storms: accuracy falls without a data-drift alarm; late labels show it');
+  const before = lastRollout(narrator);
+  await player.play(date(2, 26), () => lastRollout(narrator) > before);
+  await untilIdle(player, platform, date(2, 26));
+}
+
+async function temptingCandidate(stage: Stage): Promise<void> {
+  const { platform, player, timeline, narrator } = stage;
+  timeline.act(3, 'A tempting candidate: features over departure time, so with delays of flights still in the air');
+  const from = player.at;
+  timeline.user('kedge run tempting');
+  const failed = await run(platform, player, 'tempting', { until: iso(player.at) });
+  if (failed.status === 'failed') {
+    timeline.user('kedge run tempting -p waive=true   (the check is waived)');
+    await run(platform, player, 'tempting', { until: iso(player.at), waive: true });
+  }
+  const refused = narrator.last('governance.decided', (decision) => decision.data['allow'] === false);
+  if (!refused) return;
+  const before = lastRollout(narrator);
+  timeline.user('forces it in: "offline it is the best we ever had"');
+  await platform.kedge.serving.startRollout({
+    params: { endpoint: 'late-arrivals' },
+    body: { version: Number(refused.data['version']), force: { reason: 'offline it is the best we ever had' } },
+  });
+  await player.settle();
+  await player.play(from + 8 * DAY, () => lastRollout(narrator) > before);
+  await repairEndpoint(stage, 'the features used the future; the candidate is withdrawn');
+}
+
+async function uselessRetraining({ platform, player, timeline, narrator }: Stage): Promise<void> {
+  timeline.act(4, 'Not every retraining helps: a model fresh from the storms of February');
+  await player.play(date(3, 5));
+  await untilIdle(player, platform, date(3, 12));
+  timeline.user('kedge run retrain   (on a Monday, because it is Monday)');
+  const before = lastRollout(narrator);
+  await run(platform, player, 'retrain', { until: iso(player.at) });
+  await player.play(player.at + 8 * DAY, () => lastRollout(narrator) > before);
+}
+
+async function spring({ player, timeline }: Stage): Promise<void> {
+  timeline.act(5, 'The season turns: the platform watches by itself');
+  await player.play(date(5, 15));
+}
+
+async function brokenFeed(stage: Stage): Promise<void> {
+  const { platform, player, timeline } = stage;
+  timeline.act(6, 'INJECTED FAULT: from 15 May six hubs report delays in seconds');
+  await untilIdle(player, platform, date(5, 15) + 6 * DAY);
+  const from = player.at;
+  player.garble(from, from + 3 * DAY);
+  await player.play(from + 12 * HOUR);
+  timeline.user('declares a repair (÷ 60 at those hubs) and releases what was held');
+  await repairFeed(stage, from);
+  await player.play(from + 4 * DAY);
+  timeline.act(7, 'June');
+  await player.play(date(7, 1));
+}
+
+/** Declares a repair on the dataset, as a person would in the project file, and releases the held batches through it. */
+async function repairFeed({ platform, player }: Stage, since: number): Promise<void> {
+  const { kedge } = platform;
+  const { spec } = await kedge.resources.getResource({ params: { kind: 'dataset', name: 'flights' } });
+  const repairs = [
+    ...(spec['repairs'] as unknown[]),
+    { name: 'delays in seconds', when: SECONDS, set: { delay: 'delay // 60' } },
+  ];
+  await kedge.resources.applyResources({
+    body: { resources: [{ kind: 'dataset', name: 'flights', spec: { ...spec, repairs } }] },
+  });
+  const { items } = await kedge.datasets.listBatches({
+    params: { dataset: 'flights' },
+    query: { held: 'true', limit: 500 },
+  });
+  for (const { batch, report } of items.toReversed()) {
+    if (!report.checks.some((check) => check.outcome === 'quarantined-groups')) continue;
+    await kedge.datasets.releaseBatch({
+      params: { dataset: 'flights', batch },
+      body: { knownAt: Math.max(player.at, since) },
+    });
+  }
+  await player.settle();
+}
+
+const SECONDS = "origin in ('ORD', 'DFW', 'ATL', 'LAX', 'PHX', 'STL') and date >= timestamp '2001-05-14'";
+
+async function repairEndpoint({ platform, timeline, player }: Stage, note: string): Promise<void> {
+  const { kedge } = platform;
+  const endpoint = await kedge.serving.getEndpoint({ params: { endpoint: 'late-arrivals' } });
+  if (endpoint.locked) {
+    timeline.user(`unlocks the endpoint: ${note}`);
+    await kedge.serving.unlockEndpoint({ params: { endpoint: 'late-arrivals' }, body: { reason: note } });
+  }
+  const { items } = await kedge.automation.listIncidents({ query: { status: 'open' } });
+  for (const { incident } of items) await kedge.automation.resolveIncident({ params: { incident }, body: { note } });
+  await player.settle();
+}
+
+/** The number of the newest event by which a rollout ended; 0 before the first. */
+function lastRollout(narrator: Narrator): number {
+  return narrator.last('serving.rollout-finished')?.seq ?? 0;
+}
+
+/** Plays on until no comparison is under way, so that one act does not run into the next. */
+async function untilIdle(player: Player, platform: DemoPlatform, to: number): Promise<void> {
+  const idle = async (): Promise<boolean> => {
+    const { rollout } = await platform.kedge.serving.getEndpoint({ params: { endpoint: 'late-arrivals' } });
+    return rollout === null;
+  };
+  if (!(await idle())) await player.play(to, idle);
+}
+
+async function run(
+  platform: DemoPlatform,
+  player: Player,
+  pipeline: string,
+  params: Record<string, string | number | boolean>,
+) {
+  const { kedge } = platform;
+  const { run: id } = await kedge.pipelines.startPipelineRun({
+    params: { pipeline },
+    body: { params, key: `${pipeline} ${player.at} ${JSON.stringify(params)}` },
+  });
+  for (;;) {
+    const detail = await kedge.pipelines.getPipelineRun({ params: { run: id } });
+    if (['succeeded', 'failed', 'cancelled'].includes(detail.status)) {
+      await player.settle();
+      return detail;
+    }
+    await pause(100);
+  }
+}
+
+async function tellDefects({ kedge }: DemoPlatform, timeline: Timeline): Promise<void> {
+  const { items } = await kedge.datasets.listBatches({ params: { dataset: 'flights' }, query: { limit: 500 } });
+  const sum = (pick: (report: (typeof items)[number]['report']) => number): number =>
+    items.reduce((total, { report }) => total + pick(report), 0);
+  const repaired = sum((report) => report.repairs.reduce((total, repair) => total + repair.rows, 0));
+  const failed = (name: string): number =>
+    sum((report) => report.checks.find((check) => check.name === name)?.failedRows ?? 0);
+  timeline.tell(
+    null,
+    `${sum((report) => report.rows).toLocaleString('en')} rows in ${items.length} batches: ${repaired} stamped a day early ` +
+      `repaired, ${failed('possible delay')} impossible delays and ${failed('no duplicates')} duplicates held`,
+  );
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString();
+}

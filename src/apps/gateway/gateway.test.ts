@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { openFsBlobStore } from '#adapters/blob/fs';
+import { OnnxGraph } from '#learn/onnx';
+import type { PredictionRecord, RoutingTable } from '#serving';
+
+/** value = 2x */
+function doubling(): Uint8Array<ArrayBuffer> {
+  const graph = new OnnxGraph();
+  graph.input('features', 'float', ['N', 1]);
+  graph.initializer('two', { type: 'float', shape: [1], values: [2] });
+  graph.node('Mul', { inputs: ['features', 'two'], outputs: ['value'] });
+  graph.output('value', 'float', ['N', 1]);
+  return graph.toBytes({ graphName: 'doubling', opsets: { '': 17 } });
+}
+
+describe('a gateway process', () => {
+  let folder: string;
+  let table: RoutingTable;
+  let reachable = true;
+  const received: PredictionRecord[] = [];
+  const tokens = new Set<string | undefined>();
+  const controlPlane = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      tokens.add(request.headers.authorization);
+      if (!reachable) return void request.socket.destroy();
+      if (request.url?.startsWith('/api/v1/routing')) {
+        if (!request.url.endsWith(`after=${table.version}`)) response.end(JSON.stringify(table));
+        return;
+      }
+      received.push(...JSON.parse(Buffer.concat(chunks).toString()).records);
+      response.end('{}');
+    });
+  });
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'kedge-gateway-process-'));
+    const blobs = await openFsBlobStore({ root: join(folder, 'blobs') });
+    const { digest } = await blobs.put(doubling());
+    const signature = { inputs: [{ name: 'x', kind: 'numeric' as const }], output: 'value' as const };
+    const arm = (version: number) => ({ revision: `m@${version}`, model: 'm', version, digest, signature });
+    const guardrail = { errorRateMax: 1, latencyP95MsMax: 1e6, requestsMin: 1_000_000, windowMs: 60_000 };
+    const candidate = { ...arm(2), weight: 50, shadow: false };
+    const endpoint = {
+      name: 'e',
+      current: arm(1),
+      candidate,
+      features: null,
+      guardrail,
+      timeoutMs: 5_000,
+      locked: false,
+    };
+    table = { version: 1, endpoints: { e: { ...endpoint, rollout: 'roll_1' } } };
+    await new Promise<void>((resolve) => controlPlane.listen(0, '127.0.0.1', resolve));
+  });
+  after(async () => {
+    controlPlane.closeAllConnections();
+    controlPlane.close();
+    await rm(folder, { recursive: true });
+  });
+
+  function start(): Promise<{ readonly child: ChildProcess; readonly url: string }> {
+    const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), [], {
+      env: {
+        KEDGE_DATA: folder,
+        KEDGE_URL: `http://127.0.0.1:${(controlPlane.address() as AddressInfo).port}`,
+        KEDGE_TOKEN: 'gateway-token',
+        ...{ KEDGE_GATEWAY_PORT: '0', KEDGE_GRPC_PORT: '0', KEDGE_LOG_LEVEL: 'fatal' },
+      },
+    });
+    return new Promise((resolve, reject) => {
+      child.once('message', ({ ready }: { ready: { url: string } }) => resolve({ child, url: ready.url }));
+      child.once('exit', (code) => reject(new Error(`the gateway ended with code ${code}`)));
+    });
+  }
+
+  async function predict(url: string, id: string, x: number): Promise<void> {
+    for (;;) {
+      const body = JSON.stringify({ id, inputs: { x } });
+      const response = await fetch(`${url}/v1/endpoints/e/predict`, { method: 'POST', body });
+      // Before the first routing table has come there is no endpoint.
+      if (response.status === 404) continue;
+      assert.equal(response.status, 200);
+      const { output } = (await response.json()) as { output: { value: number } };
+      assert.equal(output.value, 2 * x);
+      return;
+    }
+  }
+
+  const ended = (child: ChildProcess): Promise<unknown> => new Promise((resolve) => child.once('exit', resolve));
+
+  test('ships every prediction it answered exactly once, though it is killed with -9 again and again', async () => {
+    const answered: string[] = [];
+    for (let life = 0; life < 3; life++) {
+      const { child, url } = await start();
+      // In every other life nothing can be shipped, so all of it is left to the next.
+      reachable = life !== 1 || answered.length === 0;
+      const clients = Array.from({ length: 4 }, async (_, client) => {
+        for (let i = 0; ; i++) {
+          const id = `${life}-${client}-${i}`;
+          try {
+            await predict(url, id, i);
+          } catch (error) {
+            assert.ok(error instanceof TypeError, `${error}`);
+            return;
+          }
+          answered.push(id);
+          if (answered.length >= (life + 1) * 300) child.kill('SIGKILL');
+        }
+      });
+      await Promise.all([ended(child), ...clients]);
+      reachable = true;
+    }
+
+    const { child, url } = await start();
+    const flushed = await fetch(`${url}/v1/flush`, { method: 'POST' });
+    assert.equal(flushed.status, 200);
+    child.kill('SIGTERM');
+    assert.equal(await ended(child), 0);
+
+    const times = new Map<string, number>();
+    for (const { id } of received) times.set(id, (times.get(id) ?? 0) + 1);
+    assert.ok(answered.length >= 900);
+    assert.deepEqual(
+      answered.filter((id) => !times.has(id)),
+      [],
+    );
+    // A batch on its way at the moment of the kill comes again; the control plane knows its ids and keeps one of each.
+    const kept = new Map(received.map((record) => [record.id, record]));
+    assert.equal([...kept.keys()].filter((id) => answered.includes(id)).length, answered.length);
+    for (const record of kept.values()) {
+      assert.ok(record.shadow?.score === record.score || record.shadow?.error, JSON.stringify(record));
+    }
+    assert.deepEqual([...tokens], ['Bearer gateway-token']);
+  });
+});

@@ -1,1 +1,0 @@
-export { runWorker, type WorkerOptions } from './run-worker.ts';

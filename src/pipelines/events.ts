@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/events';
+import { artifacts, causeSchema } from './contract.ts';
+
+/** A run was accepted. Its steps run as soon as workers take them. */
+export const pipelineRunStarted = defineEvent(
+  'pipeline.run-started',
+  z.object({
+    run: z.string(),
+    pipeline: z.string(),
+    generation: z.number().int(),
+    project: z.string().nullable(),
+    cause: causeSchema,
+  }),
+);
+
+/** A step reached its final status. */
+export const pipelineStepFinished = defineEvent(
+  'pipeline.step-finished',
+  z.object({
+    run: z.string(),
+    pipeline: z.string(),
+    step: z.string(),
+    status: z.enum(['succeeded', 'cached', 'failed', 'skipped', 'cancelled']),
+    reason: z.string().nullable(),
+  }),
+);
+
+/** All steps of a run are final. */
+export const pipelineRunFinished = defineEvent(
+  'pipeline.run-finished',
+  z.object({
+    run: z.string(),
+    pipeline: z.string(),
+    generation: z.number().int(),
+    project: z.string().nullable(),
+    status: z.enum(['succeeded', 'failed', 'cancelled']),
+    cause: causeSchema,
+    reason: z.string().nullable(),
+    /** By `<step>.<output>`. */
+    outputs: artifacts,
+  }),
+);

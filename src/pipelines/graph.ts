@@ -1,0 +1,88 @@
+import { parseReference } from './references.ts';
+
+/** The parts of a declared step that make the graph. */
+export interface GraphStep {
+  readonly name: string;
+  readonly needs: readonly string[];
+  /** Name of the input to `<step>.<output>` or to a reference, `<kind>:<name>`. */
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly outputs: readonly string[];
+}
+
+/** A problem of the graph and where it is, as a path below `steps`. */
+export interface GraphIssue {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** `<step>.<output>` taken apart. Step names have no dot, so the first one divides. */
+export function parseOutputRef(text: string): { readonly step: string; readonly output: string } | undefined {
+  if (parseReference(text)) return undefined;
+  const dot = text.indexOf('.');
+  if (dot < 1 || dot === text.length - 1) return undefined;
+  return { step: text.slice(0, dot), output: text.slice(dot + 1) };
+}
+
+/** What a step waits for: its `needs` and the steps whose outputs it reads, each once. */
+export function upstreamOf(step: GraphStep): string[] {
+  const fromInputs = Object.values(step.inputs).flatMap((text) => parseOutputRef(text)?.step ?? []);
+  return [...new Set([...step.needs, ...fromInputs])];
+}
+
+/** Everything wrong with the graph: duplicate names, unknown references, cycles. */
+export function graphIssues(steps: readonly GraphStep[]): GraphIssue[] {
+  const byName = new Map(steps.map((step) => [step.name, step]));
+  const issues: GraphIssue[] = [];
+  const seen = new Set<string>();
+  for (const [index, step] of steps.entries()) {
+    if (seen.has(step.name)) issues.push({ path: [index, 'name'], message: `'${step.name}' is declared twice` });
+    seen.add(step.name);
+    issues.push(...referenceIssues(step, index, byName));
+  }
+  return issues.length > 0 ? issues : cycleIssues(steps);
+}
+
+function referenceIssues(step: GraphStep, index: number, byName: ReadonlyMap<string, GraphStep>): GraphIssue[] {
+  const issues: GraphIssue[] = [];
+  for (const [i, name] of step.needs.entries()) {
+    if (!byName.has(name)) issues.push({ path: [index, 'needs', i], message: `there is no step '${name}'` });
+  }
+  for (const [name, text] of Object.entries(step.inputs)) {
+    if (parseReference(text)) continue;
+    const path = [index, 'inputs', name];
+    const ref = parseOutputRef(text);
+    const source = ref && byName.get(ref.step);
+    if (!ref)
+      issues.push({ path, message: `'${text}' is neither <step>.<output> nor <kind>:<name>, as in dataset:flights` });
+    else if (!source) issues.push({ path, message: `there is no step '${ref.step}'` });
+    else if (!source.outputs.includes(ref.output)) {
+      const known = source.outputs.join(', ') || 'none';
+      issues.push({ path, message: `step '${ref.step}' declares no output '${ref.output}' (it declares: ${known})` });
+    }
+  }
+  return issues;
+}
+
+/** One issue for the first cycle that a depth-first search meets, naming its members in order. */
+function cycleIssues(steps: readonly GraphStep[]): GraphIssue[] {
+  const upstream = new Map(steps.map((step) => [step.name, upstreamOf(step)]));
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (name: string): string[] | undefined => {
+    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name];
+    if (done.has(name)) return undefined;
+    path.push(name);
+    for (const next of upstream.get(name) ?? []) {
+      const cycle = visit(next);
+      if (cycle) return cycle;
+    }
+    path.pop();
+    done.add(name);
+    return undefined;
+  };
+  for (const [index, step] of steps.entries()) {
+    const cycle = visit(step.name);
+    if (cycle) return [{ path: [index, 'needs'], message: `the steps wait for each other: ${cycle.join(' -> ')}` }];
+  }
+  return [];
+}

@@ -1,0 +1,34 @@
+import { type RouteGroup, routeGroup } from '#platform/http';
+import { pipelinesContract, workContract } from './contract.ts';
+import type { PipelineService } from './service/service.ts';
+
+export function pipelineHandlers(service: PipelineService): RouteGroup {
+  return routeGroup(pipelinesContract, {
+    putPipelineCode: async ({ upload }, ctx) => {
+      const { digest, files } = await service.putCode(ctx, upload.bytes);
+      return { digest, files: Object.keys(files).length };
+    },
+    startPipelineRun: ({ params, body }, ctx) => {
+      const cause = { kind: 'user', id: ctx.actor.id, depth: 0 } as const;
+      return service.startRun(ctx, { pipeline: params.pipeline, ...body, cause });
+    },
+    listPipelineRuns: ({ query }) => service.runs(query),
+    getPipelineRun: ({ params }) => service.run(params.run),
+    cancelPipelineRun: ({ params, body }, ctx) => service.cancelRun(ctx, params.run, body.reason),
+    readStepLog: ({ params, query }) => service.stepLog(params.run, params.step, query),
+    explainStepCache: ({ params }) => service.explainCache(params.run, params.step),
+  });
+}
+
+export function workHandlers(service: PipelineService): RouteGroup {
+  return routeGroup(workContract, {
+    leaseWork: async ({ body }) => ({ attempts: await service.lease(body) }),
+    leaveWork: async ({ body }, ctx) => ({ released: await service.leave(ctx, body.worker, body.keep) }),
+    heartbeatWork: ({ params, body }) => service.heartbeat(params.attempt, body),
+    appendWorkLog: async ({ params, body }) => {
+      await service.appendLog(params.attempt, body.epoch, body.lines);
+      return { appended: body.lines.length };
+    },
+    finishWork: async ({ params, body }, ctx) => ({ status: await service.finish(ctx, params.attempt, body) }),
+  });
+}

@@ -1,0 +1,53 @@
+import type { DomainParts } from '#platform/domain';
+import type { ResourceKind } from '#platform/resources';
+import { pipelineHandlers, workHandlers } from './handlers.ts';
+import { leaseExpiryJob } from './jobs.ts';
+import { PipelineService, type PipelinesDeps } from './service/service.ts';
+import { type PipelineSpec, pipelineSpec } from './spec.ts';
+import { removePipeline, savePipeline } from './store/runs.ts';
+
+export { type CodeBundle, storeBundle } from './code/bundle.ts';
+export { packCode } from './code/pack.ts';
+export { unpackCode } from './code/unpack.ts';
+export type { Artifact, LeasedAttempt, Progress, RunDetail, RunView, StepError, StepView } from './contract.ts';
+export { pipelineErrors } from './errors.ts';
+export { pipelineRunFinished, pipelineRunStarted, pipelineStepFinished } from './events.ts';
+export { pipelineMigrations } from './migrations/index.ts';
+export type { RunStatus, StepErrorKind } from './model.ts';
+export type { Pin, Pins } from './references.ts';
+export type { StartRun } from './service/start-run.ts';
+export type { PipelineSpec } from './spec.ts';
+export { envPart } from './spec.ts';
+export type { StepContext, StepFunction } from './step-context.ts';
+
+export interface Pipelines
+  extends Pick<PipelineService, 'startRun' | 'startRunIn' | 'cancelRun' | 'run' | 'runs' | 'stepLog'> {
+  readonly parts: DomainParts;
+}
+
+export const pipelineKinds: readonly ResourceKind[] = [
+  {
+    kind: 'pipeline',
+    schema: pipelineSpec,
+    onApply: (tx, { name, generation, spec }) => savePipeline(tx.db, name, generation, spec),
+    onDelete: (tx, name) => removePipeline(tx.db, name),
+  } satisfies ResourceKind<PipelineSpec>,
+];
+
+/** Pipelines: declared graphs of steps, run by workers under leases, every finished step committed exactly once. */
+export function createPipelines(deps: PipelinesDeps): Pipelines {
+  const service = new PipelineService(deps);
+  return {
+    startRun: service.startRun.bind(service),
+    startRunIn: service.startRunIn.bind(service),
+    cancelRun: service.cancelRun.bind(service),
+    run: service.run.bind(service),
+    runs: service.runs.bind(service),
+    stepLog: service.stepLog.bind(service),
+    parts: {
+      routes: [pipelineHandlers(service), workHandlers(service)],
+      consumers: [],
+      jobs: [leaseExpiryJob(service)],
+    },
+  };
+}

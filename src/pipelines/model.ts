@@ -1,0 +1,297 @@
+import { assert, unreachable } from '#core/assert';
+
+/** `queued` until the first step is leased; `cancelling` while workers end what still runs. */
+export type RunStatus = 'queued' | 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled';
+/** `queued` covers waiting for other steps, for a retry and for a worker; `cached` is a success without a process. */
+export type StepStatus = 'queued' | 'running' | 'succeeded' | 'cached' | 'failed' | 'skipped' | 'cancelled';
+/** `lost` = its lease ran out; `released` = its worker gave it back. Neither says anything about the step's code. */
+export type AttemptStatus = 'running' | 'succeeded' | 'failed' | 'lost' | 'released' | 'cancelled';
+
+/** How an attempt failed. */
+export const STEP_ERROR_KINDS = [
+  /** The step function threw. */
+  'threw',
+  /** The process ended by itself with another exit code than 0. */
+  'exit-code',
+  /** A signal that nobody in Kedge sent ended the process, such as that of the kernel's out-of-memory killer. */
+  'killed',
+  /** The step ran longer than its timeout and was killed. */
+  'timeout',
+  /** The step ended well but left a declared output unwritten. */
+  'missing-output',
+  /** The step returned something that is not JSON, or is larger than the limit. */
+  'invalid-result',
+  /** The process could not be started. */
+  'not-started',
+  /** The code or an input could not be brought to the worker, or an output not into the blob store. */
+  'transfer',
+  /** The worker fell silent more often than a step may lose its worker. */
+  'worker-lost',
+] as const;
+export type StepErrorKind = (typeof STEP_ERROR_KINDS)[number];
+
+/** Every legal move of the three machines. What is not here is a bug. */
+export const TRANSITIONS = {
+  run: {
+    queued: ['running', 'succeeded', 'cancelled'],
+    running: ['succeeded', 'failed', 'cancelling', 'cancelled'],
+    cancelling: ['cancelled'],
+    succeeded: [],
+    failed: [],
+    cancelled: [],
+  },
+  step: {
+    queued: ['running', 'cached', 'skipped', 'cancelled'],
+    running: ['queued', 'succeeded', 'failed', 'cancelled'],
+    succeeded: [],
+    cached: [],
+    failed: [],
+    skipped: [],
+    cancelled: [],
+  },
+  attempt: {
+    running: ['succeeded', 'failed', 'lost', 'released', 'cancelled'],
+    succeeded: [],
+    failed: [],
+    lost: [],
+    released: [],
+    cancelled: [],
+  },
+} as const satisfies {
+  readonly run: Readonly<Record<RunStatus, readonly RunStatus[]>>;
+  readonly step: Readonly<Record<StepStatus, readonly StepStatus[]>>;
+  readonly attempt: Readonly<Record<AttemptStatus, readonly AttemptStatus[]>>;
+};
+
+/** Times a step may lose its worker before that fails the step, whatever its own retries. */
+export const LOSSES_MAX = 3;
+/** Attempts of one step, of all kinds together: what ends a step that is released again and again. */
+export const EPOCHS_MAX = 100;
+
+export interface StepState {
+  readonly name: string;
+  readonly status: StepStatus;
+  /** Steps that must have succeeded or been cached before. */
+  readonly needs: readonly string[];
+  /** The fencing token: how often the step was leased. Only the attempt that holds it may report. */
+  readonly epoch: number;
+  /** Failed attempts after which the step fails for good. */
+  readonly retries: number;
+  readonly failures: number;
+  readonly losses: number;
+  /** When a queued step may be leased, in epoch milliseconds; null while it waits for other steps. */
+  readonly readyAt: number | null;
+  /** Why it failed, was skipped, cancelled or will be tried again. */
+  readonly reason: string | null;
+}
+
+export interface RunState {
+  readonly status: RunStatus;
+  readonly steps: readonly StepState[];
+}
+
+/** Something that happened to a run. `now` is in epoch milliseconds. */
+export type Fact =
+  | { readonly type: 'started'; readonly now: number }
+  | { readonly type: 'leased'; readonly step: string; readonly now: number }
+  /** A cache entry holds what the step would produce. */
+  | { readonly type: 'hit'; readonly step: string; readonly now: number }
+  | { readonly type: 'succeeded'; readonly step: string; readonly epoch: number; readonly now: number }
+  | {
+      readonly type: 'failed';
+      readonly step: string;
+      readonly epoch: number;
+      readonly now: number;
+      readonly kind: StepErrorKind;
+      readonly message: string;
+      /** Delay before the next attempt, if there is one. */
+      readonly delayMs: number;
+    }
+  /** The worker ended the attempt because it was told to, or because it stops itself. */
+  | { readonly type: 'stopped'; readonly step: string; readonly epoch: number; readonly now: number }
+  /** The lease ran out. */
+  | { readonly type: 'expired'; readonly step: string; readonly epoch: number; readonly now: number }
+  | { readonly type: 'cancelled'; readonly reason: string; readonly now: number };
+
+export interface Decision {
+  readonly run: RunState;
+  /** The steps that changed, each once, as they are now. */
+  readonly changed: readonly StepState[];
+  /** What became of the attempt that the fact is about. */
+  readonly attempt?: AttemptStatus;
+}
+
+export const isFinalRun = (status: RunStatus): boolean => TRANSITIONS.run[status].length === 0;
+export const isFinalStep = (status: StepStatus): boolean => TRANSITIONS.step[status].length === 0;
+
+/** Whether another attempt can end otherwise. A step that ended well but kept its promises badly does so again. */
+export function isRetried(kind: StepErrorKind): boolean {
+  return kind !== 'missing-output' && kind !== 'invalid-result' && kind !== 'worker-lost';
+}
+
+/**
+ * What a fact does to a run. `stale` means that the fact comes from an attempt that no longer holds its step (another
+ * epoch, or the step is not running) or asks for what is over: nothing may be written on its account.
+ */
+export function decide(run: RunState, fact: Fact): Decision | 'stale' {
+  if (isFinalRun(run.status)) return 'stale';
+  const draft = new Draft(run);
+  switch (fact.type) {
+    case 'started':
+      return draft.settle(fact.now);
+    case 'cancelled':
+      return cancel(draft, fact);
+    case 'leased':
+    case 'hit':
+      return fromQueue(draft, fact);
+    case 'succeeded':
+    case 'failed':
+    case 'stopped':
+    case 'expired':
+      return fromAttempt(draft, fact);
+    default:
+      return unreachable(fact);
+  }
+}
+
+function fromQueue(draft: Draft, fact: Fact & { type: 'leased' | 'hit' }): Decision | 'stale' {
+  const step = draft.step(fact.step);
+  const { readyAt, epoch } = step;
+  if (draft.status === 'cancelling' || step.status !== 'queued' || readyAt === null) return 'stale';
+  if (fact.type === 'hit') {
+    draft.move(step, 'cached', { reason: null });
+    return draft.settle(fact.now);
+  }
+  if (readyAt > fact.now) return 'stale';
+  draft.move(step, 'running', { epoch: epoch + 1, reason: null });
+  if (draft.status === 'queued') draft.become('running');
+  return draft.settle(fact.now, 'running');
+}
+
+type AttemptFact = Fact & { type: 'succeeded' | 'failed' | 'stopped' | 'expired' };
+
+function fromAttempt(draft: Draft, fact: AttemptFact): Decision | 'stale' {
+  const step = draft.step(fact.step);
+  if (step.status !== 'running' || step.epoch !== fact.epoch) return 'stale';
+  if (fact.type === 'succeeded') {
+    draft.move(step, 'succeeded', { reason: null });
+    return draft.settle(fact.now, 'succeeded');
+  }
+  const attempt = fact.type === 'failed' ? 'failed' : fact.type === 'expired' ? 'lost' : 'released';
+  if (draft.status === 'cancelling') {
+    draft.move(step, 'cancelled', { reason: 'the run was cancelled' });
+    return draft.settle(fact.now, fact.type === 'stopped' ? 'cancelled' : attempt);
+  }
+  const failures = step.failures + (fact.type === 'failed' ? 1 : 0);
+  const losses = step.losses + (fact.type === 'expired' ? 1 : 0);
+  const again = step.epoch < EPOCHS_MAX && mayRunAgain(fact, { failures, losses, retries: step.retries });
+  const reason = wordsOf(fact, losses);
+  if (again) {
+    const readyAt = fact.now + (fact.type === 'failed' ? fact.delayMs : 0);
+    draft.move(step, 'queued', { failures, losses, readyAt, reason });
+  } else {
+    draft.move(step, 'failed', { failures, losses, reason });
+  }
+  return draft.settle(fact.now, attempt);
+}
+
+function mayRunAgain(
+  fact: AttemptFact,
+  tries: { readonly failures: number; readonly losses: number; readonly retries: number },
+): boolean {
+  if (fact.type === 'failed') return isRetried(fact.kind) && tries.failures <= tries.retries;
+  return fact.type === 'stopped' || tries.losses <= LOSSES_MAX;
+}
+
+function wordsOf(fact: AttemptFact, losses: number): string {
+  if (fact.type === 'failed') return `${fact.kind}: ${fact.message}`;
+  if (fact.type === 'expired') return `worker-lost: the worker fell silent (${losses} of at most ${LOSSES_MAX} times)`;
+  return 'the worker gave the attempt back';
+}
+
+function cancel(draft: Draft, fact: Fact & { type: 'cancelled' }): Decision | 'stale' {
+  if (draft.status === 'cancelling') return 'stale';
+  for (const step of draft.steps()) {
+    if (step.status === 'queued') draft.move(step, 'cancelled', { reason: fact.reason, readyAt: null });
+  }
+  if (draft.steps().some((step) => step.status === 'running')) draft.become('cancelling');
+  else draft.become('cancelled');
+  return draft.settle(fact.now);
+}
+
+/** A run while a fact is applied to it. Every change of status passes the transition table. */
+class Draft {
+  status: RunStatus;
+  readonly #steps: Map<string, StepState>;
+  readonly #changed = new Set<string>();
+
+  constructor(run: RunState) {
+    this.status = run.status;
+    this.#steps = new Map(run.steps.map((step) => [step.name, step]));
+  }
+
+  steps(): StepState[] {
+    return [...this.#steps.values()];
+  }
+
+  step(name: string): StepState {
+    const step = this.#steps.get(name);
+    assert(step, `the run has no step '${name}'`);
+    return step;
+  }
+
+  move(step: StepState, status: StepStatus, change: Partial<StepState>): void {
+    const allowed: readonly StepStatus[] = TRANSITIONS.step[step.status];
+    assert(allowed.includes(status), `step '${step.name}' cannot go from ${step.status} to ${status}`);
+    this.#set({ ...step, ...change, status });
+  }
+
+  become(status: RunStatus): void {
+    const allowed: readonly RunStatus[] = TRANSITIONS.run[this.status];
+    assert(allowed.includes(status), `a run cannot go from ${this.status} to ${status}`);
+    this.status = status;
+  }
+
+  /** Draws the conclusions: skips what cannot run any more, readies what can, ends the run when all its steps have. */
+  settle(now: number, attempt?: AttemptStatus): Decision {
+    while (this.#skipDependants()) {
+      // Skipping one step may condemn those that need it.
+    }
+    for (const step of this.steps()) {
+      if (step.status === 'queued' && step.readyAt === null && step.needs.every((name) => this.#isDone(name))) {
+        this.#set({ ...step, readyAt: now });
+      }
+    }
+    const steps = this.steps();
+    if (!isFinalRun(this.status) && steps.every((step) => isFinalStep(step.status))) this.become(this.#outcome());
+    const changed = [...this.#changed].map((name) => this.step(name));
+    return { run: { status: this.status, steps }, changed, ...(attempt ? { attempt } : {}) };
+  }
+
+  #skipDependants(): boolean {
+    let skipped = false;
+    for (const step of this.steps()) {
+      if (step.status !== 'queued') continue;
+      const culprit = step.needs.find((name) => ['failed', 'skipped'].includes(this.step(name).status));
+      if (culprit === undefined) continue;
+      this.move(step, 'skipped', { reason: `step '${culprit}' ${this.step(culprit).status}`, readyAt: null });
+      skipped = true;
+    }
+    return skipped;
+  }
+
+  #isDone(name: string): boolean {
+    const { status } = this.step(name);
+    return status === 'succeeded' || status === 'cached';
+  }
+
+  #outcome(): RunStatus {
+    if (this.status === 'cancelling') return 'cancelled';
+    return this.steps().some((step) => step.status === 'failed') ? 'failed' : 'succeeded';
+  }
+
+  #set(step: StepState): void {
+    this.#steps.set(step.name, step);
+    this.#changed.add(step.name);
+  }
+}

@@ -1,0 +1,62 @@
+import type { Json } from '#core/json';
+import { differencesOf, type IngredientDifference } from '../cache-key.ts';
+import type { CacheExplanation } from '../contract.ts';
+import { pipelineErrors } from '../errors.ts';
+import { findCacheEntry } from '../store/cache.ts';
+import { findRun } from '../store/runs.ts';
+import { definitionOf, earlierKeys, findKey, findStep, type KeyedStep } from '../store/steps.ts';
+import type { Db } from '../store/tables.ts';
+
+/** Earlier keys among which the nearest is sought. */
+const EARLIER_MAX = 50;
+
+/** Why a step ran or did not: who did the work, or the ingredients in which its key differs from the nearest one. */
+export async function explainCache(db: Db, runId: string, stepName: string): Promise<CacheExplanation> {
+  const run = await findRun(db, runId);
+  if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
+  const step = await findStep(db, runId, stepName);
+  if (!step) throw pipelineErrors['step-not-found'](`run '${runId}' has no step '${stepName}'`);
+  const { cache } = await definitionOf(db, runId, stepName);
+  const nothing = { key: null, other: null, differences: [] };
+  if (!cache) return { outcome: 'off', text: 'the step declares cache: false, so it always runs', ...nothing };
+  const keyed = await findKey(db, runId, stepName);
+  if (!keyed) {
+    const text = 'the key is known when the inputs of the step are, and they are not (yet)';
+    return { outcome: 'waiting', text, ...nothing };
+  }
+  if (step.status === 'cached') return explainHit(db, keyed);
+  const earlier = await earlierKeys(
+    db,
+    { pipeline: run.pipeline, step: stepName, run: runId, keyedAt: keyed.keyedAt },
+    EARLIER_MAX,
+  );
+  return explainMiss(keyed, earlier);
+}
+
+async function explainHit(db: Db, { key }: KeyedStep): Promise<CacheExplanation> {
+  const entry = await findCacheEntry(db, key);
+  const other = entry ? { run: entry.run, key, at: entry.createdAt } : null;
+  const text = `every ingredient is equal to that of step '${entry?.step}' of run ${entry?.run}, which did the work`;
+  return { outcome: 'hit', key, text, other, differences: [] };
+}
+
+function explainMiss(keyed: KeyedStep, earlier: readonly KeyedStep[]): CacheExplanation {
+  let nearest: { readonly keyed: KeyedStep; readonly differences: IngredientDifference[] } | undefined;
+  for (const candidate of earlier) {
+    const differences = differencesOf(candidate.ingredients, keyed.ingredients);
+    if (!nearest || differences.length < nearest.differences.length) nearest = { keyed: candidate, differences };
+  }
+  const base = { outcome: 'miss' as const, key: keyed.key };
+  if (!nearest) {
+    const text = 'no earlier run of this step has succeeded with the cache on';
+    return { ...base, text, other: null, differences: [] };
+  }
+  const { run, key, keyedAt } = nearest.keyed;
+  const names = nearest.differences.map(({ ingredient }) => ingredient).join(', ');
+  const text =
+    nearest.differences.length > 0
+      ? `compared with the nearest earlier key, that of run ${run}, these differ: ${names}`
+      : `run ${run} has the same key, but its work was not in the cache yet when this step became ready`;
+  const differences = nearest.differences.map((item): { ingredient: string; before: Json; now: Json } => ({ ...item }));
+  return { ...base, text, other: { run, key, at: keyedAt }, differences };
+}

@@ -1,0 +1,164 @@
+import { assert } from '#core/assert';
+import { backoffMs } from '#core/backoff';
+import type { Digest } from '#core/hash';
+import type { System } from '#core/system';
+import type { Tx } from '#platform/db';
+import type { BlobStore } from '#ports/blob-store';
+import type { Artifact, FinishBody, StepError } from '../contract.ts';
+import { pipelineErrors } from '../errors.ts';
+import { type AttemptStatus, type Fact, isFinalStep } from '../model.ts';
+import { endAttempt, findAttempt, type StoredAttempt } from '../store/attempts.ts';
+import { type CacheEntry, insertCacheEntry } from '../store/cache.ts';
+import { queuedTwins } from '../store/queue.ts';
+import { findRun } from '../store/runs.ts';
+import { definitionOf, findKey, saveProduct, saveProgress } from '../store/steps.ts';
+import { type Advanced, advance, runSubject, takeFromCache } from './advance.ts';
+
+/** Queued steps that one finish answers from the cache; further ones do their work themselves. */
+const TWINS_MAX = 100;
+const RETRY_BASE_MS = 1_000;
+const RETRY_CAP_MS = 60_000;
+
+/** Fails with `pipelines/output-missing` unless every output is stored with the length that was reported. */
+export async function requireOutputs(blobs: BlobStore, outputs: Readonly<Record<string, Artifact>>): Promise<void> {
+  for (const [name, { digest, bytes }] of Object.entries(outputs)) {
+    const stored = (await blobs.has(digest)) ? await blobs.size(digest) : undefined;
+    if (stored === bytes) continue;
+    const found = stored === undefined ? 'is not stored' : `has ${stored} bytes there, not ${bytes}`;
+    throw pipelineErrors['output-missing'](`output '${name}' (${digest}) ${found}`);
+  }
+}
+
+/** Commits what an attempt reports, or fails with `pipelines/stale-attempt` and writes nothing. */
+export async function finish(tx: Tx, attemptId: string, body: FinishBody, system: System): Promise<AttemptStatus> {
+  const attempt = await requireAttempt(tx, attemptId, body.epoch);
+  if (attempt.status !== 'running') return repeated(attempt, body);
+  const run = await findRun(tx.db, attempt.run);
+  if (!run) throw staleAttempt(attempt);
+  const report = await checkPromises(tx, attempt, body);
+  if (report.status === 'succeeded') {
+    const product = { outputs: report.outputs, result: report.result ?? null, metrics: report.metrics ?? {} };
+    await saveProduct(tx.db, attempt, product);
+  } else if (report.status === 'failed') {
+    await saveProgress(tx.db, attempt, { metrics: report.metrics });
+  }
+  const advanced = await advance(tx, run, factOf(attempt, report, { now: tx.now, system }));
+  if (advanced === 'stale') throw staleAttempt(attempt);
+  const status = advanced.attempt ?? attempt.status;
+  const error = report.status === 'failed' ? report.error : undefined;
+  await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error });
+  auditStep(tx, attempt, { advanced, report });
+  if (report.status === 'succeeded') await fillCache(tx, attempt, report);
+  return status;
+}
+
+/** Ends an attempt whose lease ran out. Does nothing when it was extended or finished meanwhile. */
+export async function expire(tx: Tx, attemptId: string): Promise<void> {
+  const attempt = await findAttempt(tx.db, attemptId);
+  const run = attempt && (await findRun(tx.db, attempt.run));
+  if (!run || attempt.status !== 'running' || attempt.leaseUntil >= tx.now) return;
+  const { step, epoch } = attempt;
+  const advanced = await advance(tx, run, { type: 'expired', step, epoch, now: tx.now });
+  await endAttempt(tx.db, attempt.attempt, { status: 'lost', now: tx.now });
+  if (advanced !== 'stale') auditStep(tx, attempt, { advanced });
+}
+
+/** Queues what a worker that ends still holds. */
+export async function release(tx: Tx, attemptId: string): Promise<void> {
+  const attempt = await findAttempt(tx.db, attemptId);
+  const run = attempt && (await findRun(tx.db, attempt.run));
+  if (!run || attempt.status !== 'running') return;
+  const { step, epoch } = attempt;
+  const advanced = await advance(tx, run, { type: 'stopped', step, epoch, now: tx.now });
+  if (advanced === 'stale') return;
+  await endAttempt(tx.db, attempt.attempt, { status: advanced.attempt ?? 'released', now: tx.now });
+  auditStep(tx, attempt, { advanced });
+}
+
+/** The attempt, if it has this epoch. Errors: `pipelines/attempt-not-found`, `pipelines/stale-attempt`. */
+export async function requireAttempt(tx: Pick<Tx, 'db'>, attemptId: string, epoch: number): Promise<StoredAttempt> {
+  const attempt = await findAttempt(tx.db, attemptId);
+  if (!attempt) throw pipelineErrors['attempt-not-found'](`there is no attempt '${attemptId}'`);
+  if (attempt.epoch !== epoch) throw staleAttempt(attempt);
+  return attempt;
+}
+
+export function staleAttempt({ attempt, epoch, status, step }: StoredAttempt): Error {
+  const what = `attempt '${attempt}' (epoch ${epoch}) of step '${step}' is ${status}`;
+  return pipelineErrors['stale-attempt'](`${what}: it no longer holds the step, and nothing it did is kept`);
+}
+
+/** A worker whose answer got lost reports again. What was committed then is answered; anything else is too late. */
+function repeated(attempt: StoredAttempt, body: FinishBody): AttemptStatus {
+  const same =
+    attempt.status === body.status ||
+    (body.status === 'stopped' && (attempt.status === 'released' || attempt.status === 'cancelled'));
+  if (!same) throw staleAttempt(attempt);
+  return attempt.status;
+}
+
+/** A success without all declared outputs is a failure, whatever the worker says. */
+async function checkPromises(tx: Tx, attempt: StoredAttempt, body: FinishBody): Promise<FinishBody> {
+  if (body.status !== 'succeeded') return body;
+  const declared = (await definitionOf(tx.db, attempt.run, attempt.step)).outputs;
+  const missing = declared.filter((name) => !Object.hasOwn(body.outputs, name));
+  const extra = Object.keys(body.outputs).filter((name) => !declared.includes(name));
+  if (missing.length === 0 && extra.length === 0) return body;
+  const message = missing.length > 0 ? `not written: ${missing.join(', ')}` : `not declared: ${extra.join(', ')}`;
+  const error: StepError = { kind: 'missing-output', message };
+  return { status: 'failed', epoch: body.epoch, error, ...(body.metrics ? { metrics: body.metrics } : {}) };
+}
+
+function factOf(
+  attempt: StoredAttempt,
+  report: FinishBody,
+  { now, system }: { readonly now: number; readonly system: System },
+): Fact {
+  const { step, epoch } = attempt;
+  if (report.status !== 'failed') return { type: report.status, step, epoch, now };
+  const { kind, message } = report.error;
+  const delayMs = Math.ceil(backoffMs(epoch - 1, system.random, { baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS }));
+  return { type: 'failed', step, epoch, now, kind, message, delayMs };
+}
+
+/** One audit row for each final outcome of a step; what is tried again is told by its attempts. */
+function auditStep(
+  tx: Tx,
+  attempt: StoredAttempt,
+  { advanced, report }: { readonly advanced: Advanced; readonly report?: FinishBody },
+): void {
+  const state = advanced.state.steps.find((step) => step.name === attempt.step);
+  if (!state || !isFinalStep(state.status)) return;
+  const outputs = report?.status === 'succeeded' ? report.outputs : {};
+  const digests = Object.fromEntries(Object.entries(outputs).map(([name, { digest }]) => [name, digest]));
+  const { status, reason } = state;
+  const { step, epoch, worker } = attempt;
+  tx.audit(runSubject(attempt.run), { step, status, reason, epoch, worker, outputs: digests });
+}
+
+/** Keeps the product under its key, and answers every queued step that waits for the same work. */
+async function fillCache(tx: Tx, attempt: StoredAttempt, report: FinishBody & { status: 'succeeded' }): Promise<void> {
+  const keyed = await findKey(tx.db, attempt.run, attempt.step);
+  if (!keyed) return;
+  const entry: CacheEntry = {
+    key: keyed.key,
+    run: attempt.run,
+    step: attempt.step,
+    createdAt: tx.now,
+    outputs: report.outputs,
+    result: report.result ?? null,
+    metrics: report.metrics ?? {},
+  };
+  await insertCacheEntry(tx.db, entry);
+  await answerTwins(tx, entry, keyed.key);
+}
+
+async function answerTwins(tx: Tx, entry: CacheEntry, key: Digest): Promise<void> {
+  for (const twin of await queuedTwins(tx.db, key, TWINS_MAX)) {
+    const run = await findRun(tx.db, twin.run);
+    if (!run) continue;
+    await takeFromCache(tx, twin, entry);
+    const advanced = await advance(tx, run, { type: 'hit', step: twin.step, now: tx.now });
+    assert(advanced !== 'stale', `the queued step '${twin.step}' of run ${twin.run} cannot take its twin's work`);
+  }
+}

@@ -1,0 +1,123 @@
+import type { System } from '#core/system';
+import type { Database, Tx } from '#platform/db';
+import { LEASE_WAIT_MS_MAX, type LeasedAttempt } from '../contract.ts';
+import { decide } from '../model.ts';
+import { insertAttempt } from '../store/attempts.ts';
+import { anyReady, nextReadyAt, type ReadyStep, readyLabels, readySteps } from '../store/queue.ts';
+import { findRun, updateRun } from '../store/runs.ts';
+import { definitionOf, inputsOf, stepStates, updateStepState } from '../store/steps.ts';
+import type { Wake } from '../wake.ts';
+
+export interface LeaseRequest {
+  readonly worker: string;
+  readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly waitMs: number;
+}
+
+/**
+ * A lease runs this long until its first heartbeat. The request of a worker that was killed while it waited is still
+ * there for some seconds, and what it is given has to be taken back soon.
+ */
+const UNCONFIRMED_MS = 3_000;
+
+interface LeaseDeps {
+  readonly db: Database;
+  readonly system: System;
+  readonly wake: Wake;
+  readonly leaseMs: number;
+  /** Whether the worker has said meanwhile that it ends. */
+  readonly hasLeft: () => boolean;
+}
+
+/** Up to `slots` attempts; waits for the first until there is work, or `waitMs` have passed. */
+export async function lease(request: LeaseRequest, deps: LeaseDeps): Promise<LeasedAttempt[]> {
+  const { clock } = deps.system;
+  const until = clock.monotonic() + Math.min(request.waitMs, LEASE_WAIT_MS_MAX);
+  for (;;) {
+    const listener = deps.wake.listen(request.worker);
+    try {
+      const now = clock.now();
+      if (await anyReady(deps.db.reader, now)) {
+        const attempts = await deps.db.maintain((tx) => leaseNow(tx, request, deps));
+        if (attempts.length > 0) return attempts;
+      }
+      const leftMs = until - clock.monotonic();
+      if (leftMs <= 0 || deps.hasLeft()) return [];
+      const due = await nextReadyAt(deps.db.reader, now);
+      await listener.wait(Math.min(leftMs, due === undefined ? leftMs : due - now));
+      if (deps.hasLeft()) return [];
+    } finally {
+      listener.cancel();
+    }
+  }
+}
+
+async function leaseNow(tx: Omit<Tx, 'audit'>, request: LeaseRequest, deps: LeaseDeps): Promise<LeasedAttempt[]> {
+  if (deps.hasLeft()) return [];
+  const labels = (await readyLabels(tx.db, tx.now)).filter((text) => satisfies(request.labels, JSON.parse(text)));
+  if (labels.length === 0) return [];
+  const candidates = await readySteps(tx.db, { now: tx.now, labels, limit: request.slots * 4 });
+  const leased: LeasedAttempt[] = [];
+  const keys = new Set<string>();
+  for (const candidate of candidates) {
+    if (leased.length >= request.slots) break;
+    if (candidate.key !== null && keys.has(candidate.key)) continue;
+    if (candidate.key !== null) keys.add(candidate.key);
+    leased.push(...(await leaseStep(tx, candidate, { worker: request.worker, deps })));
+  }
+  return leased;
+}
+
+function satisfies(has: Readonly<Record<string, string>>, wants: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wants).every(([name, value]) => has[name] === value);
+}
+
+async function leaseStep(
+  tx: Omit<Tx, 'audit'>,
+  { run: runId, step }: ReadyStep,
+  { worker, deps }: { readonly worker: string; readonly deps: LeaseDeps },
+): Promise<LeasedAttempt[]> {
+  const run = await findRun(tx.db, runId);
+  if (!run) return [];
+  const before = { status: run.status, steps: await stepStates(tx.db, runId) };
+  const decision = decide(before, { type: 'leased', step, now: tx.now });
+  if (decision === 'stale') return [];
+  for (const state of decision.changed) await updateStepState(tx.db, runId, state, tx.now);
+  const { status } = decision.run;
+  if (status !== run.status) await updateRun(tx.db, runId, { status, now: tx.now });
+  const epoch = decision.changed.find((state) => state.name === step)?.epoch ?? 0;
+  const attempt = deps.system.ids.next('attempt');
+  await insertAttempt(tx.db, {
+    attempt,
+    run: runId,
+    step,
+    epoch,
+    worker,
+    status: 'running',
+    startedAt: tx.now,
+    leaseUntil: tx.now + Math.min(UNCONFIRMED_MS, deps.leaseMs),
+    finishedAt: null,
+    error: null,
+  });
+  const definition = await definitionOf(tx.db, runId, step);
+  return [
+    {
+      attempt,
+      epoch,
+      run: runId,
+      pipeline: run.pipeline,
+      step,
+      ...(definition.command ? { command: [...definition.command] } : {}),
+      ...(definition.function && run.code ? { function: { code: run.code, ...definition.function } } : {}),
+      params: { ...definition.params },
+      inputs: await inputsOf(tx.db, runId, step),
+      outputs: [...definition.outputs],
+      env: { ...definition.env },
+      leaseMs: deps.leaseMs,
+      timeoutMs: definition.timeoutMs,
+      seed: run.seed,
+      cause: run.cause,
+    },
+  ];
+}

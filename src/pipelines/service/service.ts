@@ -1,0 +1,240 @@
+import type { Page } from '#platform/contract';
+import type { Context, Tx } from '#platform/db';
+import type { DomainDeps } from '#platform/domain';
+import type { BlobStore } from '#ports/blob-store';
+import type { CodeBundle } from '../code/bundle.ts';
+import { readBundle, storeBundle } from '../code/bundle.ts';
+import type {
+  CacheExplanation,
+  FinishBody,
+  LeasedAttempt,
+  LogLine,
+  Progress,
+  RunDetail,
+  RunView,
+  StepView,
+} from '../contract.ts';
+import { pipelineErrors } from '../errors.ts';
+import type { AttemptStatus, RunStatus } from '../model.ts';
+import { isFinalStep } from '../model.ts';
+import type { Pins } from '../references.ts';
+import { attemptsOfRun, expiredAttempts, extendLease, extendLeases, heldAttempts } from '../store/attempts.ts';
+import { appendLines, type NewLogLine, readLines } from '../store/log.ts';
+import { findPipeline, findRun, listRuns, type StoredRun } from '../store/runs.ts';
+import { findStep, listSteps, saveProgress } from '../store/steps.ts';
+import { Wake } from '../wake.ts';
+import { advance, runSubject } from './advance.ts';
+import { explainCache } from './explain.ts';
+import { expire, finish, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
+import { type LeaseRequest, lease } from './lease.ts';
+import { keyedRunId, type StartRun, startRun } from './start-run.ts';
+
+export interface PipelinesDeps extends DomainDeps {
+  readonly blobs: BlobStore;
+  /** What steps may refer to outside their pipeline, by kind. */
+  readonly pins?: Pins;
+  /** How long a silent worker keeps a step. 10,000 by default. */
+  readonly leaseMs?: number;
+  /** The seed of runs that name none, 1 by default. It is part of the cache key, so it does not vary by itself. */
+  readonly seed?: number;
+}
+
+const LEASE_MS = 10_000;
+const EXPIRED_BATCH = 100;
+const SYSTEM = { id: 'system:pipelines', roles: ['system'] } as const;
+
+export class PipelineService {
+  readonly #deps: PipelinesDeps;
+  readonly #leaseMs: number;
+  readonly #seed: number;
+  readonly #wake: Wake;
+  readonly #polls = new Map<string, { left: boolean }>();
+
+  constructor(deps: PipelinesDeps) {
+    this.#deps = deps;
+    this.#leaseMs = deps.leaseMs ?? LEASE_MS;
+    this.#seed = deps.seed ?? 1;
+    this.#wake = new Wake(deps.system.clock);
+    // Whatever readies a step publishes an event or wakes by itself. This also covers runs that another domain starts.
+    deps.db.onPublished(() => this.#wake.all());
+  }
+
+  async startRun(context: Context, request: StartRun): Promise<RunView> {
+    const { db, blobs } = this.#deps;
+    const code = (await findPipeline(db.reader, request.pipeline))?.spec.code;
+    if (code !== undefined && !(await blobs.has(code))) {
+      throw pipelineErrors['code-missing'](`the code ${code} of pipeline '${request.pipeline}' is not stored`);
+    }
+    // A repeated request changes nothing, so it leaves no audit row either.
+    const started = await db.react(context, async (tx) => {
+      const known = request.key && (await findRun(tx.db, keyedRunId(request.pipeline, request.key)));
+      return known || startRun(tx, request, this.#start());
+    });
+    return viewOf(started);
+  }
+
+  /** As {@link startRun}, in a transaction of the caller: what a consumer of events needs to start exactly one run. */
+  async startRunIn(tx: Tx, request: StartRun): Promise<RunView> {
+    return viewOf(await startRun(tx, request, this.#start()));
+  }
+
+  async cancelRun(context: Context, runId: string, reason = 'cancelled'): Promise<RunView> {
+    const words = `${reason} (by ${context.actor.id})`;
+    await this.#deps.db.transact(context, async (tx) => {
+      const run = await findRun(tx.db, runId);
+      if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
+      const advanced = await advance(tx, run, { type: 'cancelled', reason: words, now: tx.now });
+      if (advanced === 'stale') throw pipelineErrors['run-finished'](`run '${runId}' is ${run.status}`);
+      tx.audit(runSubject(runId), { reason });
+    });
+    return viewOf(await this.#run(runId));
+  }
+
+  async run(runId: string): Promise<RunDetail> {
+    const { reader } = this.#deps.db;
+    const run = await this.#run(runId);
+    const attempts = await attemptsOfRun(reader, runId);
+    const steps = (await listSteps(reader, runId)).map(
+      (step): StepView => ({ ...step, attempts: attempts.get(step.step) ?? [] }),
+    );
+    return { ...viewOf(run), steps };
+  }
+
+  async runs(filter: {
+    readonly pipeline?: string | undefined;
+    readonly status?: RunStatus | undefined;
+    readonly after?: string | undefined;
+    readonly limit: number;
+  }): Promise<Page<RunView> & { items: RunView[] }> {
+    const found = await listRuns(this.#deps.db.reader, { ...filter, limit: filter.limit + 1 });
+    const items = found.slice(0, filter.limit).map(viewOf);
+    return found.length > filter.limit ? { items, next: items.at(-1)?.run } : { items };
+  }
+
+  /** Lines after a position. `done` says that none will follow: the step is final and these are the last. */
+  async stepLog(
+    runId: string,
+    stepName: string,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<{ items: LogLine[]; next: number; done: boolean }> {
+    const { reader } = this.#deps.db;
+    await this.#run(runId);
+    const step = await findStep(reader, runId, stepName);
+    if (!step) throw pipelineErrors['step-not-found'](`run '${runId}' has no step '${stepName}'`);
+    const items = await readLines(reader, { run: runId, step: stepName }, page);
+    const done = isFinalStep(step.status) && items.length < page.limit;
+    return { items, next: items.at(-1)?.position ?? page.after, done };
+  }
+
+  explainCache(runId: string, step: string): Promise<CacheExplanation> {
+    return explainCache(this.#deps.db.reader, runId, step);
+  }
+
+  async putCode(context: Context, bytes: AsyncIterable<Uint8Array>): Promise<CodeBundle> {
+    const bundle = await readBundle(bytes);
+    await storeBundle(this.#deps.blobs, bundle);
+    await this.#deps.db.transact(context, async (tx) => {
+      tx.audit(`pipeline-code/${bundle.digest}`, { files: Object.keys(bundle.files) });
+    });
+    return bundle;
+  }
+
+  /** A newer request of the same worker ends an older one that still waits: its answer would go to nobody. */
+  async lease(request: LeaseRequest): Promise<LeasedAttempt[]> {
+    this.#dismiss(request.worker);
+    const poll = { left: false };
+    this.#polls.set(request.worker, poll);
+    try {
+      const { db, system } = this.#deps;
+      const hasLeft = (): boolean => poll.left;
+      return await lease(request, { db, system, wake: this.#wake, leaseMs: this.#leaseMs, hasLeft });
+    } finally {
+      if (this.#polls.get(request.worker) === poll) this.#polls.delete(request.worker);
+    }
+  }
+
+  /** Queues again what the worker holds and does not keep. Returns how many attempts that were. */
+  async leave(context: Context, worker: string, keep: readonly string[]): Promise<number> {
+    this.#dismiss(worker);
+    const { db } = this.#deps;
+    // Read in the line of writers, so that a lease that is being granted at this moment is seen.
+    const held = await db.maintain((tx) => heldAttempts(tx.db, worker));
+    const given = held.filter(({ attempt }) => !keep.includes(attempt));
+    for (const { attempt } of given) await db.react(context, (tx) => release(tx, attempt));
+    if (given.length > 0) this.#wake.all();
+    return given.length;
+  }
+
+  async heartbeat(
+    attemptId: string,
+    beat: {
+      readonly epoch: number;
+      readonly progress?: Progress | undefined;
+      readonly metrics?: Record<string, number> | undefined;
+    },
+  ): Promise<{ cancel: boolean }> {
+    return this.#deps.db.maintain(async (tx) => {
+      const attempt = await requireAttempt(tx, attemptId, beat.epoch);
+      if (attempt.status !== 'running') throw staleAttempt(attempt);
+      await extendLease(tx.db, attemptId, tx.now + this.#leaseMs);
+      await saveProgress(tx.db, attempt, beat);
+      const run = await findRun(tx.db, attempt.run);
+      return { cancel: run?.status === 'cancelling' };
+    });
+  }
+
+  async appendLog(attemptId: string, epoch: number, lines: readonly NewLogLine[]): Promise<void> {
+    await this.#deps.db.maintain(async (tx) => {
+      const attempt = await requireAttempt(tx, attemptId, epoch);
+      if (attempt.status !== 'running') throw staleAttempt(attempt);
+      await appendLines(tx.db, attempt, lines);
+    });
+  }
+
+  async finish(context: Context, attemptId: string, body: FinishBody): Promise<AttemptStatus> {
+    if (body.status === 'succeeded') await requireOutputs(this.#deps.blobs, body.outputs);
+    const status = await this.#deps.db.react(context, (tx) => finish(tx, attemptId, body, this.#deps.system));
+    this.#wake.all();
+    return status;
+  }
+
+  /** Takes steps from workers that fell silent. Returns how many. */
+  async expireLeases(): Promise<number> {
+    const { db, system, logger } = this.#deps;
+    const expired = await expiredAttempts(db.reader, system.clock.now(), EXPIRED_BATCH);
+    for (const { attempt, run, step, worker } of expired) {
+      logger.warn({ attempt, run, step, worker }, 'the lease of an attempt ran out');
+      // A request of a silent worker may be left from before it died. If it lives, it asks again.
+      this.#dismiss(worker);
+      await db.react({ actor: SYSTEM, action: 'pipeline-lease.expire' }, (tx) => expire(tx, attempt));
+    }
+    if (expired.length > 0) this.#wake.all();
+    return expired.length;
+  }
+
+  /** After a start: workers could not renew their leases while nobody listened, so each gets a whole one. */
+  async renewLeases(): Promise<void> {
+    await this.#deps.db.maintain((tx) => extendLeases(tx.db, tx.now + this.#leaseMs));
+  }
+
+  #dismiss(worker: string): void {
+    const poll = this.#polls.get(worker);
+    if (!poll) return;
+    poll.left = true;
+    this.#wake.only(worker);
+  }
+
+  #start() {
+    return { system: this.#deps.system, seed: this.#seed, pins: this.#deps.pins ?? {} };
+  }
+
+  async #run(runId: string): Promise<StoredRun> {
+    const run = await findRun(this.#deps.db.reader, runId);
+    if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
+    return run;
+  }
+}
+
+function viewOf({ code: _code, ...view }: StoredRun): RunView {
+  return view;
+}

@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import type { Json } from '#core/json';
+import { DURATION_PATTERN, durationMs } from '#core/units';
+import { graphIssues } from './graph.ts';
+import { checkParam, PARAM_TYPES, referencedParams } from './params.ts';
+
+export const STEPS_MAX = 200;
+const TIMEOUT_MS_MAX = durationMs('14d');
+const PARAMS_BYTES_MAX = 16 * 1024;
+
+const JSON_DEPTH_MAX = 64;
+
+/** Any JSON value. A custom schema, because a recursive one has no place in the schemas of an OpenAPI document. */
+export const jsonValue = z.custom<Json>((value) => isJson(value, 0), 'expected JSON, at most 64 levels deep');
+
+function isJson(value: unknown, depth: number): boolean {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || depth >= JSON_DEPTH_MAX) return false;
+  return Object.values(value).every((item) => isJson(item, depth + 1));
+}
+
+export const digestSchema = z.templateLiteral(['sha256:', z.string().regex(/^[0-9a-f]{64}$/)]);
+
+export const stepName = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9_-]{0,59}$/,
+    'expected a lower case letter, then lower case letters, digits, - or _ (at most 60)',
+  );
+/** Names of parameters, inputs and outputs. The name of an output is also the name of its file. */
+const partName = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9._-]{0,59}$/, 'expected a letter, then letters, digits, . _ or - (at most 60)');
+const paramName = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_-]{0,59}$/, 'expected a letter, then letters, digits, _ or - (at most 60)');
+
+const duration = z
+  .string()
+  .regex(DURATION_PATTERN, 'expected a duration such as 30m')
+  .refine((text) => {
+    const ms = DURATION_PATTERN.test(text) ? durationMs(text) : 1;
+    return ms >= 1 && ms <= TIMEOUT_MS_MAX;
+  }, 'expected a duration from 1ms to 14d');
+
+const paramDeclaration = z
+  .strictObject({
+    type: z.enum(PARAM_TYPES),
+    default: z.union([z.string(), z.number(), z.boolean()]).optional(),
+    description: z.string().max(500).optional(),
+  })
+  .superRefine((declaration, issues) => {
+    if (declaration.default === undefined) return;
+    const checked = checkParam(declaration.type, declaration.default);
+    if ('expected' in checked) {
+      issues.addIssue({ code: 'custom', path: ['default'], message: `expected ${checked.expected}` });
+    }
+  });
+
+const modulePath = z
+  .string()
+  .max(200)
+  .regex(/^(?!\.\.?\/)(?:[A-Za-z0-9_.-]+\/)*[A-Za-z0-9_.-]+\.(?:ts|mts|js|mjs)$/, 'expected a path such as steps.ts')
+  .refine((path) => !path.split('/').includes('..'), 'expected a path inside the bundle');
+
+const envName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, 'expected the name of an environment variable')
+  .refine((name) => !name.toUpperCase().startsWith('KEDGE_'), 'names that begin with KEDGE_ are set by the worker');
+
+const stepSpec = z
+  .strictObject({
+    name: stepName,
+    /** An exported function of a module of the code bundle. Either this or `command`. */
+    function: z
+      .strictObject({
+        module: modulePath,
+        export: z.string().regex(/^[A-Za-z_$][A-Za-z0-9_$]{0,99}$/, 'expected the name of an export'),
+      })
+      .optional(),
+    /** A program and its arguments, never given to a shell. */
+    command: z.array(z.string().min(1).max(4_096)).min(1).max(100).optional(),
+    needs: z.array(stepName).max(STEPS_MAX).default([]),
+    /** Values for the step: literals, or texts with `${params.x}` in them. */
+    params: z.record(paramName, jsonValue).default({}),
+    /** Names of the step's inputs to `<step>.<output>`, or to something outside: `dataset:flights`. */
+    inputs: z.record(partName, z.string().max(130)).default({}),
+    outputs: z.array(partName).max(50).default([]),
+    cache: z.boolean().default(true),
+    retries: z.number().int().min(0).max(20).default(2),
+    timeout: duration.default('30m'),
+    env: z.record(envName, z.string().max(10_000)).default({}),
+    /** What a worker's labels must contain for it to get the step. */
+    labels: z.record(z.string().min(1).max(60), z.string().max(100)).default({}),
+  })
+  .superRefine((step, issues) => {
+    const refuse = (path: string, message: string): void => issues.addIssue({ code: 'custom', path: [path], message });
+    if ((step.function === undefined) === (step.command === undefined)) {
+      refuse('function', 'expected either function or command');
+    }
+    for (const part of ['inputs', 'outputs', 'params'] as const) {
+      const names = part === 'outputs' ? step.outputs : Object.keys(step[part]);
+      const clash = firstClash(names);
+      if (clash) refuse(part, `'${clash[0]}' and '${clash[1]}' have the same name in the environment`);
+    }
+    if (JSON.stringify(step.params).length > PARAMS_BYTES_MAX) {
+      refuse('params', `is larger than ${PARAMS_BYTES_MAX} characters of JSON`);
+    }
+    if (Object.keys(step.env).length > 100) refuse('env', 'has more than 100 variables');
+  });
+
+/** The spec of the resource kind `pipeline`. */
+export const pipelineSpec = z
+  .strictObject({
+    description: z.string().max(2_000).default(''),
+    params: z.record(paramName, paramDeclaration).default({}),
+    /** The code bundle that holds the modules of the `function` steps. */
+    code: digestSchema.optional(),
+    steps: z.array(stepSpec).min(1).max(STEPS_MAX),
+  })
+  .superRefine((pipeline, issues) => {
+    for (const issue of graphIssues(pipeline.steps)) {
+      issues.addIssue({ code: 'custom', path: ['steps', ...issue.path], message: issue.message });
+    }
+    for (const [index, step] of pipeline.steps.entries()) {
+      if (step.function && pipeline.code === undefined) {
+        const message = 'needs the code bundle of the pipeline: set code';
+        issues.addIssue({ code: 'custom', path: ['steps', index, 'function'], message });
+      }
+      for (const [name, value] of Object.entries(step.params)) {
+        const unknown = referencedParams(value).find((param) => !Object.hasOwn(pipeline.params, param));
+        if (unknown === undefined) continue;
+        const message = `the pipeline declares no parameter '${unknown}'`;
+        issues.addIssue({ code: 'custom', path: ['steps', index, 'params', name], message });
+      }
+    }
+  });
+
+export type PipelineSpec = z.output<typeof pipelineSpec>;
+export type StepSpec = PipelineSpec['steps'][number];
+
+/** The part of an environment variable's name that stands for a parameter, input or output. */
+export function envPart(name: string): string {
+  return name.toUpperCase().replace(/[^A-Z0-9]/g, '_');
+}
+
+function firstClash(names: readonly string[]): readonly [string, string] | undefined {
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const other = seen.get(envPart(name));
+    if (other !== undefined) return [other, name];
+    seen.set(envPart(name), name);
+  }
+  return undefined;
+}

@@ -1,0 +1,111 @@
+import type { AttemptView, StepError } from '../contract.ts';
+import type { AttemptStatus } from '../model.ts';
+import { type Db, type Tables, tables } from './tables.ts';
+
+export interface StoredAttempt extends AttemptView {
+  readonly run: string;
+  readonly step: string;
+}
+
+export async function insertAttempt(db: Db, attempt: StoredAttempt): Promise<void> {
+  await tables(db)
+    .insertInto('pipeline_attempt')
+    .values({
+      id: attempt.attempt,
+      run: attempt.run,
+      step: attempt.step,
+      epoch: attempt.epoch,
+      worker: attempt.worker,
+      status: attempt.status,
+      started_at: attempt.startedAt,
+      lease_until: attempt.leaseUntil,
+      finished_at: attempt.finishedAt,
+      error: attempt.error && JSON.stringify(attempt.error),
+    })
+    .execute();
+}
+
+export async function findAttempt(db: Db, attempt: string): Promise<StoredAttempt | undefined> {
+  const row = await tables(db).selectFrom('pipeline_attempt').selectAll().where('id', '=', attempt).executeTakeFirst();
+  return row && attemptOf(row);
+}
+
+export async function endAttempt(
+  db: Db,
+  attempt: string,
+  end: { readonly status: AttemptStatus; readonly now: number; readonly error?: StepError | undefined },
+): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_attempt')
+    .set({ status: end.status, finished_at: end.now, error: end.error ? JSON.stringify(end.error) : null })
+    .where('id', '=', attempt)
+    .execute();
+}
+
+export async function extendLease(db: Db, attempt: string, leaseUntil: number): Promise<void> {
+  await tables(db).updateTable('pipeline_attempt').set({ lease_until: leaseUntil }).where('id', '=', attempt).execute();
+}
+
+/** Gives every live lease at least until `leaseUntil`. */
+export async function extendLeases(db: Db, leaseUntil: number): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_attempt')
+    .set({ lease_until: leaseUntil })
+    .where('status', '=', 'running')
+    .where('lease_until', '<', leaseUntil)
+    .execute();
+}
+
+export async function expiredAttempts(db: Db, now: number, limit: number): Promise<StoredAttempt[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_attempt')
+    .selectAll()
+    .where('status', '=', 'running')
+    .where('lease_until', '<', now)
+    .orderBy('lease_until')
+    .limit(limit)
+    .execute();
+  return rows.map(attemptOf);
+}
+
+export async function heldAttempts(db: Db, worker: string): Promise<StoredAttempt[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_attempt')
+    .selectAll()
+    .where('status', '=', 'running')
+    .where('worker', '=', worker)
+    .orderBy('id')
+    .execute();
+  return rows.map(attemptOf);
+}
+
+/** The attempts of a run, by step in the order of their epochs. */
+export async function attemptsOfRun(db: Db, run: string): Promise<Map<string, AttemptView[]>> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_attempt')
+    .selectAll()
+    .where('run', '=', run)
+    .orderBy('epoch')
+    .execute();
+  const byStep = new Map<string, AttemptView[]>();
+  for (const row of rows) {
+    const { run: _run, step, ...view } = attemptOf(row);
+    byStep.set(step, [...(byStep.get(step) ?? []), view]);
+  }
+  return byStep;
+}
+
+function attemptOf(row: Tables['pipeline_attempt']): StoredAttempt {
+  return {
+    attempt: row.id,
+    run: row.run,
+    step: row.step,
+    epoch: row.epoch,
+    worker: row.worker,
+    status: row.status as AttemptStatus,
+    startedAt: row.started_at,
+    leaseUntil: row.lease_until,
+    finishedAt: row.finished_at,
+    error: row.error === null ? null : JSON.parse(row.error),
+  };
+}

@@ -1,0 +1,294 @@
+import type { Digest } from '#core/hash';
+import { canonicalJson, type Json } from '#core/json';
+import type { Artifact, StepView } from '../contract.ts';
+import { isFinalStep, type StepState, type StepStatus } from '../model.ts';
+import { type Db, storableText, type Tables, tables } from './tables.ts';
+
+/** What an attempt of a step needs to know, with the run's parameters filled in. It does not change during a run. */
+export interface StepDefinition {
+  readonly function?: { readonly module: string; readonly export: string } | undefined;
+  readonly command?: readonly string[] | undefined;
+  readonly params: Readonly<Record<string, Json>>;
+  /** Name of the input to `<step>.<output>` or to a reference, which `pinned` has. */
+  readonly inputs: Readonly<Record<string, string>>;
+  /** What the references among the inputs stood for when the run was started. */
+  readonly pinned: Readonly<Record<string, Artifact>>;
+  readonly outputs: readonly string[];
+  readonly cache: boolean;
+  readonly timeoutMs: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What a step produced, by a process or from the cache. */
+export interface StepProduct {
+  readonly outputs: Readonly<Record<string, Artifact>>;
+  readonly result: Json;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** The cache key of a step and what went into it. */
+export interface KeyedStep {
+  readonly run: string;
+  readonly step: string;
+  readonly key: Digest;
+  readonly ingredients: Json;
+  readonly keyedAt: number;
+}
+
+export type StoredStep = Omit<StepView, 'attempts'>;
+
+export async function insertSteps(
+  db: Db,
+  run: { readonly run: string; readonly pipeline: string },
+  steps: readonly { readonly state: StepState; readonly definition: StepDefinition }[],
+): Promise<void> {
+  const rows = steps.map(({ state, definition }, position) => ({
+    run: run.run,
+    pipeline: run.pipeline,
+    position,
+    name: state.name,
+    status: state.status,
+    needs: JSON.stringify(state.needs),
+    epoch: state.epoch,
+    retries: state.retries,
+    failures: state.failures,
+    losses: state.losses,
+    labels: canonicalJson(definition.labels),
+    definition: JSON.stringify(definition),
+    metrics: '{}',
+    outputs: '{}',
+    result: 'null',
+  }));
+  await tables(db)
+    .insertInto('pipeline_step')
+    .values(rows.map((row) => ({ ...EMPTY, ...row })))
+    .execute();
+}
+
+const EMPTY = {
+  ready_at: null,
+  reason: null,
+  inputs: null,
+  cache_key: null,
+  ingredients: null,
+  keyed_at: null,
+  started_at: null,
+  finished_at: null,
+  progress: null,
+  cached_from: null,
+};
+
+/** The states of all steps of a run, in the order in which they were declared. */
+export async function stepStates(db: Db, run: string): Promise<StepState[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_step')
+    .select(['name', 'status', 'needs', 'epoch', 'retries', 'failures', 'losses', 'ready_at', 'reason'])
+    .where('run', '=', run)
+    .orderBy('position')
+    .execute();
+  return rows.map((row) => ({
+    name: row.name,
+    status: row.status as StepStatus,
+    needs: JSON.parse(row.needs),
+    epoch: row.epoch,
+    retries: row.retries,
+    failures: row.failures,
+    losses: row.losses,
+    readyAt: row.ready_at,
+    reason: row.reason,
+  }));
+}
+
+/** Writes the state of a step. Its first lease is its start; an end without one leaves the start empty. */
+export async function updateStepState(db: Db, run: string, step: StepState, now: number): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_step')
+    .set((e) => ({
+      status: step.status,
+      epoch: step.epoch,
+      failures: step.failures,
+      losses: step.losses,
+      ready_at: step.readyAt,
+      reason: step.reason && storableText(step.reason),
+      ...(step.status === 'running' ? { started_at: e.fn.coalesce('started_at', e.val(now)), progress: null } : {}),
+      ...(isFinalStep(step.status) ? { finished_at: now } : {}),
+    }))
+    .where('run', '=', run)
+    .where('name', '=', step.name)
+    .execute();
+}
+
+interface StepAddress {
+  readonly run: string;
+  readonly step: string;
+}
+
+export async function saveInputs(
+  db: Db,
+  { run, step }: StepAddress,
+  inputs: Readonly<Record<string, Artifact>>,
+): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_step')
+    .set({ inputs: JSON.stringify(inputs) })
+    .where('run', '=', run)
+    .where('name', '=', step)
+    .execute();
+}
+
+export async function saveKey(db: Db, keyed: KeyedStep): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_step')
+    .set({ cache_key: keyed.key, ingredients: JSON.stringify(keyed.ingredients), keyed_at: keyed.keyedAt })
+    .where('run', '=', keyed.run)
+    .where('name', '=', keyed.step)
+    .execute();
+}
+
+export async function saveProduct(
+  db: Db,
+  { run, step }: StepAddress,
+  product: StepProduct & { readonly cachedFrom?: string },
+): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_step')
+    .set({
+      outputs: JSON.stringify(product.outputs),
+      result: JSON.stringify(product.result),
+      metrics: JSON.stringify(product.metrics),
+      cached_from: product.cachedFrom ?? null,
+    })
+    .where('run', '=', run)
+    .where('name', '=', step)
+    .execute();
+}
+
+export async function saveProgress(
+  db: Db,
+  { run, step }: StepAddress,
+  seen: { readonly progress?: StepView['progress'] | undefined; readonly metrics?: StepView['metrics'] | undefined },
+): Promise<void> {
+  if (!seen.progress && !seen.metrics) return;
+  await tables(db)
+    .updateTable('pipeline_step')
+    .set({
+      ...(seen.progress ? { progress: JSON.stringify(seen.progress) } : {}),
+      ...(seen.metrics ? { metrics: JSON.stringify(seen.metrics) } : {}),
+    })
+    .where('run', '=', run)
+    .where('name', '=', step)
+    .execute();
+}
+
+export async function definitionOf(db: Db, run: string, step: string): Promise<StepDefinition> {
+  const row = await tables(db)
+    .selectFrom('pipeline_step')
+    .select('definition')
+    .where('run', '=', run)
+    .where('name', '=', step)
+    .executeTakeFirstOrThrow();
+  return JSON.parse(row.definition);
+}
+
+export async function inputsOf(db: Db, run: string, step: string): Promise<Record<string, Artifact>> {
+  const row = await tables(db)
+    .selectFrom('pipeline_step')
+    .select('inputs')
+    .where('run', '=', run)
+    .where('name', '=', step)
+    .executeTakeFirstOrThrow();
+  return JSON.parse(row.inputs ?? '{}');
+}
+
+/** What the steps of a run wrote, by step. */
+export async function outputsByStep(db: Db, run: string): Promise<Map<string, Record<string, Artifact>>> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_step')
+    .select(['name', 'outputs'])
+    .where('run', '=', run)
+    .where('outputs', '!=', '{}')
+    .execute();
+  return new Map(rows.map((row) => [row.name, JSON.parse(row.outputs)]));
+}
+
+export async function listSteps(db: Db, run: string): Promise<StoredStep[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_step')
+    .selectAll()
+    .where('run', '=', run)
+    .orderBy('position')
+    .execute();
+  return rows.map(stepOf);
+}
+
+export async function findStep(db: Db, run: string, step: string): Promise<StoredStep | undefined> {
+  const row = await tables(db)
+    .selectFrom('pipeline_step')
+    .selectAll()
+    .where('run', '=', run)
+    .where('name', '=', step)
+    .executeTakeFirst();
+  return row && stepOf(row);
+}
+
+export async function findKey(db: Db, run: string, step: string): Promise<KeyedStep | undefined> {
+  const row = await tables(db)
+    .selectFrom('pipeline_step')
+    .select(['run', 'name', 'cache_key', 'ingredients', 'keyed_at'])
+    .where('run', '=', run)
+    .where('name', '=', step)
+    .where('cache_key', 'is not', null)
+    .executeTakeFirst();
+  return row && keyedOf(row);
+}
+
+/** Earlier keys of the same step whose work is in the cache, newest first. */
+export async function earlierKeys(
+  db: Db,
+  of: { readonly pipeline: string; readonly step: string; readonly run: string; readonly keyedAt: number },
+  limit: number,
+): Promise<KeyedStep[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_step')
+    .select(['run', 'name', 'cache_key', 'ingredients', 'keyed_at'])
+    .where('pipeline', '=', of.pipeline)
+    .where('name', '=', of.step)
+    .where('keyed_at', '<=', of.keyedAt)
+    .where('run', '!=', of.run)
+    .where('status', 'in', ['succeeded', 'cached'])
+    .orderBy('keyed_at', 'desc')
+    .orderBy('run', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(keyedOf);
+}
+
+function keyedOf(
+  row: Pick<Tables['pipeline_step'], 'run' | 'name' | 'cache_key' | 'ingredients' | 'keyed_at'>,
+): KeyedStep {
+  return {
+    run: row.run,
+    step: row.name,
+    key: row.cache_key as Digest,
+    ingredients: JSON.parse(row.ingredients ?? 'null'),
+    keyedAt: row.keyed_at ?? 0,
+  };
+}
+
+function stepOf(row: Tables['pipeline_step']): StoredStep {
+  return {
+    step: row.name,
+    status: row.status as StepStatus,
+    needs: JSON.parse(row.needs),
+    readyAt: row.ready_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    reason: row.reason,
+    progress: row.progress === null ? null : JSON.parse(row.progress),
+    metrics: JSON.parse(row.metrics),
+    outputs: JSON.parse(row.outputs),
+    result: JSON.parse(row.result),
+    cachedFrom: row.cached_from,
+  };
+}

@@ -1,0 +1,83 @@
+import type { Kysely } from 'kysely';
+import type { AnyTables } from '#ports/sql';
+
+export interface Tables {
+  readonly pipeline: { name: string; generation: number; spec: string };
+  readonly pipeline_run: {
+    id: string;
+    pipeline: string;
+    generation: number;
+    project: string | null;
+    status: string;
+    params: string;
+    seed: number;
+    code: string | null;
+    cause: string;
+    created_at: number;
+    started_at: number | null;
+    finished_at: number | null;
+    reason: string | null;
+    outputs: string;
+  };
+  readonly pipeline_step: {
+    run: string;
+    name: string;
+    pipeline: string;
+    position: number;
+    status: string;
+    needs: string;
+    epoch: number;
+    retries: number;
+    failures: number;
+    losses: number;
+    ready_at: number | null;
+    reason: string | null;
+    labels: string;
+    definition: string;
+    inputs: string | null;
+    cache_key: string | null;
+    ingredients: string | null;
+    keyed_at: number | null;
+    started_at: number | null;
+    finished_at: number | null;
+    progress: string | null;
+    metrics: string;
+    outputs: string;
+    result: string;
+    cached_from: string | null;
+  };
+  readonly pipeline_attempt: {
+    id: string;
+    run: string;
+    step: string;
+    epoch: number;
+    worker: string;
+    status: string;
+    started_at: number;
+    lease_until: number;
+    finished_at: number | null;
+    error: string | null;
+  };
+  readonly pipeline_log: { run: string; step: string; position: number; at: number; stream: string; text: string };
+  readonly pipeline_cache: {
+    cache_key: string;
+    run: string;
+    step: string;
+    created_at: number;
+    metrics: string;
+    outputs: string;
+    result: string;
+  };
+}
+
+/** A transaction's handle, or a reader. */
+export type Db = Kysely<AnyTables>;
+
+export function tables(db: Db): Kysely<Tables> {
+  return db;
+}
+
+/** Text columns of PostgreSQL cannot hold U+0000, which processes may well write. */
+export function storableText(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\uFFFD') : text;
+}

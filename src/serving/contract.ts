@@ -1,0 +1,276 @@
+import { z } from 'zod';
+import { DURATION_PATTERN } from '#core/units';
+import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
+import { armSchema, routingTableSchema } from './routing.ts';
+
+const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30m, 24h or 7d');
+
+const rolloutSpec = z.strictObject({
+  /** Scored on every request and never answered with. Not better within this time: refused. */
+  shadow: z.strictObject({ maxDuration: duration.default('14d') }).prefault({}),
+  /** Answers this share of the requests, step by step; each step lasts at least `bake`. */
+  canary: z
+    .strictObject({
+      steps: z
+        .array(z.number().min(0.01, 'expected at least 0.01').max(99, 'expected at most 99; probation is 100'))
+        .max(20)
+        .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] as number)), {
+          message: 'expected rising percentages',
+        })
+        .default([5, 25, 50]),
+      bake: duration.default('6h'),
+    })
+    .prefault({}),
+  /** How long the candidate answers everything while the former revision is still scored beside it. */
+  probation: duration.default('24h'),
+  decision: z
+    .strictObject({
+      /** The smallest improvement of the log loss per request that is worth a change. */
+      margin: z.number().min(0).max(10).default(0),
+      /** The error level of all looks together. */
+      alpha: z.number().min(0.0001).max(0.5).default(0.05),
+      /** Hours that only teach the variance: nothing is decided before. */
+      burnInBlocks: z.number().int().min(2).max(1_000).default(8),
+    })
+    .prefault({}),
+});
+
+/** The spec of the resource kind `endpoint`. */
+export const endpointSpec = z.strictObject({
+  model: nameSchema,
+  /** The alias of the model that follows the current revision. */
+  champion: z
+    .string()
+    .regex(/^[A-Za-z0-9][\w-]{0,99}$/, 'expected letters, digits, _ and -')
+    .default('champion'),
+  /** Feature views that are read online for each request; their features are inputs of the model by name. */
+  features: z
+    .strictObject({ views: z.array(nameSchema).min(1).max(20) })
+    .nullable()
+    .default(null),
+  /** `automatic`: each newly registered version starts a rollout by itself. */
+  challengers: z.enum(['automatic', 'manual']).default('automatic'),
+  rollout: rolloutSpec.prefault({}),
+  /** Takes a candidate out of traffic within the second. Counted over `window`, once there are `requestsMin`. */
+  guardrail: z
+    .strictObject({
+      errorRateMax: z.number().min(0).max(1).default(0.02),
+      latencyP95MsMax: z.number().min(0.1).max(600_000).default(250),
+      requestsMin: z.number().int().min(1).max(1_000_000).default(50),
+      window: duration.default('5m'),
+    })
+    .prefault({}),
+  timeoutMs: z.number().int().min(1).max(600_000).default(1_000),
+  /** How long after a request its label may arrive: what happened in an hour is compared only after that. */
+  labelLateness: duration.default('24h'),
+});
+export type EndpointSpec = z.output<typeof endpointSpec>;
+
+export const STAGES = [
+  'queued',
+  'shadow',
+  'canary',
+  'probation',
+  'completed',
+  'refused',
+  'rolled-back',
+  'aborted',
+] as const;
+const stageSchema = z.enum(STAGES);
+
+/** What a decision was taken on, as shown beside it. Differences are current minus candidate: positive is better. */
+const figuresSchema = z.object({
+  verdict: z.enum(['better', 'worse', 'undecided']),
+  blocks: z.number().int(),
+  requests: z.number().int(),
+  /** Mean difference of the log loss per request, and its confidence sequence. */
+  mean: z.number().nullable(),
+  low: z.number().nullable(),
+  high: z.number().nullable(),
+  /** Sum of all differences, and the boundary that a mean of 0 stays within. */
+  sum: z.number(),
+  boundary: z.number().nullable(),
+});
+export type Figures = z.output<typeof figuresSchema>;
+
+const decisionSchema = z.object({
+  /** Event time of what decided, in epoch milliseconds; the time of the command for a person's. */
+  at: z.number(),
+  decidedAt: z.number(),
+  from: stageSchema,
+  to: stageSchema,
+  /** Weight of the candidate from then on, in percent. */
+  weight: z.number(),
+  by: z.string(),
+  sentence: z.string(),
+  figures: figuresSchema.nullable(),
+});
+export type DecisionView = z.output<typeof decisionSchema>;
+
+const rolloutView = z.object({
+  id: z.string(),
+  endpoint: z.string(),
+  model: z.string(),
+  current: z.number().int().nullable(),
+  candidate: z.number().int(),
+  stage: stageSchema,
+  weight: z.number(),
+  forced: z.boolean(),
+  reason: z.string().nullable(),
+  cause: z.object({ kind: z.string(), id: z.string(), depth: z.number(), at: z.number().optional() }),
+  startedAt: z.number(),
+  finishedAt: z.number().nullable(),
+  /** Evidence since the rollout began, and since its present stage did. */
+  evidence: figuresSchema,
+  stageEvidence: figuresSchema,
+  decisions: z.array(decisionSchema),
+});
+export type RolloutView = z.output<typeof rolloutView>;
+
+const blockPoint = z.object({
+  start: z.number(),
+  requests: z.number().int(),
+  lossDifferenceSum: z.number(),
+  currentLossSum: z.number(),
+  candidateLossSum: z.number(),
+  stage: stageSchema,
+  figures: figuresSchema,
+});
+export type BlockPoint = z.output<typeof blockPoint>;
+
+const endpointView = z.object({
+  name: z.string(),
+  spec: endpointSpec,
+  current: z.object({ version: z.number().int(), revision: z.string(), since: z.number() }).nullable(),
+  rollout: rolloutView.nullable(),
+  queued: z.number().int().nullable(),
+  locked: z.boolean(),
+  lockReason: z.string().nullable(),
+});
+export type EndpointView = z.output<typeof endpointView>;
+
+const byEndpoint = z.object({ endpoint: nameSchema });
+const byRollout = z.object({ rollout: z.string().min(1).max(100) });
+const reason = z.string().min(3, 'expected a reason of at least 3 characters').max(2_000);
+const reasonBody = z.object({ reason });
+const versionNumber = z.coerce.number().int().min(1).max(1_000_000_000);
+
+const guardrailReport = z.object({
+  endpoint: nameSchema,
+  rollout: z.string().min(1).max(100),
+  reason: z.enum(['error-rate', 'latency']),
+  /** Share of the candidate's requests that failed, or that were slower than the endpoint allows. */
+  observed: z.number().min(0).max(1),
+  limit: z.number().min(0).max(1),
+  requests: z.number().int().min(1),
+  error: z.string().max(2_000).optional(),
+});
+export type GuardrailReport = z.output<typeof guardrailReport>;
+
+export const servingContract = contract({
+  listEndpoints: route({
+    method: 'GET',
+    path: '/api/v1/endpoints',
+    summary: 'List endpoints with their current revision, rollout and lock',
+    permission: 'serving:read',
+    reply: z.object({ items: z.array(endpointView) }),
+  }),
+  getEndpoint: route({
+    method: 'GET',
+    path: '/api/v1/endpoints/:endpoint',
+    summary: 'Describe an endpoint',
+    permission: 'serving:read',
+    params: byEndpoint,
+    reply: endpointView,
+    errors: ['serving/not-found'],
+  }),
+  startRollout: route({
+    method: 'POST',
+    path: '/api/v1/endpoints/:endpoint/rollouts',
+    summary:
+      'Roll a version out; force waives the gate and begins with all traffic, watched against the former revision',
+    permission: 'serving:write',
+    params: byEndpoint,
+    body: z.object({ version: versionNumber, force: z.object({ reason }).optional() }),
+    reply: rolloutView,
+    errors: ['serving/not-found', 'serving/rollout-active', 'serving/locked', 'serving/not-servable'],
+    audit: 'rollout.start',
+  }),
+  promoteRollout: route({
+    method: 'POST',
+    path: '/api/v1/rollouts/:rollout/promote',
+    summary: 'Move a rollout to its next stage without waiting for the evidence',
+    permission: 'serving:write',
+    params: byRollout,
+    body: reasonBody,
+    reply: rolloutView,
+    errors: ['serving/rollout-not-found', 'serving/not-active'],
+    audit: 'rollout.promote',
+  }),
+  abortRollout: route({
+    method: 'POST',
+    path: '/api/v1/rollouts/:rollout/abort',
+    summary: 'End a rollout: the current revision answers everything again',
+    permission: 'serving:write',
+    params: byRollout,
+    body: reasonBody,
+    reply: rolloutView,
+    errors: ['serving/rollout-not-found', 'serving/not-active'],
+    audit: 'rollout.abort',
+  }),
+  unlockEndpoint: route({
+    method: 'POST',
+    path: '/api/v1/endpoints/:endpoint/unlock',
+    summary: 'Let rollouts of the endpoint start again after a rollback',
+    permission: 'serving:write',
+    params: byEndpoint,
+    body: reasonBody,
+    reply: endpointView,
+    errors: ['serving/not-found', 'serving/not-locked'],
+    audit: 'endpoint.unlock',
+  }),
+  listRollouts: route({
+    method: 'GET',
+    path: '/api/v1/endpoints/:endpoint/rollouts',
+    summary: 'List the rollouts of an endpoint with their decisions, newest first',
+    permission: 'serving:read',
+    params: byEndpoint,
+    query: pageQuery,
+    reply: pageOf(rolloutView),
+  }),
+  getRollout: route({
+    method: 'GET',
+    path: '/api/v1/rollouts/:rollout',
+    summary: 'Describe a rollout with its comparison, block by block',
+    permission: 'serving:read',
+    params: byRollout,
+    reply: rolloutView.extend({ blocks: z.array(blockPoint) }),
+    errors: ['serving/rollout-not-found'],
+  }),
+  pollRouting: route({
+    method: 'GET',
+    path: '/api/v1/routing',
+    summary: 'Wait up to 25 seconds for a routing table other than the one known',
+    permission: 'serving:read',
+    query: z.object({ after: z.coerce.number().int().min(-1).default(-1) }),
+    reply: routingTableSchema,
+  }),
+  resolveVersion: route({
+    method: 'GET',
+    path: '/api/v1/routing/models/:model/versions/:version',
+    summary: 'Describe a registered version as a gateway serves it',
+    permission: 'serving:read',
+    params: z.object({ model: nameSchema, version: versionNumber }),
+    reply: armSchema,
+    errors: ['serving/version-not-found', 'serving/not-servable'],
+  }),
+  reportGuardrail: route({
+    method: 'POST',
+    path: '/api/v1/guardrail-reports',
+    summary: 'Report that a gateway took a candidate out of traffic',
+    permission: 'serving:report',
+    body: guardrailReport,
+    reply: z.object({ accepted: z.boolean() }),
+    audit: 'rollout.guardrail',
+  }),
+});

@@ -1,0 +1,15 @@
+import { defineErrors } from '#core/errors';
+
+export const servingErrors = defineErrors('serving', {
+  'not-found': { status: 404, title: 'No such endpoint' },
+  'rollout-not-found': { status: 404, title: 'No such rollout' },
+  'version-not-found': { status: 404, title: 'No such model version' },
+  'not-servable': { status: 409, title: 'The model version cannot be served' },
+  'rollout-active': { status: 409, title: 'The endpoint has an active rollout' },
+  'already-current': { status: 409, title: 'The version is the current revision of the endpoint' },
+  'not-active': { status: 409, title: 'The rollout has ended' },
+  locked: { status: 409, title: 'The endpoint is locked after a rollback' },
+  'not-locked': { status: 409, title: 'The endpoint is not locked' },
+  'model-fixed': { status: 409, title: 'The model of an endpoint cannot be changed' },
+  'feature-unknown': { status: 409, title: 'A feature view of the endpoint cannot be used' },
+});

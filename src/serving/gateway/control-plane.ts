@@ -1,0 +1,64 @@
+import { createClient, ProblemError } from '#platform/contract';
+import { servingContract } from '../contract.ts';
+import { type Arm, armSchema, type RoutingTable, routingTableSchema } from '../routing.ts';
+import type { Trip } from './guardrail.ts';
+import type { PredictionRecord } from './prediction-record.ts';
+import type { PostResult } from './shipper.ts';
+
+export interface ControlPlaneAddress {
+  readonly url: string;
+  readonly token?: string | undefined;
+}
+
+/** What a gateway asks of the control plane. Every call rejects when the control plane cannot be reached. */
+export interface ControlPlane {
+  /** The routing table once it is newer than `after`, or the one there is after some 25 seconds. */
+  routing(after: number, signal: AbortSignal): Promise<RoutingTable>;
+  /** A registered version that no endpoint routes to; `undefined` when it does not exist. */
+  resolve(model: string, version: number, signal: AbortSignal): Promise<Arm | undefined>;
+  report(report: GuardrailReport, signal: AbortSignal): Promise<void>;
+  predictions(records: readonly PredictionRecord[], signal: AbortSignal): Promise<PostResult>;
+}
+
+export interface GuardrailReport extends Trip {
+  readonly endpoint: string;
+  readonly rollout: string;
+  /** The last error, for people. */
+  readonly error?: string | undefined;
+}
+
+const POST_TIMEOUT_MS = 30_000;
+/** These say that the content is at fault: sending it again cannot help. */
+const REFUSALS: readonly number[] = [400, 413, 422];
+
+export function connectControlPlane({ url, token }: ControlPlaneAddress): ControlPlane {
+  const client = createClient(servingContract, { baseUrl: url, token });
+  return {
+    async routing(after, signal) {
+      return routingTableSchema.parse(await client.pollRouting({ query: { after }, signal }));
+    },
+    async resolve(model, version, signal) {
+      try {
+        return armSchema.parse(await client.resolveVersion({ params: { model, version }, signal }));
+      } catch (error) {
+        if (error instanceof ProblemError && error.problem.status === 404) return undefined;
+        throw error;
+      }
+    },
+    async report({ error, ...report }, signal) {
+      await client.reportGuardrail({ body: { ...report, ...(error === undefined ? {} : { error }) }, signal });
+    },
+    async predictions(records, signal) {
+      const response = await fetch(`${url}/api/v1/predictions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+        body: JSON.stringify({ records }),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(POST_TIMEOUT_MS)]),
+      });
+      const text = await response.text();
+      if (response.ok) return 'accepted';
+      if (REFUSALS.includes(response.status)) return 'refused';
+      throw new Error(`${url}/api/v1/predictions answered ${response.status}: ${text.slice(0, 300)}`);
+    },
+  };
+}

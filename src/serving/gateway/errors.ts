@@ -1,0 +1,21 @@
+import { defineErrors } from '#core/errors';
+
+export const gatewayErrors = defineErrors('gateway', {
+  'invalid-request': { status: 400, title: 'The request cannot be scored' },
+  'not-found': { status: 404, title: 'There is nothing at this address' },
+  'unknown-endpoint': { status: 404, title: 'No such endpoint' },
+  'unknown-model': { status: 404, title: 'No such model version' },
+  'method-not-allowed': { status: 405, title: 'The address does not take this method' },
+  'too-large': { status: 413, title: 'The request is larger than the limit' },
+  busy: { status: 503, title: 'The gateway has too many requests in work' },
+  'model-unavailable': { status: 503, title: 'The model cannot be loaded' },
+  'features-unavailable': { status: 503, title: 'The features of the request cannot be read' },
+  timeout: { status: 504, title: 'The model did not answer in time' },
+  'model-failed': { status: 500, title: 'The model failed' },
+  internal: { status: 500, title: 'The gateway failed' },
+});
+
+/** A refusal that names the field at fault. */
+export function invalidField(path: string, message: string): Error {
+  return gatewayErrors['invalid-request'](`${path}: ${message}`, [{ path, message }]);
+}

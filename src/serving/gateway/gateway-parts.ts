@@ -1,0 +1,48 @@
+import type { System } from '#core/system';
+import type { Logger, Metrics } from '#platform/observe';
+import type { ControlPlane } from './control-plane.ts';
+import type { Predictor } from './predictor.ts';
+import type { Router } from './router.ts';
+import type { ModelCache } from './runtime/model-cache.ts';
+
+/** What a gateway may use and refuse. Every figure has a default; see {@link DEFAULT_LIMITS}. */
+export interface GatewayLimits {
+  readonly modelMemoryBytesMax: number;
+  readonly predictTimeoutMs: number;
+  /** Log entries waiting for the control plane. */
+  readonly recordQueueMax: number;
+  readonly bodyBytesMax: number;
+  /** Rows of one request. */
+  readonly instancesMax: number;
+  /** Predictions in work at once. */
+  readonly requestsMax: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  modelMemoryBytesMax: 1024 * 1024 * 1024,
+  predictTimeoutMs: 2_000,
+  recordQueueMax: 100_000,
+  bodyBytesMax: 4 * 1024 * 1024,
+  instancesMax: 1_000,
+  requestsMax: 10_000,
+};
+
+/** The parts of a running gateway that its protocols share. */
+export interface GatewayParts {
+  readonly router: Router;
+  readonly predictor: Predictor;
+  readonly cache: ModelCache;
+  readonly controlPlane: ControlPlane;
+  readonly system: System;
+  readonly limits: GatewayLimits;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Ends when the gateway closes. */
+  readonly signal: AbortSignal;
+  /** Predictions that wait for their answer. */
+  inWork(): number;
+  /** Sends everything recorded so far and tells how many predictions that were. */
+  flush(): Promise<number>;
+  /** Logs what is not an expected failure. */
+  onError(error: unknown, where: string): void;
+}

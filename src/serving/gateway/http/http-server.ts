@@ -1,0 +1,89 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { gatewayErrors } from '../errors.ts';
+import type { GatewayParts } from '../gateway-parts.ts';
+import { sendJson, sendProblem } from './http-io.ts';
+import { handleOpenInference } from './open-inference.ts';
+import { handlePredict } from './predict.ts';
+
+const PREDICT_PREFIX = '/v1/endpoints/';
+const PREDICT_SUFFIX = '/predict';
+const HEAD_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+const KEEP_ALIVE_MS = 65_000;
+/** More are refused before they are read; what they may have in work is limited by `requestsMax`. */
+const CONNECTIONS_MAX = 20_000;
+
+/** The HTTP side of a gateway, on bare node:http: a framework would cost more than the models it serves. */
+export function createHttpServer(parts: GatewayParts): Server {
+  const { requestsMax } = parts.limits;
+  const server = createServer(
+    { headersTimeout: HEAD_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+    (request, response) => {
+      if (parts.inWork() >= requestsMax) {
+        request.resume();
+        sendProblem(response, gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`));
+        return;
+      }
+      try {
+        dispatch(parts, request, response);
+      } catch (error) {
+        parts.onError(error, request.url ?? '');
+        sendProblem(response, error);
+      }
+    },
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  return server;
+}
+
+function dispatch(parts: GatewayParts, request: IncomingMessage, response: ServerResponse): void {
+  const path = pathOf(request.url ?? '/');
+  if (path.startsWith(PREDICT_PREFIX) && path.endsWith(PREDICT_SUFFIX)) {
+    requireMethod(request, 'POST');
+    handlePredict(parts, path.slice(PREDICT_PREFIX.length, -PREDICT_SUFFIX.length), { request, response });
+  } else if (path === '/v2' || path.startsWith('/v2/')) {
+    handleOpenInference(parts, path, { request, response });
+  } else if (path === '/metrics') {
+    requireMethod(request, 'GET');
+    answer(parts, response, async () => ({ text: await parts.metrics.expose(), type: parts.metrics.contentType }));
+  } else if (path === '/v1/flush') {
+    requireMethod(request, 'POST');
+    request.resume();
+    answer(parts, response, async () => ({
+      text: JSON.stringify({ shipped: await parts.flush(), routing: parts.router.version }),
+    }));
+  } else {
+    throw gatewayErrors['not-found'](`${request.method} ${path.slice(0, 200)}`);
+  }
+}
+
+function answer(
+  parts: GatewayParts,
+  response: ServerResponse,
+  work: () => Promise<{ readonly text: string; readonly type?: string }>,
+): void {
+  work().then(
+    ({ text, type }) => sendJson(response, 200, text, type),
+    (error) => {
+      parts.onError(error, 'answer');
+      sendProblem(response, error);
+    },
+  );
+}
+
+function requireMethod(request: IncomingMessage, method: string): void {
+  if (request.method === method) return;
+  throw gatewayErrors['method-not-allowed'](`${request.method} ${request.url?.slice(0, 200)}: expected ${method}`);
+}
+
+/** The path without query, with escapes resolved. */
+function pathOf(url: string): string {
+  const end = url.indexOf('?');
+  const path = end < 0 ? url : url.slice(0, end);
+  if (!path.includes('%')) return path;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw gatewayErrors['not-found'](path.slice(0, 200));
+  }
+}

@@ -1,0 +1,99 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { GatewayParts } from '../gateway-parts.ts';
+import { answeringArm, type Prediction } from '../prediction.ts';
+import { batchInstances } from '../predictor.ts';
+import { readInstance } from '../read-instance.ts';
+import { expected, parseJson, readBody, sendJson, sendProblem } from './http-io.ts';
+
+/** `POST /v1/endpoints/:name/predict`: one instance, or `{ instances: [...] }`. */
+export function handlePredict(
+  parts: GatewayParts,
+  name: string,
+  exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
+): void {
+  const { request, response } = exchange;
+  const fail = (error: unknown): void => {
+    parts.onError(error, name);
+    sendProblem(response, error);
+  };
+  const done = (body: Buffer): void => {
+    try {
+      predict(parts, name, { body: parseJson(body), response, fail });
+    } catch (error) {
+      fail(error);
+    }
+  };
+  readBody(request, parts.limits.bodyBytesMax, { done, fail });
+}
+
+interface Call {
+  readonly body: unknown;
+  readonly response: ServerResponse;
+  readonly fail: (error: unknown) => void;
+}
+
+function predict(parts: GatewayParts, name: string, { body, response, fail }: Call): void {
+  const endpoint = parts.router.endpoint(name);
+  if (body !== null && typeof body === 'object' && 'instances' in body) {
+    const values = batchInstances(body.instances, parts.limits.instancesMax);
+    const instances = values.map((value, i) => readInstance(value, `instances.${i}`));
+    parts.predictor.predict({
+      endpoint,
+      instances,
+      path: 'instances',
+      finish: (all) => answerBatch(response, all),
+      fail,
+    });
+    return;
+  }
+  const instances = [readInstance(body, '')];
+  const finish = ([prediction]: readonly Prediction[]): void => {
+    if (!prediction) return;
+    if (prediction.error) fail(prediction.error);
+    else sendJson(response, 200, answerOf(prediction));
+  };
+  parts.predictor.predict({ endpoint, instances, path: '', finish, fail });
+}
+
+/** Every prediction by itself: one that failed carries its error in its place. */
+function answerBatch(response: ServerResponse, predictions: readonly Prediction[]): void {
+  const failed = predictions.filter(({ error }) => error);
+  if (failed.length === predictions.length) {
+    sendProblem(response, failed[0]?.error);
+    return;
+  }
+  const items = predictions.map((prediction) => {
+    if (!prediction.error) return answerOf(prediction);
+    const { code, message } = expected(prediction.error);
+    return JSON.stringify({ id: prediction.id, error: { code, detail: message } });
+  });
+  sendJson(response, 200, `{"predictions":[${items.join(',')}]}`);
+}
+
+function answerOf(prediction: Prediction): string {
+  const { id, endpoint, arm, score, fallback } = prediction;
+  const live = answeringArm(prediction);
+  const planned = endpoint.routed.features ? featuresOf(prediction) : undefined;
+  return JSON.stringify({
+    id,
+    endpoint: endpoint.routed.name,
+    revision: live.arm.revision,
+    arm,
+    output: { [live.arm.signature.output]: score },
+    ...(fallback ? { fallback: true } : {}),
+    ...(planned ? { features: planned } : {}),
+  });
+}
+
+/** The features that were looked up for the answering revision; null where nothing was known. */
+function featuresOf(prediction: Prediction): Record<string, number | null> {
+  const live = answeringArm(prediction);
+  const row = prediction.arm === 'candidate' ? (prediction.candidateRow ?? prediction.row) : prediction.row;
+  if (row instanceof Error) return {};
+  const found: Record<string, number | null> = {};
+  for (const [i, { name, feature }] of live.numeric.entries()) {
+    const value = row.numeric[i] as number;
+    if (feature >= 0) found[name] = Number.isNaN(value) ? null : value;
+  }
+  return found;
+}

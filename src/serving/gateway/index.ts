@@ -1,0 +1,4 @@
+export type { FeatureReader } from './feature-reader.ts';
+export type { GatewayLimits } from './gateway-parts.ts';
+export type { PredictionRecord } from './prediction-record.ts';
+export { type Gateway, type GatewayOptions, startGateway } from './start-gateway.ts';

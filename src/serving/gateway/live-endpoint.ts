@@ -1,0 +1,90 @@
+import type { Arm, RoutedEndpoint } from '../routing.ts';
+import { Guardrail } from './guardrail.ts';
+import type { ModelFile } from './runtime/model-runtime.ts';
+
+/** An endpoint of the routing table, prepared so that a request needs no search: immutable but for its guardrail. */
+export interface LiveEndpoint {
+  readonly routed: RoutedEndpoint;
+  readonly current: LiveArm;
+  readonly candidate?: LiveCandidate;
+  /** Every name a request may send as an input: what any arm takes and no feature view delivers. */
+  readonly accepted: ReadonlySet<string>;
+  /** Entity keys a request must carry for the feature views. */
+  readonly entities: readonly string[];
+}
+
+export interface LiveArm {
+  readonly arm: Arm;
+  readonly file: ModelFile;
+  readonly numeric: readonly InputSource[];
+  readonly categories: readonly InputSource[];
+}
+
+export interface LiveCandidate extends LiveArm {
+  /** Requests whose bucket of 10,000 is below this are answered by the candidate. */
+  readonly buckets: number;
+  /** Takes exactly what the current revision takes, in the same order, so that one row serves both. */
+  readonly sameInputs: boolean;
+  readonly guardrail: Guardrail;
+}
+
+/** Where an input comes from: `feature` is its place in the row of the feature views, or -1 for the request itself. */
+export interface InputSource {
+  readonly name: string;
+  readonly feature: number;
+}
+
+export const BUCKETS = 10_000;
+
+/** Prepares a routed endpoint. The guardrail of `previous` goes on counting while the same rollout runs. */
+export function liveEndpoint(routed: RoutedEndpoint, previous?: LiveEndpoint): LiveEndpoint {
+  const planned = routed.features?.views.flatMap((view) => view.features.map((feature) => feature.name)) ?? [];
+  const places = new Map(planned.map((name, place) => [name, place]));
+  const current = liveArm(routed.current, places);
+  const candidate = routed.candidate && liveArm(routed.candidate, places);
+  const arms = candidate ? [current, candidate] : [current];
+  const fromRequest = arms.flatMap((arm) => [...arm.numeric, ...arm.categories]).filter(({ feature }) => feature < 0);
+  const entities = routed.features?.views.flatMap((view) => view.keys) ?? [];
+  return {
+    routed,
+    current,
+    accepted: new Set(fromRequest.map(({ name }) => name)),
+    entities: [...new Set(entities)],
+    ...(candidate && routed.candidate
+      ? {
+          candidate: {
+            ...candidate,
+            buckets: Math.round((routed.candidate.weight / 100) * BUCKETS),
+            sameInputs: sameInputs(current, candidate),
+            guardrail:
+              previous?.candidate && previous.routed.rollout === routed.rollout
+                ? previous.candidate.guardrail
+                : new Guardrail(routed.guardrail),
+          },
+        }
+      : {}),
+  };
+}
+
+export function liveArm(arm: Arm, places: ReadonlyMap<string, number> = new Map()): LiveArm {
+  const columns = (kind: 'numeric' | 'category'): InputSource[] =>
+    arm.signature.inputs
+      .filter((input) => input.kind === kind)
+      .map(({ name }) => ({ name, feature: kind === 'numeric' ? (places.get(name) ?? -1) : -1 }));
+  const numeric = columns('numeric');
+  const categories = columns('category');
+  const shape = { numeric: numeric.length, categories: categories.length, output: arm.signature.output };
+  return { arm, file: { digest: arm.digest, shape }, numeric, categories };
+}
+
+/** The endpoint with its candidate taken out: its requests no longer belong to the rollout. */
+export function withoutCandidate({ candidate: _, ...rest }: LiveEndpoint): LiveEndpoint {
+  const { candidate: _candidate, rollout: _rollout, ...routed } = rest.routed;
+  return { ...rest, routed };
+}
+
+function sameInputs(a: LiveArm, b: LiveArm): boolean {
+  const names = (arm: LiveArm): string =>
+    JSON.stringify([arm.numeric.map(({ name }) => name), arm.categories.map(({ name }) => name)]);
+  return names(a) === names(b);
+}

@@ -1,0 +1,59 @@
+import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
+import type { ShadowScore } from './prediction-record.ts';
+import type { Row } from './read-instance.ts';
+
+/** One prediction on its way through the scorer. */
+export interface Prediction {
+  readonly endpoint: LiveEndpoint;
+  readonly id: string;
+  readonly at: number;
+  readonly receivedAt: number;
+  /** Monotonic milliseconds. */
+  readonly startedMs: number;
+  readonly entities: Readonly<Record<string, string>> | undefined;
+  readonly row: Row;
+  /** The row of the candidate, when it is not the same, or why there is none. */
+  readonly candidateRow: Row | Error | undefined;
+  readonly reply: Reply;
+  /** The arm that is to answer; becomes `current` when the candidate falls back. */
+  arm: 'current' | 'candidate';
+  score: number;
+  error: Error | undefined;
+  fallback: { readonly revision: string; readonly error: string } | undefined;
+}
+
+/** The request behind one or more predictions. `finish` is called once, when all of them are answered and recorded. */
+export interface Reply {
+  waiting: number;
+  readonly predictions: Prediction[];
+  finish(predictions: readonly Prediction[]): void;
+}
+
+/** The arm that answers, or answered. */
+export function answeringArm(prediction: Prediction): LiveArm {
+  const { endpoint, arm } = prediction;
+  return arm === 'candidate' && endpoint.candidate ? endpoint.candidate : endpoint.current;
+}
+
+/** The arm that is scored beside the answer: the other one of a rollout, unless it failed to answer just now. */
+export function shadowArm(prediction: Prediction): LiveArm | undefined {
+  const { endpoint, arm, fallback } = prediction;
+  if (!endpoint.candidate || fallback) return undefined;
+  return arm === 'candidate' ? endpoint.current : endpoint.candidate;
+}
+
+/** The row as `arm` takes it, or why it cannot be made from the request. */
+export function rowFor(prediction: Prediction, arm: LiveArm): Row | Error {
+  return arm === prediction.endpoint.current ? prediction.row : (prediction.candidateRow ?? prediction.row);
+}
+
+/** The probability with which the answering arm was drawn. */
+export function propensityOf({ endpoint, arm, fallback }: Prediction): number {
+  const share = endpoint.candidate ? (endpoint.routed.candidate?.weight ?? 0) / 100 : 0;
+  return arm === 'candidate' || fallback ? share : 1 - share;
+}
+
+export interface ShadowResult {
+  readonly prediction: Prediction;
+  readonly shadow: ShadowScore;
+}

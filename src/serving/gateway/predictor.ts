@@ -1,0 +1,127 @@
+import { messageOf } from '#core/errors';
+import { bucketHash } from '#core/hash';
+import type { System } from '#core/system';
+import { gatewayErrors, invalidField } from './errors.ts';
+import type { FeatureReader, FeatureRow } from './feature-reader.ts';
+import { BUCKETS, type LiveEndpoint } from './live-endpoint.ts';
+import type { Prediction, Reply } from './prediction.ts';
+import { checkAgainst, type Instance, type Row, readRow } from './read-instance.ts';
+import type { Scorer } from './scorer.ts';
+
+export interface PredictorOptions {
+  readonly scorer: Scorer;
+  readonly features: FeatureReader | undefined;
+  readonly system: System;
+}
+
+/** One request: the instances of an endpoint, and what to do with their predictions. */
+export interface PredictRequest {
+  readonly endpoint: LiveEndpoint;
+  readonly instances: readonly Instance[];
+  /** Leads to an instance in error messages: `''`, or `instances` of a batch. */
+  readonly path: string;
+  readonly finish: (predictions: readonly Prediction[]) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Turns checked requests into predictions: looks features up, draws the arm, and hands them to the scorer. */
+export class Predictor {
+  readonly #options: PredictorOptions;
+
+  constructor(options: PredictorOptions) {
+    this.#options = options;
+  }
+
+  /** Ends in exactly one call of `finish` or `fail`. Stays in this turn of the event loop if the features do. */
+  predict(request: PredictRequest): void {
+    const { endpoint, instances, path, finish, fail } = request;
+    const { clock } = this.#options.system;
+    const receivedAt = clock.now();
+    const startedMs = clock.monotonic();
+    const reply: Reply = { waiting: instances.length, predictions: [], finish };
+    const submit = (rows: readonly (FeatureRow | undefined)[]): void => {
+      for (let i = 0; i < instances.length; i++) {
+        const instance = instances[i] as Instance;
+        const source = { features: rows[i], path: pathOf(path, i) };
+        reply.predictions.push(this.#prediction(endpoint, instance, { source, reply, receivedAt, startedMs }));
+      }
+      this.#options.scorer.submit(reply.predictions);
+    };
+    try {
+      for (let i = 0; i < instances.length; i++) checkAgainst(endpoint, instances[i] as Instance, pathOf(path, i));
+      const rows = this.#features(endpoint, instances, receivedAt);
+      if (rows instanceof Promise) rows.then(submit).catch(fail);
+      else submit(rows);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #prediction(
+    endpoint: LiveEndpoint,
+    instance: Instance,
+    context: Pick<Prediction, 'reply' | 'receivedAt' | 'startedMs'> & { source: Parameters<typeof readRow>[2] },
+  ): Prediction {
+    const { source, reply, receivedAt, startedMs } = context;
+    const { candidate } = endpoint;
+    const id = instance.id ?? this.#options.system.ids.next('pred');
+    return {
+      endpoint,
+      id,
+      at: instance.at ?? receivedAt,
+      receivedAt,
+      startedMs,
+      entities: instance.entities,
+      row: readRow(endpoint.current, instance, source),
+      candidateRow:
+        candidate && !candidate.sameInputs ? rowOrError(() => readRow(candidate, instance, source)) : undefined,
+      reply,
+      arm: candidate && bucketHash(id) % BUCKETS < candidate.buckets ? 'candidate' : 'current',
+      score: Number.NaN,
+      error: undefined,
+      fallback: undefined,
+    };
+  }
+
+  /** The feature row of each instance, in this turn when the store can. Throws `gateway/features-unavailable`. */
+  #features(
+    endpoint: LiveEndpoint,
+    instances: readonly Instance[],
+    receivedAt: number,
+  ): readonly (FeatureRow | undefined)[] | Promise<readonly FeatureRow[]> {
+    const plan = endpoint.routed.features;
+    if (!plan || plan.views.length === 0) return instances.map(() => undefined);
+    const { features } = this.#options;
+    if (!features) throw gatewayErrors['features-unavailable']('this gateway has no online feature store');
+    const unavailable = (error: unknown): never => {
+      throw gatewayErrors['features-unavailable'](messageOf(error));
+    };
+    try {
+      const rows = instances.map(({ entities, at }) => features.read(plan, entities ?? {}, at ?? receivedAt));
+      if (!rows.some((row) => row instanceof Promise)) return rows as FeatureRow[];
+      return Promise.all(rows).catch(unavailable);
+    } catch (error) {
+      return unavailable(error);
+    }
+  }
+}
+
+/** A row that only the candidate lacks is the candidate's failure, not the caller's. */
+function rowOrError(read: () => Row): Row | Error {
+  try {
+    return read();
+  } catch (error) {
+    return error instanceof Error ? error : new Error(messageOf(error));
+  }
+}
+
+function pathOf(path: string, index: number): string {
+  return path === '' ? '' : `${path}.${index}`;
+}
+
+/** The instances of a batch body. Throws `gateway/invalid-request` past the limit. */
+export function batchInstances(value: unknown, instancesMax: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw invalidField('instances', 'expected an array');
+  if (value.length >= 1 && value.length <= instancesMax) return value;
+  throw invalidField('instances', `has ${value.length} instances; expected 1 to ${instancesMax}`);
+}

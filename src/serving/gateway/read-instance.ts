@@ -1,0 +1,139 @@
+import { invalidField } from './errors.ts';
+import type { FeatureRow } from './feature-reader.ts';
+import type { InputSource, LiveArm, LiveEndpoint } from './live-endpoint.ts';
+
+/** One row for one model: a missing number is NaN, a missing category is the empty text. */
+export interface Row {
+  readonly numeric: readonly number[];
+  readonly categories: readonly string[];
+}
+
+/** What a request says about one prediction, checked. */
+export interface Instance {
+  readonly id: string | undefined;
+  /** Event time in epoch milliseconds. */
+  readonly at: number | undefined;
+  readonly entities: Readonly<Record<string, string>> | undefined;
+  readonly inputs: Readonly<Record<string, unknown>>;
+}
+
+const ID_LENGTH_MAX = 200;
+const TEXT_LENGTH_MAX = 1_000;
+const ENTITIES_MAX = 20;
+const FIELDS = new Set(['id', 'at', 'entities', 'inputs']);
+/** The year 10000: times beyond it are seconds or microseconds taken for milliseconds. */
+const AT_MAX = 253_402_300_800_000;
+
+/** Checks the envelope of one instance. `path` leads to it, as in `instances.3`; it is empty for a lone one. */
+export function readInstance(value: unknown, path: string): Instance {
+  const at = path === '' ? '' : `${path}.`;
+  if (!isRecord(value)) throw invalidField(path || 'body', 'expected an object');
+  for (const name in value) {
+    if (!FIELDS.has(name)) throw invalidField(at + shown(name), 'is not a field; expected id, at, entities or inputs');
+  }
+  const { id, at: time, entities, inputs } = value;
+  if (id !== undefined && (typeof id !== 'string' || id.length < 1 || id.length > ID_LENGTH_MAX)) {
+    throw invalidField(`${at}id`, `expected a text of 1 to ${ID_LENGTH_MAX} characters`);
+  }
+  if (time !== undefined && !(typeof time === 'number' && Number.isSafeInteger(time) && time >= 0 && time < AT_MAX)) {
+    throw invalidField(`${at}at`, 'expected epoch milliseconds, a whole number from 0 to the year 10000');
+  }
+  if (inputs !== undefined && !isRecord(inputs)) throw invalidField(`${at}inputs`, 'expected an object of inputs');
+  return {
+    id: id as string | undefined,
+    at: time as number | undefined,
+    entities: entities === undefined ? undefined : readEntities(entities, `${at}entities`),
+    inputs: inputs ?? {},
+  };
+}
+
+/** Refuses an instance that names inputs no arm takes, or lacks an entity key of a feature view. */
+export function checkAgainst(endpoint: LiveEndpoint, instance: Instance, path: string): void {
+  const at = path === '' ? '' : `${path}.`;
+  for (const name in instance.inputs) {
+    if (endpoint.accepted.has(name)) continue;
+    const planned = endpoint.routed.features?.views.find((view) => view.features.some((f) => f.name === name));
+    const why = planned ? `is read from the feature view '${planned.name}'` : 'is not an input of this endpoint';
+    throw invalidField(`${at}inputs.${shown(name)}`, why);
+  }
+  for (const key of endpoint.entities) {
+    if (instance.entities?.[key] === undefined) {
+      throw invalidField(`${at}entities.${key}`, 'is needed to look the features up');
+    }
+  }
+}
+
+/** The row of one arm. Throws an error that names the field when an input is missing or of the wrong kind. */
+export function readRow(arm: LiveArm, instance: Instance, source: RowSource): Row {
+  const { features, path } = source;
+  const { inputs } = instance;
+  const numeric = new Array<number>(arm.numeric.length);
+  for (let i = 0; i < arm.numeric.length; i++) {
+    const { name, feature } = arm.numeric[i] as InputSource;
+    numeric[i] = feature < 0 ? readNumber(inputs[name], name, path) : readFeature(features, feature);
+  }
+  const categories = new Array<string>(arm.categories.length);
+  for (let i = 0; i < arm.categories.length; i++) {
+    const { name } = arm.categories[i] as InputSource;
+    categories[i] = readCategory(inputs[name], name, path);
+  }
+  return { numeric, categories };
+}
+
+export interface RowSource {
+  /** The row that the feature views delivered. */
+  readonly features: FeatureRow | undefined;
+  readonly path: string;
+}
+
+/** A number that float32 can hold; null is a missing value. */
+function readNumber(value: unknown, name: string, path: string): number {
+  if (typeof value === 'number' && value <= FLOAT32_MAX && value >= -FLOAT32_MAX) return value;
+  if (value === null) return Number.NaN;
+  const field = `${path === '' ? '' : `${path}.`}inputs.${name}`;
+  if (value === undefined) throw invalidField(field, 'is missing; send null for an unknown value');
+  if (typeof value === 'number') throw invalidField(field, 'is outside the range of 32-bit floating point numbers');
+  throw invalidField(field, `expected a number or null, found ${kindOf(value)}`);
+}
+
+/** A text; null is a missing value. A text that training never saw is the model's to handle, as missing. */
+function readCategory(value: unknown, name: string, path: string): string {
+  if (typeof value === 'string' && value.length <= TEXT_LENGTH_MAX) return value;
+  if (value === null) return '';
+  const field = `${path === '' ? '' : `${path}.`}inputs.${name}`;
+  if (value === undefined) throw invalidField(field, 'is missing; send null for an unknown value');
+  if (typeof value === 'string') throw invalidField(field, `has more than ${TEXT_LENGTH_MAX} characters`);
+  throw invalidField(field, `expected a text or null, found ${kindOf(value)}`);
+}
+
+const FLOAT32_MAX = 3.4028234663852886e38;
+
+function readFeature(features: FeatureRow | undefined, place: number): number {
+  return features?.[place] ?? Number.NaN;
+}
+
+function readEntities(value: unknown, path: string): Readonly<Record<string, string>> {
+  if (!isRecord(value)) throw invalidField(path, 'expected an object of entity keys');
+  const keys = Object.keys(value);
+  if (keys.length > ENTITIES_MAX) throw invalidField(path, `has ${keys.length} keys, the limit is ${ENTITIES_MAX}`);
+  for (const key of keys) {
+    const text = value[key];
+    if (typeof text === 'string' && text.length <= ID_LENGTH_MAX) continue;
+    throw invalidField(`${path}.${shown(key)}`, `expected a text of at most ${ID_LENGTH_MAX} characters`);
+  }
+  return value as Readonly<Record<string, string>>;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+/** A name a caller made up, fit for an error message. */
+function shown(name: string): string {
+  return name.length > 80 ? `${name.slice(0, 80)}…` : name;
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
+}

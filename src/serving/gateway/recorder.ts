@@ -1,0 +1,100 @@
+import { messageOf } from '#core/errors';
+import type { Logger, Metrics } from '#platform/observe';
+import type { SyncEventLog } from '#ports/event-log';
+import { answeringArm, type Prediction, propensityOf, type ShadowResult, shadowArm } from './prediction.ts';
+import { encodeEntry, type LogEntry, type PredictionRecord } from './prediction-record.ts';
+
+export interface RecorderOptions {
+  readonly log: SyncEventLog;
+  readonly clock: { monotonic(): number };
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Entries that may wait for the control plane; more are dropped and counted. */
+  readonly queueMax: number;
+  /** The offset up to which the log has been shipped. */
+  readonly shipped: () => number;
+  /** The offset of the newest entry when the recorder starts. */
+  readonly end: number;
+  readonly onRecorded: () => void;
+}
+
+/**
+ * Writes predictions to the local log, one write a turn. When the log fails or is full, predictions are dropped and
+ * counted, and answered all the same: a gateway that stops serving because it cannot remember helps nobody.
+ */
+export class Recorder {
+  readonly #options: RecorderOptions;
+  readonly #outcomes: ReturnType<Metrics['counter']>;
+  #end: number;
+  #failing = false;
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.#end = options.end;
+    this.#outcomes = options.metrics.counter('kedge_gateway_records_total', 'Predictions recorded or lost.', [
+      'outcome',
+    ]);
+  }
+
+  /** The offset of the newest entry. */
+  get end(): number {
+    return this.#end;
+  }
+
+  record(predictions: readonly Prediction[]): void {
+    const nowMs = this.#options.clock.monotonic();
+    const entries: Buffer[] = [];
+    for (const prediction of predictions) {
+      if (!prediction.error) entries.push(encodeEntry(entryOf(prediction, nowMs)));
+    }
+    const { queueMax, shipped } = this.#options;
+    if (this.#end - shipped() + entries.length <= queueMax) this.#append(entries);
+    else this.#outcomes.inc({ outcome: 'dropped' }, entries.length);
+  }
+
+  /** Not held to the limit of the queue: each belongs to a prediction that is in it and waits for this. */
+  recordShadows(results: readonly ShadowResult[]): void {
+    this.#append(results.map(({ prediction, shadow }) => encodeEntry({ shadowOf: prediction.id, shadow })));
+  }
+
+  #append(entries: readonly Buffer[]): void {
+    if (entries.length === 0) return;
+    const { log, logger, onRecorded } = this.#options;
+    try {
+      this.#end = log.appendSync(entries).last;
+      this.#outcomes.inc({ outcome: 'recorded' }, entries.length);
+      this.#failing = false;
+      onRecorded();
+    } catch (error) {
+      this.#outcomes.inc({ outcome: 'failed' }, entries.length);
+      if (!this.#failing) logger.error({ err: error }, `predictions are not recorded: ${messageOf(error)}`);
+      this.#failing = true;
+    }
+  }
+}
+
+function entryOf(prediction: Prediction, nowMs: number): LogEntry {
+  const { endpoint, id, at, receivedAt, arm, score, fallback, entities } = prediction;
+  const { revision } = answeringArm(prediction).arm;
+  const row = arm === 'candidate' && prediction.candidateRow ? prediction.candidateRow : prediction.row;
+  const { numeric, categories } = row instanceof Error ? prediction.row : row;
+  const { rollout } = endpoint.routed;
+  const record: PredictionRecord = {
+    id,
+    endpoint: endpoint.routed.name,
+    at,
+    receivedAt,
+    revision,
+    arm,
+    score,
+    propensity: propensityOf(prediction),
+    ...(fallback ? { fallback, shadow: { revision: fallback.revision, score: null, error: fallback.error } } : {}),
+    numeric,
+    categories,
+    ...(entities ? { entities } : {}),
+    latencyUs: Math.round((nowMs - prediction.startedMs) * 1_000),
+    ...(rollout === undefined ? {} : { rollout }),
+  };
+  const beside = shadowArm(prediction);
+  return beside ? { prediction: record, awaits: beside.arm.revision } : { prediction: record };
+}

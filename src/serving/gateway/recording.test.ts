@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from './testing/gateway-harness.ts';
+import { categoryModel, logisticModel } from './testing/models.ts';
+
+describe('what a gateway records', () => {
+  let harness: GatewayHarness;
+  afterEach(() => harness.close());
+
+  const open = async (more: Partial<HarnessOptions> = {}): Promise<void> => {
+    harness = await openGateway({
+      table: async (put) => ({
+        version: 1,
+        endpoints: {
+          kinds: endpointOf('kinds', await put(categoryModel(), 'kind', 4)),
+          delays: endpointOf('delays', await put(logisticModel({ a: 1 }), 'delay', 1)),
+        },
+      }),
+      ...more,
+    });
+  };
+  const predict = (id: string, a = 1) => harness.post('/v1/endpoints/delays/predict', { id, inputs: { a } });
+  const ids = (): string[] => harness.controlPlane.records.map(({ id }) => id).sort();
+
+  test('is the row as the model got it, with its entities and both times', async () => {
+    await open();
+
+    await harness.post('/v1/endpoints/kinds/predict', {
+      id: 'r',
+      at: 5_000,
+      entities: { tail: 'N1' },
+      inputs: { c: 'b', x: 2.5 },
+    });
+    await harness.gateway.flush();
+
+    const [record] = harness.controlPlane.records;
+    assert.ok(record);
+    const { receivedAt, latencyUs, ...rest } = record;
+    assert.deepEqual(rest, {
+      id: 'r',
+      endpoint: 'kinds',
+      at: 5_000,
+      revision: 'kind@4',
+      arm: 'current',
+      score: 4.5,
+      propensity: 1,
+      numeric: [2.5],
+      categories: ['b'],
+      entities: { tail: 'N1' },
+    });
+    assert.ok(receivedAt > 1_600_000_000_000 && latencyUs > 0 && latencyUs < 10_000_000);
+  });
+
+  test('is shipped by itself, and flush tells how many were left', async () => {
+    await open();
+
+    await Promise.all(Array.from({ length: 100 }, (_, i) => predict(`r-${i}`)));
+    const response = await harness.post('/v1/flush', {});
+
+    assert.equal(response.status, 200);
+    assert.equal(typeof response.body.shipped, 'number');
+    assert.equal(new Set(ids()).size, 100);
+  });
+
+  test('waits while the control plane is away, and none is lost or sent twice', async () => {
+    await open();
+    harness.controlPlane.onPredictions = () => 503;
+    for (let i = 0; i < 20; i++) await predict(`r-${i}`);
+    assert.deepEqual(ids(), []);
+
+    harness.controlPlane.onPredictions = () => 200;
+    await harness.gateway.flush();
+
+    assert.equal(ids().length, 20);
+    assert.equal(new Set(ids()).size, 20);
+  });
+
+  test('a record that the control plane refuses holds up no other', async () => {
+    await open();
+    harness.controlPlane.onPredictions = (records) => (records.some(({ id }) => id === 'bad') ? 400 : 200);
+
+    await Promise.all(['a', 'b', 'bad', 'c', 'd'].map((id) => predict(id)));
+    await harness.gateway.flush();
+
+    assert.deepEqual(ids(), ['a', 'b', 'c', 'd']);
+  });
+
+  test('is dropped and counted past the limit of the queue, and requests are answered all the same', async () => {
+    await open({ limits: { recordQueueMax: 5 } });
+    harness.controlPlane.onPredictions = () => 503;
+
+    for (let i = 0; i < 8; i++) assert.equal((await predict(`r-${i}`)).status, 200);
+
+    const metrics = await (await fetch(`${harness.gateway.url}/metrics`)).text();
+    assert.match(metrics, /kedge_gateway_records_total\{[^}]*outcome="dropped"[^}]*\} 3/);
+    harness.controlPlane.onPredictions = () => 200;
+    await harness.gateway.flush();
+    assert.equal(ids().length, 5);
+  });
+
+  test('a request that was refused is not recorded', async () => {
+    await open();
+
+    await harness.post('/v1/endpoints/delays/predict', { id: 'r', inputs: {} });
+    await predict('good');
+    await harness.gateway.flush();
+
+    assert.deepEqual(ids(), ['good']);
+  });
+});

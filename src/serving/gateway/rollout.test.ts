@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import type { RoutingTable } from '../routing.ts';
+import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from './testing/gateway-harness.ts';
+import { brittleModel, logisticModel, slowModel } from './testing/models.ts';
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+describe('a rollout in the gateway', () => {
+  let harness: GatewayHarness;
+  afterEach(() => harness.close());
+
+  const open = async (table: HarnessOptions['table'], more: Partial<HarnessOptions> = {}): Promise<void> => {
+    harness = await openGateway({ table, ...more });
+  };
+  const predict = (body: unknown) => harness.post('/v1/endpoints/e/predict', body);
+  const predictMany = (count: number, inputs: unknown) =>
+    Promise.all(Array.from({ length: count }, (_, i) => predict({ id: `r-${i}`, inputs })));
+
+  const split =
+    (weight: number): HarnessOptions['table'] =>
+    async (put) => {
+      const current = await put(logisticModel({ a: 1 }), 'm', 1);
+      const candidate = { ...(await put(logisticModel({ a: 2 }), 'm', 2)), weight, shadow: weight === 0 };
+      return { version: 1, endpoints: { e: endpointOf('e', current, { candidate, rollout: 'roll_1' }) } };
+    };
+
+  test('a shadow answers nobody and is scored on every request', async () => {
+    await open(split(0));
+
+    const answers = await predictMany(50, { a: 1 });
+    await harness.gateway.flush();
+
+    assert.ok(answers.every(({ body }) => body.arm === 'current' && body.revision === 'm@1'));
+    assert.equal(harness.controlPlane.records.length, 50);
+    for (const record of harness.controlPlane.records) {
+      assert.equal(record.propensity, 1);
+      assert.equal(record.rollout, 'roll_1');
+      assert.ok(Math.abs(record.score - sigmoid(1)) < 1e-6);
+      assert.equal(record.shadow?.revision, 'm@2');
+      assert.ok(Math.abs((record.shadow?.score ?? 0) - sigmoid(2)) < 1e-6);
+    }
+  });
+
+  test('a canary answers its share, always the same ids, and the other arm is scored beside it', async () => {
+    await open(split(20));
+
+    const first = await predictMany(1_000, { a: 1 });
+    const again = await predictMany(1_000, { a: 1 });
+    await harness.gateway.flush();
+
+    const arms = first.map(({ body }) => body.arm);
+    const share = arms.filter((arm) => arm === 'candidate').length / arms.length;
+    assert.ok(share > 0.16 && share < 0.24, `${share}`);
+    assert.deepEqual(
+      again.map(({ body }) => body.arm),
+      arms,
+    );
+    for (const record of harness.controlPlane.records) {
+      assert.equal(record.propensity, record.arm === 'candidate' ? 0.2 : 0.8);
+      assert.equal(record.shadow?.revision, record.arm === 'candidate' ? 'm@1' : 'm@2');
+      assert.equal(typeof record.shadow?.score, 'number');
+    }
+  });
+
+  const failing =
+    (guardrail: Partial<RoutingTable['endpoints'][string]['guardrail']>): HarnessOptions['table'] =>
+    async (put) => {
+      const current = await put(logisticModel({ x: 1 }), 'm', 1);
+      const candidate = { ...(await put(brittleModel(), 'm', 2)), weight: 100, shadow: false };
+      const limits = { errorRateMax: 0.1, latencyP95MsMax: 10_000, requestsMin: 1_000, windowMs: 60_000, ...guardrail };
+      const endpoint = endpointOf('e', current, { candidate, rollout: 'roll_1', guardrail: limits });
+      return { version: 1, endpoints: { e: endpoint } };
+    };
+
+  test('a candidate that fails is replaced by the current revision, marked and recorded', async () => {
+    await open(failing({}));
+
+    const { status, body } = await predict({ id: 'r', inputs: { x: 9 } });
+    await harness.gateway.flush();
+
+    assert.equal(status, 200);
+    assert.deepEqual([body.revision, body.arm, body.fallback], ['m@1', 'current', true]);
+    const [record] = harness.controlPlane.records;
+    assert.equal(record?.fallback?.revision, 'm@2');
+    assert.match(record?.fallback?.error ?? '', /indices|index|Gather/i);
+    assert.deepEqual([record?.shadow?.revision, record?.shadow?.score], ['m@2', null]);
+  });
+
+  test('a tripped guardrail takes the candidate out at once and tells the control plane', async () => {
+    await open(failing({ requestsMin: 10 }));
+
+    await predictMany(20, { x: 9 });
+    const after = await predict({ id: 'after', inputs: { x: 1 } });
+
+    assert.deepEqual([after.body.arm, after.body.revision, after.body.fallback], ['current', 'm@1', undefined]);
+    while (harness.controlPlane.reports.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const [report] = harness.controlPlane.reports as [Record<string, unknown>];
+    assert.deepEqual(
+      { ...report, error: '' },
+      { endpoint: 'e', rollout: 'roll_1', reason: 'error-rate', observed: 1, limit: 0.1, requests: 10, error: '' },
+    );
+    await harness.gateway.flush();
+    const record = harness.controlPlane.records.find(({ id }) => id === 'after');
+    assert.deepEqual([record?.rollout, record?.shadow], [undefined, undefined]);
+  });
+
+  test('a candidate that is late is replaced by the current revision', async () => {
+    await open(
+      async (put) => {
+        const current = await put(logisticModel({ x: 1 }), 'm', 1);
+        const candidate = { ...(await put(slowModel(200), 'm', 2)), weight: 100, shadow: false };
+        return {
+          version: 1,
+          endpoints: { e: endpointOf('e', current, { candidate, rollout: 'roll_1', timeoutMs: 20 }) },
+        };
+      },
+      { runtime: 'auto' },
+    );
+
+    const { status, body } = await predict({ id: 'r', inputs: { x: 1 } });
+    await harness.gateway.flush();
+
+    assert.equal(status, 200);
+    assert.deepEqual([body.revision, body.fallback], ['m@1', true]);
+    assert.match(harness.controlPlane.records[0]?.fallback?.error ?? '', /did not answer within 20 ms/);
+  });
+
+  test('a current revision that is late is 504', async () => {
+    await open(async (put) => {
+      const current = await put(slowModel(200), 'm', 1);
+      return { version: 1, endpoints: { e: endpointOf('e', current, { timeoutMs: 20 }) } };
+    });
+
+    const { status, body } = await predict({ inputs: { x: 1 } });
+
+    assert.deepEqual([status, body.code], [504, 'gateway/timeout']);
+  });
+
+  test('an input that only the candidate needs fails the candidate, not the caller', async () => {
+    await open(async (put) => {
+      const current = await put(logisticModel({ a: 1 }), 'm', 1);
+      const candidate = { ...(await put(logisticModel({ a: 1, b: 1 }), 'm', 2)), weight: 100, shadow: false };
+      return { version: 1, endpoints: { e: endpointOf('e', current, { candidate, rollout: 'roll_1' }) } };
+    });
+
+    const without = await predict({ inputs: { a: 1 } });
+    const withIt = await predict({ inputs: { a: 1, b: 1 } });
+
+    assert.deepEqual([without.status, without.body.revision, without.body.fallback], [200, 'm@1', true]);
+    assert.deepEqual([withIt.body.revision, withIt.body.fallback], ['m@2', undefined]);
+  });
+
+  test('a candidate whose file is damaged fails over, and the current revision is untouched', async () => {
+    await open(async (put) => {
+      const current = await put(logisticModel({ a: 1 }), 'm', 1);
+      const broken = { bytes: new TextEncoder().encode('not a model'), signature: current.signature };
+      const candidate = { ...(await put(broken, 'm', 2)), weight: 100, shadow: false };
+      return { version: 1, endpoints: { e: endpointOf('e', current, { candidate, rollout: 'roll_1' }) } };
+    });
+
+    const { status, body } = await predict({ inputs: { a: 1 } });
+
+    assert.deepEqual([status, body.revision, body.fallback], [200, 'm@1', true]);
+  });
+
+  test('a new routing table is in force once its models are warm', async () => {
+    await open(split(0));
+    const next = await routeAnew(harness);
+
+    while (harness.gateway.routingVersion !== 2) await new Promise((resolve) => setImmediate(resolve));
+
+    const { body } = await predict({ inputs: { a: 1 } });
+    assert.equal(body.revision, next);
+  });
+
+  async function routeAnew({ controlPlane, blobs }: GatewayHarness): Promise<string> {
+    const model = logisticModel({ a: 5 });
+    const { digest } = await blobs.put(model.bytes);
+    const current = { revision: 'm@7', model: 'm', version: 7, digest, signature: model.signature };
+    controlPlane.route({ version: 2, endpoints: { e: endpointOf('e', current) } });
+    return current.revision;
+  }
+});

@@ -1,0 +1,95 @@
+import { messageOf } from '#core/errors';
+import type { Logger } from '#platform/observe';
+import type { Arm, RoutingTable } from '../routing.ts';
+import { gatewayErrors } from './errors.ts';
+import { type LiveArm, type LiveEndpoint, liveArm, liveEndpoint, withoutCandidate } from './live-endpoint.ts';
+import type { ModelCache } from './runtime/model-cache.ts';
+
+export interface RouterOptions {
+  readonly cache: ModelCache;
+  readonly logger: Logger;
+}
+
+/** Versions beside the routing table that stay known, so that scoring one directly asks the control plane once. */
+const RESOLVED_MAX = 200;
+
+/**
+ * The routing table in force. It is swapped as a whole, after the models of the new one are warm; only a tripped
+ * guardrail takes a candidate out at once.
+ */
+export class Router {
+  readonly #options: RouterOptions;
+  readonly #tripped = new Set<string>();
+  readonly #resolved = new Map<string, LiveArm>();
+  #endpoints: ReadonlyMap<string, LiveEndpoint> = new Map();
+  #arms: ReadonlyMap<string, LiveArm> = new Map();
+  #version = -1;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+  }
+
+  /** The version of the table; -1 while there is none. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get endpoints(): Iterable<LiveEndpoint> {
+    return this.#endpoints.values();
+  }
+
+  /** Throws `gateway/unknown-endpoint`. */
+  endpoint(name: string): LiveEndpoint {
+    const endpoint = this.#endpoints.get(name);
+    if (endpoint) return endpoint;
+    throw gatewayErrors['unknown-endpoint'](`there is no endpoint '${name.slice(0, 100)}' with a revision to answer`);
+  }
+
+  /** A version that some endpoint routes to, or that was {@link remember remembered}. */
+  arm(revision: string): LiveArm | undefined {
+    return this.#arms.get(revision) ?? this.#resolved.get(revision);
+  }
+
+  remember(arm: Arm): LiveArm {
+    const live = liveArm(arm);
+    this.#resolved.set(arm.revision, live);
+    const oldest = this.#resolved.keys().next().value;
+    if (this.#resolved.size > RESOLVED_MAX && oldest !== undefined) this.#resolved.delete(oldest);
+    return live;
+  }
+
+  /** Warms what the table needs and puts it into force. A model that cannot be loaded fails its own requests only. */
+  async apply(table: RoutingTable): Promise<void> {
+    const { cache, logger } = this.#options;
+    const arms = Object.values(table.endpoints).flatMap(({ current, candidate }) =>
+      candidate ? [current, candidate] : [current],
+    );
+    const outcomes = await Promise.allSettled(arms.map((arm) => cache.load(liveArm(arm).file)));
+    for (const [i, outcome] of outcomes.entries()) {
+      if (outcome.status === 'fulfilled') continue;
+      logger.error({ revision: arms[i]?.revision }, `cannot be warmed: ${messageOf(outcome.reason)}`);
+    }
+    const rollouts = new Set(Object.values(table.endpoints).map(({ rollout }) => rollout));
+    for (const rollout of this.#tripped) if (!rollouts.has(rollout)) this.#tripped.delete(rollout);
+    const endpoints = Object.entries(table.endpoints).map(([name, routed]): [string, LiveEndpoint] => {
+      const live = liveEndpoint(routed, this.#endpoints.get(name));
+      return [name, routed.rollout !== undefined && this.#tripped.has(routed.rollout) ? withoutCandidate(live) : live];
+    });
+    this.#endpoints = new Map(endpoints);
+    this.#arms = new Map(arms.map((arm) => [arm.revision, liveArm(arm)]));
+    this.#version = table.version;
+    logger.info({ version: table.version, endpoints: endpoints.length }, 'routing table in force');
+  }
+
+  /** Takes the candidate of a rollout out of traffic at once. False when that was already done. */
+  trip(endpoint: LiveEndpoint): boolean {
+    const { rollout, name } = endpoint.routed;
+    if (rollout === undefined || this.#tripped.has(rollout)) return false;
+    this.#tripped.add(rollout);
+    const live = this.#endpoints.get(name);
+    if (live?.routed.rollout === rollout) {
+      this.#endpoints = new Map(this.#endpoints).set(name, withoutCandidate(live));
+    }
+    return true;
+  }
+}

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { openFsBlobStore } from '#adapters/blob/fs';
+import { systemClock } from '#core/clock';
+import { digestOf } from '#core/hash';
+import { createLogger } from '#platform/observe';
+import type { BlobStore } from '#ports/blob-store';
+import { brittleModel, logisticModel, slowModel, type TestModel } from '../testing/models.ts';
+import { ModelCache } from './model-cache.ts';
+import type { ModelFile, RuntimeChoice } from './model-runtime.ts';
+
+describe('the models in memory', () => {
+  let folder: string;
+  let blobs: BlobStore;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'kedge-models-'));
+    blobs = await openFsBlobStore({ root: folder });
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  const put = async (model: TestModel): Promise<ModelFile> => {
+    const { digest } = await blobs.put(model.bytes);
+    const numeric = model.signature.inputs.filter(({ kind }) => kind === 'numeric').length;
+    return {
+      digest,
+      shape: { numeric, categories: model.signature.inputs.length - numeric, output: model.signature.output },
+    };
+  };
+  const logger = createLogger('test', 'silent');
+  const options = { memoryBytesMax: 1e9, choice: 'inline' as RuntimeChoice, clock: systemClock, logger };
+  const cacheOf = (choice: RuntimeChoice = 'inline', memoryBytesMax = 1e9): ModelCache =>
+    new ModelCache({ ...options, blobs, memoryBytesMax, choice });
+  const row = (x: number) => ({ rows: 1, numeric: Float32Array.of(x), categories: [] });
+
+  test('a model asked for many times at once is loaded once', async () => {
+    let reads = 0;
+    const counting: Pick<BlobStore, 'size' | 'localPath'> = {
+      size: (digest) => blobs.size(digest),
+      localPath(digest, expected) {
+        reads += 1;
+        return blobs.localPath(digest, expected);
+      },
+    };
+    const cache = new ModelCache({ ...options, blobs: counting });
+    const file = await put(logisticModel({ a: 1 }));
+
+    await Promise.all(Array.from({ length: 20 }, () => cache.load(file)));
+
+    assert.equal(reads, 1);
+    assert.ok(cache.ready(file.digest));
+    await cache.close();
+  });
+
+  test('the least recently used model leaves when another needs its room', async () => {
+    const [a, b, c] = (await Promise.all([1, 2, 3].map((w) => put(logisticModel({ a: w }))))) as [
+      ModelFile,
+      ModelFile,
+      ModelFile,
+    ];
+    // A small model is taken for little over 1 MiB: two fit.
+    const cache = cacheOf('inline', 2.5 * 1024 * 1024);
+    await cache.load(a);
+    await cache.load(b);
+    cache.ready(a.digest);
+
+    await cache.load(c);
+
+    assert.deepEqual(
+      [a, b, c].map(({ digest }) => cache.ready(digest) !== undefined),
+      [true, false, true],
+    );
+    assert.ok(cache.memoryBytes <= 2.5 * 1024 * 1024);
+    await cache.load(b);
+    assert.equal(cache.ready(a.digest), undefined);
+    await cache.close();
+  });
+
+  test('a model that can never fit is refused with the figures', async () => {
+    const cache = cacheOf('inline', 1_000);
+
+    await assert.rejects(cache.load(await put(logisticModel({ a: 1 }))), {
+      code: 'gateway/model-unavailable',
+      message: /needs about 1\.0 MiB of the 1000 B for models/,
+    });
+  });
+
+  test('inferences in a thread are finished before it is unloaded', async () => {
+    const cache = cacheOf('thread');
+    const file = await put(slowModel(20));
+    await cache.load(file);
+    const runtime = cache.ready(file.digest);
+    assert.ok(runtime);
+
+    const inferences = [1, 2, 3].map((x) => runtime.infer(row(x)));
+    await cache.close();
+
+    const scores = await Promise.all(inferences);
+    assert.deepEqual(
+      scores.map(([score]) => score),
+      [1, 2, 3],
+    );
+  });
+
+  test('a slow model runs in a thread and a fast one on the event loop', async () => {
+    const cache = cacheOf('auto');
+    const slow = await put(slowModel(100));
+    const fast = await put(logisticModel({ a: 1 }));
+    await cache.load(slow);
+    await cache.load(fast);
+
+    assert.equal(cache.ready(slow.digest)?.kind, 'thread');
+    assert.ok((cache.ready(slow.digest)?.rowMs ?? 0) > 2);
+    assert.equal(cache.ready(fast.digest)?.kind, 'inline');
+    await cache.close();
+  });
+
+  test('both runtimes give the same scores, and stay usable after a failed run', async () => {
+    const file = await put(brittleModel());
+    for (const choice of ['inline', 'thread'] as const) {
+      const cache = cacheOf(choice);
+      await cache.load(file);
+      const runtime = cache.ready(file.digest);
+      assert.ok(runtime);
+
+      await assert.rejects(async () => runtime.infer(row(9)), /indices|index|Gather/i);
+      assert.deepEqual([...(await runtime.infer(row(2)))], [2]);
+      await cache.close();
+    }
+  });
+
+  test('a missing or damaged file, and one of another shape, cannot be loaded, in both runtimes', async () => {
+    const text = await blobs.put(new TextEncoder().encode('no model'));
+    const shape = { numeric: 1, categories: 0, output: 'value' as const };
+    const brittle = await put(brittleModel());
+    for (const choice of ['inline', 'thread'] as const) {
+      const cache = cacheOf(choice);
+      for (const file of [
+        { digest: digestOf('absent'), shape },
+        { digest: text.digest, shape },
+        { ...brittle, shape: { ...shape, output: 'probability' as const } },
+      ]) {
+        await assert.rejects(cache.load(file), { code: 'gateway/model-unavailable' });
+      }
+      await cache.close();
+    }
+  });
+});

@@ -1,0 +1,43 @@
+import type { Digest } from '#core/hash';
+
+/** Rows to score together. `numeric` is [rows, F] and `categories` [rows, C], both flat and row by row. */
+export interface Batch {
+  readonly rows: number;
+  readonly numeric: Float32Array;
+  readonly categories: readonly string[];
+}
+
+/** How many columns of each kind the model takes, and under which name it answers. */
+export interface ModelShape {
+  readonly numeric: number;
+  readonly categories: number;
+  readonly output: 'probability' | 'value';
+}
+
+/**
+ * A loaded and warmed model.
+ *
+ * - `infer` answers one score a row. An inline runtime answers at once and holds the event loop meanwhile; a runtime in
+ *   a thread answers a promise. It throws, or rejects, when the model fails; the runtime stays usable.
+ * - After `unload` nothing may be inferred; what is in work is finished first.
+ */
+export interface ModelRuntime {
+  readonly kind: 'inline' | 'thread';
+  /** An estimate: model runtimes do not tell what they use. */
+  readonly memoryBytes: number;
+  /** Time of one row after warm-up, in milliseconds. */
+  readonly rowMs: number;
+  /** False once it can never answer again, as when its thread died: load the model anew. */
+  readonly usable: boolean;
+  infer(batch: Batch): Float32Array | Promise<Float32Array>;
+  unload(): Promise<void>;
+}
+
+/** `auto` decides by what was measured at warm-up. */
+export type RuntimeChoice = 'auto' | 'inline' | 'thread';
+
+/** Which model, and how it is called. */
+export interface ModelFile {
+  readonly digest: Digest;
+  readonly shape: ModelShape;
+}

@@ -1,0 +1,269 @@
+import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
+import { gatewayErrors } from './errors.ts';
+import type { Trip } from './guardrail.ts';
+import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
+import { answeringArm, type Prediction, rowFor, type ShadowResult, shadowArm } from './prediction.ts';
+import type { Row } from './read-instance.ts';
+import type { ModelCache } from './runtime/model-cache.ts';
+import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
+
+export interface ScorerOptions {
+  readonly cache: ModelCache;
+  readonly clock: Clock;
+  /** The longest time that any prediction may take, whatever its endpoint says. */
+  readonly timeoutMsMax: number;
+  /** Writes answered predictions down. Called before their answers are released. Must not throw. */
+  readonly record: (predictions: readonly Prediction[]) => void;
+  readonly recordShadows: (results: readonly ShadowResult[]) => void;
+  /** The guardrail of a candidate tripped. May be called again by what was already in work. */
+  readonly onTrip: (endpoint: LiveEndpoint, trip: Trip, error: string | undefined) => void;
+}
+
+/** What one arm is to make of one prediction: its answer, or a score beside the answer. */
+interface Work {
+  readonly prediction: Prediction;
+  readonly arm: LiveArm;
+  readonly purpose: 'answer' | 'shadow';
+  readonly queuedMs: number;
+  settled: boolean;
+  cancelTimer: (() => void) | undefined;
+}
+
+interface Item extends Work {
+  readonly row: Row;
+}
+
+type Queues = Map<string, Item[]>;
+
+/** Scores beside answers that may be in work at once; past it a model is too slow to keep up, and they fail. */
+const SHADOWS_MAX = 5_000;
+
+/**
+ * Scores predictions. All that arrive in one turn of the event loop are joined into one run per model, in the turn's
+ * `setImmediate`: no timer, so a lone request waits for nobody, and a busy gateway batches by itself.
+ *
+ * 1. An answer is released after its prediction was recorded, together with all others that are ready in that turn.
+ * 2. The arm that does not answer is scored after the answers have left, and never delays or fails them.
+ * 3. A candidate that fails or is late is replaced by the current revision; a current revision that does is an error.
+ * 4. A row that makes its batch fail does not take the others with it: the batch is run again row by row.
+ */
+export class Scorer {
+  readonly #options: ScorerOptions;
+  #answers: Queues = new Map();
+  #beside: Queues = new Map();
+  #answersScheduled = false;
+  #besideScheduled = false;
+  #answered: Prediction[] = [];
+  #shadows: ShadowResult[] = [];
+  #open = { answer: 0, shadow: 0 };
+  #drained: (() => void)[] = [];
+
+  constructor(options: ScorerOptions) {
+    this.#options = options;
+  }
+
+  /** Predictions that wait for their answer. */
+  get inWork(): number {
+    return this.#open.answer;
+  }
+
+  /** Takes predictions on. Their replies are finished in a later turn. */
+  submit(predictions: readonly Prediction[]): void {
+    for (const prediction of predictions) this.#enqueue(prediction, answeringArm(prediction), 'answer');
+  }
+
+  /** Resolves when nothing is in work: every answer is released and every score beside it recorded. */
+  async drained(): Promise<void> {
+    if (this.#open.answer + this.#open.shadow > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+  }
+
+  #enqueue(prediction: Prediction, arm: LiveArm, purpose: Work['purpose']): void {
+    const queuedMs = this.#options.clock.monotonic();
+    const work: Work = { prediction, arm, purpose, queuedMs, settled: false, cancelTimer: undefined };
+    this.#open[purpose] += 1;
+    this.#schedule(purpose);
+    const row = rowFor(prediction, arm);
+    if (row instanceof Error) {
+      this.#fail(work, row);
+    } else if (purpose === 'shadow' && this.#open.shadow > SHADOWS_MAX) {
+      this.#fail(work, new Error(`more than ${SHADOWS_MAX} scores are waiting for the model`));
+    } else {
+      const queues = purpose === 'answer' ? this.#answers : this.#beside;
+      const item: Item = Object.assign(work, { row });
+      const queue = queues.get(arm.file.digest);
+      if (queue) queue.push(item);
+      else queues.set(arm.file.digest, [item]);
+    }
+  }
+
+  #schedule(purpose: Work['purpose']): void {
+    if (purpose === 'answer') {
+      if (!this.#answersScheduled) setImmediate(() => this.#answerTurn());
+      this.#answersScheduled = true;
+    } else {
+      if (!this.#besideScheduled) setImmediate(() => this.#besideTurn());
+      this.#besideScheduled = true;
+    }
+  }
+
+  #answerTurn(): void {
+    this.#answersScheduled = false;
+    const queues = this.#answers;
+    this.#answers = new Map();
+    for (const items of queues.values()) this.#runAll(items);
+    this.#release();
+  }
+
+  #besideTurn(): void {
+    this.#besideScheduled = false;
+    const queues = this.#beside;
+    this.#beside = new Map();
+    for (const items of queues.values()) this.#runAll(items);
+    this.#release();
+  }
+
+  #runAll(items: readonly Item[]): void {
+    for (let from = 0; from < items.length; from += ROWS_PER_RUN_MAX) {
+      this.#run(items.length <= ROWS_PER_RUN_MAX ? items : items.slice(from, from + ROWS_PER_RUN_MAX));
+    }
+  }
+
+  /** Runs one batch, of items of one model. An inline runtime settles them before this returns. */
+  #run(items: readonly Item[]): void {
+    const runtime = this.#options.cache.ready((items[0] as Item).arm.file.digest);
+    if (!runtime) {
+      this.#runLater(items);
+      return;
+    }
+    let result: Float32Array | Promise<Float32Array>;
+    try {
+      result = scoreRows(runtime, items);
+    } catch (error) {
+      this.#runSingly(items, error);
+      return;
+    }
+    if (result instanceof Float32Array) {
+      this.#settleAll(items, result);
+      return;
+    }
+    for (const item of items) this.#startTimer(item);
+    result.then(
+      (scores) => {
+        this.#settleAll(items, scores);
+        this.#release();
+      },
+      (error) => {
+        this.#runSingly(items, error);
+        this.#release();
+      },
+    );
+  }
+
+  /** Loads the model first. Its items are late or fail meanwhile like those of a slow model. */
+  #runLater(items: readonly Item[]): void {
+    for (const item of items) this.#startTimer(item);
+    const waiting = (): Item[] => items.filter((item) => !item.settled);
+    this.#options.cache.load((items[0] as Item).arm.file).then(
+      () => {
+        const left = waiting();
+        if (left.length > 0) this.#run(left);
+        this.#release();
+      },
+      (error) => {
+        for (const item of waiting()) this.#fail(item, error);
+        this.#release();
+      },
+    );
+  }
+
+  #runSingly(items: readonly Item[], error: unknown): void {
+    const left = items.filter((item) => !item.settled);
+    if (items.length > 1) for (const item of left) this.#run([item]);
+    else for (const item of left) this.#fail(item, error);
+  }
+
+  #settleAll(items: readonly Item[], scores: Float32Array): void {
+    const nowMs = this.#options.clock.monotonic();
+    for (let i = 0; i < items.length; i++) {
+      const item = items[i] as Item;
+      const score = scores[i] as number;
+      if (item.settled) continue;
+      if (!Number.isFinite(score)) {
+        this.#fail(item, new Error(`the model answered ${score}`));
+        continue;
+      }
+      this.#settled(item, nowMs);
+      if (item.purpose === 'answer') {
+        item.prediction.score = score;
+        this.#answered.push(item.prediction);
+      } else {
+        this.#shadows.push({ prediction: item.prediction, shadow: { revision: item.arm.arm.revision, score } });
+      }
+    }
+  }
+
+  #fail(work: Work, error: unknown): void {
+    const { prediction, purpose, arm } = work;
+    const { revision } = arm.arm;
+    const message = messageOf(error);
+    this.#settled(work, this.#options.clock.monotonic(), message);
+    if (purpose === 'shadow') {
+      this.#shadows.push({ prediction, shadow: { revision, score: null, error: message } });
+    } else if (prediction.arm === 'candidate') {
+      prediction.arm = 'current';
+      prediction.fallback = { revision, error: message };
+      this.#open.answer -= 1;
+      this.#enqueue(prediction, prediction.endpoint.current, 'answer');
+    } else {
+      const known = error instanceof Error && 'code' in error;
+      prediction.error = known ? error : gatewayErrors['model-failed'](`${revision}: ${message}`);
+      this.#answered.push(prediction);
+    }
+  }
+
+  /** Marks the work done and counts it for the guardrail if it was the candidate's. */
+  #settled(work: Work, nowMs: number, error?: string): void {
+    work.settled = true;
+    work.cancelTimer?.();
+    const { candidate } = work.prediction.endpoint;
+    if (!candidate || work.arm !== candidate) return;
+    const trip = candidate.guardrail.observe(error === undefined, nowMs - work.queuedMs, nowMs);
+    if (trip) this.#options.onTrip(work.prediction.endpoint, trip, error);
+  }
+
+  #startTimer(item: Item): void {
+    if (item.cancelTimer) return;
+    const timeoutMs = Math.min(item.prediction.endpoint.routed.timeoutMs, this.#options.timeoutMsMax);
+    item.cancelTimer = this.#options.clock.after(timeoutMs, () => {
+      if (item.settled) return;
+      this.#fail(item, gatewayErrors.timeout(`${item.arm.arm.revision} did not answer within ${timeoutMs} ms`));
+      this.#release();
+    });
+  }
+
+  /** Records what is ready, then lets the answers go, then has the other arm scored. */
+  #release(): void {
+    const answered = this.#answered;
+    const shadows = this.#shadows;
+    if (answered.length > 0) {
+      this.#answered = [];
+      this.#options.record(answered);
+      for (const { reply } of answered) if (--reply.waiting === 0) reply.finish(reply.predictions);
+      this.#open.answer -= answered.length;
+      for (const prediction of answered) {
+        const arm = prediction.error ? undefined : shadowArm(prediction);
+        if (arm) this.#enqueue(prediction, arm, 'shadow');
+      }
+    }
+    if (shadows.length > 0) {
+      this.#shadows = [];
+      this.#options.recordShadows(shadows);
+      this.#open.shadow -= shadows.length;
+    }
+    if (this.#open.answer + this.#open.shadow > 0 || this.#drained.length === 0) return;
+    const drained = this.#drained;
+    this.#drained = [];
+    for (const resolve of drained) resolve();
+  }
+}

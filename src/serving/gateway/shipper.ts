@@ -1,0 +1,177 @@
+import { backoffMs } from '#core/backoff';
+import { sleep } from '#core/clock';
+import { KedgeError, messageOf } from '#core/errors';
+import type { System } from '#core/system';
+import type { Logger, Metrics } from '#platform/observe';
+import type { LogCursor, LogPage, SyncEventLog } from '#ports/event-log';
+import type { PredictionRecord } from './prediction-record.ts';
+import { batchOf } from './ship-batch.ts';
+
+export interface ShipperOptions {
+  readonly log: SyncEventLog;
+  readonly system: System;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Posts records; see {@link postPredictions}. */
+  readonly post: PostRecords;
+  /** How long records are gathered before they are sent. */
+  readonly everyMs: number;
+}
+
+export type PostRecords = (records: readonly PredictionRecord[], signal: AbortSignal) => Promise<PostResult>;
+
+/** `refused` means that the same records would be refused again; anything else that fails is thrown and tried again. */
+export type PostResult = 'accepted' | 'refused';
+
+const CURSOR = 'shipper';
+const PAGE_ENTRIES = 4_000;
+/** A score beside an answer that was not written after so long was lost with its process. */
+const SHADOW_WAIT_MS = 30_000;
+/** How often a flush looks again for a score that is still being made. */
+const SHADOW_POLL_MS = 5;
+
+/**
+ * Sends what was recorded to the control plane, in order, and moves the log's cursor after each batch. A batch that was
+ * sent but not marked so is sent again after a crash, which the receiver's idempotence by id makes harmless. While the
+ * control plane cannot be reached the log grows up to the recorder's limit.
+ */
+export class Shipper {
+  readonly #options: ShipperOptions;
+  readonly #cursor: LogCursor;
+  readonly #stop = new AbortController();
+  readonly #shippedTotal: ReturnType<Metrics['counter']>;
+  #shipped = 0;
+  #running: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Entries up to here were written by processes that are gone: what they await will never come. */
+  #inheritedEnd = 0;
+
+  constructor(options: ShipperOptions) {
+    this.#options = options;
+    this.#cursor = options.log.cursor(CURSOR);
+    this.#shippedTotal = options.metrics.counter('kedge_gateway_shipped_total', 'Recorded predictions sent.', [
+      'outcome',
+    ]);
+  }
+
+  /** The offset up to which everything is sent. */
+  get shipped(): number {
+    return this.#shipped;
+  }
+
+  async start(): Promise<void> {
+    const { log } = this.#options;
+    this.#shipped = Math.max(await this.#cursor.get(), await log.start());
+    this.#inheritedEnd = await log.end();
+    this.#running = this.#loop();
+  }
+
+  /** Tells that there is something to send. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Sends everything that is in the log now, and tells how many predictions that were. Throws when it cannot. */
+  async flush(): Promise<number> {
+    const end = await this.#options.log.end();
+    let sent = 0;
+    while (this.#shipped < end && !this.#stop.signal.aborted) {
+      const batch = await this.#exclusive(() => this.#shipOne());
+      if (batch === undefined) await sleep(this.#options.system.clock, SHADOW_POLL_MS, this.#stop.signal);
+      else sent += batch;
+    }
+    return sent;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#wake?.();
+    await this.#running;
+    await this.#turn.catch(() => undefined);
+  }
+
+  async #loop(): Promise<void> {
+    const { system, logger, everyMs } = this.#options;
+    const { signal } = this.#stop;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        const sent = await this.#exclusive(() => this.#shipOne());
+        failures = 0;
+        if (sent === undefined) {
+          await this.#woken();
+          await sleep(system.clock, everyMs, signal);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        const waitMs = backoffMs(failures++, system.random, { baseMs: 200, capMs: 10_000 });
+        logger.warn({ failures, waitMs: Math.round(waitMs) }, `predictions are kept for later: ${messageOf(error)}`);
+        await sleep(system.clock, waitMs, signal);
+      }
+    }
+  }
+
+  /** One sender at a time, whether the loop or a flush. */
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work, work);
+    this.#turn = turn;
+    return turn;
+  }
+
+  /** Sends one batch and tells how many predictions it had; `undefined` when there is nothing to send yet. */
+  async #shipOne(): Promise<number | undefined> {
+    const { log, system } = this.#options;
+    const page = await this.#read();
+    const complete = page.last >= (await log.end());
+    const receivedBefore = system.clock.now() - SHADOW_WAIT_MS;
+    const { records, last } = batchOf(page, { complete, settledEnd: this.#inheritedEnd, receivedBefore });
+    if (last <= this.#shipped) return undefined;
+    if (records.length > 0) await this.#send(records);
+    await this.#cursor.set(last);
+    this.#shipped = last;
+    await log.trim(last + 1);
+    return records.length;
+  }
+
+  async #send(records: readonly PredictionRecord[]): Promise<void> {
+    const result = await this.#options.post(records, this.#stop.signal);
+    if (result === 'accepted') {
+      this.#shippedTotal.inc({ outcome: 'accepted' }, records.length);
+      return;
+    }
+    if (records.length > 1) {
+      // One record that is refused must hold up neither its batch nor the log: halve until it stands alone.
+      const middle = records.length >> 1;
+      await this.#send(records.slice(0, middle));
+      await this.#send(records.slice(middle));
+      return;
+    }
+    this.#shippedTotal.inc({ outcome: 'refused' }, 1);
+    this.#options.logger.error(
+      { id: records[0]?.id },
+      'the control plane refuses a recorded prediction; it is dropped',
+    );
+  }
+
+  async #read(): Promise<LogPage> {
+    const { log, logger } = this.#options;
+    try {
+      return await log.read({ after: this.#shipped, limit: PAGE_ENTRIES });
+    } catch (error) {
+      if (!(error instanceof KedgeError) || error.code !== 'log/trimmed') throw error;
+      const start = await log.start();
+      logger.error({ from: this.#shipped, to: start }, 'recorded predictions were trimmed before they were sent');
+      this.#shipped = start;
+      return log.read({ after: start, limit: PAGE_ENTRIES });
+    }
+  }
+
+  async #woken(): Promise<void> {
+    const woken = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    if (this.#stop.signal.aborted || (await this.#options.log.end()) > this.#shipped) return;
+    await woken;
+  }
+}

@@ -1,0 +1,203 @@
+import type { AddressInfo } from 'node:net';
+import { backoffMs } from '#core/backoff';
+import { sleep } from '#core/clock';
+import { KedgeError, messageOf } from '#core/errors';
+import type { System } from '#core/system';
+import type { Logger, Metrics } from '#platform/observe';
+import type { BlobStore } from '#ports/blob-store';
+import type { SyncEventLog } from '#ports/event-log';
+import type { RoutingTable } from '../routing.ts';
+import {
+  type ControlPlane,
+  type ControlPlaneAddress,
+  connectControlPlane,
+  type GuardrailReport,
+} from './control-plane.ts';
+import type { FeatureReader } from './feature-reader.ts';
+import { DEFAULT_LIMITS, type GatewayLimits, type GatewayParts } from './gateway-parts.ts';
+import { startGrpcServer } from './grpc/grpc-server.ts';
+import { createHttpServer } from './http/http-server.ts';
+import { Predictor } from './predictor.ts';
+import { Recorder } from './recorder.ts';
+import { Router } from './router.ts';
+import { readRoutingFile, writeRoutingFile } from './routing-file.ts';
+import { ModelCache } from './runtime/model-cache.ts';
+import type { RuntimeChoice } from './runtime/model-runtime.ts';
+import { Scorer } from './scorer.ts';
+import { Shipper } from './shipper.ts';
+
+export interface GatewayOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** `null` serves no gRPC. */
+  readonly grpcPort: number | null;
+  readonly controlPlane: ControlPlaneAddress;
+  /** Where the routing table of the last run is kept. */
+  readonly routingFile: string;
+  readonly blobs: BlobStore;
+  readonly log: SyncEventLog;
+  readonly features?: FeatureReader | undefined;
+  readonly system: System;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly limits?: Partial<GatewayLimits>;
+  readonly runtime?: RuntimeChoice;
+  /** How long recorded predictions are gathered before they are sent; 250 ms unless told. */
+  readonly shipEveryMs?: number;
+}
+
+export interface Gateway {
+  readonly url: string;
+  /** `host:port`, when gRPC is served. */
+  readonly grpcAddress: string | undefined;
+  /** The version of the routing table in force; -1 while there is none. */
+  readonly routingVersion: number;
+  /** Sends everything recorded so far and tells how many predictions that were. */
+  flush(): Promise<number>;
+  /** Stops taking requests, finishes those in work, and sends what is recorded if the control plane is there. */
+  close(): Promise<void>;
+}
+
+/** Starts a gateway from the routing table of its last run, if there is one, and keeps it up to date. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { logger, system, routingFile } = options;
+  const stop = new AbortController();
+  const { parts, scorer, shipper } = await assemble(options, stop.signal);
+  const { router, controlPlane, cache } = parts;
+  await restoreRouting(router, routingFile, logger);
+  await shipper.start();
+  const server = createHttpServer(parts);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(options.port, options.host, resolve);
+  });
+  const grpc = options.grpcPort === null ? undefined : await startGrpcServer(parts, options.host, options.grpcPort);
+  const following = follow({ router, controlPlane, routingFile, system, logger, signal: stop.signal });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    grpcAddress: grpc?.address,
+    get routingVersion() {
+      return router.version;
+    },
+    flush: parts.flush,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeIdleConnections();
+      await grpc?.close();
+      await scorer.drained();
+      server.closeAllConnections();
+      await closed;
+      await shipper.stop();
+      stop.abort();
+      await following;
+      await cache.close();
+    },
+  };
+}
+
+interface Assembly {
+  readonly parts: GatewayParts;
+  readonly scorer: Scorer;
+  readonly shipper: Shipper;
+}
+
+/** Makes the parts and connects them; nothing runs yet. */
+async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<Assembly> {
+  const {
+    log,
+    logger,
+    metrics,
+    system,
+    blobs,
+    features,
+    runtime: choice = 'auto',
+    shipEveryMs: everyMs = 250,
+  } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const { clock } = system;
+  const controlPlane = connectControlPlane(options.controlPlane);
+  const cache = new ModelCache({ blobs, memoryBytesMax: limits.modelMemoryBytesMax, choice, clock, logger });
+  const router = new Router({ cache, logger });
+  const post = controlPlane.predictions;
+  const shipper = new Shipper({ log, system, logger, metrics, post, everyMs });
+  const recorder = new Recorder({
+    ...{ log, logger, metrics, clock },
+    queueMax: limits.recordQueueMax,
+    shipped: () => shipper.shipped,
+    end: await log.end(),
+    onRecorded: () => shipper.wake(),
+  });
+  const scorer = new Scorer({
+    ...{ cache, clock, timeoutMsMax: limits.predictTimeoutMs },
+    record: (predictions) => recorder.record(predictions),
+    recordShadows: (results) => recorder.recordShadows(results),
+    onTrip(endpoint, trip, error) {
+      const { rollout, name } = endpoint.routed;
+      if (rollout === undefined || !router.trip(endpoint)) return;
+      logger.warn({ endpoint: name, rollout, ...trip }, 'guardrail tripped: the candidate is out of traffic');
+      const report: GuardrailReport = { endpoint: name, rollout, ...trip, error };
+      void untilDone('guardrail report', { system, logger, signal }, () => controlPlane.report(report, signal));
+    },
+  });
+  const parts: GatewayParts = {
+    ...{ router, cache, controlPlane, system, limits, logger, metrics, signal },
+    predictor: new Predictor({ scorer, features, system }),
+    inWork: () => scorer.inWork,
+    flush: () => shipper.flush(),
+    onError: (error, where) => {
+      if (!(error instanceof KedgeError) || error.status >= 500) logger.error({ err: error, where }, messageOf(error));
+    },
+  };
+  return { parts, scorer, shipper };
+}
+
+async function restoreRouting(router: Router, path: string, logger: Logger): Promise<void> {
+  try {
+    const table = await readRoutingFile(path);
+    if (table) await router.apply(table);
+  } catch (error) {
+    // The control plane has the table; a gateway that does not start because of its own copy would serve nobody.
+    logger.error({ err: error, path }, `the kept routing table cannot be used: ${messageOf(error)}`);
+  }
+}
+
+interface Retries {
+  readonly system: System;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+interface Following extends Retries {
+  readonly router: Router;
+  readonly controlPlane: ControlPlane;
+  readonly routingFile: string;
+}
+
+/** Keeps the routing table up to date until the gateway closes. */
+async function follow({ router, controlPlane, routingFile, ...retries }: Following): Promise<void> {
+  const { signal } = retries;
+  while (!signal.aborted) {
+    await untilDone('routing table', retries, async () => {
+      const table: RoutingTable = await controlPlane.routing(router.version, signal);
+      if (signal.aborted || table.version === router.version) return;
+      await router.apply(table);
+      await writeRoutingFile(routingFile, table);
+    });
+  }
+}
+
+const RETRY_CAP_MS = 5_000;
+
+/** Tries until it succeeds or the gateway closes. Only the first of a row of failures is worth a warning. */
+async function untilDone(what: string, { system, logger, signal }: Retries, work: () => Promise<void>): Promise<void> {
+  for (let failures = 0; !signal.aborted; failures++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) return;
+      if (failures === 0) logger.warn({ what }, `the control plane cannot be used: ${messageOf(error)}`);
+      await sleep(system.clock, backoffMs(failures, system.random, { baseMs: 200, capMs: RETRY_CAP_MS }), signal);
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openFsBlobStore } from '#adapters/blob/fs';
+import { openLocalLog } from '#adapters/log/local';
+import { realSystem } from '#core/system';
+import { createLogger, createMetrics } from '#platform/observe';
+import type { BlobStore } from '#ports/blob-store';
+import type { Arm, RoutedEndpoint, RoutingTable } from '../../routing.ts';
+import type { PredictionRecord } from '../prediction-record.ts';
+import { writeRoutingFile } from '../routing-file.ts';
+import { type Gateway, type GatewayOptions, startGateway } from '../start-gateway.ts';
+import type { TestModel } from './models.ts';
+
+/**
+ * A control plane that a test writes by hand: it holds a routing table and keeps what gateways send. It is the other
+ * end of the wire, not a replacement of ours.
+ */
+export class ScriptedControlPlane {
+  readonly records: PredictionRecord[] = [];
+  readonly reports: unknown[] = [];
+  readonly versions = new Map<string, Arm>();
+  /** What `POST /api/v1/predictions` answers for these records. */
+  onPredictions: (records: readonly PredictionRecord[]) => number = () => 200;
+  #table: RoutingTable = { version: -1, endpoints: {} };
+  #waiting: (() => void)[] = [];
+  readonly #server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
+      const answer = (status: number, value: unknown): void => {
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+      };
+      if (url.pathname === '/api/v1/routing') {
+        const send = (): void => answer(200, this.#table);
+        if (this.#table.version === Number(url.searchParams.get('after'))) this.#waiting.push(send);
+        else send();
+      } else if (url.pathname === '/api/v1/predictions') {
+        const status = this.onPredictions(body.records);
+        if (status === 200) this.records.push(...body.records);
+        answer(status, {});
+      } else if (url.pathname === '/api/v1/guardrail-reports') {
+        this.reports.push(body);
+        answer(200, { accepted: true });
+      } else {
+        const match = /models\/([^/]+)\/versions\/(\d+)$/.exec(url.pathname);
+        const arm = match && this.versions.get(`${match[1]}@${match[2]}`);
+        answer(arm ? 200 : 404, arm ?? { code: 'serving/version-not-found', status: 404 });
+      }
+    });
+  });
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  route(table: RoutingTable): void {
+    this.#table = table;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const send of waiting) send();
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+export interface GatewayHarness {
+  readonly gateway: Gateway;
+  readonly controlPlane: ScriptedControlPlane;
+  readonly blobs: BlobStore;
+  readonly folder: string;
+  post(path: string, body: unknown): Promise<{ readonly status: number; readonly body: Answer }>;
+  close(): Promise<void>;
+}
+
+/** The fields of all answers together: a test reads the one that it expects, and fails when it is not there. */
+export interface Answer {
+  readonly id: string;
+  readonly endpoint: string;
+  readonly revision: string;
+  readonly arm: string;
+  readonly fallback: boolean | undefined;
+  readonly output: { readonly probability: number; readonly value: number };
+  readonly features: Readonly<Record<string, number | null>>;
+  readonly predictions: readonly (Answer & { readonly error: { readonly code: string } })[];
+  readonly code: string;
+  readonly detail: string;
+  readonly fields: readonly { readonly path: string }[];
+  readonly shipped: number;
+  readonly name: string;
+  readonly error: unknown;
+  readonly outputs: readonly { readonly data: readonly number[] }[];
+}
+
+export interface HarnessOptions extends Partial<Pick<GatewayOptions, 'limits' | 'runtime' | 'features' | 'grpcPort'>> {
+  /** Makes the routing table; models are put into the blob store by {@link armOf}. */
+  readonly table: (put: (model: TestModel, name: string, version: number) => Promise<Arm>) => Promise<RoutingTable>;
+}
+
+/** A real gateway over loopback with real stores in a temporary folder. */
+export async function openGateway(options: HarnessOptions): Promise<GatewayHarness> {
+  const folder = await mkdtemp(join(tmpdir(), 'kedge-gateway-'));
+  const blobs = await openFsBlobStore({ root: join(folder, 'blobs') });
+  const log = await openLocalLog({ folder: join(folder, 'log') });
+  const controlPlane = new ScriptedControlPlane();
+  const url = await controlPlane.listen();
+  const table = await options.table((model, name, version) => putModel(blobs, model, { name, version }));
+  controlPlane.route(table);
+  await writeRoutingFile(join(folder, 'routing.json'), table);
+  const gateway = await startGateway({
+    host: '127.0.0.1',
+    port: 0,
+    grpcPort: options.grpcPort ?? null,
+    controlPlane: { url },
+    routingFile: join(folder, 'routing.json'),
+    ...{ blobs, log },
+    system: realSystem(),
+    logger: createLogger('test', 'fatal'),
+    metrics: createMetrics('test'),
+    shipEveryMs: 10,
+    ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.runtime ? { runtime: options.runtime } : {}),
+    ...(options.features ? { features: options.features } : {}),
+  });
+  return {
+    ...{ gateway, controlPlane, blobs, folder },
+    async post(path, body) {
+      const response = await fetch(gateway.url + path, {
+        method: 'POST',
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+      });
+      return { status: response.status, body: (await response.json()) as Answer };
+    },
+    async close() {
+      await gateway.close();
+      await controlPlane.close();
+      await log.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+/** Stores a model and describes it as the routing table does. */
+export async function putModel(
+  blobs: BlobStore,
+  model: TestModel,
+  { name, version }: { readonly name: string; readonly version: number },
+): Promise<Arm> {
+  const { digest } = await blobs.put(model.bytes);
+  return { revision: `${name}@${version}`, model: name, version, digest, signature: model.signature };
+}
+
+/** An endpoint of the routing table with lenient limits. */
+export function endpointOf(
+  name: string,
+  current: Arm,
+  more: Partial<Omit<RoutedEndpoint, 'name' | 'current'>> = {},
+): RoutedEndpoint {
+  const guardrail = { errorRateMax: 0.5, latencyP95MsMax: 10_000, requestsMin: 1_000_000, windowMs: 60_000 };
+  return { name, current, features: null, guardrail, timeoutMs: 5_000, locked: false, ...more };
+}

@@ -1,0 +1,23 @@
+import { type RouteGroup, routeGroup } from '#platform/http';
+import { servingContract } from './contract.ts';
+import type { ServingService } from './service.ts';
+
+export function servingHandlers(service: ServingService): RouteGroup {
+  return routeGroup(servingContract, {
+    listEndpoints: async () => ({ items: await service.endpoints() }),
+    getEndpoint: ({ params }) => service.endpoint(params.endpoint),
+    startRollout: ({ params, body }, ctx) =>
+      service.start(ctx, { endpoint: params.endpoint, version: body.version, force: body.force }),
+    promoteRollout: ({ params, body }, ctx) => service.promote(ctx, params.rollout, body.reason),
+    abortRollout: ({ params, body }, ctx) => service.abort(ctx, params.rollout, body.reason),
+    unlockEndpoint: ({ params, body }, ctx) => service.unlock(ctx, params.endpoint, body.reason),
+    listRollouts: async ({ params, query }) => {
+      const { items, next } = await service.rollouts(params.endpoint, query);
+      return { items: [...items], ...(next === undefined ? {} : { next }) };
+    },
+    getRollout: ({ params }) => service.rollout(params.rollout),
+    pollRouting: ({ query }) => service.routing(query.after),
+    resolveVersion: ({ params }) => service.resolveVersion(params.model, params.version),
+    reportGuardrail: async ({ body }, ctx) => ({ accepted: await service.reportGuardrail(ctx, body) }),
+  });
+}

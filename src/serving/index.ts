@@ -1,0 +1,54 @@
+import type { DomainParts } from '#platform/domain';
+import { servingConsumers } from './consumers.ts';
+import type { ServingDeps } from './deps.ts';
+import { servingHandlers } from './handlers.ts';
+import { ServingService } from './service.ts';
+
+export type { EndpointSpec, EndpointView, RolloutView } from './contract.ts';
+export type { ServingDeps, VersionSource } from './deps.ts';
+export { servingErrors } from './errors.ts';
+export {
+  currentChanged,
+  guardrailTripped,
+  rolloutAdvanced,
+  rolloutFinished,
+  rolloutStarted,
+  routingChanged,
+} from './events.ts';
+export type { FeatureReader, Gateway, GatewayLimits, GatewayOptions, PredictionRecord } from './gateway/index.ts';
+export { servingKinds } from './kinds.ts';
+export { servingMigrations } from './migrations/index.ts';
+export type { Arm, ModelSignature, RoutedEndpoint, RoutingTable } from './routing.ts';
+
+export interface Serving
+  extends Pick<
+    ServingService,
+    'endpoints' | 'endpoint' | 'start' | 'promote' | 'abort' | 'unlock' | 'rollouts' | 'rollout' | 'routing'
+  > {
+  readonly parts: DomainParts;
+}
+
+/** Serving: endpoints, the rollouts that change what they answer with, and the routing table of the gateways. */
+export function createServing(deps: ServingDeps): Serving {
+  const service = new ServingService(deps);
+  return {
+    endpoints: service.endpoints.bind(service),
+    endpoint: service.endpoint.bind(service),
+    start: service.start.bind(service),
+    promote: service.promote.bind(service),
+    abort: service.abort.bind(service),
+    unlock: service.unlock.bind(service),
+    rollouts: service.rollouts.bind(service),
+    rollout: service.rollout.bind(service),
+    routing: service.routing.bind(service),
+    parts: { routes: [servingHandlers(service)], consumers: servingConsumers(service, deps), jobs: [] },
+  };
+}
+
+/** Starts the data plane. Its code and the model runtime are loaded with the first call. */
+export async function startGateway(
+  options: import('./gateway/index.ts').GatewayOptions,
+): Promise<import('./gateway/index.ts').Gateway> {
+  const gateway = await import('./gateway/index.ts');
+  return gateway.startGateway(options);
+}

@@ -1,0 +1,30 @@
+import type { ResourceKind } from '#platform/resources';
+import { changeRouting } from './change.ts';
+import { type EndpointSpec, endpointSpec } from './contract.ts';
+import { servingErrors } from './errors.ts';
+import { end } from './start.ts';
+import { activeRollout, deleteEndpoint, findEndpoint, queuedRollout, saveEndpoint } from './store.ts';
+
+const endpointKind: ResourceKind<EndpointSpec> = {
+  kind: 'endpoint',
+  schema: endpointSpec,
+  references: (spec) => spec.features?.views.map((name) => ({ kind: 'feature-view', name })) ?? [],
+  async onApply(tx, { name, spec, previous }) {
+    if (previous && previous.model !== spec.model) {
+      throw servingErrors['model-fixed'](`endpoint '${name}' serves '${previous.model}': declare another endpoint`);
+    }
+    await saveEndpoint(tx.db, name, spec);
+    const endpoint = await findEndpoint(tx.db, name);
+    if (endpoint?.current) await changeRouting(tx);
+  },
+  async onDelete(tx, name) {
+    const sentence = 'The endpoint was deleted; the rollout is aborted.';
+    for (const rollout of [await activeRollout(tx.db, name), await queuedRollout(tx.db, name)]) {
+      if (rollout) await end(tx, rollout, { stage: 'aborted', sentence, by: 'system:serving' });
+    }
+    await deleteEndpoint(tx.db, name);
+    await changeRouting(tx);
+  },
+};
+
+export const servingKinds: readonly ResourceKind[] = [endpointKind as ResourceKind];

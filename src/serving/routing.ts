@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import type { Digest } from '#core/hash';
+import type { FeaturePlan } from '#features';
+
+/**
+ * The routing table: everything a gateway needs to know to answer. It is an immutable snapshot with a version; a
+ * gateway swaps it as a whole and keeps a copy on disk, so that it starts and serves without the control plane.
+ */
+
+export const digestSchema = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 lower-case hexadecimal digits')
+  .transform((text) => text as Digest);
+
+export const signatureSchema = z.object({
+  /** The model's columns: the numeric ones in order are `features`, the category ones in order are `categories`. */
+  inputs: z
+    .array(z.object({ name: z.string().min(1).max(200), kind: z.enum(['numeric', 'category']) }))
+    .min(1)
+    .max(10_000),
+  output: z.enum(['probability', 'value']),
+});
+export type ModelSignature = z.output<typeof signatureSchema>;
+
+export const armSchema = z.object({
+  /** `model@version`. */
+  revision: z.string(),
+  model: z.string(),
+  version: z.number().int(),
+  /** Digest of the ONNX file. */
+  digest: digestSchema,
+  signature: signatureSchema,
+});
+export type Arm = z.output<typeof armSchema>;
+
+const plannedView = z.looseObject({
+  name: z.string(),
+  keys: z.array(z.string()),
+  features: z.array(z.looseObject({ name: z.string() })),
+});
+
+/** What is looked up for a request. Its views are the feature domain's to read; serving knows their names and keys. */
+export const featurePlanSchema = z.custom<FeaturePlan>(
+  (value) => z.object({ views: z.array(plannedView) }).safeParse(value).success,
+  'expected a feature plan',
+);
+
+export const routedEndpointSchema = z.object({
+  name: z.string(),
+  current: armSchema,
+  /** Weight in percent of the answers; a shadow has 0 and is only scored beside. */
+  candidate: armSchema.extend({ weight: z.number().min(0).max(100), shadow: z.boolean() }).optional(),
+  features: featurePlanSchema.nullable(),
+  guardrail: z.object({
+    errorRateMax: z.number(),
+    latencyP95MsMax: z.number(),
+    requestsMin: z.number().int(),
+    windowMs: z.number(),
+  }),
+  timeoutMs: z.number(),
+  rollout: z.string().optional(),
+  locked: z.boolean(),
+});
+export type RoutedEndpoint = z.output<typeof routedEndpointSchema>;
+
+export const routingTableSchema = z.object({
+  version: z.number().int(),
+  endpoints: z.record(z.string(), routedEndpointSchema),
+});
+export type RoutingTable = z.output<typeof routingTableSchema>;

@@ -1,0 +1,242 @@
+import { sleep } from '#core/clock';
+import type { Page } from '#platform/contract';
+import type { Context, Tx } from '#platform/db';
+import type { PlatformEvent } from '#platform/events';
+import { applyOutcome, changeRouting, endpointSubject } from './change.ts';
+import type { BlockPoint, EndpointView, GuardrailReport, RolloutView } from './contract.ts';
+import type { ServingDeps } from './deps.ts';
+import { servingErrors } from './errors.ts';
+import { comparisonBlock, guardrailTripped } from './events.ts';
+import { decide, figuresOf, isActive } from './model.ts';
+import type { Arm, RoutingTable } from './routing.ts';
+import {
+  end,
+  featurePlan,
+  requireEndpoint,
+  type StartRequest,
+  servableArm,
+  startQueued,
+  startRollout,
+} from './start.ts';
+import {
+  findEndpoint,
+  findRollout,
+  insertBlock,
+  listBlocks,
+  listEndpoints,
+  listRollouts,
+  type Rollout,
+  routingVersion,
+  updateEndpoint,
+} from './store.ts';
+import { endpointView, rolloutView, routingTable } from './views.ts';
+
+const ROUTING_WAIT_MS = 25_000;
+/** Changes by another control plane of the same database are noticed within this. */
+const ROUTING_POLL_MS = 1_000;
+
+export class ServingService {
+  readonly #deps: ServingDeps;
+
+  constructor(deps: ServingDeps) {
+    this.#deps = deps;
+  }
+
+  async endpoints(): Promise<EndpointView[]> {
+    const { reader } = this.#deps.db;
+    return Promise.all((await listEndpoints(reader)).map((endpoint) => endpointView(reader, endpoint)));
+  }
+
+  /** Errors: `serving/not-found`. */
+  async endpoint(name: string): Promise<EndpointView> {
+    const { reader } = this.#deps.db;
+    return endpointView(reader, await requireEndpoint(reader, name));
+  }
+
+  /** Starts a rollout in the name of the actor. Errors: `serving/rollout-active`, `serving/locked` and more. */
+  async start(
+    context: Context,
+    { endpoint, version, force }: Pick<StartRequest, 'endpoint' | 'version' | 'force'>,
+  ): Promise<RolloutView> {
+    const cause = { kind: 'user', id: context.actor.id, depth: 0 } as const;
+    const started = await startRollout(this.#deps, context, { endpoint, version, force, cause, automatic: false });
+    if (!started) throw servingErrors['already-current'](`version ${version} is the current revision of '${endpoint}'`);
+    return rolloutView(this.#deps.db.reader, started);
+  }
+
+  /** Starts a rollout by itself, once for a version of an endpoint. */
+  async challenge(context: Context, request: Omit<StartRequest, 'automatic' | 'force'>): Promise<void> {
+    await startRollout(this.#deps, context, { ...request, automatic: true });
+  }
+
+  async startQueued(context: Context, endpoint: string): Promise<void> {
+    await startQueued(this.#deps, context, endpoint);
+  }
+
+  /** Moves an active rollout on. Errors: `serving/rollout-not-found`, `serving/not-active`. */
+  promote(context: Context, rollout: string, reason: string): Promise<RolloutView> {
+    return this.#command(context, rollout, { kind: 'promote', reason });
+  }
+
+  /** Ends an active or waiting rollout. Errors: `serving/rollout-not-found`, `serving/not-active`. */
+  abort(context: Context, rollout: string, reason: string): Promise<RolloutView> {
+    return this.#command(context, rollout, { kind: 'abort', reason });
+  }
+
+  /** Errors: `serving/not-found`, `serving/not-locked`. */
+  async unlock(context: Context, name: string, reason: string): Promise<EndpointView> {
+    await this.#deps.db.transact(context, async (tx) => {
+      const { locked } = await requireEndpoint(tx.db, name);
+      if (!locked) throw servingErrors['not-locked'](`endpoint '${name}' is not locked`);
+      await updateEndpoint(tx.db, name, { lock: null });
+      await changeRouting(tx);
+      tx.audit(endpointSubject(name), { reason });
+    });
+    return this.endpoint(name);
+  }
+
+  async rollouts(
+    endpoint: string,
+    { after, limit }: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<Page<RolloutView>> {
+    const { reader } = this.#deps.db;
+    const before = after === undefined ? undefined : Number.parseInt(after, 10) || undefined;
+    const found = await listRollouts(reader, endpoint, { before, limit: limit + 1 });
+    const items = await Promise.all(found.slice(0, limit).map((rollout) => rolloutView(reader, rollout)));
+    return found.length > limit ? { items, next: String(found[limit - 1]?.number) } : { items };
+  }
+
+  async rollout(id: string): Promise<RolloutView & { readonly blocks: BlockPoint[] }> {
+    const { reader } = this.#deps.db;
+    const view = await rolloutView(reader, await requireRollout(reader, id));
+    return { ...view, blocks: await listBlocks(reader, id) };
+  }
+
+  /** The routing table, once it is another than `after` or after some 25 seconds. */
+  async routing(after: number): Promise<RoutingTable> {
+    const { db, system } = this.#deps;
+    const deadlineMs = system.clock.monotonic() + ROUTING_WAIT_MS;
+    for (;;) {
+      const published = Promise.withResolvers<void>();
+      const stop = db.onPublished(published.resolve);
+      const waiting = new AbortController();
+      try {
+        const leftMs = deadlineMs - system.clock.monotonic();
+        if ((await routingVersion(db.reader)) !== after || leftMs <= 0) return await routingTable(db.reader);
+        await Promise.race([published.promise, sleep(system.clock, Math.min(leftMs, ROUTING_POLL_MS), waiting.signal)]);
+      } finally {
+        stop();
+        waiting.abort();
+      }
+    }
+  }
+
+  /** A registered version as a gateway serves it. Errors: `serving/version-not-found`, `serving/not-servable`. */
+  resolveVersion(model: string, version: number): Promise<Arm> {
+    return servableArm(this.#deps, model, version);
+  }
+
+  /** Makes a gateway's local trip permanent. False when the rollout had ended, as after a second gateway's report. */
+  reportGuardrail(context: Context, report: GuardrailReport): Promise<boolean> {
+    const { rollout: id, endpoint, reason, observed, limit, requests, error } = report;
+    return this.#deps.db.react(context, async (tx) => {
+      const rollout = await requireRollout(tx.db, id);
+      if (rollout.endpoint !== endpoint) {
+        throw servingErrors['rollout-not-found'](`rollout '${id}' is not of endpoint '${endpoint}'`);
+      }
+      if (!isActive(rollout.state.stage)) return false;
+      const data = { rollout: id, endpoint, reason, observed, limit, requests };
+      tx.emit(guardrailTripped.draft(endpointSubject(endpoint), data));
+      const fact = { kind: 'guardrail', reason, observed, limit, requests, error } as const;
+      await this.#apply(tx, rollout, { fact, by: context.actor.id });
+      return true;
+    });
+  }
+
+  /** Counts an hour of paired requests and acts on what it shows. Blocks of rollouts that have ended change nothing. */
+  async onBlock(tx: Tx, event: PlatformEvent): Promise<void> {
+    const { rollout: id, block } = comparisonBlock.read(event);
+    const rollout = await findRollout(tx.db, id);
+    if (!rollout || !isActive(rollout.state.stage)) return;
+    const { start, requests, lossDifferenceSum: differenceSum } = block;
+    if (rollout.state.lastBlock !== null && start <= rollout.state.lastBlock) return;
+    const fact = { kind: 'block', start, requests, differenceSum } as const;
+    const { state } = decide(rollout.state, fact, rollout.plan);
+    await insertBlock(tx.db, id, {
+      ...{ start, requests, lossDifferenceSum: differenceSum },
+      ...{ currentLossSum: block.currentLossSum, candidateLossSum: block.candidateLossSum },
+      stage: rollout.state.stage,
+      figures: figuresOf(state.evidence, rollout.plan),
+    });
+    await this.#apply(tx, rollout, { fact, by: 'system:serving' });
+  }
+
+  /** Follows a changed declaration: looks its features up anew, and serves the champion there may already be. */
+  async onEndpointApplied(context: Context, name: string): Promise<void> {
+    const { db, versions } = this.#deps;
+    const endpoint = await findEndpoint(db.reader, name);
+    if (!endpoint) return;
+    await this.#refreshFeatures(name);
+    if (endpoint.current) return;
+    const { model, champion } = endpoint.spec;
+    const found = await versions.versionByAlias(model, champion).catch(() => undefined);
+    if (!found) return;
+    const cause = { kind: 'event', id: `endpoint/${name}`, depth: 0 } as const;
+    await this.challenge(context, { endpoint: name, version: found.version, cause });
+  }
+
+  /** Looks up anew what the endpoints that use a feature view read. */
+  async onViewApplied(view: string): Promise<void> {
+    for (const { name, spec } of await listEndpoints(this.#deps.db.reader)) {
+      if (spec.features?.views.includes(view)) await this.#refreshFeatures(name);
+    }
+  }
+
+  async #refreshFeatures(name: string): Promise<void> {
+    const { db } = this.#deps;
+    const features = await featurePlan(this.#deps, await requireEndpoint(db.reader, name));
+    await db.maintain(async (tx) => {
+      const endpoint = await findEndpoint(tx.db, name);
+      if (!endpoint?.current || JSON.stringify(endpoint.features) === JSON.stringify(features)) return;
+      await updateEndpoint(tx.db, name, { features });
+      await changeRouting(tx);
+    });
+  }
+
+  async #command(
+    context: Context,
+    id: string,
+    fact: { readonly kind: 'promote' | 'abort'; readonly reason: string },
+  ): Promise<RolloutView> {
+    const { db } = this.#deps;
+    await db.transact(context, async (tx) => {
+      const rollout = await requireRollout(tx.db, id);
+      const { stage } = rollout.state;
+      const by = context.actor.id;
+      if (stage === 'queued' && fact.kind === 'abort') {
+        await end(tx, rollout, { stage: 'aborted', sentence: `Aborted by hand while it waited: ${fact.reason}.`, by });
+      } else if (isActive(stage)) {
+        await this.#apply(tx, rollout, { fact, by });
+      } else {
+        throw servingErrors['not-active'](`rollout ${id} is ${stage}`);
+      }
+    });
+    return rolloutView(db.reader, await requireRollout(db.reader, id));
+  }
+
+  async #apply(
+    tx: Tx,
+    rollout: Rollout,
+    { fact, by }: { readonly fact: Parameters<typeof decide>[1]; readonly by: string },
+  ): Promise<void> {
+    const outcome = decide(rollout.state, fact, rollout.plan);
+    const { spec } = await requireEndpoint(tx.db, rollout.endpoint);
+    await applyOutcome(tx, { rollout, outcome, by, alias: spec.champion });
+  }
+}
+
+async function requireRollout(db: Tx['db'] | ServingDeps['db']['reader'], id: string): Promise<Rollout> {
+  const rollout = await findRollout(db, id);
+  if (!rollout) throw servingErrors['rollout-not-found'](`there is no rollout '${id}'`);
+  return rollout;
+}

@@ -1,0 +1,85 @@
+import type { Kysely } from 'kysely';
+import { assert } from '#core/assert';
+import { durationMs } from '#core/units';
+import type { AnyTables } from '#ports/sql';
+import type { EndpointView, RolloutView } from './contract.ts';
+import { figuresOf, weightOf } from './model.ts';
+import type { Arm, RoutedEndpoint, RoutingTable } from './routing.ts';
+import {
+  activeRollout,
+  type Endpoint,
+  findRevision,
+  listDecisions,
+  listEndpoints,
+  queuedRollout,
+  type Rollout,
+  routingVersion,
+} from './store.ts';
+
+type Db = Kysely<AnyTables>;
+
+export async function rolloutView(db: Db, rollout: Rollout): Promise<RolloutView> {
+  const { id, endpoint, model, current, candidate, state, plan, reason, cause, startedAt, finishedAt } = rollout;
+  const { kind, id: causeId, depth, at } = cause;
+  return {
+    ...{ id, endpoint, model, current, candidate, reason, startedAt, finishedAt },
+    stage: state.stage,
+    weight: weightOf(state, plan),
+    forced: state.forced,
+    cause: { kind, id: causeId, depth, ...(at === undefined ? {} : { at }) },
+    evidence: figuresOf(state.evidence, plan),
+    stageEvidence: figuresOf(state.stageEvidence, plan),
+    decisions: await listDecisions(db, id),
+  };
+}
+
+export async function endpointView(db: Db, endpoint: Endpoint): Promise<EndpointView> {
+  const { name, spec, current, locked, lockReason } = endpoint;
+  const active = await activeRollout(db, name);
+  const queued = await queuedRollout(db, name);
+  return {
+    ...{ name, spec, locked, lockReason },
+    current: current && { ...current, revision: `${spec.model}@${current.version}` },
+    rollout: active ? await rolloutView(db, active) : null,
+    queued: queued?.candidate ?? null,
+  };
+}
+
+/**
+ * The routing table of this moment. Its version is read first, so a change in between shows under a version that is
+ * asked for again, never the other way round.
+ */
+export async function routingTable(db: Db): Promise<RoutingTable> {
+  const version = await routingVersion(db);
+  const endpoints: Record<string, RoutedEndpoint> = {};
+  for (const endpoint of await listEndpoints(db)) {
+    if (endpoint.current) endpoints[endpoint.name] = await routed(db, endpoint, endpoint.current.version);
+  }
+  return { version, endpoints };
+}
+
+async function routed(db: Db, endpoint: Endpoint, current: number): Promise<RoutedEndpoint> {
+  const { name, spec, features, locked } = endpoint;
+  const rollout = await activeRollout(db, name);
+  const { window, ...limits } = spec.guardrail;
+  return {
+    name,
+    current: await arm(db, spec.model, current),
+    ...(rollout ? { candidate: await candidate(db, rollout), rollout: rollout.id } : {}),
+    features,
+    guardrail: { ...limits, windowMs: durationMs(window) },
+    timeoutMs: spec.timeoutMs,
+    locked,
+  };
+}
+
+async function candidate(db: Db, rollout: Rollout): Promise<NonNullable<RoutedEndpoint['candidate']>> {
+  const weight = weightOf(rollout.state, rollout.plan);
+  return { ...(await arm(db, rollout.model, rollout.candidate)), weight, shadow: weight === 0 };
+}
+
+async function arm(db: Db, model: string, version: number): Promise<Arm> {
+  const found = await findRevision(db, model, version);
+  assert(found, `the revision ${model}@${version} is served but not stored`);
+  return found;
+}

@@ -160,7 +160,7 @@ export default project('flights', [
     rollout: {
       shadow: { maxDuration: '6d' },
       canary: { steps: [10, 50], bake: '3h' },
-      probation: '24h',
+      probation: '4d',
       decision: { margin: 0.0005 },
     },
     guardrail: { errorRateMax: 0.02, latencyP95MsMax: 50, requestsMin: 20 },

@@ -31,6 +31,11 @@ const rolloutSpec = z.strictObject({
       alpha: z.number().min(0.0001).max(0.5).default(0.05),
       /** Hours that only teach the variance: nothing is decided before. */
       burnInBlocks: z.number().int().min(2).max(1_000).default(8),
+      /**
+       * `martingale`: equal models favour neither in any next hour, whatever happened before; decides soonest.
+       * `autoregressive`: equal models may be ahead for hours on end; slower, and keeps the level then too.
+       */
+      dependence: z.enum(['martingale', 'autoregressive']).default('martingale'),
     })
     .prefault({}),
 });

@@ -18,6 +18,7 @@ export interface RolloutPlan {
   readonly margin: number;
   readonly alpha: number;
   readonly burnInBlocks: number;
+  readonly dependence: 'martingale' | 'autoregressive';
   readonly labelLatenessMs: number;
 }
 
@@ -219,6 +220,6 @@ export function figuresOf(evidence: BlockSequence, plan: RolloutPlan): Figures {
   return { verdict: decision, blocks, requests, mean, low, high, sum, boundary };
 }
 
-function emptyEvidence({ alpha, burnInBlocks }: RolloutPlan): BlockSequence {
-  return startBlockSequence({ alpha, burnInBlocks });
+function emptyEvidence({ alpha, burnInBlocks, dependence }: RolloutPlan): BlockSequence {
+  return startBlockSequence({ alpha, burnInBlocks, dependence });
 }

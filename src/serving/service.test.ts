@@ -188,7 +188,7 @@ forEachDialect('serving', [...trackingMigrations, ...registryMigrations, ...serv
     assert.ok(audited.some(({ detail }) => JSON.parse(detail).gateWaivedBecause === 'the board wants it'));
   });
 
-  test('a forced version that is worse is rolled back, and the endpoint is locked until a person unlocks it', async () => {
+  test('a forced version that is worse is rolled back and locks the endpoint until a person unlocks it', async () => {
     await declare({ challengers: 'manual' });
     await serving.start(user, { endpoint: 'delays', version: await register('one') });
     const second = await register('two');
@@ -260,7 +260,7 @@ forEachDialect('serving', [...trackingMigrations, ...registryMigrations, ...serv
     assert.equal(events.filter(({ type }) => type === 'serving.guardrail-tripped').length, 1);
   });
 
-  test('a challenger waits behind an active rollout, a newer takes its place, and it begins when that ends', async () => {
+  test('a challenger waits behind an active rollout, gives way to a newer one, and begins in its turn', async () => {
     await declare();
     for (const content of ['one', 'two', 'three', 'four']) await register(content);
     const waiting = await endpoint();

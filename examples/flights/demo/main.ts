@@ -28,10 +28,8 @@ export async function playDemo(options: DemoOptions): Promise<void> {
   const scratchDir = await mkdtemp(join(tmpdir(), 'kedge-demo-'));
   const dataDir = options.data ?? join(scratchDir, 'data');
   const timeline = new Timeline();
-  const [platform, source] = await Promise.all([
-    startPlatform(dataDir),
-    FlightSource.open(flightsDir(), { scratchDir, seed }),
-  ]);
+  const source = await FlightSource.open(flightsDir(), { scratchDir, seed });
+  const platform = await startPlatform(dataDir);
   const gateway = new GatewayClient(platform.gatewayUrl);
   let player: Player | undefined;
   const narrator = new Narrator(platform.kedge, timeline, () => player?.at ?? 0);

@@ -6,7 +6,8 @@ export class Timeline {
   #printedAt = 0;
 
   act(number: number, title: string): void {
-    this.#line(`\n${bold(`${number}  ${title}`, this.#tty)}`);
+    const seconds = ((performance.now() - this.#startedAt) / 1_000).toFixed(0);
+    this.#line(`\n${bold(`${number}  ${title}`, this.#tty)}  [${seconds} s]`);
   }
 
   /** Something that happened, at an event time (epoch milliseconds), with its numbers. */

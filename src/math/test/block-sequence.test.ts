@@ -6,6 +6,7 @@ import {
   addBlock,
   type Block,
   type BlockDecision,
+  type BlockPlan,
   type BlockSequence,
   decide,
   startBlockSequence,
@@ -29,8 +30,8 @@ function sequenceOf(blocks: Iterable<Block>): BlockSequence {
   return state;
 }
 
-function firstDecision(blocks: Iterable<Block>): BlockDecision | null {
-  let state = startBlockSequence();
+function firstDecision(blocks: Iterable<Block>, plan: Partial<BlockPlan> = {}): BlockDecision | null {
+  let state = startBlockSequence(plan);
   for (const block of blocks) {
     state = addBlock(state, block);
     const view = decide(state);
@@ -40,9 +41,9 @@ function firstDecision(blocks: Iterable<Block>): BlockDecision | null {
 }
 
 /** First decisions of `runs` simulated rollouts, each looked at after every block. */
-function decisions(seed: number, runs: number, scenario: Scenario): BlockDecision[] {
+function decisions(seed: number, runs: number, scenario: Scenario, plan: Partial<BlockPlan> = {}): BlockDecision[] {
   const random = seededRandom(seed);
-  const found = Array.from({ length: runs }, () => firstDecision(simulateBlocks(random, scenario(random))));
+  const found = Array.from({ length: runs }, () => firstDecision(simulateBlocks(random, scenario(random)), plan));
   return found.filter((view) => view !== null);
 }
 
@@ -68,6 +69,20 @@ for (const [name, scenario] of Object.entries(quiet)) {
     assert.ok(wrong / runs <= 0.05);
   });
 }
+
+test('without the correction equal models keep the level as long as their blocks are not correlated, and decide sooner', (t) => {
+  const martingale = { dependence: 'martingale' } as const;
+  const wrong = decisions(3, runs, quiet['blocks of equal size'] as Scenario, martingale).length / runs;
+  const slow: Scenario = (random) => ({ ...fortnight, mean: 0.03, cause: autoregressive(random, 0.7) });
+  const blocksOf = (found: readonly BlockDecision[]): number =>
+    found.map((view) => view.blocks).toSorted((a, b) => a - b)[Math.floor(found.length / 2)] ??
+    Number.POSITIVE_INFINITY;
+  const sooner = blocksOf(decisions(4, 300, slow, martingale));
+  const later = blocksOf(decisions(4, 300, slow));
+  t.diagnostic(`${(100 * wrong).toFixed(1)} % false decisions; median ${sooner} blocks against ${later}`);
+  assert.ok(wrong <= 0.05);
+  assert.ok(sooner < later);
+});
 
 test('a correlation of .7 breaks the level, and a skewness of 2 comes near it, but neither loses it by much', (t) => {
   const correlated =

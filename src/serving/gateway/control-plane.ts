@@ -28,6 +28,8 @@ export interface GuardrailReport extends Trip {
 }
 
 const POST_TIMEOUT_MS = 30_000;
+/** The control plane answers a poll within 25 seconds; past this the connection is dead. */
+const POLL_TIMEOUT_MS = 40_000;
 /** These say that the content is at fault: sending it again cannot help. */
 const REFUSALS: readonly number[] = [400, 413, 422];
 
@@ -35,7 +37,9 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
   const client = createClient(servingContract, { baseUrl: url, token });
   return {
     async routing(after, signal) {
-      return routingTableSchema.parse(await client.pollRouting({ query: { after }, signal }));
+      return routingTableSchema.parse(
+        await client.pollRouting({ query: { after }, signal: within(signal, POLL_TIMEOUT_MS) }),
+      );
     },
     async resolve(model, version, signal) {
       try {
@@ -46,14 +50,20 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
       }
     },
     async report({ error, ...report }, signal) {
-      await client.reportGuardrail({ body: { ...report, ...(error === undefined ? {} : { error }) }, signal });
+      const body = { ...report, ...(error === undefined ? {} : { error }) };
+      try {
+        await client.reportGuardrail({ body, signal: within(signal, POST_TIMEOUT_MS) });
+      } catch (failure) {
+        // A rollout that the control plane no longer knows has no traffic to be taken from.
+        if (!(failure instanceof ProblemError) || failure.problem.status !== 404) throw failure;
+      }
     },
     async predictions(records, signal) {
       const response = await fetch(`${url}/api/v1/predictions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
         body: JSON.stringify({ records }),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(POST_TIMEOUT_MS)]),
+        signal: within(signal, POST_TIMEOUT_MS),
       });
       const text = await response.text();
       if (response.ok) return 'accepted';
@@ -61,4 +71,8 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
       throw new Error(`${url}/api/v1/predictions answered ${response.status}: ${text.slice(0, 300)}`);
     },
   };
+}
+
+function within(signal: AbortSignal, timeoutMs: number): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
 }

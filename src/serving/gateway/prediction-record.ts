@@ -38,7 +38,7 @@ export type LogEntry =
 
 /**
  * An entry as bytes: how many numbers the row has (32 bits, little-endian), the numbers (64 bits each), then the rest
- * as JSON. The row goes raw because turning thirty numbers into decimal digits and back costs more than the rest together.
+ * as JSON. The row goes raw because decimal digits of thirty numbers cost more than the rest of the entry.
  */
 export function encodeEntry(entry: LogEntry): Buffer {
   const numeric = 'prediction' in entry ? entry.prediction.numeric : [];

@@ -47,14 +47,16 @@ export function readInstance(value: unknown, path: string): Instance {
   };
 }
 
-/** Refuses an instance that names inputs no arm takes, or lacks an entity key of a feature view. */
+/**
+ * Refuses an instance that sends what a feature view delivers, or lacks an entity key of one. Inputs that no arm takes are
+ * passed over, so that a release which needs fewer of them breaks no client; a misspelt one is told as the missing one.
+ */
 export function checkAgainst(endpoint: LiveEndpoint, instance: Instance, path: string): void {
   const at = path === '' ? '' : `${path}.`;
   for (const name in instance.inputs) {
     if (endpoint.accepted.has(name)) continue;
     const planned = endpoint.routed.features?.views.find((view) => view.features.some((f) => f.name === name));
-    const why = planned ? `is read from the feature view '${planned.name}'` : 'is not an input of this endpoint';
-    throw invalidField(`${at}inputs.${shown(name)}`, why);
+    if (planned) throw invalidField(`${at}inputs.${shown(name)}`, `is read from the feature view '${planned.name}'`);
   }
   for (const key of endpoint.entities) {
     if (instance.entities?.[key] === undefined) {

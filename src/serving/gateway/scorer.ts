@@ -39,6 +39,9 @@ type Queues = Map<string, Item[]>;
 /** Scores beside answers that may be in work at once; past it a model is too slow to keep up, and they fail. */
 const SHADOWS_MAX = 5_000;
 
+/** Of an error as it is recorded: native runtimes can be long-winded. */
+const ERROR_LENGTH_MAX = 500;
+
 /**
  * Scores predictions. All that arrive in one turn of the event loop are joined into one run per model, in the turn's
  * `setImmediate`: no timer, so a lone request waits for nobody, and a busy gateway batches by itself.
@@ -206,7 +209,7 @@ export class Scorer {
   #fail(work: Work, error: unknown): void {
     const { prediction, purpose, arm } = work;
     const { revision } = arm.arm;
-    const message = messageOf(error);
+    const message = messageOf(error).slice(0, ERROR_LENGTH_MAX);
     this.#settled(work, this.#options.clock.monotonic(), message);
     if (purpose === 'shadow') {
       this.#shadows.push({ prediction, shadow: { revision, score: null, error: message } });

@@ -55,7 +55,7 @@ export interface Gateway {
   readonly routingVersion: number;
   /** Sends everything recorded so far and tells how many predictions that were. */
   flush(): Promise<number>;
-  /** Stops taking requests, finishes those in work, and sends what is recorded if the control plane is there. */
+  /** Stops taking requests and finishes those in work. What is recorded stays in the log for the next start. */
   close(): Promise<void>;
 }
 

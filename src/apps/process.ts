@@ -52,10 +52,18 @@ export async function runProcess(role: string, start: (base: ProcessBase) => Pro
     });
     process.send?.({ type: 'ready', ready: running.ready } satisfies ReadyMessage);
   } catch (error) {
-    const text = error instanceof KedgeError ? `${error.message} [${error.code}]` : ((error as Error).stack ?? error);
-    process.stderr.write(`kedge ${role} cannot start: ${text}\n`);
+    process.stderr.write(`kedge ${role} cannot start: ${wordsFor(error)}\n`);
     process.exit(1);
   }
+}
+
+/** An expected failure in a sentence; anything else with its stack, as it is a bug. */
+function wordsFor(error: unknown): string {
+  if (error instanceof KedgeError) return `${error.message} [${error.code}]`;
+  const { code, address, port, stack } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (code === 'EADDRINUSE') return `${address}:${port} is taken by another program: choose another port`;
+  if (code === 'EACCES' && port !== undefined) return `port ${port} may not be used by this user: choose another port`;
+  return stack ?? String(error);
 }
 
 function stopOnSignal({ logger, system }: ProcessBase, stop: () => Promise<void>): void {

@@ -62,8 +62,13 @@ export class FeatureService {
   /** Brings a new segment into the online state of every view over its dataset. */
   async onCommitted(event: PlatformEvent): Promise<void> {
     const { dataset, segment } = datasetCommitted.read(event);
+    const { segments } = await this.#deps.datasets.snapshot(dataset);
+    const newest = segments.reduce((latest, each) => Math.max(latest, each.maxKnownAt), 0);
     for (const { name, spec } of await this.#onlineViewsOf(dataset)) {
-      await this.#materialize(plannedView(name, spec), segment, segment.minKnownAt);
+      const view = plannedView(name, spec);
+      // While history is loaded faster than it is taken in, most of it is out of reach before its turn comes.
+      const knownFrom = newest - view.horizonMs;
+      if (segment.maxKnownAt >= knownFrom) await this.#materialize(view, segment, knownFrom);
     }
   }
 

@@ -35,7 +35,7 @@ interface Week {
 /** Compares what was answered with what the first model would have answered, tells it, and returns every figure. */
 export async function writeReport(ending: Ending) {
   const { platform, gateway, narrator, player, timeline, seed, quick, startedAt } = ending;
-  timeline.act(8, 'What it was worth: the first model left alone against the model that was kept fresh');
+  timeline.act(9, 'What it was worth: the first model left alone against the model that was kept fresh');
   const answered = [...player.scored.values()];
   const left = await scoresOfFirstModel(platform, answered);
   const weeks = byWeek(answered, left);

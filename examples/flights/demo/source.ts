@@ -93,6 +93,13 @@ export class FlightSource {
     }));
   }
 
+  async largestAirports(count: number): Promise<string[]> {
+    const reader = await this.#connection.runAndReadAll(
+      `select origin::varchar from flights group by 1 order by count(*) desc limit ${count}`,
+    );
+    return reader.getRows().map((row) => String(row[0]));
+  }
+
   close(): void {
     this.#connection.closeSync();
   }

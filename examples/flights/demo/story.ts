@@ -1,3 +1,4 @@
+import { forgetsAirports, type HandMade, handIn, tooSlow } from './bad-releases.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import type { Narrator } from './narrator.ts';
 import type { DemoPlatform } from './platform.ts';
@@ -29,6 +30,7 @@ export async function playStory(stage: Stage): Promise<void> {
   await uselessRetraining(stage);
   await spring(stage);
   await brokenFeed(stage);
+  await badReleases(stage);
 }
 
 async function firstModel({ platform, player, source, timeline }: Stage): Promise<void> {
@@ -64,6 +66,8 @@ async function temptingCandidate(stage: Stage): Promise<void> {
   const refused = narrator.last('governance.decided', (decision) => decision.data['allow'] === false);
   if (!refused) return;
   const before = lastRollout(narrator);
+  timeline.user('puts the early_ views online and adds them to the endpoint');
+  await serveEarlyViews(platform);
   timeline.user('forces it in: "offline it is the best we ever had"');
   await platform.kedge.serving.startRollout({
     params: { endpoint: 'late-arrivals' },
@@ -72,6 +76,23 @@ async function temptingCandidate(stage: Stage): Promise<void> {
   await player.settle();
   await player.play(from + 8 * DAY, () => lastRollout(narrator) > before);
   await repairEndpoint(stage, 'the features used the future; the candidate is withdrawn');
+  await platform.apply();
+}
+
+/** The tempting candidate needs its features at serving time: what a user would change in the project file for it. */
+async function serveEarlyViews({ kedge }: DemoPlatform): Promise<void> {
+  const { items } = await kedge.resources.listResources();
+  const early = items.filter(({ kind, name }) => kind === 'feature-view' && name.startsWith('early_'));
+  const endpoint = await kedge.resources.getResource({ params: { kind: 'endpoint', name: 'late-arrivals' } });
+  const views = [...(endpoint.spec['features'] as { views: string[] }).views, ...early.map(({ name }) => name)];
+  await kedge.resources.applyResources({
+    body: {
+      resources: [
+        ...early.map(({ kind, name, spec }) => ({ kind, name, spec: { ...spec, online: true } })),
+        { kind: 'endpoint', name: 'late-arrivals', spec: { ...endpoint.spec, features: { views } } },
+      ],
+    },
+  });
 }
 
 async function uselessRetraining({ platform, player, timeline, narrator }: Stage): Promise<void> {
@@ -99,8 +120,32 @@ async function brokenFeed(stage: Stage): Promise<void> {
   timeline.user('declares a repair (÷ 60 at those hubs) and releases what was held');
   await repairFeed(stage, from);
   await player.play(from + 4 * DAY);
-  timeline.act(7, 'June');
+}
+
+async function badReleases(stage: Stage): Promise<void> {
+  const { player, timeline, source } = stage;
+  timeline.act(7, 'Bad releases: one throws on airports that it has not seen, one is far too slow');
+  await untilIdle(player, stage.platform, date(6, 20));
+  await badRelease(stage, forgetsAirports(await source.largestAirports(10)));
+  await badRelease(stage, tooSlow());
+  timeline.act(8, 'June');
   await player.play(date(7, 1));
+}
+
+/** Somebody hands a model in, waives the gate and sends it all traffic. */
+async function badRelease(stage: Stage, model: HandMade): Promise<void> {
+  const { platform, player, timeline, narrator } = stage;
+  const version = await handIn(platform.kedge, model);
+  await player.settle();
+  const before = lastRollout(narrator);
+  timeline.user(`hands in version ${version} (${model.description}) and forces it in: "it is urgent"`);
+  await platform.kedge.serving.startRollout({
+    params: { endpoint: 'late-arrivals' },
+    body: { version, force: { reason: 'it is urgent' } },
+  });
+  await player.settle();
+  await player.play(player.at + 2 * DAY, () => lastRollout(narrator) > before);
+  await repairEndpoint(stage, `version ${version} is withdrawn`);
 }
 
 /** Declares a repair on the dataset, as a person would in the project file, and releases the held batches through it. */

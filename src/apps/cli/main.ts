@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { auditCommands } from './commands/audit.ts';
+import { configCommand } from './commands/config.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { resourceCommands } from './commands/resources.ts';
@@ -17,6 +18,7 @@ resourceCommands(program);
 runCommands(program);
 auditCommands(program);
 doctorCommand(program);
+configCommand(program);
 demoCommand(program);
 
 try {

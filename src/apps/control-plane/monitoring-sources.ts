@@ -1,8 +1,19 @@
+import { KedgeError } from '#core/errors';
 import type { Features } from '#features';
 import type { MonitoringDeps, Reference } from '#monitoring';
 import type { Resources } from '#platform/resources';
 import type { Registry } from '#registry';
 import type { EndpointSpec } from '#serving';
+
+/** What is not registered is not known; any other failure is one, and the window is evaluated again. */
+async function known<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof KedgeError && error.status === 404) return undefined;
+    throw error;
+  }
+}
 
 /** Where monitoring gets what lies in other domains: signatures and references of revisions, features recomputed. */
 export function monitoringSources(sources: {
@@ -18,13 +29,12 @@ export function monitoringSources(sources: {
   return {
     async signatureOf(revision) {
       const [model, version] = parse(revision);
-      const found = await registry.getVersion(model, version).catch(() => undefined);
-      return found?.signature;
+      return (await known(registry.getVersion(model, version)))?.signature;
     },
     async profileOf(revision) {
       const [model, version] = parse(revision);
-      const evidence = await registry.evidence(model, version, 'profile').catch(() => []);
-      return evidence.at(-1)?.data as Reference | undefined;
+      const evidence = await known(registry.evidence(model, version, 'profile'));
+      return evidence?.at(-1)?.data as Reference | undefined;
     },
     async recompute(endpoint, rows) {
       const { spec } = await resources.get('endpoint', endpoint);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { backoffMs } from '#core/backoff';
+import { defineErrors } from '#core/errors';
 import type { System } from '#core/system';
 import type { Logger } from '#platform/observe';
 import type { ReadyMessage } from '../process.ts';
@@ -21,6 +22,10 @@ export interface Supervisor {
   pids(): ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
+
+export const supervisorErrors = defineErrors('supervisor', {
+  'cannot-start': { status: 503, title: 'A process of the platform does not start' },
+});
 
 const KILL_AFTER_MS = 10_000;
 /** A child that ran this long starts with a fresh back-off when it ends. */
@@ -87,7 +92,8 @@ class Child {
       if (this.#stopping) return;
       const how = signal ?? `code ${code}`;
       if (!this.#wasReady) {
-        this.#failedToStart(new Error(`${this.spec.name} ended with ${how} before it was ready`));
+        const detail = `${this.spec.name} ended with ${how} before it was ready; it says why above`;
+        this.#failedToStart(supervisorErrors['cannot-start'](detail));
         return;
       }
       this.#failures = clock.monotonic() - startedAt > STEADY_AFTER_MS ? 0 : this.#failures + 1;

@@ -161,7 +161,7 @@ export default project('flights', [
     features: { views: live.map((view) => view.name) },
     labelLateness: '4h',
     rollout: {
-      shadow: { maxDuration: '6d' },
+      shadow: { maxDuration: '4d' },
       canary: { steps: [10, 50], bake: '3h' },
       probation: '4d',
       decision: { margin: 0.0005 },
@@ -190,8 +190,8 @@ export default project('flights', [
   rule('retrain-when-inputs-drift', {
     on: { monitor: 'quality', alert: 'drift' },
     run: { pipeline: 'retrain', params: { until: '${at}' } },
-    cooldown: '14d',
-    budget: { firings: 4, per: '90d' },
+    cooldown: '28d',
+    budget: { firings: 4, per: '120d' },
   }),
 
   gatePolicy('late-arrivals', {

@@ -9,10 +9,11 @@ export interface HandMade {
 }
 
 /**
- * A table of late shares by airport, fitted on a few airports only. Any other gets an index outside the table, and the
- * model throws.
+ * A table of late shares by airport, fitted on a few airports only. It knows what to say where the airport is missing,
+ * so it starts; any other airport gets an index outside the table, and the model throws.
  */
-export function forgetsAirports(known: readonly string[]): HandMade {
+export function forgetsAirports(airports: readonly string[]): HandMade {
+  const known = ['', ...airports];
   const graph = new OnnxGraph();
   graph.input('categories', 'string', ['N', 1]);
   graph.initializer('shares', { type: 'float', shape: [known.length], values: known.map(() => 0.2) });
@@ -29,7 +30,7 @@ export function forgetsAirports(known: readonly string[]): HandMade {
   graph.node('Gather', { inputs: ['shares', 'index'], outputs: ['probability'] });
   graph.output('probability', 'float', ['N', 1]);
   return {
-    description: `late share of ${known.length} airports`,
+    description: `late share of ${airports.length} airports`,
     bytes: graph.toBytes({ graphName: 'airport-table', opsets: { '': 17, 'ai.onnx.ml': 3 } }),
     signature: { inputs: [{ name: 'origin', kind: 'category' }], output: 'probability' },
   };

@@ -16,7 +16,7 @@ export interface Decision {
   readonly text: string;
 }
 
-const PAGE = 500;
+const PAGE = 60;
 
 /** Follows what the platform does by its own events, tells it in words, and keeps it for the report. */
 export class Narrator {

@@ -15,8 +15,8 @@ export interface Scored {
 }
 
 /** One in so many flights is asked about: densely while two models are compared, sparsely else. */
-const DENSE = 3;
-const SPARSE = 42;
+const DENSE = 5;
+const SPARSE = 40;
 
 export interface PlayerDeps {
   readonly source: FlightSource;
@@ -38,6 +38,7 @@ export class Player {
   #garbledFrom = Number.POSITIVE_INFINITY;
   #garbledTo = Number.NEGATIVE_INFINITY;
   #dense = false;
+  #settled = false;
   #reported = 0;
   at: number;
 
@@ -71,7 +72,7 @@ export class Player {
       while (this.at < dayEnd) {
         const end = this.#dense || hourly ? Math.min(this.at + HOUR, dayEnd) : dayEnd;
         if (hourly) await this.#report(Math.max(this.at, this.#reported), end);
-        await this.settle();
+        if (!this.#settled) await this.settle();
         await this.#ask(flights.filter((flight) => flight.departedAt >= this.at && flight.departedAt < end));
         this.at = end;
         await this.#tell();
@@ -95,6 +96,7 @@ export class Player {
     const rollout = items[0]?.rollout;
     this.#dense = rollout !== undefined && rollout !== null && (rollout.stage !== 'probation' || rollout.forced);
     if (items[0]?.current) await this.#sameRouting();
+    this.#settled = true;
   }
 
   async #sameRouting(): Promise<void> {
@@ -110,6 +112,7 @@ export class Player {
     const garbled = from >= this.#garbledFrom && from < this.#garbledTo;
     const bytes = await this.#deps.source.reports(from, to, { garbled });
     this.#reported = to;
+    this.#settled = false;
     if (!bytes) return;
     const batch = new Date(from).toISOString().slice(0, to - from >= DAY ? 10 : 13);
     await this.#deps.kedge.datasets.commitBatch({

@@ -3,7 +3,7 @@ import type { GatewayClient } from './gateway-client.ts';
 import type { Narrator } from './narrator.ts';
 import type { DemoPlatform } from './platform.ts';
 import { DAY, HOUR, type Player, pause } from './player.ts';
-import type { FlightSource } from './source.ts';
+import { type FlightSource, HUBS } from './source.ts';
 import type { Timeline } from './timeline.ts';
 
 export interface Stage {
@@ -154,7 +154,7 @@ async function repairFeed({ platform, player }: Stage, since: number): Promise<v
   const { spec } = await kedge.resources.getResource({ params: { kind: 'dataset', name: 'flights' } });
   const repairs = [
     ...(spec['repairs'] as unknown[]),
-    { name: 'delays in seconds', when: SECONDS, set: { delay: 'delay // 60' } },
+    { name: 'delays in seconds', when: inSeconds(since, since + 3 * DAY), set: { delay: 'delay // 60' } },
   ];
   await kedge.resources.applyResources({
     body: { resources: [{ kind: 'dataset', name: 'flights', spec: { ...spec, repairs } }] },
@@ -173,7 +173,13 @@ async function repairFeed({ platform, player }: Stage, since: number): Promise<v
   await player.settle();
 }
 
-const SECONDS = "origin in ('ORD', 'DFW', 'ATL', 'LAX', 'PHX', 'STL') and date >= timestamp '2001-05-14'";
+/** Which reports are in seconds: those of the hubs that came in while their feed was broken. */
+function inSeconds(from: number, to: number): string {
+  const reported = "timezone('UTC', timezone(zone, date)) + to_minutes(cast(round(45 + distance / 7.75) as bigint))";
+  const hubs = HUBS.map((hub) => `'${hub}'`).join(', ');
+  const time = (at: number): string => `timestamp '${iso(at).slice(0, 19).replace('T', ' ')}'`;
+  return `origin in (${hubs}) and ${reported} >= ${time(from)} and ${reported} < ${time(to)}`;
+}
 
 async function repairEndpoint({ platform, timeline, player }: Stage, note: string): Promise<void> {
   const { kedge } = platform;

@@ -120,11 +120,14 @@ describe('the rollout state machine', () => {
     assert.equal(state.stage, 'rolled-back');
   });
 
-  test('a forced rollout that is not worse completes after its probation', () => {
-    const { state, decisions } = run(hours(60, 0), forced);
+  test('a forced rollout has to be better within its probation: one that is as good is rolled back, and it says why', () => {
+    const equal = run(hours(60, 0), forced);
+    const better = run(hours(60, 0.05), forced);
 
-    assert.equal(state.stage, 'completed');
-    assert.equal(decisions[0]?.at, 24 * HOUR);
+    assert.equal(equal.state.stage, 'rolled-back');
+    assert.equal(equal.decisions[0]?.at, 24 * HOUR);
+    assert.match(equal.decisions[0]?.sentence ?? '', /not shown to be better in the 24 h it had/);
+    assert.equal(better.state.stage, 'completed');
   });
 
   test('a block that was counted changes nothing', () => {

@@ -140,8 +140,10 @@ function decideOnBlock(before: RolloutState, fact: BlockFact, plan: RolloutPlan)
 
   if (present === 'worse' || overall === 'worse') return to({ to: failed(state.stage), cause: 'worse' });
   if (state.stage === 'probation') {
-    if (inStageMs >= plan.probationMs) return to({ to: 'completed', cause: 'survived' });
-    return { state, decision: null };
+    if (inStageMs < plan.probationMs) return { state, decision: null };
+    // Whoever waived the gate has shown nothing yet: such a candidate has to be better, not only not worse.
+    const unproven = state.forced && overall !== 'better';
+    return to(unproven ? { to: 'rolled-back', cause: 'not-better-in-time' } : { to: 'completed', cause: 'survived' });
   }
   if (overall === 'better' && (state.stage === 'shadow' || inStepMs >= plan.bakeMs)) {
     return to({ ...next(state, plan), cause: state.stage === 'shadow' ? 'better' : 'baked' });
@@ -198,7 +200,7 @@ function change(state: RolloutState, transition: Transition, plan: RolloutPlan):
   // A rollback for what the present stage saw is explained by that; everything else by all there is.
   const watched = cause === 'worse' && judge(state.evidence, { margin: plan.margin }).decision !== 'worse';
   const figures = figuresOf(watched ? state.stageEvidence : state.evidence, plan);
-  const sentence = sentenceOf({ cause, to, weight, figures, plan, ...(fact ? { fact } : {}) });
+  const sentence = sentenceOf({ cause, from: state.stage, to, weight, figures, plan, ...(fact ? { fact } : {}) });
   return { state: after, decision: { from: state.stage, to, weight, at, figures, sentence } };
 }
 

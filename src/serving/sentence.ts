@@ -4,6 +4,7 @@ import type { DecisionCause, Fact, RolloutPlan, Stage } from './model.ts';
 
 export interface Explained {
   readonly cause: DecisionCause;
+  readonly from: Stage;
   readonly to: Stage;
   readonly weight: number;
   readonly figures: Figures;
@@ -16,10 +17,11 @@ export function sentenceOf(explained: Explained): string {
   return `${reasonOf(explained)}; ${consequenceOf(explained)}.`;
 }
 
-function reasonOf({ cause, figures, plan, fact }: Explained): string {
+function reasonOf({ cause, from, figures, plan, fact }: Explained): string {
   const { mean } = figures;
   const size = mean === null ? '' : ` by ${number(Math.abs(mean))} log loss per request`;
   const evidence = evidenceOf(figures, plan);
+  const timeHad = from === 'probation' ? plan.probationMs : plan.shadowMaxMs;
   switch (cause) {
     case 'better':
       return `The candidate is better${size} (${evidence})`;
@@ -28,7 +30,7 @@ function reasonOf({ cause, figures, plan, fact }: Explained): string {
     case 'worse':
       return `The candidate is worse${size} (${evidence})`;
     case 'not-better-in-time':
-      return `The candidate was not shown to be better in the ${formatDuration(plan.shadowMaxMs)} it had (${evidence})`;
+      return `The candidate was not shown to be better in the ${formatDuration(timeHad)} it had (${evidence})`;
     case 'survived':
       return `The candidate was not worse in its probation of ${formatDuration(plan.probationMs)} (${evidence})`;
     case 'guardrail':

@@ -15,7 +15,7 @@ export interface Scored {
 }
 
 /** One in so many flights is asked about: densely while two models are compared, sparsely else. */
-const DENSE = 5;
+const DENSE = 4;
 const SPARSE = 40;
 
 export interface PlayerDeps {

@@ -76,7 +76,11 @@ async function temptingCandidate(stage: Stage): Promise<void> {
   await player.settle();
   await player.play(from + 8 * DAY, () => lastRollout(narrator) > before);
   await repairEndpoint(stage, 'the features used the future; the candidate is withdrawn');
-  await platform.apply();
+  const { current } = await platform.kedge.serving.getEndpoint({ params: { endpoint: 'late-arrivals' } });
+  if (current?.version === refused.data['version']) return;
+  timeline.user(
+    `kedge apply examples/flights/kedge.ts  (${changed(await platform.apply())} resources back as they were)`,
+  );
 }
 
 /** The tempting candidate needs its features at serving time: what a user would change in the project file for it. */
@@ -191,6 +195,11 @@ async function repairEndpoint({ platform, timeline, player }: Stage, note: strin
   const { items } = await kedge.automation.listIncidents({ query: { status: 'open' } });
   for (const { incident } of items) await kedge.automation.resolveIncident({ params: { incident }, body: { note } });
   await player.settle();
+}
+
+/** How many resources a plan changes. */
+function changed(plan: string): number {
+  return plan.split('\n').filter((line) => /^[+~]/.test(line)).length;
 }
 
 /** The number of the newest event by which a rollout ended; 0 before the first. */

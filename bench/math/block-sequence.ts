@@ -1,7 +1,7 @@
 /**
  * False-decision rates and delays of the rollout test by simulation, with looks after each block:
  *
- *     node bench/math/block-sequence.ts [runs = 10000] [optimumBlocks = 32]
+ *     node bench/math/block-sequence.ts [runs = 10000] [optimumBlocks = 32] [martingale]
  *
  * "plug-in" is the same mixture boundary with the usual centred variance and no correction for autocorrelation, for
  * comparison.
@@ -20,6 +20,7 @@ import {
 
 const runs = Number(process.argv[2] ?? 10_000);
 const optimumBlocks = Number(process.argv[3] ?? 32);
+const dependence = process.argv[4] === 'martingale' ? 'martingale' : 'autoregressive';
 const random = seededRandom(20260101);
 const normal = (): number => gaussian(random);
 const flat = { blocks: 336, size: () => 700, mean: 0, shared: 0.05, single: 0.5 };
@@ -49,7 +50,7 @@ const scenarios: Record<string, () => Traffic> = {
 };
 
 function decidedAt(blocks: Iterable<Block>): number {
-  let state = startBlockSequence({ optimumBlocks });
+  let state = startBlockSequence({ optimumBlocks, dependence });
   for (const block of blocks) {
     state = addBlock(state, block);
     if (decide(state).decision !== 'undecided') return state.blocks;

@@ -54,7 +54,7 @@ const recent = (prefix: string, windows: readonly string[]) =>
     { name: `${prefix}_count_${window}`, aggregate: 'count' as const, window },
   ]);
 
-/** The three views of recent delays. `time` says when a flight begins to count: when it is reported, or when it left. */
+/** The three views of recent delays. `time` says from when a flight counts: when it is reported, or when it left. */
 const views = (prefix: string, time: 'known' | 'event', online: boolean) => [
   featureView(`${prefix}origin`, {
     dataset: 'flights',

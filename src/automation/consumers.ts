@@ -39,7 +39,7 @@ export function automationConsumers(rules: Rules, incidents: Incidents, deps: Ru
   ];
 }
 
-/** A signal soon after an automatic promotion continues that promotion's chain of causes; any other starts a new one. */
+/** A signal soon after an automatic promotion continues the promotion's chain of causes; any other starts a new one. */
 async function causeOf(deps: RuleDeps, signal: { monitor: string; endpoint: string; at: number }): Promise<Cause> {
   const last = await deps.lastPromotion(signal.endpoint);
   const consequence = last !== undefined && last.at <= signal.at && signal.at - last.at < CONSEQUENCE_MS;

@@ -82,7 +82,8 @@ function obstacleTo(
   if (!pending || at - pending.since < durationMs(spec.debounce)) return 'waiting';
   if (!spec.enabled) return { outcome: 'disabled', reason: 'the rule is switched off' };
   if (pending.cause.depth + 1 > spec.depthMax) {
-    const reason = `the signal is itself ${pending.cause.depth} automatic steps away from a person, the limit is ${spec.depthMax}`;
+    const steps = `${pending.cause.depth} automatic steps`;
+    const reason = `the signal is itself ${steps} away from a person, the limit is ${spec.depthMax}`;
     return { outcome: 'loop', reason };
   }
   const last = state.fired.at(-1);

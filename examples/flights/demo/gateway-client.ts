@@ -82,7 +82,7 @@ export class GatewayClient {
         this.failures += 1;
         return undefined;
       }
-      // Only a connection that broke off is the restart of a process; an answer with an error is a failure that was seen.
+      // A connection that broke off is the restart of a process; an answer with an error is a failure that was seen.
       if (reply) this.failures += 1;
       else this.retries += 1;
       await new Promise((resolve) => setTimeout(resolve, Math.min(500, 10 * 2 ** attempt)));

@@ -92,7 +92,10 @@ function wordsFor(type: string, subject: string, data: Record<string, unknown>):
     case 'serving.rollout-finished':
       return `${String(data['outcome']).toUpperCase()}: ${data['sentence']}`;
     case 'serving.guardrail-tripped':
-      return `GUARDRAIL  ${data['reason']} ${(100 * Number(data['observed'])).toFixed(0)} % after ${data['requests']} requests`;
+      return (
+        `GUARDRAIL  ${data['reason']} ${(100 * Number(data['observed'])).toFixed(0)} % ` +
+        `after ${data['requests']} requests`
+      );
     case 'monitoring.signal':
       return `signal ${data['alert']} ${data['state']}: ${data['sentence']}`;
     case 'automation.fired':

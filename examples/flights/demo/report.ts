@@ -46,11 +46,13 @@ export async function writeReport(ending: Ending) {
   const seconds = (performance.now() - startedAt) / 1_000;
   timeline.tell(
     null,
-    `gain in AUC, kept fresh over left alone: ${gain.mean.toFixed(4)} (95 % ${gain.low.toFixed(4)} to ${gain.high.toFixed(4)})`,
+    `gain in AUC, kept fresh over left alone: ${gain.mean.toFixed(4)} ` +
+      `(95 % ${gain.low.toFixed(4)} to ${gain.high.toFixed(4)})`,
   );
   timeline.tell(
     null,
-    `${gateway.answered} requests, ${gateway.fallbacks} answered by the fallback, ${gateway.failures} failures seen by clients`,
+    `${gateway.answered} requests, ${gateway.fallbacks} answered by the fallback, ` +
+      `${gateway.failures} failures seen by clients`,
   );
   timeline.tell(
     null,

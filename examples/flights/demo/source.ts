@@ -73,7 +73,8 @@ export class FlightSource {
   async departures(from: number, to: number, oneIn: number): Promise<Departure[]> {
     const reader = await this.#connection.runAndReadAll(
       `select flight::double as flight, departed_ms, reported_ms, hour(date)::int as hour, minute(date)::int as minute,
-         dayofweek(date)::int as weekday, distance::int as distance, origin::varchar as origin, destination::varchar as destination, delay > 15 as late,
+         dayofweek(date)::int as weekday, distance::int as distance, origin::varchar as origin,
+         destination::varchar as destination, delay > 15 as late,
          (hash(flight + ${this.#seed} * 10000000) % 1000000)::int as sample
        from flights where departed_ms >= ${from} and departed_ms < ${to}
          and hash(flight + ${this.#seed} * 10000000) % 1000000 % ${oneIn} = 0 order by departed_ms, flight`,

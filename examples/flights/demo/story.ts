@@ -152,7 +152,7 @@ async function badRelease(stage: Stage, model: HandMade): Promise<void> {
   await repairEndpoint(stage, `version ${version} is withdrawn`);
 }
 
-/** Declares a repair on the dataset, as a person would in the project file, and releases the held batches through it. */
+/** Declares a repair on the dataset, as a person would in the project file, and releases what is held through it. */
 async function repairFeed({ platform, player }: Stage, since: number): Promise<void> {
   const { kedge } = platform;
   const { spec } = await kedge.resources.getResource({ params: { kind: 'dataset', name: 'flights' } });
@@ -246,8 +246,8 @@ async function tellDefects({ kedge }: DemoPlatform, timeline: Timeline): Promise
     sum((report) => report.checks.find((check) => check.name === name)?.failedRows ?? 0);
   timeline.tell(
     null,
-    `${sum((report) => report.rows).toLocaleString('en')} rows in ${items.length} batches: ${repaired} stamped a day early ` +
-      `repaired, ${failed('possible delay')} impossible delays and ${failed('no duplicates')} duplicates held`,
+    `${sum((report) => report.rows).toLocaleString('en')} rows in ${items.length} batches: ` +
+      `${repaired} stamped a day early repaired, ${failed('possible delay')} impossible delays and ${failed('no duplicates')} duplicates held`,
   );
 }
 

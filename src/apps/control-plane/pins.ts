@@ -5,8 +5,8 @@ import { type Resources, resourceErrors } from '#platform/resources';
 import type { BlobStore } from '#ports/blob-store';
 
 /**
- * What steps may refer to outside their pipeline. A dataset is pinned at its newest commit, as the list of its segments;
- * a feature view as it is declared.
+ * What steps may refer to outside their pipeline. A dataset is pinned at its newest commit, as the list of its
+ * segments; a feature view as it is declared.
  */
 export function pinsOf(sources: {
   readonly datasets: Datasets;

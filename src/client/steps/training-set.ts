@@ -3,7 +3,7 @@ import type { StepContext } from '#pipelines';
 import { floatsOf } from '#platform/columnar';
 import { readJson, withColumnar, writeJson, writeTable } from './files.ts';
 
-/** A dataset as a step receives it: the input `dataset:<name>` pinned at the commit that was newest at the run's start. */
+/** A dataset as a step receives it: the input `dataset:<name>`, pinned at what was its newest commit at the start. */
 export interface SnapshotFile {
   readonly dataset: string;
   readonly commit: number;

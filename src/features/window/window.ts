@@ -6,20 +6,14 @@ export { appendRows } from './append-rows.ts';
 export type { EventColumns, KeyColumn, QueryColumns, ValueColumn } from './columns.ts';
 export {
   longestWindowMs,
-  planViews,
-  WINDOW_FEATURES_MAX,
-  WINDOW_KEYS_MAX,
-  WINDOW_MS_MAX,
-  WINDOW_NAME_LENGTH_MAX,
   type WindowAggregate,
   type WindowFeature,
   type WindowView,
 } from './definition.ts';
-export { ENTITY_KEY_BYTES_MAX, entityKey } from './entity-key.ts';
+export { entityKey } from './entity-key.ts';
 export { windowErrors } from './errors.ts';
 export {
   type FeatureLeak,
-  LEAK_EXAMPLES_MAX,
   type LeakExample,
   type LeakInput,
   type LeakReport,
@@ -27,5 +21,4 @@ export {
 } from './leak-check.ts';
 export { type WindowInput, windowFeatures } from './offline.ts';
 export { readWindows } from './read-windows.ts';
-export { STATE_COLUMNS_MAX, STATE_ROWS_MAX } from './state-codec.ts';
 export { type EventBatch, type StateRows, viewRows } from './view-rows.ts';

@@ -70,7 +70,7 @@ for (const [name, scenario] of Object.entries(quiet)) {
   });
 }
 
-test('without the correction equal models keep the level as long as their blocks are not correlated, and decide sooner', (t) => {
+test('without the correction equal models keep the level if blocks are not correlated, and decide sooner', (t) => {
   const martingale = { dependence: 'martingale' } as const;
   const wrong = decisions(3, runs, quiet['blocks of equal size'] as Scenario, martingale).length / runs;
   const slow: Scenario = (random) => ({ ...fortnight, mean: 0.03, cause: autoregressive(random, 0.7) });

@@ -12,9 +12,9 @@ export interface BlockPlan {
   readonly optimumBlocks: number;
   /**
    * What equal models are taken to look like. `martingale`: whatever happened so far, the next block favours neither.
-   * Then an advantage that comes and goes with the weather is an advantage, and the interval is one for the mean advantage
-   * over the time observed (Waudby-Smith et al. 2021, time-varying means). `autoregressive`: also equal models may be
-   * ahead for hours on end, and the boundary is widened by the correlation that is measured.
+   * Then an advantage that comes and goes with the weather is an advantage, and the interval is one for the mean
+   * advantage over the time observed (Waudby-Smith et al. 2021, time-varying means). `autoregressive`: also equal
+   * models may be ahead for hours on end, and the boundary is widened by the correlation that is measured.
    */
   readonly dependence: 'martingale' | 'autoregressive';
 }
@@ -79,9 +79,8 @@ const defaultPlan: BlockPlan = { alpha: 0.05, burnInBlocks: 8, optimumBlocks: 32
  *   false decisions at α = .05, because a variance from a dozen blocks is often too small.
  * - f = (1 + ρ)/(1 − ρ) is the long-run variance of an AR(1) sequence with the measured correlation ρ of neighbouring
  *   residuals, never under 1 and ρ never over .9: the weather of one hour is also that of the next. It is 1 under
- *   `martingale`. Simulated over a week of hours, equal models are then told apart at ρ = 0, .1, .2, .3 in 1.8, 3.5, 6.5
- *   and 11.8 % of the weeks, and with the factor in 1.4, 1.8, 3.1 and 4.5 %. Two equal models on real flights had ρ = .10
- *   (one in three requests) to .17 (all); two that differ had .7, because the advantage itself comes with the storms.
+ *   `martingale`, which keeps the level only while equal models are hardly correlated (up to about .15), and decides
+ *   much sooner where the advantage itself comes and goes. `bench/math/block-sequence.ts` prints the rates of both.
  * - `optimumBlocks` = 32: a clear effect (1 standard deviation of a block) decides after some 20 hourly blocks, a small
  *   one (.35) after some 80. Between 24 and 48 these move by a few blocks; far smaller values waste the level early,
  *   where the variance is least known, far larger ones delay the rollback of a clearly worse candidate.

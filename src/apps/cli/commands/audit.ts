@@ -13,7 +13,7 @@ import { printJson } from './connected.ts';
 const ENTRIES = 'audit.jsonl';
 const HEAD = 'head.json';
 
-/** Auditing works without a running platform and without trust in one: on a data directory or on an export of its log. */
+/** Auditing needs no running platform and no trust in one: it works on a data directory or on an export of its log. */
 export function auditCommands(program: Command): void {
   const audit = program.command('audit').description('export the audit log and verify it offline');
   audit
@@ -97,5 +97,6 @@ async function withLog<T>(dataDir: string, work: (log: AuditLog) => Promise<T>):
 function wordsOf(verdict: Verdict, directory: string): string {
   return verdict.ok
     ? `${directory}: ${verdict.entries} entries, the chain is whole, head ${verdict.head}`
-    : `${directory}: BROKEN at entry ${verdict.seq}: ${verdict.reason}; the ${verdict.entries} entries before it are whole`;
+    : `${directory}: BROKEN at entry ${verdict.seq}: ${verdict.reason}; ` +
+        `the ${verdict.entries} entries before it are whole`;
 }

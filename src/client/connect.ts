@@ -11,7 +11,7 @@ import { registryContract } from '#registry/contract';
 import { servingContract } from '#serving/contract';
 import { trackingContract } from '#tracking/contract';
 
-/** One typed client a domain: `kedge.datasets.commitBatch({...})`. A method throws `ProblemError` for an error reply. */
+/** One typed client a domain: `kedge.datasets.commitBatch({...})`. An error reply is thrown as `ProblemError`. */
 export interface Kedge {
   readonly url: string;
   readonly resources: Client<typeof resourcesContract>;

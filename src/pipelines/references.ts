@@ -23,7 +23,7 @@ export function parseReference(text: string): Reference | undefined {
   return { kind: text.slice(0, colon), name: text.slice(colon + 1) };
 }
 
-/** The artifacts that the references among the inputs of a step stand for now. Errors: `pipelines/unknown-reference`. */
+/** The artifacts that a step's references stand for at this moment. Errors: `pipelines/unknown-reference`. */
 export async function pinReferences(
   tx: Tx,
   inputs: Readonly<Record<string, string>>,

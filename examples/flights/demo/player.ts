@@ -28,8 +28,9 @@ export interface PlayerDeps {
 
 /**
  * The world outside the platform, played in event time: reports come in, flights leave and are asked about, labels
- * follow when they have landed. Event time stands still while the platform works. A day's reports are sent before the day's
- * requests, which is safe because features are read as of each request's minute and see only what was known by then.
+ * follow when they have landed. Event time stands still while the platform works. A day's reports are sent before the
+ * day's requests, which is safe because features are read as of each request's minute and see only what was known by
+ * then.
  */
 export class Player {
   readonly #deps: PlayerDeps;

@@ -247,7 +247,8 @@ async function tellDefects({ kedge }: DemoPlatform, timeline: Timeline): Promise
   timeline.tell(
     null,
     `${sum((report) => report.rows).toLocaleString('en')} rows in ${items.length} batches: ` +
-      `${repaired} stamped a day early repaired, ${failed('possible delay')} impossible delays and ${failed('no duplicates')} duplicates held`,
+      `${repaired} stamped a day early repaired, ${failed('possible delay')} impossible delays and ` +
+      `${failed('no duplicates')} duplicates held`,
   );
 }
 

@@ -27,6 +27,9 @@ export const supervisorErrors = defineErrors('supervisor', {
   'cannot-start': { status: 503, title: 'A process of the platform does not start' },
 });
 
+/** Where Node keeps compiled modules: a process that is started again is ready in half the time. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../../node_modules/.cache/kedge', import.meta.url));
+
 const KILL_AFTER_MS = 10_000;
 /** A child that ran this long starts with a fresh back-off when it ends. */
 const STEADY_AFTER_MS = 10_000;
@@ -79,7 +82,7 @@ class Child {
     const startedAt = clock.monotonic();
     const module = fileURLToPath(new URL(`../${this.spec.module}`, import.meta.url));
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', module], {
-      env: this.spec.env,
+      env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...this.spec.env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.#process = child;

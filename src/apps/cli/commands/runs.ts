@@ -15,7 +15,9 @@ export function runCommands(program: Command): void {
     .option('--wait', 'wait until it has ended; exit code 1 when it failed')
     .action(
       withKedge(async (kedge, [pipeline = ''], options) => {
-        const params = paramsOf((options['param'] as string[] | undefined) ?? []);
+        const resource = await kedge.resources.getResource({ params: { kind: 'pipeline', name: pipeline } });
+        const declared = resource.spec['params'] as Readonly<Record<string, { readonly type: string }>>;
+        const params = paramsOf((options['param'] as string[] | undefined) ?? [], declared);
         const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline }, body: { params } });
         if (options['wait']) return waitFor(kedge, run, options.json ?? false);
         if (options.json) return printJson({ run });
@@ -45,12 +47,22 @@ export function runCommands(program: Command): void {
     );
 }
 
-function paramsOf(pairs: readonly string[]): Record<string, string> {
+/** Parameters as the pipeline declares them; a text that does not fit is left for the control plane to refuse. */
+function paramsOf(
+  pairs: readonly string[],
+  declared: Readonly<Record<string, { readonly type: string }>>,
+): Record<string, string | number | boolean> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const at = pair.indexOf('=');
       if (at < 1) throw new UsageError(`--param ${pair}: expected name=value`);
-      return [pair.slice(0, at), pair.slice(at + 1)];
+      const [name, text] = [pair.slice(0, at), pair.slice(at + 1)];
+      const type = declared[name]?.type;
+      if ((type === 'number' || type === 'integer') && text.trim() !== '' && Number.isFinite(Number(text))) {
+        return [name, Number(text)];
+      }
+      if (type === 'boolean' && (text === 'true' || text === 'false')) return [name, text === 'true'];
+      return [name, text];
     }),
   );
 }

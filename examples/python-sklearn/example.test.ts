@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,10 +8,8 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { connect, type Kedge } from 'kedge';
-import { loadConfig } from '#platform/config';
-import { openDataDir } from '../../src/apps/data-dir.ts';
-import { openBlobs } from '../../src/apps/stores.ts';
-import { type Platform, startPlatform } from '../../src/apps/supervisor/platform.ts';
+import { openFsBlobStore } from '#adapters/blob/fs';
+import type { Digest } from '#core/hash';
 
 const PYTHON = process.env['KEDGE_TEST_PYTHON'];
 const skip = PYTHON ? false : 'KEDGE_TEST_PYTHON names no Python with scikit-learn and skl2onnx (tools/ci/python.sh)';
@@ -29,23 +27,30 @@ interface HeldOut {
 
 describe('the scikit-learn example', { skip }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'kedge-sklearn-'));
-  const path = process.env['PATH'];
-  let platform: Platform;
+  const dataDir = join(folder, 'data');
+  let platform: ChildProcess | undefined;
+  let gateway = '';
   let kedge: Kedge;
 
   before(async () => {
-    putPythonFirst(folder);
     const [port, gatewayPort, grpcPort] = await Promise.all([freePort(), freePort(), freePort()]);
-    const config = { dataDir: join(folder, 'data'), port, gatewayPort, grpcPort, logLevel: 'fatal' };
-    platform = await startPlatform(loadConfig(config, {}));
-    kedge = connect({ url: platform.console, token: openDataDir(platform.dataDir).tokens.admin });
-    const words = ['apply', PROJECT, '--url', platform.console, '--data', platform.dataDir];
-    await promisify(execFile)(process.execPath, [KEDGE, ...words]);
+    const ports = ['--port', `${port}`, '--gateway-port', `${gatewayPort}`, '--grpc-port', `${grpcPort}`];
+    platform = spawn(process.execPath, [KEDGE, 'up', '--data', dataDir, ...ports], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, PATH: pathWithPython(folder), KEDGE_LOG_LEVEL: 'error' },
+    });
+    await ready(platform);
+    gateway = `http://127.0.0.1:${gatewayPort}`;
+    kedge = connect({ url: `http://127.0.0.1:${port}` });
+    await promisify(execFile)(process.execPath, [KEDGE, 'apply', PROJECT, '--url', kedge.url]);
   });
 
   after(async () => {
-    await platform?.stop();
-    process.env['PATH'] = path;
+    if (platform?.exitCode === null) {
+      const exited = new Promise((resolve) => platform?.once('exit', resolve));
+      platform.kill('SIGTERM');
+      await exited;
+    }
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -53,13 +58,11 @@ describe('the scikit-learn example', { skip }, () => {
     const run = await finished(kedge, {});
     assert.equal(run.status, 'succeeded', run.reason ?? '');
     const train = stepOf(run, 'train');
-    assert.deepEqual(train.progress, { n: 3, of: 3, text: 'writing' });
-
-    await settled(kedge, platform.gateway);
-    const heldOut = await readJson<HeldOut[]>(platform, train.outputs['held-out.json']?.digest);
+    await settled(kedge, gateway);
+    const heldOut = await readJson<HeldOut[]>(dataDir, train.outputs['held-out.json']?.digest);
     const instances = heldOut.map(({ inputs }) => ({ inputs }));
     const { predictions } = await post<{ predictions: { revision: string; output: { probability: number } }[] }>(
-      `${platform.gateway}/v1/endpoints/tumours/predict`,
+      `${gateway}/v1/endpoints/tumours/predict`,
       { instances },
     );
     assert.equal(predictions.length, 143);
@@ -74,6 +77,12 @@ describe('the scikit-learn example', { skip }, () => {
     const { items } = await kedge.registry.listEvidence({ params: { model: 'tumours', version: 1 } });
     const evaluation = items.find(({ kind }) => kind === 'evaluation')?.data as { metrics: { auc: number } };
     assert.ok(Math.abs(evaluation.metrics.auc - (train.metrics['auc'] ?? 0)) < 1e-6);
+    const log = await kedge.pipelines.readStepLog({ params: { run: run.run, step: 'train' }, query: {} });
+    const said = log.items.filter(({ stream }) => stream === 'stdout').map(({ text }) => text.split(':')[0]);
+    assert.deepEqual(said, ['426 biopsies learned from, 143 held out'], 'marked lines are no part of the log');
+
+    const again = await finished(kedge, {});
+    assert.equal(stepOf(again, 'train').status, 'cached');
   });
 
   test('a script that ends with code 3 is a failed step that says so, and nothing follows it', async () => {
@@ -93,11 +102,20 @@ describe('the scikit-learn example', { skip }, () => {
 });
 
 /** The example asks for `python3` on the PATH. Not a link, from which Python would not find its environment. */
-function putPythonFirst(folder: string): void {
+function pathWithPython(folder: string): string {
   const program = join(folder, 'python3');
   writeFileSync(program, `#!/bin/sh\nexec '${PYTHON?.replaceAll("'", `'\\''`)}' "$@"\n`);
   chmodSync(program, 0o755);
-  process.env['PATH'] = `${folder}${delimiter}${process.env['PATH']}`;
+  return `${folder}${delimiter}${process.env['PATH']}`;
+}
+
+function ready(platform: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    platform.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      if (text.includes('Kedge is ready')) resolve();
+    });
+    platform.once('exit', (code) => reject(new Error(`kedge up ended with code ${code} before it was ready`)));
+  });
 }
 
 async function finished(kedge: Kedge, params: Record<string, number>): Promise<RunDetail> {
@@ -124,10 +142,10 @@ function stepOf(run: RunDetail, name: string): RunDetail['steps'][number] {
   return step;
 }
 
-async function readJson<T>(platform: Platform, digest: `sha256:${string}` | undefined): Promise<T> {
+async function readJson<T>(dataDir: string, digest: Digest | undefined): Promise<T> {
   assert.ok(digest);
-  const blobs = await openBlobs(openDataDir(platform.dataDir));
-  return JSON.parse(Buffer.from(await blobs.get(digest)).toString('utf8')) as T;
+  const blobs = await openFsBlobStore({ root: join(dataDir, 'blobs') });
+  return JSON.parse(new TextDecoder().decode(await blobs.read(digest))) as T;
 }
 
 async function post<T>(url: string, body: object): Promise<T> {

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { seededRandom } from '#core/random';
-import { OnnxGraph } from '#learn/onnx';
+import { gbdtToOnnx } from '#learn/onnx';
 import type { RoutingTable } from '#serving';
-import { forestBytes } from './forest.ts';
+import { randomModel } from './forest.ts';
 import type { LoadOrder, LoadResult } from './load.ts';
 import { hasWrk, loadWithWrk } from './wrk.ts';
 
@@ -83,9 +83,7 @@ async function main(): Promise<void> {
 async function prepare(folder: string): Promise<string[]> {
   const names = Array.from({ length: FEATURES }, (_, i) => `f${i}`);
   const blobs = await openFsBlobStore({ root: join(folder, 'blobs') });
-  const { digest } = await blobs.put(
-    forestBytes({ features: FEATURES, trees: 100, leaves: 31, graph: new OnnxGraph() }),
-  );
+  const { digest } = await blobs.put(gbdtToOnnx(randomModel({ features: names, trees: 100, leaves: 31 })).bytes);
   const signature = {
     inputs: names.map((name) => ({ name, kind: 'numeric' as const })),
     output: 'probability' as const,

@@ -1,66 +1,46 @@
 import { seededRandom } from '#core/random';
-import type { OnnxGraph } from '#learn/onnx';
+import type { GbdtModel, Tree } from '#learn/gbdt';
 
 interface ForestSpec {
-  readonly features: number;
+  readonly features: readonly string[];
   readonly trees: number;
   readonly leaves: number;
-  readonly graph: OnnxGraph;
 }
 
-/** A random forest of the size of a boosted tabular model: what it answers does not matter, what it costs does. */
-export function forestBytes({ features, trees, leaves, graph }: ForestSpec): Uint8Array<ArrayBuffer> {
+/** Random trees of the size of a boosted tabular model: what they answer does not matter, what they cost does. */
+export function randomModel({ features, trees, leaves }: ForestSpec): GbdtModel {
   const random = seededRandom(42);
-  const nodes = { tree: [] as number[], id: [] as number[], feature: [] as number[], mode: [] as string[] };
-  const branch = { value: [] as number[], left: [] as number[], right: [] as number[] };
-  const leaf = { tree: [] as number[], id: [] as number[], weight: [] as number[] };
-  for (let tree = 0; tree < trees; tree++) {
-    // Splitting a random open leaf until there are enough of them grows the uneven trees that boosting grows.
-    const children = new Map<number, readonly [number, number]>();
-    const open = [0];
-    let count = 1;
-    while (open.length < leaves) {
-      const [parent] = open.splice(random.int(open.length), 1) as [number];
-      children.set(parent, [count, count + 1]);
-      open.push(count, count + 1);
-      count += 2;
-    }
-    for (let id = 0; id < count; id++) {
-      const pair = children.get(id);
-      nodes.tree.push(tree);
-      nodes.id.push(id);
-      nodes.feature.push(pair ? random.int(features) : 0);
-      nodes.mode.push(pair ? 'BRANCH_LEQ' : 'LEAF');
-      branch.value.push(pair ? random.next() * 3 - 1.5 : 0);
-      branch.left.push(pair?.[0] ?? 0);
-      branch.right.push(pair?.[1] ?? 0);
-      if (pair) continue;
-      leaf.tree.push(tree);
-      leaf.id.push(id);
-      leaf.weight.push((random.next() - 0.5) / 10);
-    }
+  return {
+    objective: 'binary',
+    baseScore: 0,
+    features: features.map((name) => ({ name, kind: 'numeric' })),
+    trees: Array.from({ length: trees }, (): Tree => {
+      const count = 2 * leaves - 1;
+      const children = split(leaves, random);
+      const at = (node: number, side: 0 | 1): number => children.get(node)?.[side] ?? -1;
+      const perNode = (value: (node: number) => number): number[] => Array.from({ length: count }, (_, i) => value(i));
+      return {
+        feature: Int32Array.from(perNode((i) => (children.has(i) ? random.int(features.length) : -1))),
+        threshold: Float64Array.from(perNode((i) => (children.has(i) ? Math.fround(random.next() * 3 - 1.5) : 0))),
+        missingLeft: new Uint8Array(count),
+        left: Int32Array.from(perNode((i) => at(i, 0))),
+        right: Int32Array.from(perNode((i) => at(i, 1))),
+        value: Float64Array.from(perNode((i) => (children.has(i) ? 0 : Math.fround((random.next() - 0.5) / 10)))),
+        cover: new Float64Array(count),
+        gain: new Float64Array(count),
+      };
+    }),
+  };
+}
+
+/** Splits random leaves until there are enough, which grows the uneven trees that boosting grows. */
+function split(leaves: number, random: ReturnType<typeof seededRandom>): Map<number, readonly [number, number]> {
+  const children = new Map<number, readonly [number, number]>();
+  const open = [0];
+  for (let next = 1; open.length < leaves; next += 2) {
+    const [parent] = open.splice(random.int(open.length), 1) as [number];
+    children.set(parent, [next, next + 1]);
+    open.push(next, next + 1);
   }
-  graph.input('features', 'float', ['N', features]);
-  graph.node('TreeEnsembleRegressor', {
-    domain: 'ai.onnx.ml',
-    inputs: ['features'],
-    outputs: ['raw'],
-    attributes: {
-      n_targets: { int: 1 },
-      nodes_treeids: { ints: nodes.tree },
-      nodes_nodeids: { ints: nodes.id },
-      nodes_featureids: { ints: nodes.feature },
-      nodes_modes: { strings: nodes.mode },
-      nodes_values: { floats: branch.value },
-      nodes_truenodeids: { ints: branch.left },
-      nodes_falsenodeids: { ints: branch.right },
-      target_treeids: { ints: leaf.tree },
-      target_nodeids: { ints: leaf.id },
-      target_ids: { ints: leaf.tree.map(() => 0) },
-      target_weights: { floats: leaf.weight },
-    },
-  });
-  graph.node('Sigmoid', { inputs: ['raw'], outputs: ['probability'] });
-  graph.output('probability', 'float', ['N', 1]);
-  return graph.toBytes({ graphName: 'forest', opsets: { '': 17, 'ai.onnx.ml': 3 } });
+  return children;
 }

@@ -67,7 +67,10 @@ async function report(incidents: Incidents, tx: Tx, event: PlatformEvent): Promi
       title: `A candidate on ${endpoint} broke its guardrail`,
       severity: 'critical',
       at: null,
-      fact: `${reason}: ${(100 * observed).toFixed(1)} % of ${requests} requests, limit ${(100 * limit).toFixed(1)} %`,
+      fact:
+        `${reason}: ${(100 * observed).toFixed(1)} % of ${requests} requests ` +
+        (reason === 'latency' ? 'were slower than the endpoint may be' : 'failed') +
+        `, limit ${(100 * limit).toFixed(1)} %`,
       advice: 'Traffic is back on the former revision. Find out what the candidate did, then unlock the endpoint.',
     });
   }

@@ -8,8 +8,28 @@ import { findIncident, insertIncident, listIncidents, updateIncident } from './s
 
 const FACTS_MAX = 200;
 const CHANGES_MAX = 10;
-/** Actions that say nothing about what was changed: they happen all the time. */
-const ROUTINE = new Set(['dataset.commit', 'pipeline-run.start', 'pipeline-step.finish', 'incident.open']);
+/** Actions that say nothing about what was changed: they happen all the time, or are automation's own. */
+const ROUTINE = [
+  'dataset.commit',
+  'gate.decide',
+  'incident.open',
+  'label.record',
+  'pipeline-lease.expire',
+  'pipeline-run.start',
+  'pipeline-step.finish',
+  'prediction.record',
+  'rule.decide',
+  'skew.audit',
+  'tracking-run.create',
+  'tracking-run.finish',
+  'tracking-run.log',
+  'tracking-run.put-artifact',
+  'watermark.advance',
+  'work.heartbeat',
+  'work.lease',
+  'work.leave',
+  'work.log',
+];
 
 export interface Trouble {
   /** What is in trouble, such as `endpoint/delay`. Trouble of one subject is one incident until it is resolved. */
@@ -78,9 +98,6 @@ export class Incidents {
 
 /** What people and controllers changed before: the first question of whoever is on call. */
 async function recentChanges(tx: Tx): Promise<IncidentView['changes']> {
-  const entries = await new AuditLog(tx.db).search({ limit: 200 });
-  return entries
-    .filter((entry) => !ROUTINE.has(entry.action))
-    .slice(0, CHANGES_MAX)
-    .map(({ time, actor, action, subject }) => ({ at: time, actor, action, subject }));
+  const entries = await new AuditLog(tx.db).search({ exceptActions: ROUTINE, limit: CHANGES_MAX });
+  return entries.map(({ time, actor, action, subject }) => ({ at: time, actor, action, subject }));
 }

@@ -1,3 +1,4 @@
+import { canonicalJson } from '#core/json';
 import type { DomainParts } from '#platform/domain';
 import type { ResourceKind } from '#platform/resources';
 import { automationConsumers } from './consumers.ts';
@@ -5,6 +6,7 @@ import { type RuleSpec, ruleSpec } from './contract.ts';
 import { automationHandlers } from './handlers.ts';
 import { Incidents } from './incidents.ts';
 import { type RuleDeps, Rules } from './rules.ts';
+import { loadState, removeState, saveState } from './store.ts';
 
 export { incidentOpened, incidentResolved, ruleFired, ruleHeld } from './events.ts';
 export { automationMigrations } from './migrations/index.ts';
@@ -21,6 +23,13 @@ export const automationKinds: readonly ResourceKind[] = [
       { kind: 'monitor', name: on.monitor },
       { kind: 'pipeline', name: run.pipeline },
     ],
+    /** A signal that a rule waited on under another condition is not one that it waits on now. */
+    async onApply(tx, { name, spec, previous }) {
+      if (!previous || canonicalJson(previous.on) === canonicalJson(spec.on)) return;
+      const state = await loadState(tx.db, name);
+      await saveState(tx.db, name, { ...state, pending: null });
+    },
+    onDelete: (tx, name) => removeState(tx.db, name),
   } satisfies ResourceKind<RuleSpec>,
 ];
 

@@ -21,7 +21,10 @@ export interface RunStarter {
 
 export interface RuleDeps extends DomainDeps {
   readonly runs: RunStarter;
-  /** The newest promotion on an endpoint: its event time, and why the version was made. */
+  /**
+   * The newest promotion on an endpoint: its event time, and why the version was made. It is asked inside a transaction
+   * and reads what is committed.
+   */
   lastPromotion(endpoint: string): Promise<{ readonly at: number; readonly cause: Cause } | undefined>;
 }
 
@@ -40,7 +43,7 @@ export class Rules {
 
   /** An alert of a monitor fires or is resolved. */
   async onSignal(tx: Tx, signal: { readonly monitor: string; readonly alert: string }, fact: RuleFact): Promise<void> {
-    for (const rule of await this.#rules()) {
+    for (const rule of await this.#rules(tx)) {
       const { on } = rule.spec;
       if (on.monitor === signal.monitor && on.alert === signal.alert) await this.#apply(tx, rule, fact);
     }
@@ -48,7 +51,7 @@ export class Rules {
 
   /** Event time of a monitor's stream has passed `at`: pending signals may have waited long enough. */
   async onTime(tx: Tx, monitor: string, at: number): Promise<void> {
-    for (const rule of await this.#rules()) {
+    for (const rule of await this.#rules(tx)) {
       if (rule.spec.on.monitor === monitor) await this.#apply(tx, rule, { kind: 'time', at });
     }
   }
@@ -57,8 +60,8 @@ export class Rules {
     return listDecisions(this.#deps.db.reader, filter);
   }
 
-  async #rules(): Promise<NamedRule[]> {
-    const resources = await this.#deps.resources.list('rule');
+  async #rules(tx: Tx): Promise<NamedRule[]> {
+    const resources = await this.#deps.resources.list('rule', tx.db);
     return resources.map(({ name, spec }) => ({ name, spec: spec as RuleSpec }));
   }
 

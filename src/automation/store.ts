@@ -45,6 +45,10 @@ export async function saveState(db: Db, rule: string, state: RuleState): Promise
     .execute();
 }
 
+export async function removeState(db: Db, rule: string): Promise<void> {
+  await tables(db).deleteFrom('rule_state').where('rule', '=', rule).execute();
+}
+
 export async function insertDecision(db: Db, decision: DecisionView): Promise<void> {
   await tables(db).insertInto('rule_decision').values(decision).execute();
 }

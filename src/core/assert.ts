@@ -8,7 +8,7 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
-/** Marks a branch that the type system proves impossible, so that a new union member breaks the build, not production. */
+/** Marks a branch that the types prove impossible, so that a new union member breaks the build, not production. */
 export function unreachable(value: never): never {
   throw new AssertionError(`unreachable value: ${String(value)}`);
 }

@@ -57,7 +57,7 @@ export class ManualClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Moves time forward by `durationMs`, firing every timer that falls due, and lets promise reactions run in between. */
+  /** Moves time forward by `durationMs`, firing the timers that fall due, and lets promise reactions run in between. */
   async advance(durationMs: number): Promise<void> {
     const target = this.#now + durationMs;
     for (;;) {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from './clock.ts';
 
-/** A prefixed identifier such as `run_01K…`. The prefix is part of the type, so a run id is never taken for a model id. */
+/** A prefixed identifier such as `run_01K…`. The prefix is part of the type: a run id is never taken for a model id. */
 export type Id<Prefix extends string> = `${Prefix}_${string}`;
 
 export interface IdSource {

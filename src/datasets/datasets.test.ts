@@ -60,7 +60,7 @@ async function openDatasets(open: OpenDatabase) {
 const key = (batch: string) => ({ dataset: 'readings', batch });
 
 forEachDialect('Datasets', datasetMigrations, (open) => {
-  test('a good batch becomes a commit whose segment holds repaired, derived and system columns in event order', async () => {
+  test('a good batch becomes a commit with repaired, derived and system columns in event order', async () => {
     const { datasets, columnar, blobs, close } = await openDatasets(open);
 
     const view = await datasets.commit(context, key('b1'), csv(['2001-01-01 00:10,new,31', '2001-01-01 00:00,old,99']));
@@ -135,6 +135,42 @@ forEachDialect('Datasets', datasetMigrations, (open) => {
     assert.equal((await datasets.snapshot('readings', 1)).rows, 1);
     const nothing = datasets.release({ ...context, action: 'dataset.release' }, key('b1'), knownAt);
     await assert.rejects(nothing, { code: 'datasets/nothing-held' });
+    await close();
+  });
+
+  test('one batch sent twice at once is committed once, and both callers are told so', async () => {
+    const { datasets, close } = await openDatasets(open);
+    const send = () => datasets.commit(context, key('b1'), csv(['2001-01-01 00:00,new,1']));
+
+    const [first, second] = await Promise.all([send(), send()]);
+
+    assert.deepEqual(first, second);
+    assert.equal((await datasets.snapshot('readings')).rows, 1);
+    await close();
+  });
+
+  test('held rows released twice at once are committed once', async () => {
+    const { datasets, resources, close } = await openDatasets(open);
+    await datasets.commit(context, key('b1'), csv(['2001-01-01 00:00,new,5000', '2001-01-01 00:01,new,5']));
+    const spec = { ...readings.spec, expectations: [] };
+    await resources.apply({ ...context, action: 'resource.apply' }, [{ ...readings, spec }]);
+    const release = () => datasets.release({ ...context, action: 'dataset.release' }, key('b1'), undefined);
+
+    const outcomes = await Promise.allSettled([release(), release()]);
+
+    assert.deepEqual(outcomes.map((outcome) => outcome.status).sort(), ['fulfilled', 'rejected']);
+    assert.equal((await datasets.snapshot('readings')).rows, 2);
+    await close();
+  });
+
+  test('a row held as a duplicate stays held when the batch is released', async () => {
+    const { datasets, close } = await openDatasets(open);
+    await datasets.commit(context, key('b1'), csv(['2001-01-01 00:00,new,1', '2001-01-01 00:00,new,2']));
+
+    const view = await datasets.release({ ...context, action: 'dataset.release' }, key('b1'), undefined);
+
+    assert.deepEqual([view.status, view.report.accepted, view.report.held], ['held', 0, 1]);
+    assert.equal((await datasets.snapshot('readings')).rows, 1);
     await close();
   });
 

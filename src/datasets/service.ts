@@ -24,6 +24,7 @@ import {
   lastCommit,
   listBatches,
   type StoredBatch,
+  segmentsOfBatch,
   segmentsUpTo,
   updateBatch,
 } from './store.ts';
@@ -63,14 +64,14 @@ export class DatasetService {
   /** Validates and commits a batch. The same batch with the same content again answers what came of it then. */
   async commit(context: Context, key: BatchKey, upload: Upload): Promise<BatchView> {
     const spec = await this.#specOf(key.dataset);
-    return this.#withFile(upload.bytes, async (path, content) => {
-      const known = await findBatch(this.#deps.db.reader, key.dataset, key.batch);
-      if (known) return sameContent(known, content);
-      const format = FORMATS[upload.contentType] ?? 'parquet';
-      return this.#deps.columnar.exclusive((session) =>
-        this.#commit(session, { context, key, spec, path, format, content }),
-      );
-    });
+    const format = FORMATS[upload.contentType] ?? 'parquet';
+    return this.#withFile(upload.bytes, (path, content) =>
+      this.#deps.columnar.exclusive(async (session) => {
+        const known = await findBatch(this.#deps.db.reader, key.dataset, key.batch);
+        if (known) return sameContent(known, content);
+        return this.#commit(session, { context, key, spec, path, format, content });
+      }),
+    );
   }
 
   /** Validates held rows again under the present spec, commits what passes, keeps what does not. */
@@ -78,13 +79,16 @@ export class DatasetService {
     const { db, blobs, columnar } = this.#deps;
     const subject = `dataset/${key.dataset}`;
     const spec = await this.#specOf(key.dataset);
-    const stored = await findBatch(db.reader, key.dataset, key.batch);
-    if (!stored) throw datasetErrors['batch-not-found'](`dataset '${key.dataset}' has no batch '${key.batch}'`);
-    if (!stored.held) throw datasetErrors['nothing-held'](`batch '${key.batch}' holds no rows`);
-    const path = await blobs.localPath(stored.held);
     return columnar.exclusive(async (session) => {
+      const stored = await findBatch(db.reader, key.dataset, key.batch);
+      if (!stored) throw datasetErrors['batch-not-found'](`dataset '${key.dataset}' has no batch '${key.batch}'`);
+      if (!stored.held) throw datasetErrors['nothing-held'](`batch '${key.batch}' holds no rows`);
+      const path = await blobs.localPath(stored.held);
+      const segments = await segmentsOfBatch(db.reader, key.dataset, key.batch);
+      const passed = await Promise.all(segments.map((digest) => blobs.localPath(digest)));
       const commit = (await lastCommit(db.reader, key.dataset)) + 1;
-      const written = await this.#write(session, { path, format: 'parquet', knownAt }, { key, spec, commit });
+      const source: Source = { path, format: 'parquet', knownAt, passed };
+      const written = await this.#write(session, source, { key, spec, commit });
       const { report } = written.validated;
       await db.transact(context, async (tx) => {
         const committed = written.segment ? commit : null;
@@ -172,7 +176,7 @@ export class DatasetService {
     return this.#view(key);
   }
 
-  /** Validates and writes the accepted and the held rows to the blob store. What a crash leaves there is unreferenced. */
+  /** Validates, and writes accepted and held rows to the blob store. What a crash leaves there is unreferenced. */
   async #write(
     session: ColumnarSession,
     source: Source,

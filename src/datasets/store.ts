@@ -176,6 +176,18 @@ export async function segmentsUpTo(db: Db, dataset: string, commit: number): Pro
   }));
 }
 
+/** Segments that one batch has brought: of its commit and of each release. */
+export async function segmentsOfBatch(db: Db, dataset: string, batch: string): Promise<Digest[]> {
+  const rows = await tables(db)
+    .selectFrom('dataset_commit')
+    .select('segment')
+    .where('dataset', '=', dataset)
+    .where('batch', '=', batch)
+    .orderBy('commit_number')
+    .execute();
+  return rows.map((row) => row.segment as Digest);
+}
+
 type Db = Kysely<AnyTables>;
 
 function tables(db: Db): Kysely<Tables> {

@@ -44,9 +44,11 @@ export function createFeatures(deps: FeaturesDeps): Features {
       consumers: [
         {
           name: 'features.materialize',
-          types: [datasetCommitted.type, 'resource.applied'],
-          effect: (event) =>
-            event.type === datasetCommitted.type ? service.onCommitted(event) : service.onApplied(event),
+          types: [datasetCommitted.type, 'resource.applied', 'resource.deleted'],
+          effect: (event) => {
+            if (event.type === datasetCommitted.type) return service.onCommitted(event);
+            return event.type === 'resource.applied' ? service.onApplied(event) : service.onDeleted(event);
+          },
         },
       ],
       jobs: [],

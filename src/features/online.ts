@@ -1,10 +1,8 @@
-import { type Columnar, type ColumnTable, identifier, numbersOf, quoted, textOf } from '#platform/columnar';
-import { BATCH_ENTRIES_MAX, type KeyValue } from '#ports/key-value';
+import type { KeyValue } from '#ports/key-value';
 import { featureErrors } from './errors.ts';
-import { type FeaturePlan, type PlannedView, valueColumnsOf } from './plan.ts';
-import { appendRows, type EventBatch, entityKey, readWindows, viewRows } from './window/window.ts';
-
-const PAGE = Math.min(2_000, BATCH_ENTRIES_MAX);
+import { floorKey, floorOf, storeKey } from './online-state.ts';
+import { type FeaturePlan, longestWindowMs, type PlannedView } from './plan.ts';
+import { readWindows, windowErrors } from './window/window.ts';
 
 /** Reads features for scoring. Each value is what {@link buildTrainingSet} computes for the same entity and time. */
 export class FeatureReader {
@@ -23,14 +21,25 @@ export class FeatureReader {
     entities: Readonly<Record<string, string>>,
     at: number,
   ): Float32Array | Promise<Float32Array> {
-    const keys = plan.views.map((view) => storeKey(view, partsOf(view, entities)));
-    const states = this.#store.getManySync?.(keys);
-    return states ? valuesAt(plan, states, at) : this.#store.getMany(keys).then((found) => valuesAt(plan, found, at));
+    const keys = plan.views.flatMap((view) => [storeKey(view, partsOf(view, entities)), floorKey(view)]);
+    const found = this.#store.getManySync?.(keys);
+    return found ? valuesAt(plan, found, at) : this.#store.getMany(keys).then((later) => valuesAt(plan, later, at));
   }
 }
 
-function valuesAt(plan: FeaturePlan, states: readonly (Uint8Array | undefined)[], at: number): Float32Array {
-  const parts = plan.views.map((view, i) => readWindows(states[i], view, at));
+/** `found` holds two values a view: the state of the entity, and how far back the states of the view reach. */
+function valuesAt(plan: FeaturePlan, found: readonly (Uint8Array | undefined)[], at: number): Float32Array {
+  const parts = plan.views.map((view, i) => {
+    const floor = floorOf(found[2 * i + 1]);
+    const from = at - longestWindowMs(view);
+    if (from < floor) {
+      const missing = Number.isFinite(floor) ? `rows from ${new Date(floor).toISOString()} on` : 'no row yet';
+      throw windowErrors['window-out-of-reach'](
+        `the view '${view.name}' holds ${missing}; a window at ${at} reaches back to ${from}`,
+      );
+    }
+    return readWindows(found[2 * i], view, at);
+  });
   const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
   for (const part of parts) {
@@ -48,48 +57,4 @@ function partsOf(view: PlannedView, entities: Readonly<Record<string, string>>):
     }
     return value;
   });
-}
-
-function storeKey(view: PlannedView, parts: readonly string[]): string {
-  return `fv/${view.name}/${entityKey(parts)}`;
-}
-
-/** Writes the rows of one dataset segment into the online state of a view. Doing it again changes nothing. */
-export async function materialize(
-  stores: { readonly columnar: Columnar; readonly keyValue: KeyValue },
-  view: PlannedView,
-  segment: { readonly path: string; readonly knownFrom: number },
-): Promise<{ readonly rows: number; readonly entities: number }> {
-  const table = await stores.columnar.query(segmentSql(view, segment));
-  const grouped = [...viewRows(batchOf(table, view), view)];
-  for (let from = 0; from < grouped.length; from += PAGE) {
-    const page = grouped.slice(from, from + PAGE);
-    const keys = page.map(([entity]) => `fv/${view.name}/${entity}`);
-    const states = await stores.keyValue.getMany(keys);
-    await stores.keyValue.putMany(
-      page.map(([, rows], i) => ({ key: keys[i] as string, value: appendRows(states[i], rows, view.horizonMs) })),
-    );
-  }
-  return { rows: table.rows, entities: grouped.length };
-}
-
-function segmentSql(view: PlannedView, segment: { readonly path: string; readonly knownFrom: number }): string {
-  const keys = view.keys.map((key) => `${identifier(key)}::varchar as ${identifier(`key ${key}`)}`);
-  const values = valueColumnsOf(view).map((name) => `${identifier(name)}::double as ${identifier(name)}`);
-  return `select _row::double as _row, _at::double as _at, _known::double as _known, ${[...keys, ...values].join(', ')}
-    from read_parquet(${quoted(segment.path)}) where _known >= ${segment.knownFrom}`;
-}
-
-function batchOf(table: ColumnTable, view: PlannedView): EventBatch {
-  const texts = (name: string): (string | null)[] => {
-    const { codes, dictionary } = textOf(table, name);
-    return Array.from(codes, (code) => (code < 0 ? null : (dictionary[code] ?? null)));
-  };
-  return {
-    ids: numbersOf(table, '_row'),
-    eventMs: numbersOf(table, '_at'),
-    knownMs: numbersOf(table, '_known'),
-    keys: Object.fromEntries(view.keys.map((key) => [key, texts(`key ${key}`)])),
-    values: Object.fromEntries(valueColumnsOf(view).map((name) => [name, numbersOf(table, name)])),
-  };
 }

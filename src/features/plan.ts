@@ -9,6 +9,8 @@ export interface PlannedView extends WindowView {
   readonly horizonMs: number;
 }
 
+export { longestWindowMs };
+
 /** What an endpoint looks up for a request: the features of each view, in this order. */
 export interface FeaturePlan {
   readonly views: readonly PlannedView[];

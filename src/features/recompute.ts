@@ -1,4 +1,12 @@
-import { type Columnar, type ColumnTable, identifier, numbersOf, quoted, textOf } from '#platform/columnar';
+import {
+  type Columnar,
+  type ColumnData,
+  type ColumnTable,
+  identifier,
+  numbersOf,
+  quoted,
+  textOf,
+} from '#platform/columnar';
 import { featureErrors } from './errors.ts';
 import { type FeaturePlan, featureNames, valueColumnsOf } from './plan.ts';
 import { longestWindowMs, windowFeatures } from './window/window.ts';
@@ -23,7 +31,12 @@ export async function recomputeFeatures(
   columnar: Columnar,
   plan: FeaturePlan,
   input: {
-    readonly segments: readonly { readonly path: string; readonly minKnownAt: number; readonly maxKnownAt: number }[];
+    readonly segments: readonly {
+      readonly path: string;
+      readonly maxAt: number;
+      readonly minKnownAt: number;
+      readonly maxKnownAt: number;
+    }[];
     readonly rows: readonly AnsweredRow[];
   },
 ): Promise<RecomputedFeatures> {
@@ -32,12 +45,14 @@ export async function recomputeFeatures(
   const to = times.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const from =
     times.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY) - Math.max(...plan.views.map(longestWindowMs));
-  // A row known before the earliest window may have its event inside one only if it was known before it happened.
-  const files = segments.filter((s) => s.minKnownAt < to && s.maxKnownAt >= from).map((s) => quoted(s.path));
+  // A row known before the earliest window has its event inside one if it was known before it happened.
+  const files = segments
+    .filter((s) => s.minKnownAt < to && Math.max(s.maxKnownAt, s.maxAt) >= from)
+    .map((s) => quoted(s.path));
   const keys = [...new Set(plan.views.flatMap((view) => view.keys))];
   const columns = [...new Set(plan.views.flatMap(valueColumnsOf))];
-  if (files.length === 0) throw featureErrors['no-rows']('no segment of the dataset reaches the audited time');
-  const events = await columnar.query(eventsSql({ files, keys, columns, from, to }));
+  const events =
+    files.length === 0 ? noEvents(keys, columns) : await columnar.query(eventsSql({ files, keys, columns, from, to }));
   const encoded = keys.map((key) => [key, sharedCodes(events, key, rows)] as const);
   const values = windowFeatures({
     events: {
@@ -71,6 +86,19 @@ function eventsSql(query: {
   ];
   return `select ${list.join(', ')} from read_parquet([${query.files.join(', ')}], union_by_name = true)
     where _known < ${query.to} and greatest(_known, _at) >= ${query.from}`;
+}
+
+/** What the query gives where no segment reaches the windows: they are empty, which is an answer too. */
+function noEvents(keys: readonly string[], columns: readonly string[]): ColumnTable {
+  const numbers = (name: string) => [name, { kind: 'float64', values: new Float64Array(0) }] as const;
+  const texts = (name: string) => [name, { kind: 'text', codes: new Int32Array(0), dictionary: [] }] as const;
+  return {
+    rows: 0,
+    columns: new Map<string, ColumnData>([
+      ...['_at', '_known', ...columns.map((name) => `value ${name}`)].map(numbers),
+      ...keys.map((key) => texts(`key ${key}`)),
+    ]),
+  };
 }
 
 /** Key codes of events and rows in one dictionary; a row's value that no event has gets a code of its own. */

@@ -6,7 +6,9 @@ import type { BlobStore } from '#ports/blob-store';
 import type { KeyValue } from '#ports/key-value';
 import type { FeatureViewSpec } from './contract.ts';
 import { featureErrors } from './errors.ts';
-import { FeatureReader, materialize } from './online.ts';
+import { materialize } from './materialize.ts';
+import { FeatureReader } from './online.ts';
+import { definitionOf, floorKey, readFloor, removeStates, writeFloor } from './online-state.ts';
 import { type FeaturePlan, type PlannedView, plannedView } from './plan.ts';
 import { type AnsweredRow, type RecomputedFeatures, recomputeFeatures } from './recompute.ts';
 
@@ -63,34 +65,55 @@ export class FeatureService {
   async onCommitted(event: PlatformEvent): Promise<void> {
     const { dataset, segment } = datasetCommitted.read(event);
     const { segments } = await this.#deps.datasets.snapshot(dataset);
-    const newest = segments.reduce((latest, each) => Math.max(latest, each.maxKnownAt), 0);
     for (const { name, spec } of await this.#onlineViewsOf(dataset)) {
       const view = plannedView(name, spec);
       // While history is loaded faster than it is taken in, most of it is out of reach before its turn comes.
-      const knownFrom = newest - view.horizonMs;
-      if (segment.maxKnownAt >= knownFrom) await this.#materialize(view, segment, knownFrom);
+      const from = reachOf(view, segments);
+      await this.#take(view, [segment], from);
+      if (isCut(segment, from)) await this.#raiseFloor(view, from);
     }
   }
 
-  /** Gives a view that was declared or changed the history that its windows can still reach. */
+  /**
+   * Gives a view that was declared, or changed in a way that its states depend on, the history that its windows can
+   * still reach. Until that is done reads of the view fail, because they would see a part of their windows.
+   */
   async onApplied(event: PlatformEvent): Promise<void> {
-    const [kind, name] = event.subject.split('/') as [string, string];
-    if (kind !== 'feature-view') return;
-    const resource = await this.#deps.resources.find(kind, name);
-    const spec = resource?.spec as FeatureViewSpec | undefined;
-    if (!spec?.online) return;
+    const name = viewOf(event);
+    if (name === undefined) return;
+    const spec = (await this.#deps.resources.find('feature-view', name))?.spec as FeatureViewSpec | undefined;
+    if (!spec) return;
+    const { keyValue } = this.#deps;
     const view = plannedView(name, spec);
+    const definition = definitionOf(view, spec.dataset);
+    if (spec.online && (await readFloor(keyValue, view)).definition === definition) return;
+    await writeFloor(keyValue, view, { floor: Number.POSITIVE_INFINITY, definition: '' });
+    await removeStates(keyValue, view);
+    if (!spec.online) return;
     const { segments } = await this.#deps.datasets.snapshot(spec.dataset);
-    const newest = Math.max(0, ...segments.map((segment) => segment.maxKnownAt));
+    const from = reachOf(view, segments);
+    await this.#take(view, segments, from);
+    const floor = segments.some((segment) => isCut(segment, from)) ? from : Number.NEGATIVE_INFINITY;
+    await writeFloor(keyValue, view, { floor, definition });
+  }
+
+  async onDeleted(event: PlatformEvent): Promise<void> {
+    const name = viewOf(event);
+    if (name === undefined) return;
+    await removeStates(this.#deps.keyValue, { name });
+    await this.#deps.keyValue.deleteMany([floorKey({ name })]);
+  }
+
+  async #take(view: PlannedView, segments: readonly Segment[], from: number): Promise<void> {
     for (const segment of segments) {
-      if (segment.maxKnownAt >= newest - view.horizonMs)
-        await this.#materialize(view, segment, newest - view.horizonMs);
+      if (Math.max(segment.maxKnownAt, segment.maxAt) < from) continue;
+      await materialize(this.#deps, view, { path: await this.#deps.blobs.localPath(segment.digest), from });
     }
   }
 
-  async #materialize(view: PlannedView, segment: Segment, knownFrom: number): Promise<void> {
-    const path = await this.#deps.blobs.localPath(segment.digest);
-    await materialize(this.#deps, view, { path, knownFrom });
+  async #raiseFloor(view: PlannedView, from: number): Promise<void> {
+    const { floor, definition } = await readFloor(this.#deps.keyValue, view);
+    if (from > floor) await writeFloor(this.#deps.keyValue, view, { floor: from, definition });
   }
 
   async #view(name: string): Promise<PlannedView> {
@@ -104,4 +127,19 @@ export class FeatureService {
       .map(({ name, spec }) => ({ name, spec: spec as FeatureViewSpec }))
       .filter(({ spec }) => spec.online && spec.dataset === dataset);
   }
+}
+
+/** The earliest time that a read within the view's lateness can look back to. */
+function reachOf(view: PlannedView, segments: readonly Segment[]): number {
+  return segments.reduce((latest, segment) => Math.max(latest, segment.maxKnownAt), 0) - view.horizonMs;
+}
+
+/** Whether a segment may have rows whose both times lie before `from`. */
+function isCut(segment: Segment, from: number): boolean {
+  return segment.minKnownAt < from && segment.minAt < from;
+}
+
+function viewOf(event: PlatformEvent): string | undefined {
+  const [kind, name] = event.subject.split('/');
+  return kind === 'feature-view' ? name : undefined;
 }

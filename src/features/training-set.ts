@@ -21,9 +21,18 @@ import {
   windowFeatures,
 } from './window/window.ts';
 
+/** A segment as a local file. Bounds that are not given exclude nothing. Epoch milliseconds. */
+export interface SegmentFile {
+  readonly path: string;
+  readonly minAt: number;
+  readonly maxAt: number;
+  readonly minKnownAt?: number;
+  readonly maxKnownAt?: number;
+}
+
 export interface TrainingSetQuery {
   /** Parquet files of a dataset snapshot, with the bounds that tell which of them can matter. */
-  readonly segments: readonly { readonly path: string; readonly minAt: number; readonly maxAt: number }[];
+  readonly segments: readonly SegmentFile[];
   readonly views: readonly PlannedView[];
   /** Rows whose event lies in `[from, to)`, in epoch milliseconds, and that were known before `knownBefore`. */
   readonly rows: { readonly from: number; readonly to: number; readonly knownBefore?: number | undefined };
@@ -47,7 +56,8 @@ export interface TrainingSet {
 
 /**
  * Builds a training set with point-in-time features: row by row what the online store would have answered at the
- * row's own event time, because both evaluate the same definition.
+ * row's own event time, because both evaluate the same definition. A view over event time is evaluated as it is
+ * declared, also where that reaches into the future, and the leak check then says so.
  *
  * Errors: `features/no-rows`, `features/name-taken`, `columnar/bad-sql` for an expression.
  */
@@ -83,11 +93,11 @@ function refuseTwins(query: TrainingSetQuery): void {
 function eventsSql(query: TrainingSetQuery): string {
   const reach = Math.max(0, ...query.views.map(longestWindowMs));
   const from = query.rows.from - reach;
-  // A row can become known long after its event, so the reach is counted from knowledge, and the files are chosen by
-  // events with a margin that covers it.
+  // A row can become known long after its event, or before it, and a window may look at either time.
   const files = query.segments
-    .filter((s) => s.maxAt >= from - LATE_MS && s.minAt < query.rows.to)
-    .map((s) => quoted(s.path));
+    .filter(({ maxAt, maxKnownAt = Number.POSITIVE_INFINITY }) => Math.max(maxAt, maxKnownAt) >= from)
+    .filter(({ minAt, minKnownAt = Number.NEGATIVE_INFINITY }) => Math.min(minAt, minKnownAt) < query.rows.to)
+    .map(({ path }) => quoted(path));
   if (files.length === 0) throw featureErrors['no-rows']('no segment of the snapshot overlaps the asked range');
   const keys = [...new Set(query.views.flatMap((view) => view.keys))];
   const values = [...new Set(query.views.flatMap(valueColumnsOf))];
@@ -101,10 +111,8 @@ function eventsSql(query: TrainingSetQuery): string {
     ...Object.entries(query.columns).map(([name, sql]) => `(${sql}) as ${identifier(`column ${name}`)}`),
   ];
   return `select ${list.join(', ')} from read_parquet([${files.join(', ')}], union_by_name = true)
-    where greatest(_known, _at) >= ${from} and _at < ${query.rows.to} order by _row`;
+    where greatest(_known, _at) >= ${from} and least(_known, _at) < ${query.rows.to} order by _row`;
 }
-
-const LATE_MS = 3 * 86_400_000;
 
 function chooseRows(
   events: ColumnTable,

@@ -1,8 +1,8 @@
-import type { Kysely, Transaction } from 'kysely';
-import { defineErrors } from '../core/errors.ts';
+import type { Dialect, Kysely, Transaction } from 'kysely';
+import { defineErrors } from '#core/errors';
 
-// biome-ignore lint/suspicious/noExplicitAny: each store narrows the handle to its own tables with `withTables`.
-export type AnyTables = any;
+/** Tables that the type system does not know, as Kysely types them for dialects. Each store narrows to its own. */
+export type AnyTables = Parameters<Dialect['createIntrospector']>[0] extends Kysely<infer Tables> ? Tables : never;
 
 /**
  * A relational store reached through Kysely, so that one text of each query serves every dialect.
@@ -11,7 +11,8 @@ export type AnyTables = any;
  * - {@link SqlStore.transaction} is serializable against other transactions of the same store: a transaction sees no
  *   other's uncommitted writes, and two that touch the same row run one after the other.
  * - When `transaction` resolves, its writes survive the death of the process. When it rejects, none of them exist.
- * - {@link SqlStore.reader} sees committed state only, and is never used inside a transaction.
+ * - {@link SqlStore.reader} sees committed state only, and is not used inside a transaction. A transaction inside a
+ *   transaction, which would wait for itself for ever, throws an assertion; so does a reader that would have to wait.
  * - Integers up to 2^53 come back as numbers. Booleans are stored as the integers 0 and 1, JSON as text, times as
  *   epoch milliseconds, binary values as `Uint8Array`.
  * - Names of tables and columns are at most 63 bytes (PostgreSQL's limit).

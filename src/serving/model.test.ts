@@ -120,7 +120,7 @@ describe('the rollout state machine', () => {
     assert.equal(state.stage, 'rolled-back');
   });
 
-  test('a forced rollout has to be better within its probation: one that is as good is rolled back, and it says why', () => {
+  test('a forced rollout that is no better within its probation is rolled back, and it says why', () => {
     const equal = run(hours(60, 0), forced);
     const better = run(hours(60, 0.05), forced);
 

@@ -24,7 +24,7 @@ export async function startControlPlane(base: ProcessBase): Promise<RunningProce
     db,
     system,
     consumers: parts.flatMap((part) => part.consumers),
-    // Events of this process wake the relay at once. Only another control plane on the same database has to be looked for.
+    // Events of this process wake the relay at once. Only those of another control plane have to be looked for.
     pollMs: config.database ? 1_000 : 30_000,
     onError: (consumer, event, message) =>
       logger.error({ consumer, event: event.seq, type: event.type }, `an event could not be consumed: ${message}`),

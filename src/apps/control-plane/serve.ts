@@ -40,11 +40,21 @@ export async function serve(deps: ServeDeps): Promise<{ server: HttpServer; endS
   return { server, endStreams };
 }
 
-/** Every path that is not a file of the console is a view of it, so that links into it work. */
+/**
+ * Every path that is not an asset is a view of the console, so that links into it work. Assets are named by their
+ * content and may be kept; the page that names them may not, or it would ask for those of an earlier build.
+ */
 async function serveConsole(server: HttpServer): Promise<void> {
-  await server.app.register(fastifyStatic, { root: CONSOLE, wildcard: false, maxAge: '1h', immutable: false });
+  const assets = {
+    root: `${CONSOLE}assets`,
+    prefix: '/assets/',
+    index: false,
+    maxAge: '30d',
+    immutable: true,
+  } as const;
+  await server.app.register(fastifyStatic, assets);
   server.app.get('/*', async (request, reply) => {
-    if (request.url.startsWith('/api/')) return reply.callNotFound();
-    return reply.header('cache-control', 'no-cache').sendFile('index.html', { maxAge: 0 });
+    if (/^\/(?:api|assets)\//.test(request.url)) return reply.callNotFound();
+    return reply.header('cache-control', 'no-cache').sendFile('index.html', CONSOLE, { cacheControl: false });
   });
 }

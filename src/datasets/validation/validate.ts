@@ -5,9 +5,6 @@ import type { ColumnProfile, ColumnType, DatasetSpec, Expectation, ValidationRep
 import { datasetErrors } from '../errors.ts';
 import { judge, type Measured, type Segment } from '../model.ts';
 
-/** The columns every segment carries beside the user's: row number, event time and knowledge time (epoch ms). */
-export const SYSTEM_COLUMNS = ['_row', '_at', '_known'] as const;
-
 export const BATCH_ROWS_MAX = 16_777_216;
 
 export interface Source {
@@ -15,6 +12,8 @@ export interface Source {
   readonly format: 'parquet' | 'csv' | 'ndjson';
   /** A lower bound for the knowledge time of every row: released rows were not known before their release. */
   readonly knownAt?: number | undefined;
+  /** Segments with the rows of the batch that have passed before: released rows are not to repeat them. */
+  readonly passed?: readonly string[];
 }
 
 export interface Validated {
@@ -47,7 +46,8 @@ export async function validateBatch(
   const repairs = await repair(session, spec);
   await derive(session, spec, source.knownAt);
   const checks = [];
-  for (const expectation of spec.expectations) checks.push(judge(expectation, await measure(session, expectation)));
+  for (const expectation of spec.expectations)
+    checks.push(judge(expectation, await measure(session, expectation, source)));
   const outcome = await summarize(session);
   const report: ValidationReport = {
     rows,
@@ -65,8 +65,8 @@ export async function validateBatch(
     acceptedSql: (firstRow) =>
       `select ${firstRow}::bigint + row_number() over (order by _at, _seq) - 1 as _row, _at, _known,
          * exclude (_seq, _at, _known, _reason) from batch where _reason is null order by _at, _seq`,
-    heldSql:
-      'select r.* exclude (_seq), b._reason from raw r join batch b using (_seq) where b._reason is not null order by _seq',
+    heldSql: `select r.* exclude (_seq), b._reason from raw r join batch b using (_seq)
+       where b._reason is not null order by _seq`,
   };
 }
 
@@ -173,21 +173,29 @@ async function derive(session: ColumnarSession, spec: DatasetSpec, knownAt: numb
 const GROUPS_MAX = 20;
 
 /** Measures one expectation and writes its name into `_reason` of each row that it keeps apart. */
-async function measure(session: ColumnarSession, expectation: Expectation): Promise<Measured> {
+async function measure(session: ColumnarSession, expectation: Expectation, source: Source): Promise<Measured> {
   if ('rows' in expectation) return measureCount(session, expectation);
   if ('share' in expectation) return measureShare(session, expectation);
   const bad =
     'row' in expectation
       ? `not coalesce((${expectation.row}), false)`
-      : `_seq in (select _seq from (select _seq, row_number() over (partition by ${expectation.unique
-          .map(identifier)
-          .join(', ')} order by _seq) as n from batch) where n > 1)`;
+      : repeatedSql(expectation.unique.map(identifier), source.passed ?? []);
   const [row] = await expression(expectation.name, () =>
     session.rows(`select count(*) filter (where ${bad}) as failed, count(*) as n from batch`),
   );
   const failedRows = Number(row?.['failed']);
   if (failedRows > 0 && expectation.otherwise === 'reject') await holdRows(session, bad, expectation.name);
   return { failedRows, share: failedRows / Math.max(1, Number(row?.['n'])), groups: [] };
+}
+
+/** True of a row that equals an earlier one of the batch, or one that has passed before. Nulls are equal here. */
+function repeatedSql(columns: readonly string[], passed: readonly string[]): string {
+  const earlier = `_seq in (select _seq from
+    (select _seq, row_number() over (partition by ${columns.join(', ')} order by _seq) as n from batch) where n > 1)`;
+  if (passed.length === 0) return earlier;
+  const equal = columns.map((column) => `b.${column} is not distinct from p.${column}`).join(' and ');
+  return `(${earlier} or _seq in (select b._seq from batch b
+    semi join read_parquet([${passed.map(quoted).join(', ')}], union_by_name = true) p on ${equal}))`;
 }
 
 async function measureCount(
@@ -208,7 +216,8 @@ async function measureShare(
   const { share, by, max, minRows, otherwise, name } = expectation;
   const group = by === undefined ? `'all'` : `coalesce(${identifier(by)}::varchar, '(none)')`;
   const table = await expression(name, () =>
-    session.query(`select ${group} as name, count(*)::double as n, avg(case when (${share}) then 1.0 else 0.0 end) as share
+    session.query(`select ${group} as name, count(*)::double as n,
+         avg(case when (${share}) then 1.0 else 0.0 end) as share
        from batch group by 1 having n >= ${minRows} and share > ${max} order by share desc, name`),
   );
   const groups = groupsOf(table);

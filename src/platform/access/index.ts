@@ -21,11 +21,16 @@ const ROLE_PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
 export function mayUse(actor: Actor, permission: string): boolean {
   const [domain, verb] = permission.split(':');
   return actor.roles.some((role) =>
-    (ROLE_PERMISSIONS[role] ?? []).some((granted) => {
+    grantsOf(role).some((granted) => {
       const [grantedDomain, grantedVerb] = granted.split(':');
       return (grantedDomain === '*' || grantedDomain === domain) && (grantedVerb === '*' || grantedVerb === verb);
     }),
   );
+}
+
+/** What a role may do; nothing for a name that is no role, whatever objects have under that name. */
+function grantsOf(role: string): readonly string[] {
+  return Object.hasOwn(ROLE_PERMISSIONS, role) ? (ROLE_PERMISSIONS[role] ?? []) : [];
 }
 
 /** Throws `access/forbidden` unless the actor holds the permission. */

@@ -6,6 +6,8 @@ import type { AnyTables } from '#ports/sql';
 export interface AuditQuery {
   readonly subject?: string | undefined;
   readonly action?: string | undefined;
+  /** Leaves out entries with these actions. */
+  readonly exceptActions?: readonly string[] | undefined;
   readonly before?: number | undefined;
   readonly limit: number;
 }
@@ -25,17 +27,19 @@ export class AuditLog {
     let rows = this.#db.selectFrom('audit').selectAll().orderBy('seq', 'desc').limit(query.limit);
     if (query.subject !== undefined) rows = rows.where('subject', '=', query.subject);
     if (query.action !== undefined) rows = rows.where('action', '=', query.action);
+    if (query.exceptActions?.length) rows = rows.where('action', 'not in', query.exceptActions);
     if (query.before !== undefined) rows = rows.where('seq', '<', query.before);
     return (await rows.execute()).map(fromRow);
   }
 
-  /** Every entry in order, read page by page. */
-  async *all(): AsyncIterable<AuditEntry> {
+  /** Every entry in order up to the given number, read page by page. */
+  async *all(upTo = Number.MAX_SAFE_INTEGER): AsyncIterable<AuditEntry> {
     for (let after = 0; ; ) {
       const rows = await this.#db
         .selectFrom('audit')
         .selectAll()
         .where('seq', '>', after)
+        .where('seq', '<=', upTo)
         .orderBy('seq')
         .limit(PAGE)
         .execute();

@@ -1,2 +1,2 @@
 export { AuditLog, type AuditQuery } from './audit-log.ts';
-export { type Verdict, verifyChain } from './verify.ts';
+export { type Verdict, verifyChain, verifyLog } from './verify.ts';

@@ -9,7 +9,7 @@ import {
   VARCHAR,
 } from '@duckdb/node-api';
 import { assert } from '#core/assert';
-import { defineErrors, messageOf } from '#core/errors';
+import { defineErrors, KedgeError, messageOf } from '#core/errors';
 import type { Json } from '#core/json';
 import { columnReader } from './read-result.ts';
 import type { ColumnData, ColumnTable } from './table.ts';
@@ -17,6 +17,7 @@ import type { ColumnData, ColumnTable } from './table.ts';
 export const columnarErrors = defineErrors('columnar', {
   'bad-sql': { status: 400, title: 'An SQL expression cannot be evaluated' },
   'bad-file': { status: 400, title: 'A data file cannot be read' },
+  'out-of-memory': { status: 507, title: 'A query needs more memory than it may use' },
 });
 
 export interface ColumnarOptions {
@@ -93,7 +94,14 @@ export class ColumnarSession {
   async query(sql: string): Promise<ColumnTable> {
     return explained(async () => {
       const result = await this.#connection.stream(sql);
-      const readers = result.columnTypes().map((type) => columnReader(type.typeId));
+      const names = result.columnNames();
+      const readers = result.columnTypes().map((type, i) => {
+        const reader = columnReader(type.typeId);
+        if (reader) return reader;
+        throw columnarErrors['bad-sql'](
+          `column '${names[i]}' is a ${type}: expected a number, a text or a time; cast it`,
+        );
+      });
       let rows = 0;
       for (;;) {
         const chunk = await result.fetchChunk();
@@ -103,7 +111,7 @@ export class ColumnarSession {
       }
       return {
         rows,
-        columns: new Map(result.columnNames().map((name, i) => [name, readers[i]?.finish() as ColumnData])),
+        columns: new Map(names.map((name, i) => [name, readers[i]?.finish() as ColumnData])),
       };
     });
   }
@@ -169,17 +177,19 @@ function valuesOf(column: ColumnData, from: number, count: number): (string | nu
   return values;
 }
 
+const FILE_ERRORS = /IO Error|No magic bytes|Invalid Input Error: (File|No)|Permission Error/;
+const SQL_ERRORS =
+  /(Binder|Parser|Catalog|Conversion|Constraint|Invalid (Input|Type)|Mismatch Type|Not implemented|Out of Range) Error/i;
+
 async function explained<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    if (error instanceof KedgeError) throw error;
     const message = messageOf(error);
-    if (/IO Error|No magic bytes|Invalid Input Error: (File|No)|Permission Error/.test(message)) {
-      throw columnarErrors['bad-file'](message);
-    }
-    if (/(Binder|Parser|Catalog|Conversion|Invalid Input|Out of Range) Error/.test(message)) {
-      throw columnarErrors['bad-sql'](message);
-    }
+    if (/Out of Memory Error/.test(message)) throw columnarErrors['out-of-memory'](message);
+    if (FILE_ERRORS.test(message)) throw columnarErrors['bad-file'](message);
+    if (SQL_ERRORS.test(message)) throw columnarErrors['bad-sql'](message);
     throw error;
   }
 }

@@ -1,4 +1,13 @@
-import type { DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api';
+import type {
+  DuckDBDataChunk,
+  DuckDBDateValue,
+  DuckDBDecimalValue,
+  DuckDBTimestampMillisecondsValue,
+  DuckDBTimestampNanosecondsValue,
+  DuckDBTimestampSecondsValue,
+  DuckDBTimestampValue,
+  DuckDBVector,
+} from '@duckdb/node-api';
 import { DuckDBTypeId } from '@duckdb/node-api';
 import type { ColumnData } from './table.ts';
 
@@ -8,21 +17,53 @@ export interface ColumnReader {
   finish(): ColumnData;
 }
 
-/** The reader for a column of the given type. Times become epoch milliseconds, truth values 0 and 1. */
-export function columnReader(typeId: DuckDBTypeId): ColumnReader {
+const DAY_MS = 86_400_000;
+
+/**
+ * The reader for a column of the given type; `undefined` for a type that is neither text nor a number nor a time, such
+ * as a list. Times become epoch milliseconds, truth values 0 and 1.
+ */
+export function columnReader(typeId: DuckDBTypeId): ColumnReader | undefined {
   switch (typeId) {
     case DuckDBTypeId.VARCHAR:
     case DuckDBTypeId.ENUM:
       return textReader();
     case DuckDBTypeId.FLOAT:
       return floatReader();
+    case DuckDBTypeId.DATE:
+      return numberReader((value) => (value as DuckDBDateValue).days * DAY_MS);
     case DuckDBTypeId.TIMESTAMP:
     case DuckDBTypeId.TIMESTAMP_TZ:
-      return numberReader((value) => Number((value as { micros: bigint }).micros) / 1_000);
+      return numberReader((value) => Number((value as DuckDBTimestampValue).micros) / 1_000);
+    case DuckDBTypeId.TIMESTAMP_S:
+      return numberReader((value) => Number((value as DuckDBTimestampSecondsValue).seconds) * 1_000);
+    case DuckDBTypeId.TIMESTAMP_MS:
+      return numberReader((value) => Number((value as DuckDBTimestampMillisecondsValue).millis));
+    case DuckDBTypeId.TIMESTAMP_NS:
+      return numberReader((value) => Number((value as DuckDBTimestampNanosecondsValue).nanos) / 1_000_000);
+    case DuckDBTypeId.DECIMAL:
+      return numberReader((value) => (value as DuckDBDecimalValue).toDouble());
     default:
-      return numberReader(Number);
+      return NUMERIC.has(typeId) ? numberReader(Number) : undefined;
   }
 }
+
+const NUMERIC: ReadonlySet<DuckDBTypeId> = new Set([
+  DuckDBTypeId.BOOLEAN,
+  DuckDBTypeId.TINYINT,
+  DuckDBTypeId.SMALLINT,
+  DuckDBTypeId.INTEGER,
+  DuckDBTypeId.BIGINT,
+  DuckDBTypeId.UTINYINT,
+  DuckDBTypeId.USMALLINT,
+  DuckDBTypeId.UINTEGER,
+  DuckDBTypeId.UBIGINT,
+  DuckDBTypeId.HUGEINT,
+  DuckDBTypeId.UHUGEINT,
+  DuckDBTypeId.DOUBLE,
+  // The type of an expression that is NULL in every row.
+  DuckDBTypeId.SQLNULL,
+]);
 
 function floatReader(): ColumnReader {
   const parts: Float32Array[] = [];

@@ -1,6 +1,7 @@
 import { defineErrors, type FieldIssue } from '#core/errors';
-import { KEYS, type KeyName } from './keys.ts';
+import { type ConfigKey, expectedOf, KEYS, type KeyName } from './keys.ts';
 
+export { describeConfig } from './describe.ts';
 export { KEYS, type KeyName } from './keys.ts';
 
 export const configErrors = defineErrors('config', {
@@ -33,13 +34,9 @@ export function loadConfig(overrides: Overrides = {}, environment: NodeJS.Proces
   const config: Record<string, string | number | boolean> = {};
   for (const [name, key] of Object.entries(KEYS)) {
     const given = overrides[name as KeyName] ?? environment[key.env];
-    const value = given === undefined ? key.default : parse(given, key.default);
-    if (value === undefined || ('min' in key && ((value as number) < key.min || (value as number) > key.max))) {
-      const range = 'min' in key ? ` from ${key.min} to ${key.max}` : '';
-      issues.push({ path: key.env, message: `expected a ${typeof key.default}${range}, found '${given}'` });
-      continue;
-    }
-    config[name] = value;
+    const value = given === undefined ? key.default : parse(given, key);
+    if (value === undefined) issues.push({ path: key.env, message: `expected ${expectedOf(key)}, found '${given}'` });
+    else config[name] = value;
   }
   if (issues.length > 0) throw configErrors.invalid('the configuration cannot be used', issues);
   return Object.freeze(config) as Config;
@@ -62,14 +59,13 @@ export function childEnvironment(config: Config, environment: NodeJS.ProcessEnv 
 /** Variables of the same family that are not configuration: of the test suite, and of steps that run this command. */
 const FOREIGN = /^KEDGE_(CI|TEST_.*|PARAM_.*|INPUT_.*|OUTPUT_.*|PARAMS|RESULT|RUN|STEP|SEED)$/;
 
-function parse(
-  given: string | number | boolean,
-  like: string | number | boolean,
-): string | number | boolean | undefined {
-  if (typeof like === 'string') return String(given);
-  if (typeof like === 'number') {
-    const value = typeof given === 'number' ? given : given.toString().trim() === '' ? Number.NaN : Number(given);
-    return Number.isFinite(value) ? value : undefined;
+function parse(given: string | number | boolean, key: ConfigKey): string | number | boolean | undefined {
+  if ('min' in key) {
+    const value = typeof given === 'string' && given.trim() === '' ? Number.NaN : Number(given);
+    return Number.isInteger(value) && value >= key.min && value <= key.max ? value : undefined;
+  }
+  if (typeof key.default === 'string') {
+    return key.oneOf && !key.oneOf.includes(String(given)) ? undefined : String(given);
   }
   if (given === true || given === 'true' || given === '1') return true;
   if (given === false || given === 'false' || given === '0') return false;

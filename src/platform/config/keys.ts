@@ -71,7 +71,12 @@ export const KEYS = {
     unit: 'ms',
     reason: 'How long a silent worker keeps a step; a killed worker delays its step by at most this.',
   },
-  logLevel: { env: 'KEDGE_LOG_LEVEL', default: 'info', reason: 'fatal, error, warn, info, debug or trace.' },
+  logLevel: {
+    env: 'KEDGE_LOG_LEVEL',
+    default: 'info',
+    oneOf: ['fatal', 'error', 'warn', 'info', 'debug', 'trace'],
+    reason: 'From which severity on the log is written.',
+  },
   otlpEndpoint: {
     env: 'KEDGE_OTLP_ENDPOINT',
     default: '',
@@ -101,17 +106,30 @@ export const KEYS = {
     unit: 'records',
     reason: 'Recorded predictions waiting for the control plane in a gateway before more are dropped and counted.',
   },
-} as const satisfies Record<string, Key>;
+} as const satisfies Record<string, ConfigKey>;
 
 export type KeyName = keyof typeof KEYS;
 
-type Key =
-  | { readonly env: `KEDGE_${string}`; readonly default: string | boolean; readonly reason: string }
+export type ConfigKey =
+  | {
+      readonly env: `KEDGE_${string}`;
+      readonly default: string | boolean;
+      readonly oneOf?: readonly string[];
+      readonly reason: string;
+    }
   | {
       readonly env: `KEDGE_${string}`;
       readonly default: number;
+      /** Whole numbers from `min` to `max`. */
       readonly min: number;
       readonly max: number;
       readonly unit: string;
       readonly reason: string;
     };
+
+/** What a key takes, in words. */
+export function expectedOf(key: ConfigKey): string {
+  if ('min' in key) return `a whole number from ${key.min} to ${key.max}`;
+  if (key.oneOf) return `one of ${key.oneOf.join(', ')}`;
+  return typeof key.default === 'boolean' ? 'true or false' : 'a text';
+}

@@ -1,5 +1,4 @@
 export { openApi } from './openapi.ts';
-export { problemOf } from './problem.ts';
 export {
   type HttpServer,
   openHttpServer,

@@ -42,20 +42,31 @@ export interface HttpServerOptions {
   readonly metrics: Metrics;
 }
 
+/** Requests in work may finish within this time of a close; a client that waits for news is cut off after it. */
+const CLOSE_GRACE_MS = 2_000;
 const BODY_BYTES_MAX = 1_048_576;
 const UPLOAD_BYTES_MAX = 1_073_741_824;
+/** Of a path parameter as it is written in the path, where a character may take nine. */
+const PARAM_LENGTH_MAX = 1_000;
 
 /** A server for the platform's own API: every route closed unless its permission is held, every error a problem. */
 export function openHttpServer(options: HttpServerOptions): HttpServer {
   const { system, logger, metrics } = options;
-  const app = Fastify({ bodyLimit: BODY_BYTES_MAX, genReqId: () => system.ids.next('req'), logger: false });
+  const app = Fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    genReqId: () => system.ids.next('req'),
+    logger: false,
+    routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
+    frameworkErrors: answerError,
+  });
   const requests = metrics.seconds('kedge_http_request_seconds', 'Duration of API requests.', ['route', 'status']);
 
-  app.setErrorHandler((error, request, reply) => {
+  function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const problem = problemOf(error, request.id);
     if (problem.status >= 500) logger.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
-    return reply.status(problem.status).type('application/problem+json').send(problem);
-  });
+    void reply.status(problem.status).type('application/problem+json').send(problem);
+  }
+  app.setErrorHandler(answerError);
   app.setNotFoundHandler((request, reply) => {
     const problem = problemOf(httpErrors['not-found'](`${request.method} ${request.url}`), request.id);
     return reply.status(404).type('application/problem+json').send(problem);
@@ -83,7 +94,9 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
       const closed = app.close();
       // Idle keep-alive connections would be waited for, and a client may keep one for minutes.
       app.server.closeIdleConnections();
+      const cancel = system.clock.after(CLOSE_GRACE_MS, () => app.server.closeAllConnections());
       await closed;
+      cancel();
     },
   };
 }
@@ -97,19 +110,27 @@ interface Binding {
 
 function bind(app: FastifyInstance, { name, spec, handler, authenticator }: Binding): void {
   const bodyLimit = spec.bodyBytesMax ?? (spec.upload ? UPLOAD_BYTES_MAX : BODY_BYTES_MAX);
+  const allowed = (request: FastifyRequest): Actor => {
+    const actor = whoSends(request, authenticator);
+    requirePermission(actor, spec.permission);
+    return actor;
+  };
   app.route({
     method: spec.method,
     url: spec.path,
     bodyLimit,
+    // Before the body is read: nobody unknown gets this process to read or parse one.
+    async onRequest(request) {
+      allowed(request);
+    },
     async handler(request: FastifyRequest, reply: FastifyReply) {
-      const actor = whoSends(request, authenticator);
-      requirePermission(actor, spec.permission);
+      const actor = allowed(request);
       const input = {
         ...part('params', spec.params, request.params),
         ...part('query', spec.query, request.query),
         ...(spec.upload
           ? { upload: uploadOf(request, spec.upload, bodyLimit) }
-          : part('body', spec.body, request.body)),
+          : part('body', spec.body, jsonOf(request, spec))),
       };
       const ctx: RequestContext = { actor, action: spec.audit ?? name, requestId: request.id };
       const result = await traced(name, { 'http.route': spec.path }, () => handler(input as never, ctx));
@@ -128,7 +149,7 @@ function part(name: string, schema: z.ZodType | undefined, value: unknown): Reco
 /** The actor of a request, from its bearer token or from where it comes. Throws `access/unauthenticated`. */
 export function whoSends(request: FastifyRequest, authenticator: Authenticator): Actor {
   const header = request.headers.authorization;
-  const token = header?.startsWith('Bearer ') ? header.slice(7) : undefined;
+  const token = header === undefined ? undefined : (/^Bearer +(.+)$/i.exec(header)?.[1] ?? '');
   const actor = authenticator.authenticate({ token, loopback: isLoopback(request.socket.remoteAddress ?? '') });
   if (!actor) throw accessErrors.unauthenticated('send a valid token as: Authorization: Bearer <token>');
   return actor;
@@ -157,7 +178,17 @@ function isLoopback(address: string): boolean {
 
 /** Bodies that are not JSON are left on the wire for the handler to stream. */
 function acceptUploads(app: FastifyInstance): void {
+  app.removeContentTypeParser('text/plain');
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+}
+
+/** A parsed body. What was sent as another type is still on the wire and is not taken for one. */
+function jsonOf(request: FastifyRequest, spec: RouteSpec): unknown {
+  const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
+  if (spec.body && request.body !== undefined && type !== 'application/json') {
+    throw httpErrors['unsupported-media-type'](`content-type '${type}': expected application/json`);
+  }
+  return request.body ?? undefined;
 }
 
 function uploadOf(request: FastifyRequest, types: readonly string[], bytesMax: number): unknown {
@@ -169,9 +200,9 @@ function uploadOf(request: FastifyRequest, types: readonly string[], bytesMax: n
 }
 
 async function* bytesOf(body: unknown): AsyncIterable<Uint8Array> {
-  if (body === undefined || body === null) return;
-  if (typeof body === 'object' && Symbol.asyncIterator in body) yield* body as AsyncIterable<Uint8Array>;
-  else yield Buffer.from(JSON.stringify(body));
+  if (body !== null && typeof body === 'object' && Symbol.asyncIterator in body) {
+    yield* body as AsyncIterable<Uint8Array>;
+  }
 }
 
 async function* bounded(bytes: AsyncIterable<Uint8Array>, bytesMax: number): AsyncIterable<Uint8Array> {

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { z } from 'zod';
-import { defineErrors, type FieldIssue } from '#core/errors';
+import { defineErrors, type FieldIssue, type KedgeError } from '#core/errors';
 import { canonicalJson } from '#core/json';
 import type { Context, Database, Tx } from '#platform/db';
 import type { AnyTables } from '#ports/sql';
@@ -51,19 +51,22 @@ export class Resources {
 
   /**
    * Applies `drafts` in the order of their references, all or none. With `dryRun` it only says what would change.
-   * Errors: `resources/invalid` with one field issue a problem, `resources/unknown-kind`, `resources/missing-reference`.
+   * Errors: `resources/invalid` with one field issue for each problem, `resources/unknown-kind`,
+   * `resources/missing-reference`.
    */
   async apply(
     context: Context,
     drafts: readonly ResourceDraft[],
     { dryRun = false }: { readonly dryRun?: boolean } = {},
   ): Promise<ResourceChange[]> {
+    refuseTwins(drafts);
     const checked = this.#inOrder(drafts.map((draft, i) => this.#check(draft, i)));
-    await this.#requireReferences(checked);
-    if (dryRun) return Promise.all(checked.map((item) => planOf(this.#db.reader, item)));
-    const planned = await Promise.all(checked.map((item) => planOf(this.#db.reader, item)));
-    if (planned.every((change) => change.change === 'none')) return planned;
-    return this.#db.transact(context, async (tx) => {
+    if (dryRun) {
+      await this.#requireReferences(this.#db.reader, checked);
+      return Promise.all(checked.map((item) => planOf(this.#db.reader, item)));
+    }
+    return this.#db.react(context, async (tx) => {
+      await this.#requireReferences(tx.db, checked);
       const changes: ResourceChange[] = [];
       for (const item of checked) changes.push(await this.#applyOne(tx, item));
       return changes;
@@ -78,24 +81,26 @@ export class Resources {
   /** As {@link find}, but a missing one is the error `resources/not-found`. */
   async get(kind: string, name: string): Promise<ResourceView> {
     const found = await this.find(kind, name);
-    if (!found) throw resourceErrors['not-found'](`there is no ${kind} named '${name}'`);
+    if (!found) throw notFound(kind, name);
     return found;
   }
 
-  list(kind?: string): Promise<ResourceView[]> {
-    return listResources(this.#db.reader, kind);
+  /** Resources of one kind or of all; `db` as in {@link find}. */
+  list(kind?: string, db: Kysely<AnyTables> = this.#db.reader): Promise<ResourceView[]> {
+    return listResources(db, kind);
   }
 
+  /** Errors: `resources/not-found`, `resources/in-use`. */
   async remove(context: Context, kind: string, name: string): Promise<void> {
-    await this.get(kind, name);
-    const user = (await this.list()).find((other) =>
-      this.#kinds
-        .get(other.kind)
-        ?.references?.(other.spec)
-        .some((reference) => reference.kind === kind && reference.name === name),
-    );
-    if (user) throw resourceErrors['in-use'](`${kind} '${name}' is used by ${user.kind} '${user.name}'`);
     await this.#db.transact(context, async (tx) => {
+      if (!(await findResource(tx.db, kind, name))) throw notFound(kind, name);
+      const user = (await this.list(undefined, tx.db)).find((other) =>
+        this.#kinds
+          .get(other.kind)
+          ?.references?.(other.spec)
+          .some((reference) => reference.kind === kind && reference.name === name),
+      );
+      if (user) throw resourceErrors['in-use'](`${kind} '${name}' is used by ${user.kind} '${user.name}'`);
       await removeResource(tx.db, kind, name);
       await this.#kinds.get(kind)?.onDelete?.(tx, name);
       tx.emit({ type: 'resource.deleted', subject: `${kind}/${name}`, data: {} });
@@ -103,7 +108,7 @@ export class Resources {
     });
   }
 
-  /** Writes what was observed. Status is not declared by anyone, so it is neither audited nor counted as a generation. */
+  /** Writes what was observed. Nobody declares a status, so it is neither audited nor counted as a generation. */
   setStatus(
     tx: Pick<Tx, 'db'>,
     subject: { kind: string; name: string },
@@ -130,7 +135,7 @@ export class Resources {
     throw resourceErrors.invalid(`${draft.kind} '${draft.name}': ${first.path}: ${first.message}`, fields);
   }
 
-  /** Referenced resources first. A cycle keeps its given order and fails when its references are checked. */
+  /** Referenced resources first. A cycle keeps its given order. */
   #inOrder(items: readonly Checked[]): Checked[] {
     const byKey = new Map(items.map((item) => [`${item.kind.kind}/${item.name}`, item]));
     const ordered: Checked[] = [];
@@ -148,11 +153,11 @@ export class Resources {
     return ordered;
   }
 
-  async #requireReferences(items: readonly Checked[]): Promise<void> {
+  async #requireReferences(db: Kysely<AnyTables>, items: readonly Checked[]): Promise<void> {
     const declared = new Set(items.map((item) => `${item.kind.kind}/${item.name}`));
     for (const item of items) {
       for (const { kind, name } of item.kind.references?.(item.spec) ?? []) {
-        if (declared.has(`${kind}/${name}`) || (await findResource(this.#db.reader, kind, name))) continue;
+        if (declared.has(`${kind}/${name}`) || (await findResource(db, kind, name))) continue;
         throw resourceErrors['missing-reference'](
           `${item.kind.kind} '${item.name}' refers to ${kind} '${name}', which does not exist`,
         );
@@ -173,6 +178,22 @@ export class Resources {
     tx.audit(subject, { change: plan.change, generation, fields: plan.fields });
     return plan;
   }
+}
+
+function refuseTwins(drafts: readonly ResourceDraft[]): void {
+  const firsts = new Map<string, number>();
+  for (const [i, { kind, name }] of drafts.entries()) {
+    const first = firsts.get(`${kind}/${name}`);
+    if (first !== undefined) {
+      const message = `${kind} '${name}' is declared twice, as resources.${first} and resources.${i}`;
+      throw resourceErrors.invalid(message, [{ path: `resources.${i}.name`, message }]);
+    }
+    firsts.set(`${kind}/${name}`, i);
+  }
+}
+
+function notFound(kind: string, name: string): KedgeError {
+  return resourceErrors['not-found'](`there is no ${kind} named '${name}'`);
 }
 
 async function planOf(db: Kysely<AnyTables>, item: Checked): Promise<ResourceChange> {

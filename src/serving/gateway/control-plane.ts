@@ -23,8 +23,6 @@ export interface ControlPlane {
 export interface GuardrailReport extends Trip {
   readonly endpoint: string;
   readonly rollout: string;
-  /** The last error, for people. */
-  readonly error?: string | undefined;
 }
 
 const POST_TIMEOUT_MS = 30_000;
@@ -35,6 +33,8 @@ const REFUSALS: readonly number[] = [400, 413, 422];
 
 export function connectControlPlane({ url, token }: ControlPlaneAddress): ControlPlane {
   const client = createClient(servingContract, { baseUrl: url, token });
+  /** The text of a batch that is sent again and again while the control plane is away is made once. */
+  const bodies = new WeakMap<readonly PredictionRecord[], string>();
   return {
     async routing(after, signal) {
       return routingTableSchema.parse(
@@ -59,10 +59,12 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
       }
     },
     async predictions(records, signal) {
+      const body = bodies.get(records) ?? JSON.stringify({ records });
+      bodies.set(records, body);
       const response = await fetch(`${url}/api/v1/predictions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
-        body: JSON.stringify({ records }),
+        body,
         signal: within(signal, POST_TIMEOUT_MS),
       });
       const text = await response.text();

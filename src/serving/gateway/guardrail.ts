@@ -6,6 +6,8 @@ export interface Trip {
   readonly observed: number;
   readonly limit: number;
   readonly requests: number;
+  /** Of the last request that failed, for people; only of an `error-rate`. */
+  readonly error?: string | undefined;
 }
 
 interface Slice {
@@ -26,17 +28,20 @@ const SLOW_SHARE_MAX = 0.05;
 export class Guardrail {
   readonly #limits: RoutedEndpoint['guardrail'];
   readonly #slices: Slice[] = [];
+  #lastError: string | undefined;
 
   constructor(limits: RoutedEndpoint['guardrail']) {
     this.#limits = limits;
   }
 
-  /** Counts one request of the candidate at `nowMs` (monotonic) and tells whether the guardrail trips with it. */
-  observe(ok: boolean, latencyMs: number, nowMs: number): Trip | undefined {
+  /** Counts a request at `nowMs` (monotonic), with its `error` if it failed. Tells whether it trips the guardrail. */
+  observe(error: string | undefined, latencyMs: number, nowMs: number): Trip | undefined {
     const slice = this.#sliceAt(nowMs);
     slice.requests += 1;
-    if (!ok) slice.errors += 1;
-    else if (latencyMs > this.#limits.latencyP95MsMax) slice.slow += 1;
+    if (error !== undefined) {
+      slice.errors += 1;
+      this.#lastError = error;
+    } else if (latencyMs > this.#limits.latencyP95MsMax) slice.slow += 1;
     return this.#judge();
   }
 
@@ -52,7 +57,13 @@ export class Guardrail {
     const { requestsMin, errorRateMax } = this.#limits;
     if (requests < requestsMin) return undefined;
     if (errors / requests > errorRateMax) {
-      return { reason: 'error-rate', observed: errors / requests, limit: errorRateMax, requests };
+      return {
+        reason: 'error-rate',
+        observed: errors / requests,
+        limit: errorRateMax,
+        requests,
+        error: this.#lastError,
+      };
     }
     const answered = requests - errors;
     if (answered === 0 || slow / answered <= SLOW_SHARE_MAX) return undefined;

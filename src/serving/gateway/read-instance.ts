@@ -48,8 +48,8 @@ export function readInstance(value: unknown, path: string): Instance {
 }
 
 /**
- * Refuses an instance that sends what a feature view delivers, or lacks an entity key of one. Inputs that no arm takes are
- * passed over, so that a release which needs fewer of them breaks no client; a misspelt one is told as the missing one.
+ * Refuses an instance that sends what a feature view delivers, or lacks an entity key of one. Inputs that no arm takes
+ * are passed over, so that a release which needs fewer breaks no client; a misspelt one is told as the missing one.
  */
 export function checkAgainst(endpoint: LiveEndpoint, instance: Instance, path: string): void {
   const at = path === '' ? '' : `${path}.`;

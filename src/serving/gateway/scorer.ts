@@ -17,7 +17,7 @@ export interface ScorerOptions {
   readonly record: (predictions: readonly Prediction[]) => void;
   readonly recordShadows: (results: readonly ShadowResult[]) => void;
   /** The guardrail of a candidate tripped. May be called again by what was already in work. */
-  readonly onTrip: (endpoint: LiveEndpoint, trip: Trip, error: string | undefined) => void;
+  readonly onTrip: (endpoint: LiveEndpoint, trip: Trip) => void;
 }
 
 /** What one arm is to make of one prediction: its answer, or a score beside the answer. */
@@ -231,8 +231,8 @@ export class Scorer {
     work.cancelTimer?.();
     const { candidate } = work.prediction.endpoint;
     if (!candidate || work.arm !== candidate) return;
-    const trip = candidate.guardrail.observe(error === undefined, nowMs - work.queuedMs, nowMs);
-    if (trip) this.#options.onTrip(work.prediction.endpoint, trip, error);
+    const trip = candidate.guardrail.observe(error, nowMs - work.queuedMs, nowMs);
+    if (trip) this.#options.onTrip(work.prediction.endpoint, trip);
   }
 
   #startTimer(item: Item): void {

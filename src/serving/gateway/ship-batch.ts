@@ -5,8 +5,14 @@ export const BATCH_RECORDS_MAX = 2_000;
 /** Below the control plane's limit of a body (1 MiB) with room for what the record becomes in the request. */
 export const BATCH_BYTES_MAX = 768 * 1024;
 
+export interface ShipBatch {
+  readonly records: readonly PredictionRecord[];
+  /** The offset up to which the log is sent with it. */
+  readonly last: number;
+}
+
 export interface Settlement {
-  /** The page reaches the end of the log, so that what it does not hold does not exist. */
+  /** What the page does not hold is not there, or too far away to wait for. */
   readonly complete: boolean;
   /** Nothing that entries up to this offset await can still come. */
   readonly settledEnd: number;
@@ -18,10 +24,7 @@ export interface Settlement {
  * The next predictions to send from a page of the log, each joined with the score beside it, and the offset up to which
  * the log is then sent. It ends before a prediction whose score beside it may still come.
  */
-export function batchOf(
-  page: LogPage,
-  { complete, settledEnd, receivedBefore }: Settlement,
-): { readonly records: readonly PredictionRecord[]; readonly last: number } {
+export function batchOf(page: LogPage, { complete, settledEnd, receivedBefore }: Settlement): ShipBatch {
   const entries = page.records.map(({ offset, data }) => ({ offset, bytes: data.length, entry: decodeEntry(data) }));
   const shadows = shadowsOf(entries.map(({ entry }) => entry));
   const records: PredictionRecord[] = [];
@@ -31,8 +34,7 @@ export function batchOf(
     if (entry && 'prediction' in entry) {
       const { prediction, awaits } = entry;
       const shadow = shadows.get(prediction.id);
-      const certain = complete || records.length === 0;
-      const lost = certain && (offset <= settledEnd || prediction.receivedAt < receivedBefore);
+      const lost = complete && (offset <= settledEnd || prediction.receivedAt < receivedBefore);
       if (awaits !== undefined && !shadow && !lost) break;
       if (records.length === BATCH_RECORDS_MAX || (records.length > 0 && bytesTotal + bytes > BATCH_BYTES_MAX)) break;
       bytesTotal += bytes;

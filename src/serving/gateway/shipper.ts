@@ -3,9 +3,9 @@ import { sleep } from '#core/clock';
 import { KedgeError, messageOf } from '#core/errors';
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
-import type { LogCursor, LogPage, SyncEventLog } from '#ports/event-log';
+import { APPEND_BYTES_MAX, type LogCursor, type LogPage, PAGE_RECORDS_MAX, type SyncEventLog } from '#ports/event-log';
 import type { PredictionRecord } from './prediction-record.ts';
-import { batchOf } from './ship-batch.ts';
+import { batchOf, type ShipBatch } from './ship-batch.ts';
 
 export interface ShipperOptions {
   readonly log: SyncEventLog;
@@ -41,6 +41,7 @@ export class Shipper {
   readonly #stop = new AbortController();
   readonly #shippedTotal: ReturnType<Metrics['counter']>;
   #shipped = 0;
+  #batch: ShipBatch | undefined;
   #running: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -121,17 +122,34 @@ export class Shipper {
 
   /** Sends one batch and tells how many predictions it had; `undefined` when there is nothing to send yet. */
   async #shipOne(): Promise<number | undefined> {
-    const { log, system } = this.#options;
-    const page = await this.#read();
-    const complete = page.last >= (await log.end());
-    const receivedBefore = system.clock.now() - SHADOW_WAIT_MS;
-    const { records, last } = batchOf(page, { complete, settledEnd: this.#inheritedEnd, receivedBefore });
-    if (last <= this.#shipped) return undefined;
+    const { log } = this.#options;
+    // A batch that could not be sent is kept: reading it again for each attempt would cost more than scoring did.
+    this.#batch ??= await this.#nextBatch();
+    const { records, last } = this.#batch;
+    if (last <= this.#shipped) {
+      this.#batch = undefined;
+      return undefined;
+    }
     if (records.length > 0) await this.#send(records);
     await this.#cursor.set(last);
     this.#shipped = last;
+    this.#batch = undefined;
     await log.trim(last + 1);
     return records.length;
+  }
+
+  async #nextBatch(): Promise<ShipBatch> {
+    const batch = await this.#batchFrom(PAGE_ENTRIES);
+    // The score that the first one waits for may lie beyond a page while requests come faster than scores.
+    return batch.last <= this.#shipped ? this.#batchFrom(PAGE_RECORDS_MAX) : batch;
+  }
+
+  async #batchFrom(entriesMax: number): Promise<ShipBatch> {
+    const { log, system } = this.#options;
+    const page = await this.#read(entriesMax);
+    const complete = page.last >= (await log.end()) || page.records.length === PAGE_RECORDS_MAX;
+    const receivedBefore = system.clock.now() - SHADOW_WAIT_MS;
+    return batchOf(page, { complete, settledEnd: this.#inheritedEnd, receivedBefore });
   }
 
   async #send(records: readonly PredictionRecord[]): Promise<void> {
@@ -154,16 +172,16 @@ export class Shipper {
     );
   }
 
-  async #read(): Promise<LogPage> {
+  async #read(limit: number): Promise<LogPage> {
     const { log, logger } = this.#options;
     try {
-      return await log.read({ after: this.#shipped, limit: PAGE_ENTRIES });
+      return await log.read({ after: this.#shipped, limit, bytesMax: APPEND_BYTES_MAX });
     } catch (error) {
       if (!(error instanceof KedgeError) || error.code !== 'log/trimmed') throw error;
       const start = await log.start();
       logger.error({ from: this.#shipped, to: start }, 'recorded predictions were trimmed before they were sent');
       this.#shipped = start;
-      return log.read({ after: start, limit: PAGE_ENTRIES });
+      return log.read({ after: start, limit, bytesMax: APPEND_BYTES_MAX });
     }
   }
 

@@ -132,11 +132,11 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
     ...{ cache, clock, timeoutMsMax: limits.predictTimeoutMs },
     record: (predictions) => recorder.record(predictions),
     recordShadows: (results) => recorder.recordShadows(results),
-    onTrip(endpoint, trip, error) {
+    onTrip(endpoint, trip) {
       const { rollout, name } = endpoint.routed;
       if (rollout === undefined || !router.trip(endpoint)) return;
       logger.warn({ endpoint: name, rollout, ...trip }, 'guardrail tripped: the candidate is out of traffic');
-      const report: GuardrailReport = { endpoint: name, rollout, ...trip, error };
+      const report: GuardrailReport = { endpoint: name, rollout, ...trip };
       void untilDone('guardrail report', { system, logger, signal }, () => controlPlane.report(report, signal));
     },
   });

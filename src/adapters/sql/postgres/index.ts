@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
+import { assert } from '#core/assert';
 import { messageOf } from '#core/errors';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
 
@@ -30,18 +32,41 @@ export async function openPostgres(url: string, { schema = 'kedge', connectionsM
     await sql`create schema if not exists ${sql.id(schema)}`.execute(reader);
   } catch (error) {
     await pool.end();
-    throw sqlErrors.unreachable(`PostgreSQL at ${new URL(url).host} cannot be used: ${messageOf(error)}`);
+    throw sqlErrors.unreachable(`PostgreSQL at ${hostOf(url)} cannot be used: ${messageOf(error)}`);
   }
+  // Transactions of this process wait for each other here and not on connections: a pool full of waiting writers would
+  // leave the one that has the lock without a connection for what it reads beside its transaction.
+  let line: Promise<unknown> = Promise.resolve();
+  const scope = new AsyncLocalStorage<{ open: boolean }>();
   return {
     dialect: 'postgres',
     reader,
-    transaction: (work) =>
-      reader.transaction().execute(async (trx) => {
-        // One writer at a time, as SQLite has it: the outbox and the audit chain need one order of commits, and a lock
-        // that is taken first costs less than the retries of optimistic isolation. It is released at commit.
-        await sql`select pg_advisory_xact_lock(hashtext(${`kedge.${schema}`}))`.execute(trx);
-        return work(trx);
-      }),
-    close: () => reader.destroy(),
+    async transaction(work) {
+      assert(!scope.getStore()?.open, 'the database is used beside its own open transaction: use tx.db inside it');
+      const own = { open: true };
+      const run = line.then(() =>
+        reader.transaction().execute(async (trx) => {
+          // One writer at a time, as SQLite has it: the outbox and the audit chain need one order of commits, and a
+          // lock taken first costs less than the retries of optimistic isolation. It is released at commit.
+          await sql`select pg_advisory_xact_lock(hashtext(${`kedge.${schema}`}))`.execute(trx);
+          return scope
+            .run(own, () => work(trx))
+            .finally(() => {
+              own.open = false;
+            });
+        }),
+      );
+      line = run.catch(() => {});
+      return run;
+    },
+    async close() {
+      await line;
+      await reader.destroy();
+    },
   };
+}
+
+/** The host of a connection string, without the password that the string may hold. */
+function hostOf(url: string): string {
+  return URL.parse(url)?.host || 'the given address';
 }

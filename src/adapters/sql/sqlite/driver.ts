@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
+import { assert } from '#core/assert';
 import { messageOf } from '#core/errors';
 import { sqlErrors } from '#ports/sql';
 
@@ -11,6 +13,7 @@ const STATEMENTS_MAX = 500;
  */
 export class SqliteDriver implements Driver {
   readonly #connection: SqliteConnection;
+  readonly #scope = new AsyncLocalStorage<{ held: boolean }>();
   #turn: Promise<void> = Promise.resolve();
   #release: (() => void) | undefined;
 
@@ -20,7 +23,14 @@ export class SqliteDriver implements Driver {
 
   async init(): Promise<void> {}
 
+  /** Runs a transaction. Whoever asks for the connection again from within it would wait for itself, and is told so. */
+  exclusive<T>(transaction: () => Promise<T>): Promise<T> {
+    this.#refuseReentry();
+    return this.#scope.run({ held: false }, transaction);
+  }
+
   async acquireConnection(): Promise<DatabaseConnection> {
+    this.#refuseReentry();
     const before = this.#turn;
     let release: () => void = () => {};
     this.#turn = new Promise((resolve) => {
@@ -37,17 +47,29 @@ export class SqliteDriver implements Driver {
 
   async beginTransaction(): Promise<void> {
     this.#connection.run('begin immediate');
+    this.#setHeld(true);
   }
 
   async commitTransaction(): Promise<void> {
+    this.#setHeld(false);
     this.#connection.run('commit');
   }
 
   async rollbackTransaction(): Promise<void> {
-    this.#connection.run('rollback');
+    this.#setHeld(false);
+    this.#connection.rollback();
   }
 
   async destroy(): Promise<void> {}
+
+  #setHeld(held: boolean): void {
+    const scope = this.#scope.getStore();
+    if (scope) scope.held = held;
+  }
+
+  #refuseReentry(): void {
+    assert(!this.#scope.getStore()?.held, 'the database is used beside its own open transaction: use tx.db inside it');
+  }
 }
 
 class SqliteConnection implements DatabaseConnection {
@@ -59,7 +81,16 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   run(sql: string): void {
-    this.#database.exec(sql);
+    try {
+      this.#database.exec(sql);
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  /** Rolls back, unless SQLite did so by itself, as it does when the disk is full. */
+  rollback(): void {
+    if (this.#database.isTransaction) this.run('rollback');
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
@@ -72,10 +103,7 @@ class SqliteConnection implements DatabaseConnection {
       const { changes, lastInsertRowid } = statement.run(...parameters);
       return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
     } catch (error) {
-      if (/disk is full|SQLITE_FULL/i.test(messageOf(error))) {
-        throw sqlErrors['no-space']('the disk that holds the database is full; the change was not made');
-      }
-      throw error;
+      throw explained(error);
     }
   }
 
@@ -92,4 +120,16 @@ class SqliteConnection implements DatabaseConnection {
     this.#statements.set(sql, statement);
     return statement;
   }
+}
+
+function explained(error: unknown): unknown {
+  const message = messageOf(error);
+  if (/disk is full/i.test(message)) {
+    return sqlErrors['no-space']('the disk that holds the database is full; the change was not made');
+  }
+  if (/database is locked|busy/i.test(message)) {
+    return sqlErrors.locked('another process kept the database locked for too long; the change was not made');
+  }
+  if (/malformed/i.test(message)) return sqlErrors.corrupt(`the database file is damaged (${message})`);
+  return error;
 }

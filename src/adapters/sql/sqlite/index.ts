@@ -6,6 +6,13 @@ import { messageOf } from '#core/errors';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
 import { SqliteDriver } from './driver.ts';
 
+interface SqliteOptions {
+  /** Each commit is on disk when it resolves, so that it survives a power cut. */
+  readonly durable?: boolean;
+  /** How long a write waits for another process that holds the database. */
+  readonly busyTimeoutMs?: number;
+}
+
 /**
  * Opens an SQLite file (or `:memory:`) as a {@link SqlStore}: one connection writes, one reads, write-ahead logging.
  * `synchronous = NORMAL` keeps every commit through a killed process; with `durable` a commit is also on disk
@@ -13,19 +20,19 @@ import { SqliteDriver } from './driver.ts';
  *
  * Errors: `sql/corrupt` when the file is not a sound database, `sql/locked` when another process holds it.
  */
-export function openSqlite(path: string, { durable = false } = {}): SqlStore {
+export function openSqlite(path: string, options: SqliteOptions = {}): SqlStore {
   const memory = path === ':memory:';
   if (!memory) mkdirSync(dirname(path), { recursive: true });
-  const writer = connect(path, durable);
+  const writer = connect(path, options);
   // A memory database belongs to its connection, so there the reader is the writer and waits for its turn.
   const writeDriver = new SqliteDriver(writer);
   const write = kyselyOver(writeDriver);
-  const readConnection = memory ? undefined : connect(path, durable);
+  const readConnection = memory ? undefined : connect(path, options);
   const reader = readConnection ? kyselyOver(new SqliteDriver(readConnection)) : write;
   return {
     dialect: 'sqlite',
     reader,
-    transaction: (work) => write.transaction().execute(work),
+    transaction: (work) => writeDriver.exclusive(() => write.transaction().execute(work)),
     async close() {
       await write.destroy();
       writer.close();
@@ -36,7 +43,7 @@ export function openSqlite(path: string, { durable = false } = {}): SqlStore {
 
 /** What a check of every page of an SQLite file finds wrong with it; `undefined` when it is sound. */
 export function sqliteDamage(path: string): string | undefined {
-  const connection = connect(path, false);
+  const connection = connect(path, {});
   try {
     const { quick_check: found } = connection.prepare('pragma quick_check(1)').get() as { quick_check: string };
     return found === 'ok' ? undefined : found;
@@ -45,10 +52,10 @@ export function sqliteDamage(path: string): string | undefined {
   }
 }
 
-function connect(path: string, durable: boolean): DatabaseSync {
+function connect(path: string, { durable = false, busyTimeoutMs = 5_000 }: SqliteOptions): DatabaseSync {
   try {
     const connection = new DatabaseSync(path);
-    connection.exec('pragma journal_mode = wal; pragma busy_timeout = 5000; pragma foreign_keys = on');
+    connection.exec(`pragma busy_timeout = ${busyTimeoutMs}; pragma journal_mode = wal; pragma foreign_keys = on`);
     connection.exec(`pragma synchronous = ${durable ? 'full' : 'normal'}`);
     // Reading the schema touches the header and the first pages, which is what a truncated or foreign file fails on.
     // The whole file is checked by `kedge doctor`, because a full check takes seconds on a large one.
@@ -63,17 +70,25 @@ function explain(error: unknown, path: string): Error {
   const message = messageOf(error);
   if (/malformed|not a database|disk image/.test(message)) {
     return sqlErrors.corrupt(
-      `${path} is damaged (${message}). Nothing was changed. Restore it from a backup, or run 'sqlite3 ${path} .recover' and start again.`,
+      `${path} is damaged (${message}). Nothing was changed. Restore it from a backup, or run ` +
+        `'sqlite3 ${path} .recover' and start again.`,
     );
   }
   if (/locked|busy/.test(message)) return sqlErrors.locked(`${path} is locked by another process`);
   return error instanceof Error ? error : new Error(message);
 }
 
+/** Leaves the waiting for the one connection to the driver, which knows who would wait for himself. */
+class QueueingAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
+}
+
 function kyselyOver(driver: SqliteDriver): Kysely<AnyTables> {
   return new Kysely<AnyTables>({
     dialect: {
-      createAdapter: () => new SqliteAdapter(),
+      createAdapter: () => new QueueingAdapter(),
       createDriver: () => driver,
       createIntrospector: (db) => new SqliteIntrospector(db),
       createQueryCompiler: () => new SqliteQueryCompiler(),

@@ -1,13 +1,19 @@
+import { readFile } from 'node:fs/promises';
 import type { Clock } from '#core/clock';
 import type { Batch, ModelRuntime, ModelShape, RuntimeChoice } from './model-runtime.ts';
 import { OnnxSession } from './onnx-session.ts';
 import { ThreadRuntime } from './thread-runtime.ts';
+import { compareScores } from './trees/compare-scores.ts';
+import { readForest } from './trees/read-forest.ts';
 import { warmUp } from './warm-up.ts';
 
 /** A model whose row takes longer would delay every other request of the event loop by that much. */
 export const INLINE_ROW_MS_MAX = 2;
 /** Loading a larger file would itself hold the event loop for too long, so it is not even tried inline. */
 const INLINE_FILE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Past some two thousand trees ONNX Runtime is the faster one, and reading the file holds the event loop. */
+const TREES_FILE_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface LoadRequest {
   readonly path: string;
@@ -19,21 +25,37 @@ export interface LoadRequest {
 
 /**
  * Loads a model and warms it. `auto` runs it on the event loop when one row takes at most {@link INLINE_ROW_MS_MAX}
- * (handing a row to a thread and back costs more than a small model does), and in a thread of its own otherwise.
+ * (handing a row to a thread and back costs more than a small model does), and in a thread of its own otherwise. On the
+ * event loop, boosted trees are walked without ONNX Runtime when that gives the same scores sooner.
  */
 export async function loadModel(request: LoadRequest): Promise<ModelRuntime> {
   const { path, fileBytes, shape, choice, clock } = request;
-  if (choice === 'thread' || (choice === 'auto' && fileBytes > INLINE_FILE_BYTES_MAX)) return inThread(request);
+  if (choice !== 'inline') {
+    // A model is tried in a thread first: how slow it is must not be found out at the cost of those who wait.
+    const thread = await inThread(request);
+    const slow = fileBytes > INLINE_FILE_BYTES_MAX || thread.rowMs > INLINE_ROW_MS_MAX;
+    if (choice === 'thread' || slow) return thread;
+    await thread.unload();
+  }
+  const bytes = choice === 'auto' && fileBytes <= TREES_FILE_BYTES_MAX ? await readFile(path) : undefined;
   const session = new OnnxSession(path, shape);
-  let rowMs: number;
   try {
-    rowMs = warmUp((batch) => session.run(batch), shape, clock);
+    const rowMs = warmUp((batch) => session.run(batch), shape, clock);
+    const trees = bytes && readForest(bytes, shape);
+    if (trees) {
+      const { same, forestRowMs, runtimeRowMs } = compareScores(trees, (batch) => session.run(batch), clock);
+      if (same && forestRowMs <= Math.min(runtimeRowMs, INLINE_ROW_MS_MAX)) {
+        session.dispose();
+        return new InlineRuntime('trees', trees, { rowMs: forestRowMs, memoryBytes: memoryEstimate(fileBytes) });
+      }
+    }
+    if (choice === 'inline' || rowMs <= INLINE_ROW_MS_MAX) {
+      return new InlineRuntime('inline', session, { rowMs, memoryBytes: memoryEstimate(fileBytes) });
+    }
   } catch (error) {
     session.dispose();
     throw error;
   }
-  if (choice === 'inline' || rowMs <= INLINE_ROW_MS_MAX)
-    return new InlineRuntime(session, rowMs, memoryEstimate(fileBytes));
   session.dispose();
   return inThread(request);
 }
@@ -51,24 +73,30 @@ function inThread({ path, shape, fileBytes }: LoadRequest): Promise<ModelRuntime
   return ThreadRuntime.start({ path, shape }, memoryEstimate(fileBytes) + THREAD_BYTES);
 }
 
+interface Engine {
+  run(batch: Batch): Float32Array;
+  dispose(): void;
+}
+
 class InlineRuntime implements ModelRuntime {
-  readonly kind = 'inline';
+  readonly kind: 'trees' | 'inline';
   readonly usable = true;
   readonly memoryBytes: number;
   readonly rowMs: number;
-  readonly #session: OnnxSession;
+  readonly #engine: Engine;
 
-  constructor(session: OnnxSession, rowMs: number, memoryBytes: number) {
-    this.#session = session;
-    this.rowMs = rowMs;
-    this.memoryBytes = memoryBytes;
+  constructor(kind: 'trees' | 'inline', engine: Engine, measured: Pick<ModelRuntime, 'memoryBytes' | 'rowMs'>) {
+    this.kind = kind;
+    this.#engine = engine;
+    this.rowMs = measured.rowMs;
+    this.memoryBytes = measured.memoryBytes;
   }
 
   infer(batch: Batch): Float32Array {
-    return this.#session.run(batch);
+    return this.#engine.run(batch);
   }
 
   async unload(): Promise<void> {
-    this.#session.dispose();
+    this.#engine.dispose();
   }
 }

@@ -17,12 +17,13 @@ export interface ModelShape {
 /**
  * A loaded and warmed model.
  *
- * - `infer` answers one score a row. An inline runtime answers at once and holds the event loop meanwhile; a runtime in
- *   a thread answers a promise. It throws, or rejects, when the model fails; the runtime stays usable.
+ * - `infer` answers one score a row. A runtime in a thread answers a promise; the others answer at once and hold the
+ *   event loop meanwhile. It throws, or rejects, when the model fails; the runtime stays usable.
  * - After `unload` nothing may be inferred; what is in work is finished first.
  */
 export interface ModelRuntime {
-  readonly kind: 'inline' | 'thread';
+  /** `trees`: our own walk over boosted trees. `inline`: ONNX Runtime on the event loop. `thread`: in a thread. */
+  readonly kind: 'trees' | 'inline' | 'thread';
   /** An estimate: model runtimes do not tell what they use. */
   readonly memoryBytes: number;
   /** Time of one row after warm-up, in milliseconds. */

@@ -63,6 +63,8 @@ export class ThreadRuntime implements ModelRuntime {
   async unload(): Promise<void> {
     if (this.#ended) return;
     const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
+    // Nothing else may keep the process running yet, as when a gateway that starts tries its models.
+    this.#worker.ref();
     const last: ThreadRequest = null;
     this.#worker.postMessage(last);
     await ended;

@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { binaryType, type SqlStore } from '#ports/sql';
+
+export interface OpenSql {
+  readonly store: SqlStore;
+  /** Removes what `open` made, and closes the store. */
+  close(): Promise<void>;
+}
+
+/** Registers the tests that every relational store passes. `open` makes an empty store each time. */
+export function sqlConformance(
+  name: string,
+  open: () => Promise<OpenSql>,
+  { skip = false }: { readonly skip?: string | false } = {},
+): void {
+  const withStore = (test: (store: SqlStore) => Promise<void>) => async (): Promise<void> => {
+    const { store, close } = await open();
+    try {
+      await createAccounts(store);
+      await test(store);
+    } finally {
+      await close();
+    }
+  };
+  describe(`${name} as an SQL store`, { skip }, () => {
+    transactionCases(withStore);
+    orderCases(withStore);
+    valueCases(withStore);
+    dialectCases(withStore);
+  });
+}
+
+type WithStore = (test: (store: SqlStore) => Promise<void>) => () => Promise<void>;
+
+async function createAccounts(store: SqlStore): Promise<void> {
+  await store.transaction((trx) =>
+    trx.schema
+      .createTable('account')
+      .addColumn('id', 'text', (c) => c.primaryKey())
+      .addColumn('amount', 'bigint')
+      .addColumn('share', 'double precision')
+      .addColumn('content', binaryType(store.dialect))
+      .execute(),
+  );
+}
+
+/** Rows without the prototype that a driver gives them. */
+const plain = (rows: readonly object[]): object[] => rows.map((row) => ({ ...row }));
+
+const amountOf = async (db: SqlStore['reader'], id: string): Promise<unknown> =>
+  (await db.selectFrom('account').select('amount').where('id', '=', id).executeTakeFirst())?.['amount'];
+
+function transactionCases(withStore: WithStore): void {
+  it(
+    'a transaction that resolves is there, one that rejects is not, and its error is handed on',
+    withStore(async (store) => {
+      const answer = await store.transaction(async (trx) => {
+        await trx.insertInto('account').values({ id: 'kept', amount: 1 }).execute();
+        return 'done';
+      });
+      const failed = store.transaction(async (trx) => {
+        await trx.insertInto('account').values({ id: 'lost', amount: 1 }).execute();
+        throw new RangeError('stop');
+      });
+
+      await assert.rejects(failed, new RangeError('stop'));
+      assert.equal(answer, 'done');
+      assert.deepEqual(plain(await store.reader.selectFrom('account').select('id').execute()), [{ id: 'kept' }]);
+    }),
+  );
+
+  it(
+    'a statement that fails leaves nothing of its transaction, and the store goes on working',
+    withStore(async (store) => {
+      const twice = store.transaction(async (trx) => {
+        await trx.insertInto('account').values({ id: 'a', amount: 1 }).execute();
+        await trx.insertInto('account').values({ id: 'a', amount: 2 }).execute();
+      });
+
+      await assert.rejects(twice);
+      await store.transaction((trx) => trx.insertInto('account').values({ id: 'a', amount: 3 }).execute());
+      assert.equal(await amountOf(store.reader, 'a'), 3);
+    }),
+  );
+
+  it(
+    'a transaction sees its own writes',
+    withStore(async (store) => {
+      const seen = await store.transaction(async (trx) => {
+        await trx.insertInto('account').values({ id: 'a', amount: 5 }).execute();
+        return amountOf(trx, 'a');
+      });
+
+      assert.equal(seen, 5);
+    }),
+  );
+
+  it(
+    'a transaction inside a transaction is refused instead of waiting for itself for ever',
+    withStore(async (store) => {
+      const nested = store.transaction(() => store.transaction(async () => 'never'));
+
+      await assert.rejects(nested, { name: 'AssertionError', message: /its own open transaction/ });
+      assert.equal(await store.transaction(async () => 'works'), 'works');
+    }),
+  );
+}
+
+function orderCases(withStore: WithStore): void {
+  it(
+    'transactions that read and then write the same row run one after the other',
+    withStore(async (store) => {
+      await store.transaction((trx) => trx.insertInto('account').values({ id: 'a', amount: 0 }).execute());
+      const deposit = () =>
+        store.transaction(async (trx) => {
+          const before = Number(await amountOf(trx, 'a'));
+          await new Promise((resolve) => setImmediate(resolve));
+          await trx
+            .updateTable('account')
+            .set({ amount: before + 1 })
+            .where('id', '=', 'a')
+            .execute();
+        });
+
+      await Promise.all(Array.from({ length: 25 }, deposit));
+
+      assert.equal(await amountOf(store.reader, 'a'), 25);
+    }),
+  );
+
+  it(
+    'many transactions that wait for each other leave the reader free',
+    withStore(async (store) => {
+      const seen: unknown[] = [];
+      const busy = Array.from({ length: 30 }, (_, i) =>
+        store
+          .transaction((trx) =>
+            trx
+              .insertInto('account')
+              .values({ id: `n${i}`, amount: i })
+              .execute(),
+          )
+          .then(async () => seen.push(await amountOf(store.reader, `n${i}`))),
+      );
+
+      await Promise.all(busy);
+
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 30 }, (_, i) => i),
+      );
+    }),
+  );
+}
+
+function valueCases(withStore: WithStore): void {
+  it(
+    'integers up to 2^53, doubles, texts, bytes and NULL come back as they were',
+    withStore(async (store) => {
+      const rows = [
+        { id: 'ü\u{1F6EB}\n\'"', amount: 2 ** 53 - 1, share: 0.1 + 0.2, content: new Uint8Array([0, 255, 39]) },
+        { id: '', amount: -(2 ** 53 - 1), share: 1e-300, content: new Uint8Array(0) },
+        { id: 'null', amount: null, share: null, content: null },
+      ];
+
+      await store.transaction((trx) => trx.insertInto('account').values(rows).execute());
+
+      const back = await store.reader.selectFrom('account').selectAll().orderBy('id').execute();
+      assert.deepEqual(
+        back.map((row) => ({ ...row, content: row['content'] && [...row['content']] })),
+        rows
+          .map((row) => ({ ...row, content: row.content && [...row.content] }))
+          .sort((a, b) => Buffer.compare(Buffer.from(a.id), Buffer.from(b.id))),
+      );
+      assert.ok(back[0]?.['content'] instanceof Uint8Array);
+    }),
+  );
+
+  it(
+    'counts and sums are numbers',
+    withStore(async (store) => {
+      const rows = [1, 2, 3].map((amount) => ({ id: `n${amount}`, amount }));
+      await store.transaction((trx) => trx.insertInto('account').values(rows).execute());
+
+      const row = await store.reader
+        .selectFrom('account')
+        .select((e) => [e.fn.countAll().as('n'), e.fn.sum('amount').as('total'), e.fn.max('amount').as('most')])
+        .executeTakeFirstOrThrow();
+
+      assert.deepEqual({ ...row }, { n: 3, total: 6, most: 3 });
+    }),
+  );
+}
+
+function dialectCases(withStore: WithStore): void {
+  it(
+    'onConflict, returning and the number of changed rows work in the one text of a query',
+    withStore(async (store) => {
+      const put = (amount: number) =>
+        store.transaction((trx) =>
+          trx
+            .insertInto('account')
+            .values({ id: 'a', amount })
+            .onConflict((c) => c.column('id').doUpdateSet({ amount }).where('account.amount', '<', amount))
+            .returning('amount')
+            .execute(),
+        );
+
+      assert.deepEqual(plain(await put(2)), [{ amount: 2 }]);
+      assert.deepEqual(plain(await put(1)), []);
+      assert.deepEqual(plain(await put(3)), [{ amount: 3 }]);
+      const changed = await store.transaction((trx) =>
+        trx.updateTable('account').set({ share: 1 }).where('amount', '>', 2).executeTakeFirstOrThrow(),
+      );
+      assert.equal(changed.numUpdatedRows, 1n);
+    }),
+  );
+}

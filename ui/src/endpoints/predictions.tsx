@@ -1,0 +1,142 @@
+import { useQuery } from '@tanstack/react-query';
+import { type FormEvent, useMemo, useState } from 'react';
+import type { PredictionView } from '#monitoring/contract';
+import { formatFixed, formatNumber, formatPercent } from '../data/format.ts';
+import { read } from '../data/read.ts';
+import { useUrl } from '../data/use-url.ts';
+import { EventTime } from '../kit/age.tsx';
+import { TimeChart } from '../kit/charts/time-chart.tsx';
+import { Id } from '../kit/copy.tsx';
+import { KeyFigures } from '../kit/key-figures.tsx';
+import { Facts, Section } from '../kit/page.tsx';
+import { Empty, Load } from '../kit/states.tsx';
+import { DataTable } from '../kit/table/data-table.tsx';
+
+export function Predictions({ endpoint }: { readonly endpoint: string }) {
+  const url = useUrl();
+  const [text, setText] = useState(url.get('prediction') ?? '');
+  const id = url.get('prediction');
+  function look(event: FormEvent): void {
+    event.preventDefault();
+    url.set({ prediction: text.trim() || undefined });
+  }
+  return (
+    <>
+      <Section title="Look up a prediction" note="by the id that the gateway answered with">
+        <form className="toolbar" onSubmit={look}>
+          <input
+            className="input"
+            style={{ width: 360 }}
+            aria-label="Prediction id"
+            placeholder="Prediction id"
+            value={text}
+            onChange={(event) => setText(event.currentTarget.value)}
+          />
+          <button type="submit" className="button">
+            Look up
+          </button>
+        </form>
+        {id ? <OnePrediction id={id} /> : null}
+      </Section>
+      <LabelCoverage endpoint={endpoint} />
+    </>
+  );
+}
+
+function OnePrediction({ id }: { readonly id: string }) {
+  const prediction = useQuery(read('monitoring', 'getPrediction', { params: { prediction: id } }));
+  return <Load query={prediction}>{(view) => <PredictionDetail prediction={view} />}</Load>;
+}
+
+function PredictionDetail({ prediction }: { readonly prediction: PredictionView }) {
+  const { label, loss, shadow, fallback } = prediction;
+  const inputs = Object.entries(prediction.inputs).map(([name, value]) => ({ name, value }));
+  return (
+    <>
+      <KeyFigures
+        figures={[
+          { label: 'Answered', value: formatFixed(prediction.score, 4), note: prediction.revision },
+          {
+            label: 'Scored beside',
+            value: formatFixed(shadow?.score, 4),
+            note: shadow ? (shadow.error ?? shadow.revision) : 'no rollout',
+          },
+          { label: 'What happened', value: label ? label.value : 'not known yet' },
+          { label: 'Log loss', value: formatFixed(loss?.answered, 4), note: `beside ${formatFixed(loss?.shadow, 4)}` },
+          { label: 'Latency', value: formatNumber(prediction.latencyUs / 1_000, 3), unit: 'ms' },
+        ]}
+      />
+      <div className="columns">
+        <DataTable
+          label="inputs"
+          name="input-"
+          rows={inputs}
+          idOf={(row) => row.name}
+          columns={[
+            { id: 'name', header: 'Input', value: (row) => row.name },
+            { id: 'value', header: 'Value', value: (row) => row.value, isNumeric: true },
+          ]}
+        />
+        <Facts
+          items={[
+            ['Id', <Id key="id" value={prediction.id} />],
+            ['Event time', <EventTime key="at" at={prediction.at} />],
+            ['Received', <EventTime key="received" at={prediction.receivedAt} />],
+            ['Label known', <EventTime key="label" at={label?.knownAt} />],
+            ['Arm', prediction.arm],
+            ['Propensity', formatPercent(prediction.propensity)],
+            ['Fallback', fallback ? `${fallback.revision}: ${fallback.error}` : 'none'],
+            [
+              'Entities',
+              Object.entries(prediction.entities ?? {})
+                .map(([key, value]) => `${key}=${value}`)
+                .join(', ') || '–',
+            ],
+          ]}
+        />
+      </div>
+    </>
+  );
+}
+
+function LabelCoverage({ endpoint }: { readonly endpoint: string }) {
+  const coverage = useQuery(read('monitoring', 'listLabelCoverage', { params: { endpoint } }));
+  return (
+    <Section title="Labels by now" note="of the predictions of each day">
+      <Load query={coverage}>
+        {({ items }) => (items.length === 0 ? <NoPredictions endpoint={endpoint} /> : <CoverageChart items={items} />)}
+      </Load>
+    </Section>
+  );
+}
+
+function NoPredictions({ endpoint }: { readonly endpoint: string }) {
+  return (
+    <Empty
+      what="Nothing was predicted here yet."
+      command={`curl -d '{"inputs": {}}' <gateway>/v1/endpoints/${endpoint}/predict`}
+    />
+  );
+}
+
+interface Coverage {
+  readonly day: number;
+  readonly requests: number;
+  readonly labelled: number;
+}
+
+function CoverageChart({ items }: { readonly items: readonly Coverage[] }) {
+  const content = useMemo(
+    () => ({
+      times: items.map(({ day }) => day),
+      series: [
+        { label: 'predictions', color: 'series-3' as const, values: items.map(({ requests }) => requests) },
+        { label: 'labelled', color: 'accent' as const, values: items.map(({ labelled }) => labelled) },
+      ],
+    }),
+    [items],
+  );
+  return (
+    <TimeChart title="Rows a day" axis="event time, UTC, by day" format={(value) => formatNumber(value)} {...content} />
+  );
+}

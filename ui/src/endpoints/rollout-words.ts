@@ -1,0 +1,102 @@
+import type { BlockPoint, EndpointSpec, EndpointView, Figures, RolloutView } from '#serving/contract';
+import { formatCount, formatNumber } from '../data/format.ts';
+
+type Stage = RolloutView['stage'];
+
+const active: ReadonlySet<Stage> = new Set(['queued', 'shadow', 'canary', 'probation']);
+
+export function isActive(stage: Stage): boolean {
+  return active.has(stage);
+}
+
+export function statusOfEndpoint(endpoint: EndpointView): { status: string; detail?: string } {
+  if (endpoint.locked) return { status: 'locked' };
+  const { rollout } = endpoint;
+  if (rollout && isActive(rollout.stage)) return statusOfRollout(rollout);
+  return { status: endpoint.current ? 'serving' : 'none' };
+}
+
+export function statusOfRollout({ stage, weight }: RolloutView): { status: string; detail?: string } {
+  return stage === 'canary' ? { status: stage, detail: `${formatNumber(weight)} %` } : { status: stage };
+}
+
+export interface StageStep {
+  readonly id: string;
+  readonly label: string;
+  readonly note: string;
+  readonly state: 'done' | 'now' | 'ahead' | 'stopped';
+}
+
+/** The path of a rollout as steps, with the one it stands on, or stopped at. */
+export function stageSteps(rollout: RolloutView, spec: EndpointSpec): StageStep[] {
+  const canary = spec.rollout.canary.steps.map((weight) => ({ id: `canary-${weight}`, label: `${weight} %`, weight }));
+  const path = [
+    ...(rollout.forced ? [] : [{ id: 'shadow', label: 'shadow', note: 'answers nobody' }]),
+    ...(rollout.forced
+      ? []
+      : canary.map(({ id, label }) => ({
+          id,
+          label: `canary ${label}`,
+          note: `at least ${spec.rollout.canary.bake}`,
+        }))),
+    { id: 'probation', label: 'probation', note: `100 %, ${spec.rollout.probation}` },
+    { id: 'completed', label: 'current', note: 'probation survived' },
+  ];
+  const reached = reachedStep(rollout, canary);
+  const at = path.findIndex(({ id }) => id === reached);
+  const isStopped = ['refused', 'rolled-back', 'aborted'].includes(rollout.stage);
+  return path.map((step, index) => ({
+    ...step,
+    state: index < at || rollout.stage === 'completed' ? 'done' : index > at ? 'ahead' : isStopped ? 'stopped' : 'now',
+  }));
+}
+
+function reachedStep(
+  rollout: RolloutView,
+  canary: readonly { readonly id: string; readonly weight: number }[],
+): string {
+  const end = rollout.decisions.at(-1);
+  const stage = isActive(rollout.stage) ? rollout.stage : rollout.stage === 'completed' ? 'completed' : end?.from;
+  if (stage !== 'canary') return stage === 'queued' || stage === undefined ? 'shadow' : stage;
+  // A stopped canary has weight 0 by now; how far it came is in the last decision that gave it one.
+  const weight = isActive(rollout.stage)
+    ? rollout.weight
+    : (rollout.decisions.findLast(({ to }) => to === 'canary')?.weight ?? canary[0]?.weight ?? 0);
+  return canary.findLast((step) => step.weight <= weight)?.id ?? 'shadow';
+}
+
+/** What the comparison says so far, as a sentence that stands without the chart. */
+export function verdictOf(figures: Figures, spec: EndpointSpec, stage: Stage): string {
+  const { alpha, burnInBlocks } = spec.rollout.decision;
+  const base = `${formatCount(figures.requests)} paired requests in ${figures.blocks} hours`;
+  if (figures.blocks === 0) return 'No hour was compared: each waits until the labels of its requests are in.';
+  if (figures.boundary === null || figures.mean === null) {
+    return `${base}. The first ${burnInBlocks} hours only teach how much the hours vary; nothing is decided before.`;
+  }
+  const level = formatNumber(100 * (1 - alpha));
+  const interval =
+    figures.low === null || figures.high === null
+      ? 'still too wide for an interval'
+      : `between ${signed(figures.low)} and ${signed(figures.high)} with ${level} % confidence at every look`;
+  const size = `${signed(figures.mean)} log loss per request, ${interval}`;
+  const undecided = isActive(stage) ? 'Not decided yet' : 'Left undecided';
+  const word = { better: 'The candidate is better', worse: 'The candidate is worse', undecided };
+  return `${word[figures.verdict]}: ${size}; ${base}.`;
+}
+
+function signed(value: number): string {
+  const text = formatNumber(Math.abs(value), 3);
+  return value < 0 ? `−${text}` : `+${text}`;
+}
+
+/** Where the stage or the weight changed, at event time, for the chart. */
+export function stageChanges(decisions: RolloutView['decisions'], blocks: readonly BlockPoint[]) {
+  const first = blocks[0]?.start ?? Number.POSITIVE_INFINITY;
+  const last = blocks.at(-1)?.start ?? Number.NEGATIVE_INFINITY;
+  return decisions
+    .filter(({ at }) => at >= first && at <= last + 86_400_000)
+    .map(({ at, to, weight }) => ({
+      at: Math.min(at, last),
+      text: to === 'canary' ? `canary ${formatNumber(weight)} %` : to.replace('-', ' '),
+    }));
+}

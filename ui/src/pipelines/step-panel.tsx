@@ -1,0 +1,146 @@
+import { useQuery } from '@tanstack/react-query';
+import { formatBytes } from '#core/units';
+import type { StepView } from '#pipelines/contract';
+import { formatNumber } from '../data/format.ts';
+import { read } from '../data/read.ts';
+import { Age } from '../kit/age.tsx';
+import { Id, JsonBlock } from '../kit/copy.tsx';
+import { KeyFigures } from '../kit/key-figures.tsx';
+import { Go } from '../kit/link.tsx';
+import { Section } from '../kit/page.tsx';
+import { Load, Loading } from '../kit/states.tsx';
+import { StatusChip } from '../kit/status.tsx';
+import { DataTable } from '../kit/table/data-table.tsx';
+import { places } from '../places.ts';
+import { progressText } from './run-words.ts';
+import { StepLog } from './step-log.tsx';
+
+/** One step of a run: how it went, what it made, why it ran, and its log. */
+export function StepPanel({ run, step }: { readonly run: string; readonly step: StepView }) {
+  const metrics = Object.entries(step.metrics);
+  return (
+    <>
+      <Section title={`Step ${step.step}`} note={progressText(step)} aside={<StatusChip status={step.status} />}>
+        {step.reason && step.status !== 'cached' ? <p className="verdict">{step.reason}</p> : null}
+        {metrics.length > 0 ? (
+          <KeyFigures figures={metrics.map(([label, value]) => ({ label, value: formatNumber(value) }))} />
+        ) : null}
+        <CacheExplanationLine run={run} step={step} />
+      </Section>
+      <StepLog run={run} step={step} />
+      {Object.keys(step.outputs).length > 0 ? <Outputs step={step} /> : null}
+      {step.result === null ? null : (
+        <Section title="Result" note="what the step returned">
+          <JsonBlock value={step.result} />
+        </Section>
+      )}
+      {step.attempts.length > 0 ? <Attempts step={step} /> : null}
+    </>
+  );
+}
+
+function CacheExplanationLine({ run, step }: { readonly run: string; readonly step: StepView }) {
+  const explanation = useQuery(read('pipelines', 'explainStepCache', { params: { run, step: step.step } }));
+  return (
+    <Load query={explanation} loading={<Loading rows={1} />}>
+      {({ text, other, differences }) => (
+        <div className="cache">
+          <strong>Cache:</strong> {text}{' '}
+          {other ? (
+            <Go to={places.run(other.run, { step: step.step })}>
+              The other run, <Age at={other.at} />
+            </Go>
+          ) : null}
+          {differences.length > 0 ? (
+            <ul className="cache-differences">
+              {differences.map(({ ingredient, before, now }) => (
+                <li key={ingredient}>
+                  <code>{ingredient}</code>: <del>{shown(before)}</del> → <ins>{shown(now)}</ins>
+                </li>
+              ))}
+            </ul>
+          ) : null}
+        </div>
+      )}
+    </Load>
+  );
+}
+
+const SHOWN_LENGTH = 80;
+
+function shown(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text;
+}
+
+function Outputs({ step }: { readonly step: StepView }) {
+  const rows = Object.entries(step.outputs).map(([name, artifact]) => ({ name, ...artifact }));
+  return (
+    <Section title="Outputs">
+      <DataTable
+        label="outputs"
+        isPlain
+        rows={rows}
+        idOf={(row) => row.name}
+        columns={[
+          { id: 'name', header: 'Output', value: (row) => row.name },
+          { id: 'digest', header: 'Digest', value: (row) => row.digest, cell: (row) => <Id value={row.digest} /> },
+          {
+            id: 'bytes',
+            header: 'Size',
+            value: (row) => row.bytes,
+            cell: (row) => formatBytes(row.bytes),
+            isNumeric: true,
+          },
+          {
+            id: 'get',
+            header: '',
+            value: () => null,
+            cell: (row) => <a href={`/api/v1/blobs/${row.digest}`}>Download</a>,
+          },
+        ]}
+      />
+    </Section>
+  );
+}
+
+function Attempts({ step }: { readonly step: StepView }) {
+  return (
+    <Section title="Attempts" note="each under a lease; a higher epoch replaces the one before">
+      <DataTable
+        label="attempts"
+        isPlain
+        rows={step.attempts}
+        idOf={(row) => row.attempt}
+        columns={[
+          { id: 'epoch', header: 'Epoch', value: (row) => row.epoch, isNumeric: true },
+          {
+            id: 'status',
+            header: 'Status',
+            value: (row) => row.status,
+            cell: (row) => <StatusChip status={row.status} />,
+          },
+          { id: 'worker', header: 'Worker', value: (row) => row.worker },
+          {
+            id: 'started',
+            header: 'Started',
+            value: (row) => row.startedAt,
+            cell: (row) => <Age at={row.startedAt} />,
+          },
+          {
+            id: 'finished',
+            header: 'Finished',
+            value: (row) => row.finishedAt,
+            cell: (row) => <Age at={row.finishedAt} />,
+          },
+          {
+            id: 'error',
+            header: 'Error',
+            value: (row) => (row.error ? `${row.error.kind}: ${row.error.message}` : null),
+            isWide: true,
+          },
+        ]}
+      />
+    </Section>
+  );
+}

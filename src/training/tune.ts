@@ -1,3 +1,4 @@
+import { assert } from '#core/assert';
 import type { Random } from '#core/random';
 import { type GbdtParams, predictGbdt, type Table, trainGbdt } from '#learn/gbdt';
 import { logLoss } from '#math/metric/binary';
@@ -22,6 +23,7 @@ export function tune(input: {
   readonly onTrial?: (done: number, trial: Trial) => void;
 }): { readonly best: Trial; readonly trials: readonly Trial[] } {
   const { train, valid, base, random } = input;
+  assert(input.trials >= 1, `at least one trial, got ${input.trials}`);
   const trials: Trial[] = [];
   for (let i = 0; i < input.trials; i++) {
     const params = i === 0 ? base : { ...base, ...draw(random) };

@@ -179,7 +179,7 @@ function valuesOf(column: ColumnData, from: number, count: number): (string | nu
 
 const FILE_ERRORS = /IO Error|No magic bytes|Invalid Input Error: (File|No)|Permission Error/;
 const SQL_ERRORS =
-  /(Binder|Parser|Catalog|Conversion|Constraint|Invalid (Input|Type)|Mismatch Type|Not implemented|Out of Range) Error/i;
+  /(Binder|Parser|Catalog|Conversion|Constraint|Invalid \w+|Mismatch Type|Not implemented|Out of Range) Error/i;
 
 async function explained<T>(work: () => Promise<T>): Promise<T> {
   try {

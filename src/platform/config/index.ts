@@ -57,7 +57,7 @@ export function childEnvironment(config: Config, environment: NodeJS.ProcessEnv 
 }
 
 /** Variables of the same family that are not configuration: of the test suite, and of steps that run this command. */
-const FOREIGN = /^KEDGE_(CI|TEST_.*|PARAM_.*|INPUT_.*|OUTPUT_.*|PARAMS|RESULT|RUN|STEP|SEED)$/;
+const FOREIGN = /^KEDGE_(CI|CI_.*|TEST_.*|CRASH_.*|PARAM_.*|INPUT_.*|OUTPUT_.*|PARAMS|RESULT|RUN|STEP|SEED)$/;
 
 function parse(given: string | number | boolean, key: ConfigKey): string | number | boolean | undefined {
   if ('min' in key) {

@@ -147,7 +147,7 @@ function orderCases(withStore: WithStore): void {
       await Promise.all(busy);
 
       assert.deepEqual(
-        seen,
+        seen.map(Number).sort((a, b) => a - b),
         Array.from({ length: 30 }, (_, i) => i),
       );
     }),

@@ -10,6 +10,7 @@ export const gatewayErrors = defineErrors('gateway', {
   busy: { status: 503, title: 'The gateway has too many requests in work' },
   'model-unavailable': { status: 503, title: 'The model cannot be loaded' },
   'features-unavailable': { status: 503, title: 'The features of the request cannot be read' },
+  'not-shipped': { status: 503, title: 'Recorded predictions cannot be sent now; they are kept' },
   timeout: { status: 504, title: 'The model did not answer in time' },
   'model-failed': { status: 500, title: 'The model failed' },
   internal: { status: 500, title: 'The gateway failed' },

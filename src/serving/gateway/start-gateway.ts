@@ -181,8 +181,9 @@ async function follow({ router, controlPlane, routingFile, ...retries }: Followi
     await untilDone('routing table', retries, async () => {
       const table: RoutingTable = await controlPlane.routing(router.version, signal);
       if (signal.aborted || table.version === router.version) return;
-      await router.apply(table);
+      // Kept first: a gateway that is killed in between starts again with what it was about to answer from.
       await writeRoutingFile(routingFile, table);
+      await router.apply(table);
     });
   }
 }

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { messageOf } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { sendJson, sendProblem } from './http-io.ts';
@@ -50,10 +51,19 @@ function dispatch(parts: GatewayParts, request: IncomingMessage, response: Serve
     requireMethod(request, 'POST');
     request.resume();
     answer(parts, response, async () => ({
-      text: JSON.stringify({ shipped: await parts.flush(), routing: parts.router.version }),
+      text: JSON.stringify({ shipped: await shipAll(parts), routing: parts.router.version }),
     }));
   } else {
     throw gatewayErrors['not-found'](`${request.method} ${path.slice(0, 200)}`);
+  }
+}
+
+/** What cannot be shipped is kept; to whoever asked for it that is a matter of trying again. */
+async function shipAll(parts: GatewayParts): Promise<number> {
+  try {
+    return await parts.flush();
+  } catch (error) {
+    throw gatewayErrors['not-shipped'](`the control plane takes no predictions: ${messageOf(error)}`);
   }
 }
 

@@ -11,7 +11,7 @@ import type {
 import { DuckDBTypeId } from '@duckdb/node-api';
 import type { ColumnData } from './table.ts';
 
-/** Collects one result column chunk by chunk into one typed array. */
+/** Collects one result column chunk by chunk into one typed array. Asking a chunk for its rows is a native call. */
 export interface ColumnReader {
   add(chunk: DuckDBDataChunk, column: number): void;
   finish(): ColumnData;
@@ -70,9 +70,10 @@ function floatReader(): ColumnReader {
   return {
     add(chunk, column) {
       const vector = chunk.getColumnVector(column);
+      const rows = chunk.rowCount;
       const items = itemsOf(vector);
-      const part = items instanceof Float32Array ? items.slice(0, chunk.rowCount) : new Float32Array(chunk.rowCount);
-      for (let i = 0; i < chunk.rowCount; i++) {
+      const part = items instanceof Float32Array ? items.slice(0, rows) : new Float32Array(rows);
+      for (let i = 0; i < rows; i++) {
         const value = vector.getItem(i);
         if (value === null) part[i] = Number.NaN;
         else if (!(items instanceof Float32Array)) part[i] = Number(value);
@@ -88,8 +89,9 @@ function numberReader(convert: (value: unknown) => number): ColumnReader {
   return {
     add(chunk, column) {
       const vector = chunk.getColumnVector(column);
-      const part = new Float64Array(chunk.rowCount);
-      for (let i = 0; i < chunk.rowCount; i++) {
+      const rows = chunk.rowCount;
+      const part = new Float64Array(rows);
+      for (let i = 0; i < rows; i++) {
         const value = vector.getItem(i);
         part[i] = value === null ? Number.NaN : convert(value);
       }
@@ -106,8 +108,9 @@ function textReader(): ColumnReader {
   return {
     add(chunk, column) {
       const vector = chunk.getColumnVector(column);
-      const part = new Int32Array(chunk.rowCount);
-      for (let i = 0; i < chunk.rowCount; i++) {
+      const rows = chunk.rowCount;
+      const part = new Int32Array(rows);
+      for (let i = 0; i < rows; i++) {
         const value = vector.getItem(i);
         if (value === null) {
           part[i] = -1;

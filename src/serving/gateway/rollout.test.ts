@@ -127,10 +127,13 @@ describe('a rollout in the gateway', () => {
   });
 
   test('a current revision that is late is 504', async () => {
-    await open(async (put) => {
-      const current = await put(slowModel(200), 'm', 1);
-      return { version: 1, endpoints: { e: endpointOf('e', current, { timeoutMs: 20 }) } };
-    });
+    await open(
+      async (put) => {
+        const current = await put(slowModel(200), 'm', 1);
+        return { version: 1, endpoints: { e: endpointOf('e', current, { timeoutMs: 20 }) } };
+      },
+      { runtime: 'auto' },
+    );
 
     const { status, body } = await predict({ inputs: { x: 1 } });
 

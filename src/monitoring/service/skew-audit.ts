@@ -91,8 +91,12 @@ function reportOf(found: {
   const mismatched = features.reduce((sum, feature) => sum + feature.mismatched, 0);
   const worst = features[0];
   const checked = `${rows} predictions, ${compared} feature values`;
+  const agreement =
+    compared > 0
+      ? 'online and offline agree exactly'
+      : 'none came from a view of the endpoint, so nothing was compared';
   const sentence = worst
     ? `${checked}: ${mismatched} differ offline, most in ${worst.feature} (${worst.mismatched}).`
-    : `${checked}: online and offline agree exactly.`;
+    : `${checked}: ${agreement}.`;
   return { rows, values: compared, mismatched, features, examples, sentence };
 }

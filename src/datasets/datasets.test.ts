@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { Columnar, numbersOf } from '#platform/columnar';
 import type { Upload } from '#platform/contract';
@@ -36,7 +36,7 @@ const csv = (lines: readonly string[]): Upload => ({
   })(),
 });
 
-async function openDatasets(open: OpenDatabase) {
+async function openDatasets(t: TestContext, open: OpenDatabase) {
   const root = await mkdtemp(join(tmpdir(), 'kedge-datasets-'));
   const database = await open({ kinds: datasetKinds });
   const blobs = await openFsBlobStore({ root: join(root, 'blobs') });
@@ -44,24 +44,19 @@ async function openDatasets(open: OpenDatabase) {
   const columnar = await Columnar.open({ directories: [join(root, 'blobs')], scratchDir });
   const datasets = createDatasets({ ...database.deps, blobs, columnar, scratchDir });
   await database.resources.apply({ ...context, action: 'resource.apply' }, [readings]);
-  return {
-    ...database,
-    datasets,
-    blobs,
-    columnar,
-    async close() {
-      await columnar.close();
-      await database.close();
-      await rm(root, { recursive: true });
-    },
-  };
+  t.after(async () => {
+    await columnar.close();
+    await database.close();
+    await rm(root, { recursive: true });
+  });
+  return { ...database, datasets, blobs, columnar };
 }
 
 const key = (batch: string) => ({ dataset: 'readings', batch });
 
 forEachDialect('Datasets', datasetMigrations, (open) => {
-  test('a good batch becomes a commit with repaired, derived and system columns in event order', async () => {
-    const { datasets, columnar, blobs, close } = await openDatasets(open);
+  test('a good batch becomes a commit with repaired, derived and system columns in event order', async (t) => {
+    const { datasets, columnar, blobs } = await openDatasets(t, open);
 
     const view = await datasets.commit(context, key('b1'), csv(['2001-01-01 00:10,new,31', '2001-01-01 00:00,old,99']));
 
@@ -76,11 +71,10 @@ forEachDialect('Datasets', datasetMigrations, (open) => {
       [300_000, 900_000].map((ms) => Date.UTC(2001, 0, 1) + ms),
     );
     assert.deepEqual(view.report.repairs, [{ name: 'minus sign lost', rows: 1 }]);
-    await close();
   });
 
-  test('an impossible value, a duplicate and a bad group are held while the other rows pass', async () => {
-    const { db, datasets, close } = await openDatasets(open);
+  test('an impossible value, a duplicate and a bad group are held while the other rows pass', async (t) => {
+    const { db, datasets } = await openDatasets(t, open);
     const rows = ['00:00,new,10', '00:00,new,11', '00:01,new,500', '00:02,stuck,0', '00:03,stuck,0', '00:04,ok,1'];
 
     const view = await datasets.commit(context, key('b1'), csv(rows.map((row) => `2001-01-01 ${row}`)));
@@ -98,11 +92,10 @@ forEachDialect('Datasets', datasetMigrations, (open) => {
     );
     assert.equal(event?.type, 'dataset.quarantined');
     assert.match(JSON.stringify(event?.data), /few zeros: share 1.000 in stuck, limit 0.5/);
-    await close();
   });
 
-  test('sending the same batch again changes nothing, and other content under its name is refused', async () => {
-    const { db, datasets, close } = await openDatasets(open);
+  test('sending the same batch again changes nothing, and other content under its name is refused', async (t) => {
+    const { db, datasets } = await openDatasets(t, open);
     const first = await datasets.commit(context, key('b1'), csv(['2001-01-01 00:00,new,1']));
 
     const again = await datasets.commit(context, key('b1'), csv(['2001-01-01 00:00,new,1']));
@@ -115,11 +108,10 @@ forEachDialect('Datasets', datasetMigrations, (open) => {
       (await db.reader.selectFrom('audit').selectAll().where('action', '=', 'dataset.commit').execute()).length,
       1,
     );
-    await close();
   });
 
-  test('held rows are released under a corrected declaration and are known from their release on', async () => {
-    const { resources, datasets, close } = await openDatasets(open);
+  test('held rows are released under a corrected declaration and are known from their release on', async (t) => {
+    const { resources, datasets } = await openDatasets(t, open);
     await datasets.commit(context, key('b1'), csv(['2001-01-01 00:00,new,5000', '2001-01-01 00:01,new,5']));
     const repair = { name: 'hundredths', when: 'value > 100', set: { value: 'value / 100' } };
     const spec = { ...readings.spec, repairs: [repair] };
@@ -135,22 +127,20 @@ forEachDialect('Datasets', datasetMigrations, (open) => {
     assert.equal((await datasets.snapshot('readings', 1)).rows, 1);
     const nothing = datasets.release({ ...context, action: 'dataset.release' }, key('b1'), knownAt);
     await assert.rejects(nothing, { code: 'datasets/nothing-held' });
-    await close();
   });
 
-  test('one batch sent twice at once is committed once, and both callers are told so', async () => {
-    const { datasets, close } = await openDatasets(open);
+  test('one batch sent twice at once is committed once, and both callers are told so', async (t) => {
+    const { datasets } = await openDatasets(t, open);
     const send = () => datasets.commit(context, key('b1'), csv(['2001-01-01 00:00,new,1']));
 
     const [first, second] = await Promise.all([send(), send()]);
 
     assert.deepEqual(first, second);
     assert.equal((await datasets.snapshot('readings')).rows, 1);
-    await close();
   });
 
-  test('held rows released twice at once are committed once', async () => {
-    const { datasets, resources, close } = await openDatasets(open);
+  test('held rows released twice at once are committed once', async (t) => {
+    const { datasets, resources } = await openDatasets(t, open);
     await datasets.commit(context, key('b1'), csv(['2001-01-01 00:00,new,5000', '2001-01-01 00:01,new,5']));
     const spec = { ...readings.spec, expectations: [] };
     await resources.apply({ ...context, action: 'resource.apply' }, [{ ...readings, spec }]);
@@ -160,22 +150,20 @@ forEachDialect('Datasets', datasetMigrations, (open) => {
 
     assert.deepEqual(outcomes.map((outcome) => outcome.status).sort(), ['fulfilled', 'rejected']);
     assert.equal((await datasets.snapshot('readings')).rows, 2);
-    await close();
   });
 
-  test('a row held as a duplicate stays held when the batch is released', async () => {
-    const { datasets, close } = await openDatasets(open);
+  test('a row held as a duplicate stays held when the batch is released', async (t) => {
+    const { datasets } = await openDatasets(t, open);
     await datasets.commit(context, key('b1'), csv(['2001-01-01 00:00,new,1', '2001-01-01 00:00,new,2']));
 
     const view = await datasets.release({ ...context, action: 'dataset.release' }, key('b1'), undefined);
 
     assert.deepEqual([view.status, view.report.accepted, view.report.held], ['held', 0, 1]);
     assert.equal((await datasets.snapshot('readings')).rows, 1);
-    await close();
   });
 
-  test('what cannot be read, has no rows or lacks a column is refused in words and commits nothing', async () => {
-    const { datasets, resources, close } = await openDatasets(open);
+  test('what cannot be read, has no rows or lacks a column is refused in words and commits nothing', async (t) => {
+    const { datasets, resources } = await openDatasets(t, open);
     const parquet: Upload = {
       contentType: 'application/vnd.apache.parquet',
       bytes: (async function* () {
@@ -193,6 +181,5 @@ forEachDialect('Datasets', datasetMigrations, (open) => {
     const failing = datasets.commit(context, key('b3'), csv(['2001-01-01 00:00,new,1']));
     await assert.rejects(failing, { code: 'datasets/bad-expression', message: /^derive\.reported: / });
     assert.equal((await datasets.snapshot('readings')).commit, 0);
-    await close();
   });
 });

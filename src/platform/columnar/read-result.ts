@@ -11,7 +11,7 @@ import type {
 import { DuckDBTypeId } from '@duckdb/node-api';
 import type { ColumnData } from './table.ts';
 
-/** Collects one result column chunk by chunk into one typed array. Asking a chunk for its rows is a native call. */
+/** Collects one result column chunk by chunk into one typed array. */
 export interface ColumnReader {
   add(chunk: DuckDBDataChunk, column: number): void;
   finish(): ColumnData;

@@ -50,7 +50,7 @@ test('everything that is wrong is told at once, by variable', () => {
     "KEDGE_LEASE_MS expected a whole number from 1000 to 600000, found ''",
     "KEDGE_LOG_LEVEL expected one of fatal, error, warn, info, debug, trace, found 'loud'",
     "KEDGE_PORT expected a whole number from 0 to 65535, found '70000'",
-    'KEDGE_PROT is not a configuration key (kedge config lists them)',
+    'KEDGE_PROT is not a configuration key (docs/reference/configuration.md lists them)',
     "KEDGE_WORKERS expected a whole number from 0 to 64, found '1.5'",
   ]);
 });

@@ -28,7 +28,7 @@ export function loadConfig(overrides: Overrides = {}, environment: NodeJS.Proces
   const known = new Set<string>(Object.values(KEYS).map((key) => key.env));
   for (const name of Object.keys(environment)) {
     if (name.startsWith('KEDGE_') && !known.has(name) && !FOREIGN.test(name)) {
-      issues.push({ path: name, message: 'is not a configuration key (kedge config lists them)' });
+      issues.push({ path: name, message: 'is not a configuration key (docs/reference/configuration.md lists them)' });
     }
   }
   const config: Record<string, string | number | boolean> = {};

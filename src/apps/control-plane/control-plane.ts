@@ -34,8 +34,9 @@ export async function startControlPlane(base: ProcessBase): Promise<RunningProce
     activityHandlers(db, { eventsHandled: () => relay.caughtUp(), activeRuns }),
     ...parts.flatMap((part) => part.routes),
   ];
+  const protocols = parts.flatMap((part) => part.protocols ?? []);
   const authenticator = authenticatorFor(base);
-  const { server, endStreams } = await serve({ base, db, blobs, authenticator, groups });
+  const { server, endStreams } = await serve({ base, db, blobs, authenticator, groups, protocols });
   const url = await server.listen(config.host, config.port);
   relay.start();
   const stopJobs = startJobs(

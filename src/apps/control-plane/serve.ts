@@ -5,7 +5,7 @@ import type { Authenticator } from '#platform/access';
 import { serveLive } from '#platform/activity';
 import { serveBlobs } from '#platform/blobs';
 import type { Database } from '#platform/db';
-import { type HttpServer, openApi, openHttpServer, type RouteGroup } from '#platform/http';
+import { type HttpServer, openApi, openHttpServer, type ProtocolGroup, type RouteGroup } from '#platform/http';
 import type { BlobStore } from '#ports/blob-store';
 import type { ProcessBase } from '../process.ts';
 
@@ -19,12 +19,13 @@ export interface ServeDeps {
   readonly blobs: BlobStore;
   readonly authenticator: Authenticator;
   readonly groups: readonly RouteGroup[];
+  readonly protocols: readonly ProtocolGroup[];
 }
 
 /** The control plane's server: the API of every domain, its description, live events, content, metrics, the console. */
 export async function serve(deps: ServeDeps): Promise<{ server: HttpServer; endStreams: () => void }> {
-  const { base, db, blobs, authenticator, groups } = deps;
-  const server = openHttpServer({ ...base, groups, authenticator });
+  const { base, db, blobs, authenticator, groups, protocols } = deps;
+  const server = openHttpServer({ ...base, groups, protocols, authenticator });
   const endStreams = serveLive(server, { db, authenticator, clock: base.system.clock });
   serveBlobs(server, blobs, authenticator);
   const description = openApi(

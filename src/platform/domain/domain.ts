@@ -1,7 +1,7 @@
 import type { System } from '#core/system';
 import type { Database } from '#platform/db';
 import type { Consumer } from '#platform/events';
-import type { RouteGroup } from '#platform/http';
+import type { ProtocolGroup, RouteGroup } from '#platform/http';
 import type { Logger, Metrics } from '#platform/observe';
 import type { Resources } from '#platform/resources';
 import type { Job } from './jobs.ts';
@@ -18,6 +18,8 @@ export interface DomainDeps {
 /** What a domain contributes to the control plane, beside the service that other domains call. */
 export interface DomainParts {
   readonly routes: readonly RouteGroup[];
+  /** Routes of protocols that others defined. */
+  readonly protocols?: readonly ProtocolGroup[];
   readonly consumers: readonly Consumer[];
   readonly jobs: readonly Job[];
 }

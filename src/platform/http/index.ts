@@ -1,9 +1,4 @@
 export { openApi } from './openapi.ts';
-export {
-  type HttpServer,
-  openHttpServer,
-  type RequestContext,
-  type RouteGroup,
-  routeGroup,
-  whoSends,
-} from './server.ts';
+export type { ForeignProtocol, ForeignReply, ForeignRequest, ForeignRoute, ProtocolGroup } from './protocol.ts';
+export { type RequestContext, whoSends } from './sender.ts';
+export { type HttpServer, openHttpServer, type RouteGroup, routeGroup } from './server.ts';

@@ -13,7 +13,7 @@ export const httpErrors = defineErrors('http', {
 
 /** The RFC 9457 body for anything that was thrown. What is not an expected failure is told without its text. */
 export function problemOf(thrown: unknown, requestId: string): Problem {
-  const error = thrown instanceof KedgeError ? thrown : unexpected(thrown, requestId);
+  const error = expected(thrown, requestId);
   return {
     type: `https://kedge.dev/errors/${error.code}`,
     title: error.title,
@@ -23,6 +23,11 @@ export function problemOf(thrown: unknown, requestId: string): Problem {
     instance: requestId,
     ...(error.fields.length > 0 ? { fields: error.fields } : {}),
   };
+}
+
+/** What was thrown as an expected failure; anything else becomes one that does not tell its text. */
+export function expected(thrown: unknown, requestId: string): KedgeError {
+  return thrown instanceof KedgeError ? thrown : unexpected(thrown, requestId);
 }
 
 /** The refusal of an input that does not fit its schema, one field each. `part` is params, query or body. */

@@ -1,17 +1,14 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { System } from '#core/system';
-import { type Authenticator, accessErrors, requirePermission } from '#platform/access';
+import { type Authenticator, requirePermission } from '#platform/access';
 import type { Contract, Handlers, RouteSpec } from '#platform/contract';
-import type { Actor, Context } from '#platform/db';
+import type { Actor } from '#platform/db';
 import { type Logger, type Metrics, traced } from '#platform/observe';
+import { boundedBytes } from './body.ts';
 import { httpErrors, invalidInput, problemOf } from './problem.ts';
-
-/** What a handler knows of its request. It is the {@link Context} of the transactions that it runs. */
-export interface RequestContext extends Context {
-  readonly actor: Actor;
-  readonly requestId: string;
-}
+import { bindProtocols, type ProtocolGroup } from './protocol.ts';
+import { type RequestContext, refuseForeignOrigin, whoSends } from './sender.ts';
 
 /** The routes of one domain with their handlers, bound to a server by {@link openHttpServer}. */
 export interface RouteGroup {
@@ -36,6 +33,8 @@ export interface HttpServer {
 
 export interface HttpServerOptions {
   readonly groups: readonly RouteGroup[];
+  /** Protocols that others defined, served beside the platform's own API. */
+  readonly protocols?: readonly ProtocolGroup[];
   readonly authenticator: Authenticator;
   readonly system: System;
   readonly logger: Logger;
@@ -85,6 +84,7 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
       bind(app, { name, spec, handler, authenticator: options.authenticator });
     }
   }
+  bindProtocols(app, options.protocols ?? [], options);
   return {
     app,
     async listen(host, port) {
@@ -146,36 +146,6 @@ function part(name: string, schema: z.ZodType | undefined, value: unknown): Reco
   return { [name]: parsed.data };
 }
 
-/** The actor of a request, from its bearer token or from where it comes. Throws `access/unauthenticated`. */
-export function whoSends(request: FastifyRequest, authenticator: Authenticator): Actor {
-  const header = request.headers.authorization;
-  const token = header === undefined ? undefined : (/^Bearer +(.+)$/i.exec(header)?.[1] ?? '');
-  const actor = authenticator.authenticate({ token, loopback: isLoopback(request.socket.remoteAddress ?? '') });
-  if (!actor) throw accessErrors.unauthenticated('send a valid token as: Authorization: Bearer <token>');
-  return actor;
-}
-
-/**
- * A web page of another origin can make a browser send requests to a server on the same machine, and a name that
- * resolves to loopback can make them look local. Both carry an Origin or Host that is not ours.
- */
-function refuseForeignOrigin(request: FastifyRequest): void {
-  const host = request.headers.host ?? '';
-  const origin = request.headers.origin;
-  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
-    throw httpErrors['cross-origin'](`requests from ${origin} are refused`);
-  }
-  const name = host.replace(/:\d+$/, '');
-  const local = isLoopback(request.socket.localAddress ?? '');
-  if (local && !['127.0.0.1', 'localhost', '[::1]'].includes(name)) {
-    throw httpErrors['cross-origin'](`this server is reached as 127.0.0.1 or localhost, not as '${name}'`);
-  }
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');
-}
-
 /** Bodies that are not JSON are left on the wire for the handler to stream. */
 function acceptUploads(app: FastifyInstance): void {
   app.removeContentTypeParser('text/plain');
@@ -196,20 +166,5 @@ function uploadOf(request: FastifyRequest, types: readonly string[], bytesMax: n
   if (!types.includes(contentType)) {
     throw httpErrors['unsupported-media-type'](`content-type '${contentType}': expected ${types.join(' or ')}`);
   }
-  return { contentType, bytes: bounded(bytesOf(request.body), bytesMax) };
-}
-
-async function* bytesOf(body: unknown): AsyncIterable<Uint8Array> {
-  if (body !== null && typeof body === 'object' && Symbol.asyncIterator in body) {
-    yield* body as AsyncIterable<Uint8Array>;
-  }
-}
-
-async function* bounded(bytes: AsyncIterable<Uint8Array>, bytesMax: number): AsyncIterable<Uint8Array> {
-  let total = 0;
-  for await (const chunk of bytes) {
-    total += chunk.byteLength;
-    if (total > bytesMax) throw httpErrors['too-large'](`the body is larger than ${bytesMax} bytes`);
-    yield chunk;
-  }
+  return { contentType, bytes: boundedBytes(request.body, bytesMax) };
 }

@@ -129,7 +129,13 @@ const training = (name: string, views: readonly { readonly name: string }[]) =>
         name: 'explain',
         function: { module: 'steps.ts', export: 'explain' },
         inputs: { rows: 'features.rows', trees: 'train.trees' },
-        outputs: ['explanation', 'profile'],
+        outputs: ['explanation'],
+      },
+      {
+        name: 'profile',
+        function: { module: 'steps.ts', export: 'profile' },
+        inputs: { rows: 'features.rows', trees: 'train.trees' },
+        outputs: ['profile'],
       },
       {
         name: 'register',
@@ -140,7 +146,7 @@ const training = (name: string, views: readonly { readonly name: string }[]) =>
           leaks: 'features.leaks',
           evaluation: 'tune.evaluation',
           explanation: 'explain.explanation',
-          profile: 'explain.profile',
+          profile: 'profile.profile',
         },
         params: { description: name },
         cache: false,

@@ -2,6 +2,7 @@
 import {
   explainGbdt,
   fitGbdt,
+  profileGbdt,
   registerModel,
   requireNoLeaks,
   type StepContext,
@@ -47,8 +48,12 @@ export function train(ctx: StepContext) {
 }
 
 export function explain(ctx: StepContext) {
+  return explainGbdt(ctx);
+}
+
+export function profile(ctx: StepContext) {
   // As many rows as a day of scoring brings: the PSI of a small window is large by chance alone.
-  return explainGbdt(ctx, { windowRows: 400 });
+  return profileGbdt(ctx, { windowRows: 400 });
 }
 
 export function register(ctx: StepContext) {

@@ -90,7 +90,13 @@ export const training = (name: string, view: string): Resource =>
         name: 'explain',
         function: { module: 'steps.ts', export: 'explain' },
         inputs: { rows: 'features.rows', trees: 'train.trees' },
-        outputs: ['explanation', 'profile'],
+        outputs: ['explanation'],
+      },
+      {
+        name: 'profile',
+        function: { module: 'steps.ts', export: 'profile' },
+        inputs: { rows: 'features.rows', trees: 'train.trees' },
+        outputs: ['profile'],
       },
       {
         name: 'register',
@@ -101,7 +107,7 @@ export const training = (name: string, view: string): Resource =>
           leaks: 'features.leaks',
           evaluation: 'tune.evaluation',
           explanation: 'explain.explanation',
-          profile: 'explain.profile',
+          profile: 'profile.profile',
         },
         cache: false,
       },

@@ -2,6 +2,7 @@
 import {
   explainGbdt,
   fitGbdt,
+  profileGbdt,
   registerModel,
   requireNoLeaks,
   type StepContext,
@@ -36,7 +37,11 @@ export function train(ctx: StepContext) {
 }
 
 export function explain(ctx: StepContext) {
-  return explainGbdt(ctx, { windowMs: HOUR_MS, windowRows: 100 });
+  return explainGbdt(ctx);
+}
+
+export function profile(ctx: StepContext) {
+  return profileGbdt(ctx, { windowMs: HOUR_MS, windowRows: 100 });
 }
 
 export function register(ctx: StepContext) {

@@ -89,12 +89,9 @@ export async function fitGbdt(ctx: StepContext, options: Inputs & { readonly tre
 
 /**
  * Explains a model: how much the log loss grows when a column is shuffled (on a sample of the rows), and the gain of
- * its splits. Writes `explanation`; and writes `profile`, the reference that live traffic will be compared with.
+ * its splits. Writes `explanation`.
  */
-export async function explainGbdt(
-  ctx: StepContext,
-  options: Inputs & { readonly windowMs?: number; readonly windowRows?: number } = {},
-) {
+export async function explainGbdt(ctx: StepContext, options: Inputs = {}) {
   const rows = await readTable(inputOf(ctx, 'rows'));
   const model = gbdtFromJson(readJson<GbdtModelJson>(inputOf(ctx, 'trees')));
   const names = inputNames(rows, options);
@@ -115,6 +112,17 @@ export async function explainGbdt(
     importance,
     gain: gainImportance(model),
   });
+  return { top: importance.slice(0, 5) };
+}
+
+/** Writes `profile`: what the model saw and answered in training, with which live traffic will be compared. */
+export async function profileGbdt(
+  ctx: StepContext,
+  options: Inputs & { readonly windowMs?: number; readonly windowRows?: number } = {},
+) {
+  const rows = await readTable(inputOf(ctx, 'rows'));
+  const model = gbdtFromJson(readJson<GbdtModelJson>(inputOf(ctx, 'trees')));
+  const names = inputNames(rows, options);
   const profile = referenceProfile(rows, {
     columns: names,
     scores: predictGbdt(model, modelTable(rows, names)),
@@ -123,7 +131,7 @@ export async function explainGbdt(
     seed: ctx.seed,
   });
   writeJson(ctx.output('profile'), profile);
-  return { top: importance.slice(0, 5) };
+  return { rows: rows.rows, columns: names.length };
 }
 
 /** The columns that the model sees: those named, or all of the training set beside its label and times. */

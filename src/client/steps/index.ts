@@ -5,7 +5,7 @@ export { OnnxGraph } from '#learn/onnx';
 export type { StepContext, StepFunction } from '#pipelines';
 export { type Evaluation, evaluate } from '#training';
 export { readJson, readTable, writeJson, writeTable } from './files.ts';
-export { explainGbdt, fitGbdt, tuneGbdt } from './gbdt.ts';
+export { explainGbdt, fitGbdt, profileGbdt, tuneGbdt } from './gbdt.ts';
 export { registerModel } from './register.ts';
 export {
   type FeatureViewFile,

@@ -89,6 +89,21 @@ async function openAutomation(t: TestContext, open: OpenDatabase) {
   };
 }
 
+const trip = (stage: 'shadow' | 'canary') => {
+  const of = { rollout: 'ro_1', endpoint: 'delays', stage } as const;
+  return guardrailTripped.draft('endpoint/delays', {
+    ...of,
+    ...{ reason: 'latency', observed: 0.4, limit: 0.05, requests: 50 },
+  });
+};
+
+/** The first fact of the endpoint's incident, and its advice. */
+const told = (incidents: readonly Readonly<Record<string, unknown>>[]) => {
+  const found = incidents.find(({ subject }) => subject === 'endpoint/delays');
+  const [fact] = (found?.['facts'] ?? []) as { readonly text: string }[];
+  return [fact?.text, found?.['advice']];
+};
+
 const signal = (state: 'firing' | 'resolved', hour: number, alert = 'calibration') =>
   monitoringSignal.draft('monitor/quality', {
     monitor: 'quality',
@@ -128,8 +143,15 @@ forEachDialect('Automation', [...pipelineMigrations, ...automationMigrations], (
     assert.equal(params['until'], start);
     assert.deepEqual(run.cause, { kind: 'rule', id: 'rule/retrain-when-bad', depth: 1, at: start });
     assert.deepEqual(await automation.decisions(), [{ outcome: 'fired', run: run.run }]);
-    const [entry] = await new AuditLog(automation.db.reader).search({ action: 'rule.decide', limit: 10 });
-    assert.equal(entry?.actor, 'system:automation.rules');
+    const entries = await new AuditLog(automation.db.reader).search({ exceptActions: ['resource.apply'], limit: 10 });
+    assert.deepEqual(
+      entries.reverse().map(({ actor, action, subject }) => [actor, action, subject]),
+      [
+        ['rule/retrain-when-bad', 'pipeline-run.start', `pipeline-run/${run.run}`],
+        ['system:automation.rules', 'rule.decide', 'rule/retrain-when-bad'],
+      ],
+    );
+    assert.equal(new Set(entries.map(({ time: at }) => at)).size, 1);
     const [fired] = await recentEvents(automation.db.reader, { subject: 'rule/retrain-when-bad', limit: 1 });
     assert.equal(fired?.type, 'automation.fired');
   });
@@ -252,14 +274,6 @@ forEachDialect('Automation', [...pipelineMigrations, ...automationMigrations], (
 
   test('a broken guardrail and a failed automatic run are incidents, a failed run of a person is none', async (t) => {
     const automation = await openAutomation(t, open);
-    const trip = {
-      rollout: 'ro_1',
-      endpoint: 'delays',
-      reason: 'latency',
-      observed: 0.4,
-      limit: 0.05,
-      requests: 50,
-    } as const;
     const ended = (run: string, cause: Cause) =>
       pipelineRunFinished.draft(`pipeline-run/${run}`, {
         run,
@@ -273,15 +287,29 @@ forEachDialect('Automation', [...pipelineMigrations, ...automationMigrations], (
       });
 
     await automation.play(
-      guardrailTripped.draft('endpoint/delays', trip),
+      trip('canary'),
       ended('by-hand', { kind: 'user', id: 'user:ada', depth: 0 }),
       ended('by-rule', { kind: 'rule', id: 'rule/x', depth: 1, at: start }),
     );
 
     const incidents = await automation.incidents();
     assert.deepEqual(incidents.map(({ subject }) => subject).sort(), ['endpoint/delays', 'pipeline/by-rule']);
-    const facts = incidents.flatMap(({ subject, facts }) => (subject === 'endpoint/delays' ? facts : []));
-    const [fact] = facts as { text: string }[];
-    assert.equal(fact?.text, 'latency: 40.0 % of 50 requests were slower than the endpoint may be, limit 5.0 %');
+    assert.deepEqual(told(incidents), [
+      'latency in canary: 40.0 % of 50 requests were slower than the endpoint may be, limit 5.0 %',
+      'Traffic is back on the former revision and the endpoint is locked. Find out what the candidate did, then ' +
+        'unlock the endpoint.',
+    ]);
+  });
+
+  test('a guardrail that breaks in shadow is told without traffic that came back, as none had gone', async (t) => {
+    const automation = await openAutomation(t, open);
+
+    await automation.play(trip('shadow'));
+
+    assert.deepEqual(told(await automation.incidents()), [
+      'latency in shadow: 40.0 % of 50 requests were slower than the endpoint may be, limit 5.0 %',
+      'The candidate was in the shadow and answered nobody; it is refused. Find out what it did before it is rolled ' +
+        'out again.',
+    ]);
   });
 });

@@ -26,7 +26,7 @@ export function automationConsumers(rules: Rules, incidents: Incidents, deps: Ru
         const signal = monitoringSignal.read(event);
         const at = signal.at;
         if (signal.state === 'resolved') return rules.onSignal(tx, signal, { kind: 'resolved', at });
-        const cause = await causeOf(deps, signal);
+        const cause = await causeOf(tx, deps, signal);
         return rules.onSignal(tx, signal, { kind: 'firing', at, cause });
       },
     },
@@ -40,8 +40,12 @@ export function automationConsumers(rules: Rules, incidents: Incidents, deps: Ru
 }
 
 /** A signal soon after an automatic promotion continues the promotion's chain of causes; any other starts a new one. */
-async function causeOf(deps: RuleDeps, signal: { monitor: string; endpoint: string; at: number }): Promise<Cause> {
-  const last = await deps.lastPromotion(signal.endpoint);
+async function causeOf(
+  tx: Tx,
+  deps: RuleDeps,
+  signal: { readonly monitor: string; readonly endpoint: string; readonly at: number },
+): Promise<Cause> {
+  const last = await deps.lastPromotion(tx, signal.endpoint);
   const consequence = last !== undefined && last.at <= signal.at && signal.at - last.at < CONSEQUENCE_MS;
   return { kind: 'event', id: `monitor/${signal.monitor}`, depth: consequence ? last.cause.depth : 0, at: signal.at };
 }
@@ -61,17 +65,23 @@ async function report(incidents: Incidents, tx: Tx, event: PlatformEvent): Promi
     });
   }
   if (event.type === guardrailTripped.type) {
-    const { endpoint, reason, observed, limit, requests } = guardrailTripped.read(event);
+    const { endpoint, stage, reason, observed, limit, requests } = guardrailTripped.read(event);
     return incidents.report(tx, {
       subject: `endpoint/${endpoint}`,
       title: `A candidate on ${endpoint} broke its guardrail`,
       severity: 'critical',
       at: null,
       fact:
-        `${reason}: ${(100 * observed).toFixed(1)} % of ${requests} requests ` +
+        `${reason} in ${stage}: ${(100 * observed).toFixed(1)} % of ${requests} requests ` +
         (reason === 'latency' ? 'were slower than the endpoint may be' : 'failed') +
         `, limit ${(100 * limit).toFixed(1)} %`,
-      advice: 'Traffic is back on the former revision. Find out what the candidate did, then unlock the endpoint.',
+      advice:
+        stage === 'shadow'
+          ? 'The candidate was in the shadow and answered nobody; it is refused. Find out what it did before it is ' +
+            'rolled out again.'
+          : 'Traffic is back on the former revision and the endpoint is locked. ' +
+            'Find out what the candidate did, then ' +
+            'unlock the endpoint.',
     });
   }
   if (event.type === pipelineRunFinished.type) return reportRun(incidents, tx, event);

@@ -21,11 +21,11 @@ export interface RunStarter {
 
 export interface RuleDeps extends DomainDeps {
   readonly runs: RunStarter;
-  /**
-   * The newest promotion on an endpoint: its event time, and why the version was made. It is asked inside a transaction
-   * and reads what is committed.
-   */
-  lastPromotion(endpoint: string): Promise<{ readonly at: number; readonly cause: Cause } | undefined>;
+  /** The newest promotion on an endpoint, read in the transaction: its event time, and why the version was made. */
+  lastPromotion(
+    tx: Pick<Tx, 'db'>,
+    endpoint: string,
+  ): Promise<{ readonly at: number; readonly cause: Cause } | undefined>;
 }
 
 interface NamedRule {

@@ -28,26 +28,3 @@ export const watermarkAdvanced = defineEvent(
   'monitoring.watermark-advanced',
   z.object({ monitor: z.string(), endpoint: z.string(), to: z.number() }),
 );
-
-/** The paired losses of one hour of event time of a rollout, once an hour that has any. Subject `rollout/<id>`. */
-export const comparisonBlock = defineEvent(
-  'monitoring.comparison-block',
-  z.object({
-    rollout: z.string(),
-    endpoint: z.string(),
-    /** Revisions. */
-    current: z.string(),
-    candidate: z.string(),
-    block: z.object({
-      start: z.number(),
-      /** Labelled requests that both revisions scored. */
-      requests: z.number().int(),
-      /** Sum of (log-loss of the current − log-loss of the candidate): positive when the candidate is better. */
-      lossDifferenceSum: z.number(),
-      currentLossSum: z.number(),
-      candidateLossSum: z.number(),
-      /** Requests for which the candidate gave no score. */
-      candidateFailures: z.number().int(),
-    }),
-  }),
-);

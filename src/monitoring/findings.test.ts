@@ -5,6 +5,8 @@ import { psi } from '#math/drift/psi';
 import { logLoss } from '#math/metric/binary';
 import { countBins } from '#math/summary/binning';
 import { type ColumnProfile, countsOf } from '#math/summary/profile';
+import { eventsAfter } from '#platform/events';
+import { comparisonBlock } from '#serving';
 import { forEachDialect } from '#testing/databases';
 import type { BlockView, Label, PredictionRecord } from './contract.ts';
 import { monitoringMigrations } from './index.ts';
@@ -126,6 +128,29 @@ forEachDialect('Drift', monitoringMigrations, (open) => {
 });
 
 forEachDialect('Comparison blocks', monitoringMigrations, (open) => {
+  test('a block is read by serving with every figure that is published', async (t) => {
+    const opened = await openMonitoring(open);
+    t.after(opened.close);
+    await opened.declare({ labelLateness: '1h', metrics: [] });
+    const { records, labels } = traffic({ hours: 1 });
+    const failed = records.map((record, i) =>
+      i === 0
+        ? { ...record, arm: 'current' as const, shadow: { revision: 'm@2', score: null, error: 'late' } }
+        : record,
+    );
+    await opened.monitoring.recordPredictions(failed);
+    await opened.monitoring.recordLabels(labels);
+    await opened.monitoring.advance('delays', START + 2 * HOUR_MS);
+
+    const [event] = (await eventsAfter(opened.db.reader, 0, 1_000)).filter(({ type }) => type === comparisonBlock.type);
+
+    assert.ok(event);
+    const read = comparisonBlock.read(event);
+    assert.deepEqual(read, event.data);
+    assert.deepEqual([read.endpoint, read.current, read.candidate], ['delays', 'm@1', 'm@2']);
+    assert.equal(read.block.candidateFailures, 1);
+  });
+
   const lossSum = (scores: number[], labels: number[]) =>
     (logLoss(Float64Array.from(scores), Float64Array.from(labels)) ?? 0) * scores.length;
 

@@ -20,7 +20,7 @@ export type {
 } from './contract.ts';
 export type { Reference, Signature } from './drift.ts';
 export { monitoringErrors } from './errors.ts';
-export { comparisonBlock, monitoringSignal, watermarkAdvanced } from './events.ts';
+export { monitoringSignal, watermarkAdvanced } from './events.ts';
 export { monitoringKinds } from './kinds.ts';
 export { monitoringMigrations } from './migrations/index.ts';
 export type { EntityRow, MonitoringDeps, RecomputedFeatures } from './service/deps.ts';

@@ -118,6 +118,14 @@ const logLine = z.object({
 });
 export type LogLine = z.output<typeof logLine>;
 
+const workerView = z.object({
+  worker: z.string(),
+  /** When it last asked for work or beat for what it runs. */
+  seenAt: z.number(),
+  labels: z.record(z.string(), z.string()),
+});
+export type WorkerView = z.output<typeof workerView>;
+
 const cacheExplanation = z.object({
   /** `hit`: work of an earlier run was taken. `miss`: the step ran. `off`: it does not use the cache. */
   outcome: z.enum(['hit', 'miss', 'off', 'waiting']),
@@ -216,6 +224,13 @@ export const pipelinesContract = contract({
     reply: cacheExplanation,
     errors: ['pipelines/run-not-found', 'pipelines/step-not-found'],
   }),
+  listWorkers: route({
+    method: 'GET',
+    path: '/api/v1/workers',
+    summary: 'List the workers that asked this control plane for work, and when last',
+    permission: 'pipelines:read',
+    reply: z.object({ items: z.array(workerView) }),
+  }),
 });
 
 const workerName = z.string().min(1).max(200);
@@ -247,17 +262,20 @@ const stepResult = jsonValue.refine(
   `expected at most ${RESULT_LENGTH_MAX} characters of JSON`,
 );
 
+/** What a step said of itself since its attempt began. */
+const seen = { progress: progress.optional(), metrics: metrics.optional() };
+
 const finishBody = z.discriminatedUnion('status', [
   z.strictObject({
     status: z.literal('succeeded'),
     epoch,
     outputs: artifacts,
     result: stepResult.optional(),
-    metrics: metrics.optional(),
+    ...seen,
   }),
-  z.strictObject({ status: z.literal('failed'), epoch, error: stepError, metrics: metrics.optional() }),
+  z.strictObject({ status: z.literal('failed'), epoch, error: stepError, ...seen }),
   /** The worker ended the attempt because it was told to cancel it, or because it stops itself. */
-  z.strictObject({ status: z.literal('stopped'), epoch }),
+  z.strictObject({ status: z.literal('stopped'), epoch, ...seen }),
 ]);
 export type FinishBody = z.output<typeof finishBody>;
 
@@ -296,7 +314,7 @@ export const workContract = contract({
     summary: 'Extend the lease of an attempt and report its progress',
     permission: 'work:lease',
     params: ofAttempt,
-    body: z.strictObject({ epoch, progress: progress.optional(), metrics: metrics.optional() }),
+    body: z.strictObject({ epoch, ...seen }),
     reply: z.object({ cancel: z.boolean() }),
     errors: ['pipelines/attempt-not-found', 'pipelines/stale-attempt'],
     audit: 'work.heartbeat',

@@ -16,6 +16,7 @@ export function pipelineHandlers(service: PipelineService): RouteGroup {
     getPipelineRun: ({ params }) => service.run(params.run),
     cancelPipelineRun: ({ params, body }, ctx) => service.cancelRun(ctx, params.run, body.reason),
     readStepLog: ({ params, query }) => service.stepLog(params.run, params.step, query),
+    listWorkers: async () => ({ items: service.workers() }),
     explainStepCache: ({ params }) => service.explainCache(params.run, params.step),
   });
 }

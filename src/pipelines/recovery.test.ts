@@ -94,6 +94,33 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
     assert.deepEqual((await p.events('pipeline.step-finished')).length, 1);
   });
 
+  test('workers are listed while they ask for work or beat, and no more when they left or fell silent', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare(DIAMOND);
+    await p.start();
+    const seen = () => p.service.workers().map(({ worker: name, seenAt }) => [name, p.clock.now() - seenAt]);
+    const [attempt] = await p.lease('busy');
+    await p.lease('idle');
+    await p.lease('leaver');
+    assert.deepEqual(seen(), [
+      ['busy', 0],
+      ['idle', 0],
+      ['leaver', 0],
+    ]);
+
+    await p.clock.advance(2_000);
+    await p.service.heartbeat(attempt!.attempt, { epoch: attempt!.epoch });
+    await p.service.leave(worker, 'leaver', []);
+    assert.deepEqual(seen(), [
+      ['busy', 0],
+      ['idle', 2_000],
+    ]);
+
+    await p.clock.advance(3_600_001);
+    await p.lease('late');
+    assert.deepEqual(seen(), [['late', 0]]);
+  });
+
   test('cancelling tells the workers, and the run is cancelled when they have stopped', async (t) => {
     const p = await openPipelines(t, open);
     await p.declare(DIAMOND);
@@ -105,11 +132,13 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
     const cancelling = await p.service.cancelRun({ ...context, action: 'pipeline-run.cancel' }, run, 'wrong data');
     assert.equal(cancelling.status, 'cancelling');
     assert.deepEqual(await p.service.heartbeat(id, { epoch }), { cancel: true });
-    assert.equal(await p.service.finish(worker, id, { status: 'stopped', epoch }), 'cancelled');
+    const progress = { n: 1, of: 2 };
+    assert.equal(await p.service.finish(worker, id, { status: 'stopped', epoch, progress }), 'cancelled');
 
     const done = await p.service.run(run);
     assert.deepEqual([done.status, done.reason], ['cancelled', 'wrong data (by user:ada)']);
     assert.deepEqual(new Set(done.steps.map((step) => step.status)), new Set(['cancelled']));
+    assert.deepEqual(done.steps[0]?.progress, progress);
     await assert.rejects(p.service.cancelRun(context, run), { code: 'pipelines/run-finished' });
     assert.ok((await p.audit()).some((entry) => entry.action === 'pipeline-run.cancel'));
   });

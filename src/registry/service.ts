@@ -25,7 +25,7 @@ import { requireLive, requireModel, requireVersion } from './require.ts';
 import * as aliases from './store/aliases.ts';
 import * as evidence from './store/evidence.ts';
 import * as models from './store/models.ts';
-import type { VersionKey } from './store/tables.ts';
+import type { Db, VersionKey } from './store/tables.ts';
 import * as versions from './store/versions.ts';
 
 export interface RegistryDeps extends DomainDeps {
@@ -121,8 +121,8 @@ export class RegistryService {
   }
 
   /** The version, deleted or not. */
-  async getVersion(model: string, version: number): Promise<ModelVersion> {
-    return requireVersion(this.#deps.db.reader, { model, version });
+  async getVersion(model: string, version: number, db: Db = this.#deps.db.reader): Promise<ModelVersion> {
+    return requireVersion(db, { model, version });
   }
 
   /** The version, for use. Errors: `registry/version-deleted` beside those of {@link getVersion}. */

@@ -12,4 +12,5 @@ export const servingErrors = defineErrors('serving', {
   'not-locked': { status: 409, title: 'The endpoint is not locked' },
   'model-fixed': { status: 409, title: 'The model of an endpoint cannot be changed' },
   'feature-unknown': { status: 409, title: 'A feature view of the endpoint cannot be used' },
+  'feature-needed': { status: 409, title: 'A revision of the endpoint needs a feature that would be gone' },
 });

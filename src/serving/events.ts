@@ -50,6 +50,8 @@ export const guardrailTripped = defineEvent(
   'serving.guardrail-tripped',
   z.object({
     ...rolloutOf,
+    /** In which the candidate was: in `shadow` it answered nobody. */
+    stage,
     reason: z.enum(['error-rate', 'latency']),
     observed: z.number(),
     limit: z.number(),
@@ -60,19 +62,27 @@ export const guardrailTripped = defineEvent(
 export const routingChanged = defineEvent('serving.routing-changed', z.object({ version: z.number().int() }));
 
 /**
- * One hour of a rollout's paired requests, emitted by monitoring once its labels are in: in the order of the hours,
- * each once. The losses are log losses; the difference is current minus candidate.
+ * The paired losses of one hour of event time of a rollout. Monitoring emits it, once an hour that has any and in the
+ * order of the hours, when the labels had their time. Declared here because the rollout decides on it. Subject
+ * `rollout/<id>`.
  */
 export const comparisonBlock = defineEvent(
   'monitoring.comparison-block',
   z.object({
-    rollout: z.string(),
+    ...rolloutOf,
+    /** Revisions. */
+    current: z.string(),
+    candidate: z.string(),
     block: z.object({
       start: z.number(),
+      /** Labelled requests that both revisions scored. */
       requests: z.number().int(),
+      /** Sum of (log loss of the current − log loss of the candidate): positive when the candidate is better. */
       lossDifferenceSum: z.number(),
       currentLossSum: z.number(),
       candidateLossSum: z.number(),
+      /** Requests for which the candidate gave no score. */
+      candidateFailures: z.number().int(),
     }),
   }),
 );

@@ -8,6 +8,7 @@ export type { EndpointSpec, EndpointView, RolloutView } from './contract.ts';
 export type { ServingDeps, VersionSource } from './deps.ts';
 export { servingErrors } from './errors.ts';
 export {
+  comparisonBlock,
   currentChanged,
   guardrailTripped,
   rolloutAdvanced,
@@ -23,7 +24,16 @@ export type { Arm, ModelSignature, RoutedEndpoint, RoutingTable } from './routin
 export interface Serving
   extends Pick<
     ServingService,
-    'endpoints' | 'endpoint' | 'start' | 'promote' | 'abort' | 'unlock' | 'rollouts' | 'rollout' | 'routing'
+    | 'endpoints'
+    | 'endpoint'
+    | 'start'
+    | 'promote'
+    | 'abort'
+    | 'unlock'
+    | 'rollouts'
+    | 'rollout'
+    | 'lastPromotion'
+    | 'routing'
   > {
   readonly parts: DomainParts;
 }
@@ -40,6 +50,7 @@ export function createServing(deps: ServingDeps): Serving {
     unlock: service.unlock.bind(service),
     rollouts: service.rollouts.bind(service),
     rollout: service.rollout.bind(service),
+    lastPromotion: service.lastPromotion.bind(service),
     routing: service.routing.bind(service),
     parts: { routes: [servingHandlers(service)], consumers: servingConsumers(service, deps), jobs: [] },
   };

@@ -2,6 +2,7 @@ import type { ResourceKind } from '#platform/resources';
 import { changeRouting } from './change.ts';
 import { type EndpointSpec, endpointSpec } from './contract.ts';
 import { servingErrors } from './errors.ts';
+import { refuseLostFeatures } from './feature-needs.ts';
 import { end } from './start.ts';
 import { activeRollout, deleteEndpoint, findEndpoint, queuedRollout, saveEndpoint } from './store.ts';
 
@@ -17,6 +18,7 @@ const endpointKind: ResourceKind<EndpointSpec> = {
     const endpoint = await findEndpoint(tx.db, name);
     if (endpoint?.current) await changeRouting(tx);
   },
+  check: refuseLostFeatures,
   async onDelete(tx, name) {
     const sentence = 'The endpoint was deleted; the rollout is aborted.';
     for (const rollout of [await activeRollout(tx.db, name), await queuedRollout(tx.db, name)]) {

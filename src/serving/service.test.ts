@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { digestOf } from '#core/hash';
-import type { Json } from '#core/json';
 import { seededRandom } from '#core/random';
-import type { Context, Tx } from '#platform/db';
+import type { Context } from '#platform/db';
 import { eventsAfter, Relay } from '#platform/events';
 import type { Gate, GateRequest, GateVerdict } from '#ports/gate';
 import { createRegistry, type Registry, registryMigrations } from '#registry';
 import { forEachDialect, type TestDatabase } from '#testing/databases';
 import { trackingMigrations } from '#tracking';
 import type { EndpointSpec } from './contract.ts';
-import { createServing, type Serving, servingKinds, servingMigrations } from './index.ts';
+import {
+  comparisonBlock,
+  createServing,
+  guardrailTripped,
+  type Serving,
+  servingKinds,
+  servingMigrations,
+} from './index.ts';
 
 const HOUR = 3_600_000;
 const user: Context = { actor: { id: 'user:ada', roles: ['editor'] }, action: 'test' };
@@ -78,11 +84,10 @@ forEachDialect('serving', [...trackingMigrations, ...registryMigrations, ...serv
         lossDifferenceSum,
         currentLossSum: 50,
         candidateLossSum: 50,
+        candidateFailures: 0,
       };
-      const data: Json = { rollout, endpoint: 'delays', current: 'delay@1', candidate: 'delay@2', block };
-      await database.db.maintain(async (tx: Pick<Tx, 'emit'>) =>
-        tx.emit({ type: 'monitoring.comparison-block', subject: `rollout/${rollout}`, data }),
-      );
+      const data = { rollout, endpoint: 'delays', current: 'delay@1', candidate: 'delay@2', block };
+      await database.db.maintain(async (tx) => tx.emit(comparisonBlock.draft(`rollout/${rollout}`, data)));
     }
     await settle();
   }
@@ -257,7 +262,11 @@ forEachDialect('serving', [...trackingMigrations, ...registryMigrations, ...serv
       /^The candidate failed 40 % of 60 requests, the limit is 2 %, the last with "boom"/,
     );
     const events = await eventsAfter(database.db.reader, 0, 1_000);
-    assert.equal(events.filter(({ type }) => type === 'serving.guardrail-tripped').length, 1);
+    const trips = events.filter(({ type }) => type === guardrailTripped.type).map(guardrailTripped.read);
+    assert.deepEqual(
+      trips.map(({ rollout, stage: at }) => [rollout, at]),
+      [[id, 'shadow']],
+    );
   });
 
   test('a challenger waits behind an active rollout, gives way to a newer one, and begins in its turn', async () => {

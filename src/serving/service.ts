@@ -23,8 +23,10 @@ import {
   findRollout,
   insertBlock,
   listBlocks,
+  listDecisions,
   listEndpoints,
   listRollouts,
+  promotedRollout,
   type Rollout,
   routingVersion,
   updateEndpoint,
@@ -106,6 +108,16 @@ export class ServingService {
     return found.length > limit ? { items, next: String(found[limit - 1]?.number) } : { items };
   }
 
+  /** The newest version that all requests were given to, and in event time when; `tx` is the caller's. */
+  async lastPromotion(
+    tx: Pick<Tx, 'db'>,
+    endpoint: string,
+  ): Promise<{ readonly model: string; readonly version: number; readonly at: number } | undefined> {
+    const rollout = await promotedRollout(tx.db, endpoint);
+    const decision = rollout && (await listDecisions(tx.db, rollout.id)).at(-1);
+    return decision && { model: rollout.model, version: rollout.candidate, at: decision.at };
+  }
+
   async rollout(id: string): Promise<RolloutView & { readonly blocks: BlockPoint[] }> {
     const { reader } = this.#deps.db;
     const view = await rolloutView(reader, await requireRollout(reader, id));
@@ -145,7 +157,8 @@ export class ServingService {
         throw servingErrors['rollout-not-found'](`rollout '${id}' is not of endpoint '${endpoint}'`);
       }
       if (!isActive(rollout.state.stage)) return false;
-      const data = { rollout: id, endpoint, reason, observed, limit, requests };
+      const { stage } = rollout.state;
+      const data = { rollout: id, endpoint, stage, reason, observed, limit, requests };
       tx.emit(guardrailTripped.draft(endpointSubject(endpoint), data));
       const fact = { kind: 'guardrail', reason, observed, limit, requests, error } as const;
       await this.#apply(tx, rollout, { fact, by: context.actor.id });

@@ -200,6 +200,18 @@ export async function queuedRollout(db: Db, endpoint: string): Promise<Rollout |
   return row && rolloutFrom(row);
 }
 
+/** The newest rollout that gave its candidate all requests and has not taken them back. */
+export async function promotedRollout(db: Db, endpoint: string): Promise<Rollout | undefined> {
+  const row = await tables(db)
+    .selectFrom('serving_rollout')
+    .selectAll()
+    .where('endpoint', '=', endpoint)
+    .where('stage', 'in', ['probation', 'completed'])
+    .orderBy('number', 'desc')
+    .executeTakeFirst();
+  return row && rolloutFrom(row);
+}
+
 export async function hasRolloutOf(db: Db, endpoint: string, candidate: number): Promise<boolean> {
   const row = await tables(db)
     .selectFrom('serving_rollout')

@@ -3,54 +3,48 @@ import { assert } from '#core/assert';
 import { type Random, seededRandom } from '#core/random';
 
 export const VICTIMS = ['control-plane', 'gateway', 'worker-1'] as const;
-type Victim = (typeof VICTIMS)[number];
+export type Victim = (typeof VICTIMS)[number];
 
 const DELAY_MS_MAX = 600;
-const GONE_WITHIN_MS = 30_000;
+const BACK_WITHIN_MS = 30_000;
 
-export interface KillPlan {
-  readonly seed: number;
-  /** Of each victim. */
-  readonly kills: number;
-  /** Moments of the workload: calls of {@link Killer.moment}. */
-  readonly moments: number;
+/** When a process is to be killed: so long after the story has come to a moment, which is a number that grows. */
+export interface Kill {
+  readonly victim: Victim;
+  readonly moment: number;
+  readonly delayMs: number;
 }
 
-/**
- * Kills each process with SIGKILL as often as told, spread over the moments of a workload. The seed decides at which
- * moment and after which delay, so that a kill lands before, in or after whatever the workload does by then.
- */
+type Pids = ReadonlyMap<string, number>;
+
+/** Kills processes with SIGKILL at the moments of a plan, each victim in the order of its kills. */
 export class Killer {
-  readonly #plan: readonly (readonly { readonly victim: Victim; readonly delayMs: number }[])[];
-  readonly #pids: () => ReadonlyMap<string, number>;
+  readonly #plan: Kill[];
+  readonly #pids: () => Pids | Promise<Pids>;
   readonly #last = new Map<Victim, number>();
+  /** The newest kill of each victim, resolved when its process is chosen. */
+  readonly #chosen = new Map<Victim, Promise<number>>();
   readonly #underWay = new Set<Promise<void>>();
-  #moment = 0;
   #failure: unknown;
   #stopped = false;
   readonly killed: Record<Victim, number> = { 'control-plane': 0, gateway: 0, 'worker-1': 0 };
 
-  constructor(pids: () => ReadonlyMap<string, number>, plan: KillPlan) {
+  constructor(pids: () => Pids | Promise<Pids>, plan: readonly Kill[]) {
     this.#pids = pids;
-    this.#plan = planOf(plan);
+    this.#plan = plan.toSorted((a, b) => a.moment - b.moment || a.delayMs - b.delayMs);
   }
 
-  /** Says that the workload has come to its next moment. Waits only while a victim of this moment does not run yet. */
-  async moment(): Promise<void> {
+  /** Says that the story has come to a moment. Waits only while a victim of that moment does not run yet. */
+  async reach(moment: number): Promise<void> {
+    const later = this.#plan.findIndex((kill) => kill.moment > moment);
+    const due = this.#plan.splice(0, later < 0 ? this.#plan.length : later);
+    await Promise.all(due.map((kill) => this.#start(kill)));
     if (this.#failure !== undefined) throw this.#failure;
-    const due = this.#plan[this.#moment++] ?? [];
-    for (const { victim, delayMs } of due) {
-      const pid = await this.#nextPid(victim);
-      const kill = this.#kill(victim, pid, delayMs).catch((error) => {
-        this.#failure ??= error;
-      });
-      this.#underWay.add(kill);
-    }
   }
 
   /** Waits until all kills of the plan were made. */
   async done(): Promise<void> {
-    while (this.#moment < this.#plan.length) await this.moment();
+    await this.reach(Number.POSITIVE_INFINITY);
     await Promise.all(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -60,44 +54,92 @@ export class Killer {
     this.#stopped = true;
   }
 
+  async #start({ victim, delayMs }: Kill): Promise<void> {
+    const dueAt = performance.now() + delayMs;
+    const before = this.#chosen.get(victim);
+    const chosen = (async () => {
+      await before;
+      return this.#nextPid(victim);
+    })();
+    this.#chosen.set(victim, chosen);
+    const kill = chosen
+      .then((pid) => this.#kill(victim, pid, dueAt))
+      .catch((error) => {
+        this.#failure ??= error;
+      });
+    this.#underWay.add(kill);
+    await chosen.catch(() => {});
+  }
+
   /** The process that took the place of the one that was killed last. */
   async #nextPid(victim: Victim): Promise<number> {
-    const giveUpAt = performance.now() + GONE_WITHIN_MS;
+    const giveUpAt = performance.now() + BACK_WITHIN_MS;
     for (;;) {
-      const pid = this.#pids().get(victim);
+      const pid = (await this.#pids()).get(victim);
       if (pid !== undefined && pid !== this.#last.get(victim)) {
         this.#last.set(victim, pid);
         return pid;
       }
       assert(!this.#stopped && performance.now() < giveUpAt, `${victim} is not started again`);
-      await pause(5);
+      await pause(10);
     }
   }
 
-  async #kill(victim: Victim, pid: number, delayMs: number): Promise<void> {
-    await pause(delayMs);
+  async #kill(victim: Victim, pid: number, dueAt: number): Promise<void> {
+    await pause(Math.max(0, dueAt - performance.now()));
     if (this.#stopped) return;
-    assert(this.#pids().get(victim) === pid, `${victim} ended by itself before it was killed`);
+    assert((await this.#pids()).get(victim) === pid, `${victim} ended by itself before it was killed`);
     process.kill(pid, 'SIGKILL');
     this.killed[victim] += 1;
   }
 }
 
-/** One kill of each victim in each equal stretch of the moments, anywhere in it. */
-function planOf({ seed, kills, moments }: KillPlan) {
+export interface Spread {
+  readonly seed: number;
+  /** Of each victim. */
+  readonly kills: number;
+}
+
+/** One kill of each victim in each equal stretch of the moments from 0 to `moments` - 1, anywhere in it. */
+export function spreadOverMoments(moments: number, { seed, kills }: Spread): Kill[] {
   const random = seededRandom(seed);
-  const plan = Array.from({ length: moments }, (): { victim: Victim; delayMs: number }[] => []);
-  for (const victim of VICTIMS) {
-    for (let kill = 0; kill < kills; kill++) {
-      const from = Math.floor((kill * moments) / kills);
-      const to = Math.floor(((kill + 1) * moments) / kills);
-      plan[from + random.int(to - from)]?.push({ victim, delayMs: delayMs(random) });
-    }
-  }
-  return plan;
+  return stretches(kills).map(({ victim, from, to }) => {
+    const first = Math.floor(from * moments);
+    return { victim, moment: first + random.int(Math.floor(to * moments) - first), delayMs: shortly(random) };
+  });
+}
+
+/** A story as it was played undisturbed: the times at which it came to its moments, and when it ended. */
+export interface Course {
+  readonly moments: readonly { readonly moment: number; readonly time: number }[];
+  readonly end: number;
+}
+
+/**
+ * One kill of each victim in each equal stretch of the time that a story takes. By turns it is at any time, so that
+ * long work is hit in the midst of it, and shortly after a moment, when what follows from it is under way.
+ */
+export function spreadOverTime({ moments, end }: Course, { seed, kills }: Spread): Kill[] {
+  const random = seededRandom(seed);
+  const start = moments[0]?.time ?? end;
+  const timeOf = (share: number): number => start + share * (end - start);
+  return stretches(kills).map(({ victim, from, to }, i) => {
+    const within = moments.filter(({ time }) => time >= timeOf(from) && time < timeOf(to));
+    const chosen = within[random.int(Math.max(1, within.length))];
+    if (i % 2 === 1 && chosen) return { victim, moment: chosen.moment, delayMs: shortly(random) };
+    const time = timeOf(from + random.next() * (to - from));
+    const last = moments.findLast((candidate) => candidate.time <= time);
+    return { victim, moment: last?.moment ?? 0, delayMs: time - (last?.time ?? start) };
+  });
+}
+
+function stretches(kills: number) {
+  return VICTIMS.flatMap((victim) =>
+    Array.from({ length: kills }, (_, kill) => ({ victim, from: kill / kills, to: (kill + 1) / kills })),
+  );
 }
 
 /** Short delays are as likely as long ones by their order of magnitude: 1 to 600 ms. */
-function delayMs(random: Random): number {
+function shortly(random: Random): number {
   return DELAY_MS_MAX ** random.next();
 }

@@ -1,48 +1,22 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { consoleSources } from './console-sources.mjs';
 import { nodeFlags } from './node-binary.mjs';
 import { startProgress } from './progress.mjs';
 import { lockHash } from './stamp.mjs';
 
 /**
- * Hash of everything that the built console depends on: its sources, and the parts of src/ that a browser may import.
+ * Hash of everything that the built console depends on: its sources, the packages, and how sources find each other.
  * @param {string} root
  */
 export function consoleHash(root) {
   const hash = createHash('sha256').update(lockHash(root));
-  const files = [...filesBelow(root, 'ui'), ...filesBelow(root, 'src').filter(isSharedWithTheConsole), 'package.json'];
-  for (const path of files.sort()) hash.update(`\n${path}\n`).update(readFileSync(join(root, path)));
-  return hash.digest('hex');
-}
-
-const sharedFolders = ['src/core/', 'src/client/', 'src/platform/contract/'];
-
-/** @param {string} path relative, with forward slashes */
-export function isSharedWithTheConsole(path) {
-  if (path.endsWith('.test.ts')) return false;
-  return sharedFolders.some((folder) => path.startsWith(folder)) || /\/contract(\.ts$|\/)/.test(path);
-}
-
-/**
- * @param {string} root
- * @param {string} folder relative to root
- * @returns {string[]} relative paths with forward slashes
- */
-function filesBelow(root, folder) {
-  /** @type {import('node:fs').Dirent[]} */
-  let entries;
-  try {
-    entries = readdirSync(join(root, folder), { withFileTypes: true });
-  } catch {
-    return [];
+  for (const path of [...consoleSources(root), 'package.json']) {
+    hash.update(`\n${path}\n`).update(readFileSync(join(root, path)));
   }
-  return entries.flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) return path === 'ui/dist' || entry.name === 'node_modules' ? [] : filesBelow(root, path);
-    return [path];
-  });
+  return hash.digest('hex');
 }
 
 /**

@@ -3,6 +3,7 @@ import { OnnxGraph } from 'kedge/steps';
 
 /** A model file as somebody hands it in: it looks fine and was never tried on what it will meet. */
 export interface HandMade {
+  readonly name: string;
   readonly description: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly signature: { inputs: { name: string; kind: 'numeric' | 'category' }[]; output: 'probability' };
@@ -30,6 +31,7 @@ export function forgetsAirports(airports: readonly string[]): HandMade {
   graph.node('Gather', { inputs: ['shares', 'index'], outputs: ['probability'] });
   graph.output('probability', 'float', ['N', 1]);
   return {
+    name: 'forgets-airports',
     description: `late share of ${airports.length} airports`,
     bytes: graph.toBytes({ graphName: 'airport-table', opsets: { '': 17, 'ai.onnx.ml': 3 } }),
     signature: { inputs: [{ name: 'origin', kind: 'category' }], output: 'probability' },
@@ -59,6 +61,7 @@ export function tooSlow(): HandMade {
   graph.node('Sigmoid', { inputs: ['score'], outputs: ['probability'] });
   graph.output('probability', 'float', ['N', 1]);
   return {
+    name: 'too-slow',
     description: `${LAYERS} layers of ${WIDTH}`,
     bytes: graph.toBytes({ graphName: 'too-slow', opsets: { '': 17 } }),
     signature: { inputs: [{ name: 'distance', kind: 'numeric' }], output: 'probability' },
@@ -67,7 +70,10 @@ export function tooSlow(): HandMade {
 
 /** Hands a model in by the API, as somebody without a pipeline would, and returns its version. */
 export async function handIn(kedge: Kedge, model: HandMade): Promise<number> {
-  const { id } = await kedge.tracking.createTrackingRun({ body: { experiment: 'by-hand', name: model.description } });
+  // With an id of its own the run is made once, however often it is asked for, and so is the version.
+  const { id } = await kedge.tracking.createTrackingRun({
+    body: { id: model.name, experiment: 'by-hand', name: model.description },
+  });
   const { digest, bytes } = await kedge.tracking.putArtifact({
     params: { run: id },
     query: { path: 'model.onnx' },

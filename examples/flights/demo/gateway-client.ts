@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import { ANSWER_WITHIN_MS, until } from './patience.ts';
 
 export interface Answer {
   readonly id: string;
@@ -15,16 +16,23 @@ export interface PredictRequest {
   readonly inputs: Readonly<Record<string, number | string>>;
 }
 
-const IN_FLIGHT = 16;
-/** A gateway that is started again answers within seconds; a client that gives up sooner would see the restart. */
-const RETRY_FOR_MS = 30_000;
+interface Reply {
+  readonly status: number;
+  readonly text: string;
+}
 
-/** A client as applications have one: keep-alive connections, a few requests at a time, retries when one breaks off. */
+const IN_FLIGHT = 16;
+
+/**
+ * A client as applications have one: keep-alive connections, a few requests at a time, and the same request again when
+ * a connection breaks off. A prediction keeps its id, so however often it is asked for, it is recorded once.
+ */
 export class GatewayClient {
   readonly #url: URL;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT });
-  /** Requests that were answered with an error, or not at all, in spite of the retries. */
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT, timeout: ANSWER_WITHIN_MS });
+  /** Answers with an error that clients saw. */
   failures = 0;
+  /** Predictions asked for again because a connection broke off, as it does when the gateway is started again. */
   retries = 0;
   answered = 0;
   fallbacks = 0;
@@ -43,8 +51,7 @@ export class GatewayClient {
     const lane = async (): Promise<void> => {
       for (let i = next++; i < requests.length; i = next++) {
         const body = requests[i] as PredictRequest;
-        const answer = await this.#predict(endpoint, body);
-        if (answer) onAnswer(body, answer);
+        onAnswer(body, await this.#predict(endpoint, body));
       }
     };
     await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
@@ -52,44 +59,46 @@ export class GatewayClient {
 
   /** Has everything recorded so far sent on; tells the version of the routing table that the gateway answers from. */
   async flush(): Promise<{ readonly shipped: number; readonly routing: number }> {
-    for (;;) {
-      const reply = await this.#post('/v1/flush', '').catch(() => undefined);
-      if (reply?.status === 200) return JSON.parse(reply.text);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    return JSON.parse(await this.#insist('the gateway to send on what it recorded', '/v1/flush', ''));
+  }
+
+  /** Scores rows with a registered version, beside the endpoint and unrecorded, in the Open Inference Protocol. */
+  async infer(model: string, version: number, inputs: readonly object[]): Promise<number[]> {
+    const path = `/v2/models/${model}/versions/${version}/infer`;
+    const text = await this.#insist(`scores of ${model} version ${version}`, path, JSON.stringify({ inputs }));
+    const { outputs } = JSON.parse(text) as { outputs: { data: number[] }[] };
+    return outputs[0]?.data ?? [];
   }
 
   close(): void {
     this.#agent.destroy();
   }
 
-  async #predict(endpoint: string, body: PredictRequest): Promise<Answer | undefined> {
-    const text = JSON.stringify(body);
-    const giveUpAt = performance.now() + RETRY_FOR_MS;
-    for (let attempt = 0; ; attempt++) {
-      const reply = await this.#post(`/v1/endpoints/${endpoint}/predict`, text).catch(() => undefined);
-      if (reply?.status === 200) {
-        const answer = JSON.parse(reply.text) as Answer;
-        this.answered += 1;
-        if (answer.fallback) this.fallbacks += 1;
-        return answer;
-      }
-      if (reply && reply.status < 500) {
-        this.failures += 1;
-        throw new Error(`the gateway refused a request: ${reply.status} ${reply.text}`);
-      }
-      if (performance.now() > giveUpAt) {
-        this.failures += 1;
-        return undefined;
-      }
-      // A connection that broke off is the restart of a process; an answer with an error is a failure that was seen.
-      if (reply) this.failures += 1;
-      else this.retries += 1;
-      await new Promise((resolve) => setTimeout(resolve, Math.min(500, 10 * 2 ** attempt)));
-    }
+  async #predict(endpoint: string, body: PredictRequest): Promise<Answer> {
+    const path = `/v1/endpoints/${endpoint}/predict`;
+    const answer = JSON.parse(
+      await this.#insist(`an answer to ${body.id}`, path, JSON.stringify(body), (reply) => {
+        if (reply) this.failures += 1;
+        else this.retries += 1;
+      }),
+    ) as Answer;
+    this.answered += 1;
+    if (answer.fallback) this.fallbacks += 1;
+    return answer;
   }
 
-  #post(path: string, body: string): Promise<{ status: number; text: string }> {
+  /** Posts until the answer is a good one. A refusal is thrown: it would be the same however often it were asked. */
+  #insist(what: string, path: string, body: string, onFailure?: (reply: Reply | undefined) => void): Promise<string> {
+    return until(what, async () => {
+      const reply = await this.#post(path, body).catch(() => undefined);
+      if (reply?.status === 200) return reply.text;
+      onFailure?.(reply);
+      if (reply && reply.status < 500) throw new Error(`the gateway refuses ${path}: ${reply.status} ${reply.text}`);
+      return undefined;
+    });
+  }
+
+  #post(path: string, body: string): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const outgoing = request(
         {
@@ -110,6 +119,7 @@ export class GatewayClient {
           incoming.on('error', reject);
         },
       );
+      outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in time')));
       outgoing.on('error', reject);
       outgoing.end(body);
     });

@@ -1,6 +1,7 @@
 import type { Kedge } from 'kedge';
 import type { GatewayClient, PredictRequest } from './gateway-client.ts';
 import type { Narrator } from './narrator.ts';
+import { until } from './patience.ts';
 import type { Departure, FlightSource } from './source.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -17,6 +18,9 @@ export interface Scored {
 /** One in so many flights is asked about: densely while two models are compared, sparsely else. */
 const DENSE = 4;
 const SPARSE = 40;
+
+/** A pipeline takes seconds, and a minute when its workers are killed; what takes longer than this hangs. */
+export const WORK_WITHIN_MS = 600_000;
 
 export interface PlayerDeps {
   readonly source: FlightSource;
@@ -87,12 +91,14 @@ export class Player {
   async settle(): Promise<void> {
     const { kedge, gateway, narrator } = this.#deps;
     await gateway.flush();
-    for (;;) {
-      const { settled, activeRuns } = await kedge.activity.getSettled();
+    let missing = 'anything';
+    const settled = async (): Promise<true | undefined> => {
+      const { settled, activeRuns, eventsHandled } = await kedge.activity.getSettled();
       await narrator.catchUp();
-      if (settled) break;
-      await pause(activeRuns > 0 ? 100 : 10);
-    }
+      missing = `${activeRuns} pipeline runs are active, events are ${eventsHandled ? '' : 'not all '}handled`;
+      return settled || undefined;
+    };
+    await until(() => `the platform to settle: ${missing}`, settled, WORK_WITHIN_MS);
     const { items } = await kedge.serving.listEndpoints();
     const rollout = items[0]?.rollout;
     this.#dense = rollout !== undefined && rollout !== null && (rollout.stage !== 'probation' || rollout.forced);
@@ -102,11 +108,14 @@ export class Player {
 
   async #sameRouting(): Promise<void> {
     const { kedge, gateway } = this.#deps;
-    for (;;) {
+    let versions = '';
+    const same = async (): Promise<true | undefined> => {
       const { version } = await kedge.serving.pollRouting({ query: { after: -1 } });
-      if ((await gateway.flush()).routing >= version) return;
-      await pause(5);
-    }
+      const { routing } = await gateway.flush();
+      versions = `it has ${routing}, the control plane ${version}`;
+      return routing >= version || undefined;
+    };
+    await until(() => `the gateway to take over the routing table: ${versions}`, same);
   }
 
   async #report(from: number, to: number): Promise<void> {
@@ -164,8 +173,4 @@ export class Player {
     const { timeline, gateway } = this.#deps;
     timeline.progress(this.at, [what, `${gateway.answered.toLocaleString('en')} predictions`]);
   }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

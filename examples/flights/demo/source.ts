@@ -41,10 +41,13 @@ export class FlightSource {
     dataDir: string,
     options: { readonly scratchDir: string; readonly seed: number },
   ): Promise<FlightSource> {
-    const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+    // In a file and within limits: the demo shares the memory of one machine with the platform that it plays with.
+    const path = join(options.scratchDir, 'flights.duckdb');
+    const instance = await DuckDBInstance.create(path, { threads: '1', memory_limit: '192MB' });
     const connection = await instance.connect();
     await connection.run(`set timezone = 'UTC'; set preserve_insertion_order = true`);
     await connection.run(LOAD(join(dataDir, 'flights-3m.parquet'), join(dataDir, 'airports.csv')));
+    await connection.run(`checkpoint; set memory_limit = '64MB'`);
     return new FlightSource(connection, options.scratchDir, options.seed);
   }
 

@@ -1,8 +1,9 @@
 import { forgetsAirports, type HandMade, handIn, tooSlow } from './bad-releases.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import type { Narrator } from './narrator.ts';
+import { unlessDone, until } from './patience.ts';
 import type { DemoPlatform } from './platform.ts';
-import { DAY, HOUR, type Player, pause } from './player.ts';
+import { DAY, HOUR, type Player, WORK_WITHIN_MS } from './player.ts';
 import { type FlightSource, HUBS } from './source.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -35,14 +36,14 @@ export async function playStory(stage: Stage): Promise<void> {
 
 async function firstModel({ platform, player, source, timeline }: Stage): Promise<void> {
   timeline.act(1, 'A first model, as a newcomer would make it: schedule only, trained on January');
-  timeline.user(
-    `kedge apply examples/flights/kedge.ts  (${(await platform.apply()).trim().split('\n').length} resources)`,
-  );
+  timeline.user(`kedge apply examples/flights/kedge.ts  (${await platform.apply()} resources)`);
   timeline.user(`sends January, day by day, of ${(await source.count()).toLocaleString('en')} flights`);
   await player.history(date(2, 1));
   await tellDefects(platform, timeline);
   timeline.user('kedge run first-model');
-  await run(platform, player, 'first-model', { until: iso(date(2, 1)), days: 31, rows: 200_000 });
+  const params = { until: iso(date(2, 1)), days: 31, rows: 200_000 };
+  const { status, reason } = await run(platform, player, 'first-model', params);
+  if (status !== 'succeeded') throw new Error(`there is no model to go on with: ${reason}`);
   await player.history(date(2, 5));
 }
 
@@ -69,18 +70,12 @@ async function temptingCandidate(stage: Stage): Promise<void> {
   timeline.user('puts the early_ views online and adds them to the endpoint');
   await serveEarlyViews(platform);
   timeline.user('forces it in: "offline it is the best we ever had"');
-  await platform.kedge.serving.startRollout({
-    params: { endpoint: 'late-arrivals' },
-    body: { version: Number(refused.data['version']), force: { reason: 'offline it is the best we ever had' } },
-  });
-  await player.settle();
+  await forceIn(stage, Number(refused.data['version']), 'offline it is the best we ever had');
   await player.play(from + 8 * DAY, () => lastRollout(narrator) > before);
   await repairEndpoint(stage, 'the features used the future; the candidate is withdrawn');
   const { current } = await platform.kedge.serving.getEndpoint({ params: { endpoint: 'late-arrivals' } });
   if (current?.version === refused.data['version']) return;
-  timeline.user(
-    `kedge apply examples/flights/kedge.ts  (${changed(await platform.apply())} resources back as they were)`,
-  );
+  timeline.user(`kedge apply examples/flights/kedge.ts  (${await platform.apply()} resources back as they were)`);
 }
 
 /** The tempting candidate needs its features at serving time: what a user would change in the project file for it. */
@@ -143,13 +138,20 @@ async function badRelease(stage: Stage, model: HandMade): Promise<void> {
   await player.settle();
   const before = lastRollout(narrator);
   timeline.user(`hands in version ${version} (${model.description}) and forces it in: "it is urgent"`);
-  await platform.kedge.serving.startRollout({
-    params: { endpoint: 'late-arrivals' },
-    body: { version, force: { reason: 'it is urgent' } },
-  });
-  await player.settle();
+  await forceIn(stage, version, 'it is urgent');
   await player.play(player.at + 2 * DAY, () => lastRollout(narrator) > before);
   await repairEndpoint(stage, `version ${version} is withdrawn`);
+}
+
+/** Waives the gate and sends the version all traffic. */
+async function forceIn({ platform, player }: Stage, version: number, reason: string): Promise<void> {
+  const { serving } = platform.kedge;
+  const params = { endpoint: 'late-arrivals' };
+  await unlessDone(
+    () => serving.startRollout({ params, body: { version, force: { reason } } }),
+    async () => (await serving.getEndpoint({ params })).rollout?.candidate === version,
+  );
+  await player.settle();
 }
 
 /** Declares a repair on the dataset, as a person would in the project file, and releases what is held through it. */
@@ -163,16 +165,17 @@ async function repairFeed({ platform, player }: Stage, since: number): Promise<v
   await kedge.resources.applyResources({
     body: { resources: [{ kind: 'dataset', name: 'flights', spec: { ...spec, repairs } }] },
   });
-  const { items } = await kedge.datasets.listBatches({
-    params: { dataset: 'flights' },
-    query: { held: 'true', limit: 500 },
-  });
-  for (const { batch, report } of items.toReversed()) {
+  const held = async () => {
+    const query = { held: 'true', limit: 500 } as const;
+    return (await kedge.datasets.listBatches({ params: { dataset: 'flights' }, query })).items;
+  };
+  for (const { batch, report } of (await held()).toReversed()) {
     if (!report.checks.some((check) => check.outcome === 'quarantined-groups')) continue;
-    await kedge.datasets.releaseBatch({
-      params: { dataset: 'flights', batch },
-      body: { knownAt: Math.max(player.at, since) },
-    });
+    const params = { dataset: 'flights', batch };
+    await unlessDone(
+      () => kedge.datasets.releaseBatch({ params, body: { knownAt: Math.max(player.at, since) } }),
+      async () => !(await held()).some((other) => other.batch === batch),
+    );
   }
   await player.settle();
 }
@@ -187,19 +190,15 @@ function inSeconds(from: number, to: number): string {
 
 async function repairEndpoint({ platform, timeline, player }: Stage, note: string): Promise<void> {
   const { kedge } = platform;
-  const endpoint = await kedge.serving.getEndpoint({ params: { endpoint: 'late-arrivals' } });
-  if (endpoint.locked) {
+  const params = { endpoint: 'late-arrivals' };
+  const isUnlocked = async (): Promise<boolean> => !(await kedge.serving.getEndpoint({ params })).locked;
+  if (!(await isUnlocked())) {
     timeline.user(`unlocks the endpoint: ${note}`);
-    await kedge.serving.unlockEndpoint({ params: { endpoint: 'late-arrivals' }, body: { reason: note } });
+    await unlessDone(() => kedge.serving.unlockEndpoint({ params, body: { reason: note } }), isUnlocked);
   }
   const { items } = await kedge.automation.listIncidents({ query: { status: 'open' } });
   for (const { incident } of items) await kedge.automation.resolveIncident({ params: { incident }, body: { note } });
   await player.settle();
-}
-
-/** How many resources a plan changes. */
-function changed(plan: string): number {
-  return plan.split('\n').filter((line) => /^[+~]/.test(line)).length;
 }
 
 /** The number of the newest event by which a rollout ended; 0 before the first. */
@@ -227,14 +226,16 @@ async function run(
     params: { pipeline },
     body: { params, key: `${pipeline} ${player.at} ${JSON.stringify(params)}` },
   });
-  for (;;) {
-    const detail = await kedge.pipelines.getPipelineRun({ params: { run: id } });
-    if (['succeeded', 'failed', 'cancelled'].includes(detail.status)) {
-      await player.settle();
-      return detail;
-    }
-    await pause(100);
-  }
+  const ended = await until(
+    `pipeline ${pipeline} to end`,
+    async () => {
+      const detail = await kedge.pipelines.getPipelineRun({ params: { run: id } });
+      return ['succeeded', 'failed', 'cancelled'].includes(detail.status) ? detail : undefined;
+    },
+    WORK_WITHIN_MS,
+  );
+  await player.settle();
+  return ended;
 }
 
 async function tellDefects({ kedge }: DemoPlatform, timeline: Timeline): Promise<void> {

@@ -89,12 +89,10 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
 
 /** When the current revision of an endpoint won its rollout, in event time, and why that version was made. */
 function lastPromotion(serving: Serving, registry: Registry): Parameters<typeof createAutomation>[0]['lastPromotion'] {
-  return async (endpoint) => {
-    const { items } = await serving.rollouts(endpoint, { limit: 20 });
-    const promoted = items.find((rollout) => rollout.stage === 'completed' || rollout.stage === 'probation');
-    const decision = promoted?.decisions.at(-1);
-    if (!promoted || !decision) return undefined;
-    const { cause } = await registry.getVersion(promoted.model, promoted.candidate);
-    return { at: decision.at, cause };
+  return async (tx, endpoint) => {
+    const promoted = await serving.lastPromotion(tx, endpoint);
+    if (!promoted) return undefined;
+    const { cause } = await registry.getVersion(promoted.model, promoted.version, tx.db);
+    return { at: promoted.at, cause };
   };
 }

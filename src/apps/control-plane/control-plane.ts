@@ -28,10 +28,16 @@ export async function startControlPlane(base: ProcessBase): Promise<RunningProce
     pollMs: config.database ? 1_000 : 30_000,
     onError: (consumer, event, message) =>
       logger.error({ consumer, event: event.seq, type: event.type }, `an event could not be consumed: ${message}`),
+    onUnreadable: (consumer, message) =>
+      logger.warn({ consumer }, `events cannot be read and are asked for again, after a pause that grows: ${message}`),
   });
   const groups = [
     resourceHandlers(resources),
-    activityHandlers(db, { eventsHandled: () => relay.caughtUp(), activeRuns }),
+    activityHandlers(
+      db,
+      { eventsHandled: () => relay.caughtUp(), activeRuns, nextChange: (withinMs) => relay.nextIdle(withinMs) },
+      system.clock,
+    ),
     ...parts.flatMap((part) => part.routes),
   ];
   const protocols = parts.flatMap((part) => part.protocols ?? []);

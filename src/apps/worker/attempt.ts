@@ -174,11 +174,10 @@ class AttemptRun {
     const { client, system, signal: hurry } = this.#options;
     const { attempt, epoch } = this.#attempt;
     await this.#logs.close();
-    const { metrics } = this.#seen();
-    const extra = metrics && report.status !== 'stopped' ? { metrics } : {};
+    const seen = this.#seen();
     const send = (body: Report): Promise<unknown> =>
       deliver(system, hurry, (signal) =>
-        client.finishWork({ params: { attempt }, body: { ...body, epoch, ...extra }, signal }),
+        client.finishWork({ params: { attempt }, body: { ...body, epoch, ...seen }, signal }),
       );
     try {
       await send(report);

@@ -128,6 +128,26 @@ test('a step that fails is tried again as often as its retries allow', async (t)
   assert.deepEqual(run.steps[0]?.result, { calls: 2 });
 });
 
+test('what a step said of its progress before it ended is kept, however it ended', async (t) => {
+  const bench = await openBench(t);
+  const print = (end: string) => ['/bin/sh', '-c', `echo "::kedge:progress 2/3 nearly"; ${end}`];
+
+  const run = await bench.ended(
+    await bench.start([
+      { name: 'succeeds', command: print('exit 0') },
+      { name: 'fails', command: print('exit 3'), retries: 0 },
+    ]),
+  );
+
+  assert.deepEqual(
+    run.steps.map(({ status, progress }) => [status, progress]),
+    [
+      ['succeeded', { n: 2, of: 3, text: 'nearly' }],
+      ['failed', { n: 2, of: 3, text: 'nearly' }],
+    ],
+  );
+});
+
 test('a command gets parameters, inputs and outputs by environment and files, and its result by a file', async (t) => {
   const bench = await openBench(t);
   const script = [

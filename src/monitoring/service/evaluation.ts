@@ -1,8 +1,9 @@
 import { durationMs } from '#core/units';
+import { comparisonBlock } from '#serving';
 import { BLOCK_MS, blockOf } from '../comparison.ts';
 import type { AdvanceView, EvaluatedItem, SignalView } from '../contract.ts';
 import { monitoringErrors } from '../errors.ts';
-import { comparisonBlock, watermarkAdvanced } from '../events.ts';
+import { watermarkAdvanced } from '../events.ts';
 import { type DueItem, firstDue, type Progress, type Stage, windowStartOf } from '../model.ts';
 import { publishDrift, publishFigures } from '../store/figures.ts';
 import {

@@ -36,11 +36,10 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
   const run = await findRun(tx.db, attempt.run);
   if (!run) throw staleAttempt(attempt);
   const report = await checkPromises(tx, attempt, body);
+  await saveProgress(tx.db, attempt, report);
   if (report.status === 'succeeded') {
     const product = { outputs: report.outputs, result: report.result ?? null, metrics: report.metrics ?? {} };
     await saveProduct(tx.db, attempt, product);
-  } else if (report.status === 'failed') {
-    await saveProgress(tx.db, attempt, { metrics: report.metrics });
   }
   const advanced = await advance(tx, run, factOf(attempt, report, { now: tx.now, system }));
   if (advanced === 'stale') throw staleAttempt(attempt);
@@ -106,7 +105,8 @@ async function checkPromises(tx: Tx, attempt: StoredAttempt, body: FinishBody): 
   if (missing.length === 0 && extra.length === 0) return body;
   const message = missing.length > 0 ? `not written: ${missing.join(', ')}` : `not declared: ${extra.join(', ')}`;
   const error: StepError = { kind: 'missing-output', message };
-  return { status: 'failed', epoch: body.epoch, error, ...(body.metrics ? { metrics: body.metrics } : {}) };
+  const { epoch, progress, metrics } = body;
+  return { status: 'failed', epoch, error, progress, metrics };
 }
 
 function factOf(

@@ -53,7 +53,11 @@ export async function lease(request: LeaseRequest, deps: LeaseDeps): Promise<Lea
   }
 }
 
-async function leaseNow(tx: Omit<Tx, 'audit'>, request: LeaseRequest, deps: LeaseDeps): Promise<LeasedAttempt[]> {
+async function leaseNow(
+  tx: Omit<Tx, 'audit' | 'as'>,
+  request: LeaseRequest,
+  deps: LeaseDeps,
+): Promise<LeasedAttempt[]> {
   if (deps.hasLeft()) return [];
   const labels = (await readyLabels(tx.db, tx.now)).filter((text) => satisfies(request.labels, JSON.parse(text)));
   if (labels.length === 0) return [];
@@ -74,7 +78,7 @@ function satisfies(has: Readonly<Record<string, string>>, wants: Readonly<Record
 }
 
 async function leaseStep(
-  tx: Omit<Tx, 'audit'>,
+  tx: Omit<Tx, 'audit' | 'as'>,
   { run: runId, step }: ReadyStep,
   { worker, deps }: { readonly worker: string; readonly deps: LeaseDeps },
 ): Promise<LeasedAttempt[]> {

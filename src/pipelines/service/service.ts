@@ -4,20 +4,23 @@ import type { DomainDeps } from '#platform/domain';
 import type { BlobStore } from '#ports/blob-store';
 import type { CodeBundle } from '../code/bundle.ts';
 import { readBundle, storeBundle } from '../code/bundle.ts';
-import type {
-  CacheExplanation,
-  FinishBody,
-  LeasedAttempt,
-  LogLine,
-  Progress,
-  RunDetail,
-  RunView,
-  StepView,
+import {
+  type CacheExplanation,
+  type FinishBody,
+  type LeasedAttempt,
+  type LogLine,
+  type Progress,
+  pipelinesContract,
+  type RunDetail,
+  type RunView,
+  type StepView,
+  type WorkerView,
 } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import type { AttemptStatus, RunStatus } from '../model.ts';
 import { isFinalStep } from '../model.ts';
 import type { Pins } from '../references.ts';
+import { SeenWorkers } from '../seen-workers.ts';
 import { attemptsOfRun, expiredAttempts, extendLease, extendLeases, heldAttempts } from '../store/attempts.ts';
 import { appendLines, type NewLogLine, readLines } from '../store/log.ts';
 import { findPipeline, findRun, listRuns, type StoredRun } from '../store/runs.ts';
@@ -41,6 +44,8 @@ export interface PipelinesDeps extends DomainDeps {
 
 const LEASE_MS = 10_000;
 const EXPIRED_BATCH = 100;
+/** The audit action of a run that is started, whoever starts it. */
+const START = pipelinesContract.startPipelineRun.audit;
 const SYSTEM = { id: 'system:pipelines', roles: ['system'] } as const;
 
 export class PipelineService {
@@ -49,6 +54,7 @@ export class PipelineService {
   readonly #seed: number;
   readonly #wake: Wake;
   readonly #polls = new Map<string, { left: boolean }>();
+  readonly #workers = new SeenWorkers();
 
   constructor(deps: PipelinesDeps) {
     this.#deps = deps;
@@ -73,9 +79,14 @@ export class PipelineService {
     return viewOf(started);
   }
 
-  /** As {@link startRun}, in a transaction of the caller: what a consumer of events needs to start exactly one run. */
+  /**
+   * As {@link startRun}, in a transaction of the caller: what a consumer of events needs to start exactly one run. It
+   * is audited as any start of a run is, in the name of its cause.
+   */
   async startRunIn(tx: Tx, request: StartRun): Promise<RunView> {
-    return viewOf(await startRun(tx, request, this.#start()));
+    const actor = { id: request.cause.id, roles: SYSTEM.roles };
+    const started = await startRun(tx.as({ actor, action: START }), request, this.#start());
+    return viewOf(started);
   }
 
   async cancelRun(context: Context, runId: string, reason = 'cancelled'): Promise<RunView> {
@@ -144,8 +155,9 @@ export class PipelineService {
     this.#dismiss(request.worker);
     const poll = { left: false };
     this.#polls.set(request.worker, poll);
+    const { db, system } = this.#deps;
+    this.#workers.saw(request.worker, { at: system.clock.now(), labels: request.labels });
     try {
-      const { db, system } = this.#deps;
       const hasLeft = (): boolean => poll.left;
       return await lease(request, { db, system, wake: this.#wake, leaseMs: this.#leaseMs, hasLeft });
     } finally {
@@ -156,6 +168,7 @@ export class PipelineService {
   /** Queues again what the worker holds and does not keep. Returns how many attempts that were. */
   async leave(context: Context, worker: string, keep: readonly string[]): Promise<number> {
     this.#dismiss(worker);
+    this.#workers.left(worker);
     const { db } = this.#deps;
     // Read in the line of writers, so that a lease that is being granted at this moment is seen.
     const held = await db.maintain((tx) => heldAttempts(tx.db, worker));
@@ -163,6 +176,11 @@ export class PipelineService {
     for (const { attempt } of given) await db.react(context, (tx) => release(tx, attempt));
     if (given.length > 0) this.#wake.all();
     return given.length;
+  }
+
+  /** Who has asked this process for work within the last hour, by name. */
+  workers(): WorkerView[] {
+    return this.#workers.list(this.#deps.system.clock.now());
   }
 
   async heartbeat(
@@ -177,6 +195,7 @@ export class PipelineService {
       const attempt = await requireAttempt(tx, attemptId, beat.epoch);
       if (attempt.status !== 'running') throw staleAttempt(attempt);
       await extendLease(tx.db, attemptId, tx.now + this.#leaseMs);
+      this.#workers.saw(attempt.worker, { at: tx.now });
       await saveProgress(tx.db, attempt, beat);
       const run = await findRun(tx.db, attempt.run);
       return { cancel: run?.status === 'cancelling' };

@@ -10,15 +10,33 @@ import { activityContract, type EventView, LIVE_PATH } from './contract.ts';
 import { activityHandlers } from './handlers.ts';
 import { serveLive } from './live.ts';
 
+const nobody = (): void => {};
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let turns = 0; !(await condition()); turns++) {
+    assert.ok(turns < 10_000, 'the condition never came true');
+    await new Promise(setImmediate);
+  }
+}
+
 async function openActivity(t: TestContext, open: OpenDatabase, localRole = 'viewer') {
   const database = await open();
   const { db, system, deps, clock } = database;
-  const ongoing = { activeRuns: 0, eventsHandled: true };
+  const ongoing = { activeRuns: 0, eventsHandled: true, changed: nobody };
   const authenticator = tokenAuthenticator(new Map(), { localRole });
-  const handlers = activityHandlers(db, {
-    activeRuns: async () => ongoing.activeRuns,
-    eventsHandled: async () => ongoing.eventsHandled,
-  });
+  const handlers = activityHandlers(
+    db,
+    {
+      activeRuns: async () => ongoing.activeRuns,
+      eventsHandled: async () => ongoing.eventsHandled,
+      nextChange: (withinMs) =>
+        new Promise((resolve) => {
+          clock.after(withinMs, resolve);
+          ongoing.changed = resolve;
+        }),
+    },
+    clock,
+  );
   const server = openHttpServer({
     groups: [handlers],
     authenticator,
@@ -198,6 +216,29 @@ forEachDialect('Activity over HTTP', [], (open) => {
     assert.equal((await client.getSettled()).settled, false);
     Object.assign(ongoing, { activeRuns: 0, eventsHandled: false });
     assert.equal((await client.getSettled()).settled, false);
+  });
+
+  test('who waits until the platform has settled is answered when it has, and in time if it has not', async (t) => {
+    const { client, ongoing, clock } = await openActivity(t, open);
+    ongoing.activeRuns = 1;
+
+    const waiting = client.getSettled({ query: { waitMs: 10_000 } });
+    await until(() => ongoing.changed !== nobody);
+    Object.assign(ongoing, { activeRuns: 0 }).changed();
+    assert.equal((await waiting).settled, true);
+
+    Object.assign(ongoing, { activeRuns: 1, changed: nobody });
+    const inVain = client.getSettled({ query: { waitMs: 60 } });
+    await until(() => ongoing.changed !== nobody);
+    let answered = false;
+    void inVain.finally(() => {
+      answered = true;
+    });
+    await until(async () => {
+      await clock.advance(10);
+      return answered;
+    });
+    assert.deepEqual(await inVain, { settled: false, eventsHandled: true, activeRuns: 1 });
   });
 
   test('the chain is found whole while entries are being added', async (t) => {

@@ -48,6 +48,10 @@ export const activityContract = contract({
     path: '/api/v1/settled',
     summary: 'Whether the platform has done everything that follows from what it was told so far',
     permission: 'activity:read',
+    query: z.object({
+      /** Answers only when it has, but after this time in any case. */
+      waitMs: z.coerce.number().int().min(0).max(30_000).default(0),
+    }),
     reply: z.object({
       settled: z.boolean(),
       /** Every consumer has handled every event. */

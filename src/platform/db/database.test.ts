@@ -42,6 +42,37 @@ forEachDialect('The database', [migration], (open) => {
     await close();
   });
 
+  test('a part of a transaction can be audited as done by another, in its place among the rest', async () => {
+    const { db, close } = await open();
+    const rule: Context = { actor: { id: 'rule/tidy', roles: [] }, action: 'note.burn' };
+
+    await db.transact(context, async (tx) => {
+      tx.audit('note/a');
+      const other = tx.as(rule);
+      await other.db.insertInto('note').values({ id: 'b' }).execute();
+      other.emit({ type: 'note.burnt', subject: 'note/b', data: null });
+      other.audit('note/b', { why: 'old' });
+      tx.audit('note/c');
+    });
+    const failing = db.transact(context, async (tx) => {
+      tx.as(rule).audit('note/d');
+      throw new Error('stop');
+    });
+
+    await assert.rejects(failing, /stop/);
+    const entries = await new AuditLog(db.reader).search({ limit: 10 });
+    assert.deepEqual(
+      entries.reverse().map(({ actor, action, subject }) => [actor, action, subject]),
+      [
+        ['user:ada', 'note.write', 'note/a'],
+        ['rule/tidy', 'note.burn', 'note/b'],
+        ['user:ada', 'note.write', 'note/c'],
+      ],
+    );
+    assert.equal((await db.reader.selectFrom('event').selectAll().execute()).length, 1);
+    await close();
+  });
+
   test('a transaction that throws leaves nothing', async () => {
     const { db, close } = await open();
 

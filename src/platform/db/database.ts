@@ -35,7 +35,12 @@ export interface Tx {
   emit(event: EventDraft): void;
   /** Records what was done to `subject` (`dataset/flights`). The action and the actor come from the context. */
   audit(subject: string, detail?: Json): void;
+  /** The same transaction in the name of another, for what they start in it: that is audited as theirs. */
+  as(context: Context): Tx;
 }
+
+/** Under which {@link Database.maintain} runs; no audit row ever carries it. */
+const UPKEEP: Context = { actor: { id: 'system:upkeep', roles: [] }, action: 'upkeep' };
 
 /**
  * Invariants:
@@ -65,22 +70,20 @@ export class Database {
 
   /** Runs `work` in a transaction under `context`. `work` must call `tx.audit` at least once. */
   async transact<T>(context: Context, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#run(work, (drafts) => {
+    return this.#run(context, work, (drafts) => {
       assert(drafts.length > 0, `the transaction of action '${context.action}' committed nothing to the audit log`);
-      return drafts.map((draft) => ({ ...draft, actor: context.actor.id, action: context.action }));
     });
   }
 
   /** As {@link transact}, for work that may find that nothing has to change and then audits nothing. */
   async react<T>(context: Context, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#run(work, (drafts) => drafts.map((d) => ({ ...d, actor: context.actor.id, action: context.action })));
+    return this.#run(context, work);
   }
 
   /** Runs bookkeeping that changes nothing a user declared (cursors, leases, recorded traffic): it is not audited. */
-  async maintain<T>(work: (tx: Omit<Tx, 'audit'>) => Promise<T>): Promise<T> {
-    return this.#run(work, (drafts) => {
+  async maintain<T>(work: (tx: Omit<Tx, 'audit' | 'as'>) => Promise<T>): Promise<T> {
+    return this.#run(UPKEEP, work, (drafts) => {
       assert(drafts.length === 0, 'bookkeeping cannot write to the audit log');
-      return [];
     });
   }
 
@@ -94,20 +97,26 @@ export class Database {
     return this.#store.close();
   }
 
-  async #run<T>(work: (tx: Tx) => Promise<T>, attribute: (drafts: Subject[]) => AuditDraft[]): Promise<T> {
+  async #run<T>(
+    context: Context,
+    work: (tx: Tx) => Promise<T>,
+    check: (drafts: readonly AuditDraft[]) => void = () => {},
+  ): Promise<T> {
     let published = false;
     const result = await this.#store.transaction(async (trx) => {
       const now = this.#system.clock.now();
       const events: EventDraft[] = [];
-      const subjects: Subject[] = [];
-      const value = await work({
+      const drafts: AuditDraft[] = [];
+      const inNameOf = ({ actor, action }: Context): Tx => ({
         db: trx,
         dialect: this.#store.dialect,
         now,
         emit: (event) => void events.push(event),
-        audit: (subject, detail = null) => void subjects.push({ subject, detail }),
+        audit: (subject, detail = null) => void drafts.push({ subject, detail, actor: actor.id, action }),
+        as: inNameOf,
       });
-      const drafts = attribute(subjects);
+      const value = await work(inNameOf(context));
+      check(drafts);
       if (drafts.length > 0) await appendAudit(trx, now, drafts);
       if (events.length > 0) await appendEvents(trx, now, events);
       published = events.length > 0;
@@ -116,9 +125,4 @@ export class Database {
     if (published) for (const listener of this.#listeners) listener();
     return result;
   }
-}
-
-interface Subject {
-  readonly subject: string;
-  readonly detail: Json;
 }

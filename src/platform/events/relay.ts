@@ -3,7 +3,7 @@ import { sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { System } from '#core/system';
 import type { Actor, Database, Tx } from '#platform/db';
-import { cursorOf, eventsAfter, lastSeq, type PlatformEvent, saveCursor } from './store.ts';
+import { allCursors, cursorOf, eventsAfter, lastSeq, type PlatformEvent, saveCursor } from './store.ts';
 
 export type { PlatformEvent } from './store.ts';
 
@@ -47,6 +47,7 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #stop = new AbortController();
   readonly #wakers = new Set<() => void>();
+  readonly #idlers = new Set<() => void>();
   readonly #running: Promise<void>[] = [];
   readonly #busy = new Set<string>();
   #unsubscribe: () => void = () => {};
@@ -71,10 +72,19 @@ export class Relay {
   async caughtUp(): Promise<boolean> {
     const { db, consumers } = this.#options;
     const end = await lastSeq(db.reader);
-    for (const consumer of consumers) {
-      if (this.#busy.has(consumer.name) || (await cursorOf(db.reader, consumer.name)) < end) return false;
-    }
-    return true;
+    if (this.#busy.size > 0) return false;
+    const cursors = await allCursors(db.reader);
+    return this.#busy.size === 0 && consumers.every(({ name }) => (cursors.get(name) ?? 0) >= end);
+  }
+
+  /** Resolves when a consumer next finds that nothing is left for it, or after `withinMs`. */
+  async nextIdle(withinMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.system.clock.after(withinMs, resolve);
+    this.#idlers.add(resolve);
+    await promise;
+    cancel();
+    this.#idlers.delete(resolve);
   }
 
   async #run(consumer: Consumer): Promise<void> {
@@ -87,7 +97,10 @@ export class Relay {
           current = event;
         });
         failures = 0;
-        if (!delivered) await wake.promise;
+        if (!delivered) {
+          for (const idler of [...this.#idlers]) idler();
+          await wake.promise;
+        }
       } catch (error) {
         if (current) onError(consumer.name, current, messageOf(error));
         else onUnreadable?.(consumer.name, messageOf(error));

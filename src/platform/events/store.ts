@@ -39,6 +39,11 @@ export async function cursorOf(db: Kysely<AnyTables>, consumer: string): Promise
   return row ? row['seq'] : 0;
 }
 
+export async function allCursors(db: Kysely<AnyTables>): Promise<ReadonlyMap<string, number>> {
+  const rows = await db.selectFrom('event_cursor').selectAll().execute();
+  return new Map(rows.map((row) => [row['consumer'], row['seq']]));
+}
+
 /** Moves a consumer's cursor forward to `seq`; one that is already further stays where it is. */
 export async function saveCursor(db: Tx['db'], consumer: string, seq: number): Promise<void> {
   await db

@@ -13,8 +13,8 @@ export interface Metrics {
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
 /**
- * How often the delay of the event loop is sampled. Each sample wakes the process, and the library's default of 10 ms is
- * most of what an idle process would cost.
+ * How often the delay of the event loop is sampled. Each sample wakes the process, and the library's default of 10 ms
+ * is most of what an idle process would cost.
  */
 const EVENT_LOOP_SAMPLE_MS = 250;
 

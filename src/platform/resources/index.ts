@@ -1,3 +1,3 @@
 export { type ResourceChange, type ResourceDraft, type ResourceView, resourcesContract } from './contract.ts';
 export { resourceHandlers } from './handlers.ts';
-export { type AppliedResource, type ResourceKind, Resources, resourceErrors } from './resources.ts';
+export { type AppliedResource, type FindResource, type ResourceKind, Resources, resourceErrors } from './resources.ts';

@@ -27,6 +27,10 @@ async function openLibrary(t: TestContext, open: OpenDatabase) {
     kind: 'book',
     schema: book,
     references: (spec) => [{ kind: 'shelf', name: spec.shelf }],
+    async check(_tx, { name, spec }, find) {
+      const size = (await find('shelf', spec.shelf))?.spec['size'] as number;
+      if (spec.pages > size * 100) throw new RangeError(`${name} does not fit on ${spec.shelf} of ${size}`);
+    },
   };
   const database = await open({ kinds: [shelves as ResourceKind, books as ResourceKind] });
   t.after(database.close);
@@ -116,6 +120,19 @@ forEachDialect('Resources', [], (open) => {
     assert.deepEqual(await resources.list(), []);
     assert.equal(await auditRows(), 0);
     assert.deepEqual(await recentEvents(db.reader, { limit: 10 }), []);
+  });
+
+  test('what refers to a resource is checked when that is applied, together with all that is applied', async (t) => {
+    const { apply, resources } = await openLibrary(t, open);
+    const thick = { kind: 'book', name: 'atlas', spec: { shelf: 'low', pages: 300 } };
+
+    await assert.rejects(apply(thick, aShelf('low', 2)), /atlas does not fit on low of 2/);
+    await apply(thick, aShelf('low', 3), aShelf('high', 9));
+    await assert.rejects(apply(aShelf('low', 1), aShelf('high', 8)), /atlas does not fit on low of 1/);
+    assert.deepEqual((await resources.get('shelf', 'high')).spec, { size: 9 });
+    await apply(aShelf('low', 1), { ...thick, spec: { shelf: 'high', pages: 300 } });
+
+    assert.deepEqual((await resources.get('shelf', 'low')).spec, { size: 1 });
   });
 
   test('what does not fit is refused by the path of each field, and unknown kinds by name', async (t) => {

@@ -23,6 +23,11 @@ export interface ResourceKind<Spec = unknown> {
   references?(spec: Spec): readonly { readonly kind: string; readonly name: string }[];
   /** Runs in the transaction that applies the resource. Throws to refuse it. */
   onApply?(tx: Tx, applied: AppliedResource<Spec>): Promise<void>;
+  /**
+   * Whether a resource still holds together, after it or one that it refers to was applied. Runs last in that
+   * transaction, where `find` sees all that was applied with it. Throws to refuse all of it.
+   */
+  check?(tx: Tx, resource: { readonly name: string; readonly spec: Spec }, find: FindResource): Promise<void>;
   onDelete?(tx: Tx, name: string): Promise<void>;
 }
 
@@ -32,6 +37,9 @@ export interface AppliedResource<Spec> {
   readonly generation: number;
   readonly previous: Spec | undefined;
 }
+
+/** A resource as the transaction sees it. */
+export type FindResource = (kind: string, name: string) => Promise<ResourceView | undefined>;
 
 interface Checked {
   readonly kind: ResourceKind;
@@ -69,6 +77,7 @@ export class Resources {
       await this.#requireReferences(tx.db, checked);
       const changes: ResourceChange[] = [];
       for (const item of checked) changes.push(await this.#applyOne(tx, item));
+      await this.#checkTogether(tx, changes);
       return changes;
     });
   }
@@ -177,6 +186,19 @@ export class Resources {
     tx.emit({ type: 'resource.applied', subject, data: { change: plan.change, generation } });
     tx.audit(subject, { change: plan.change, generation, fields: plan.fields });
     return plan;
+  }
+
+  /** Asks every resource that was applied, or refers to one that was, whether it still holds together. */
+  async #checkTogether(tx: Tx, changes: readonly ResourceChange[]): Promise<void> {
+    const applied = new Set(changes.filter(({ change }) => change !== 'none').map((c) => `${c.kind}/${c.name}`));
+    const find: FindResource = (kind, name) => findResource(tx.db, kind, name);
+    for (const kind of this.#kinds.values()) {
+      if (!kind.check || applied.size === 0) continue;
+      for (const { name, spec } of await listResources(tx.db, kind.kind)) {
+        const keys = [{ kind: kind.kind, name }, ...(kind.references?.(spec) ?? [])].map((r) => `${r.kind}/${r.name}`);
+        if (keys.some((key) => applied.has(key))) await kind.check(tx, { name, spec }, find);
+      }
+    }
   }
 }
 

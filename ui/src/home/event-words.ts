@@ -70,7 +70,8 @@ const tellers: Readonly<Record<string, Teller>> = {
   'serving.guardrail-tripped': (data) => ({
     status: 'refused',
     text:
-      `guardrail on ${data.text('reason').replace('-', ' ')}: ${formatPercent(data.number('observed'))} of ` +
+      `guardrail on ${data.text('reason').replace('-', ' ')}${stageOf(data)}: ` +
+      `${formatPercent(data.number('observed'))} of ` +
       `${formatCount(data.number('requests'))} requests, the limit is ${formatPercent(data.number('limit'))}`,
   }),
   'monitoring.signal': (data) => ({ status: data.text('state'), text: data.text('sentence') }),
@@ -91,6 +92,10 @@ const tellers: Readonly<Record<string, Teller>> = {
   }),
   'resource.deleted': () => ({ status: 'idle', text: 'deleted' }),
 };
+
+function stageOf(data: EventData): string {
+  return data.text('stage') ? ` in ${data.text('stage')}` : '';
+}
 
 function against(data: EventData): string {
   return data.text('current') ? ` against version ${data.text('current')}` : '';

@@ -109,30 +109,6 @@ export function spreadOverMoments(moments: number, { seed, kills }: Spread): Kil
   });
 }
 
-/** A story as it was played undisturbed: the times at which it came to its moments, and when it ended. */
-export interface Course {
-  readonly moments: readonly { readonly moment: number; readonly time: number }[];
-  readonly end: number;
-}
-
-/**
- * One kill of each victim in each equal stretch of the time that a story takes. By turns it is at any time, so that
- * long work is hit in the midst of it, and shortly after a moment, when what follows from it is under way.
- */
-export function spreadOverTime({ moments, end }: Course, { seed, kills }: Spread): Kill[] {
-  const random = seededRandom(seed);
-  const start = moments[0]?.time ?? end;
-  const timeOf = (share: number): number => start + share * (end - start);
-  return stretches(kills).map(({ victim, from, to }, i) => {
-    const within = moments.filter(({ time }) => time >= timeOf(from) && time < timeOf(to));
-    const chosen = within[random.int(Math.max(1, within.length))];
-    if (i % 2 === 1 && chosen) return { victim, moment: chosen.moment, delayMs: shortly(random) };
-    const time = timeOf(from + random.next() * (to - from));
-    const last = moments.findLast((candidate) => candidate.time <= time);
-    return { victim, moment: last?.moment ?? 0, delayMs: time - (last?.time ?? start) };
-  });
-}
-
 function stretches(kills: number) {
   return VICTIMS.flatMap((victim) =>
     Array.from({ length: kills }, (_, kill) => ({ victim, from: kill / kills, to: (kill + 1) / kills })),

@@ -35,7 +35,7 @@ describe('the scikit-learn example', { skip }, () => {
   before(async () => {
     const [port, gatewayPort, grpcPort] = await Promise.all([freePort(), freePort(), freePort()]);
     const ports = ['--port', `${port}`, '--gateway-port', `${gatewayPort}`, '--grpc-port', `${grpcPort}`];
-    platform = spawn(process.execPath, [KEDGE, 'up', '--data', dataDir, ...ports], {
+    platform = spawn(process.execPath, [KEDGE, 'up', '--data', dataDir, '--insecure-loopback', ...ports], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, PATH: pathWithPython(folder), KEDGE_LOG_LEVEL: 'error' },
     });

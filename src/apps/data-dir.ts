@@ -60,21 +60,30 @@ function tokensIn(path: string): Tokens {
   return JSON.parse(readFileSync(path, 'utf8')) as Tokens;
 }
 
+/** Where the processes listen that work on a data directory, and how many workers there are. */
+export interface Started {
+  readonly controlPlane: string;
+  /** Absent where none was started. */
+  readonly gateway?: string | undefined;
+  readonly workers: number;
+}
+
 /**
- * Takes the directory for this process, so that two control planes never write one database. A lock left by a process
- * that is gone is taken over. Returns the function that gives it back. Errors: `data-dir/locked`.
+ * Takes the directory for this process, so that two control planes never write one database, and leaves word of what
+ * it starts. A lock left by a process that is gone is taken over. Returns the function that gives it back.
+ * Errors: `data-dir/locked`.
  */
-export function lockDataDir(root: string): () => void {
+export function lockDataDir(root: string, started: Started): () => void {
   const path = join(root, 'lock');
   for (let attempt = 0; attempt < 3; attempt++) {
     try {
       const file = openSync(path, 'wx', 0o600);
-      writeSync(file, String(process.pid));
+      writeSync(file, `${process.pid}\n${JSON.stringify(started)}\n`);
       closeSync(file);
       return () => rmSync(path, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const pid = Number(readFileSync(path, 'utf8'));
+      const pid = pidIn(readFileSync(path, 'utf8'));
       if (isRunning(pid)) {
         throw dataDirErrors.locked(`${root} is in use by process ${pid}: stop it, or choose another --data directory`);
       }
@@ -82,6 +91,19 @@ export function lockDataDir(root: string): () => void {
     }
   }
   throw dataDirErrors.locked(`${root} is being taken by another process at this moment`);
+}
+
+/** The process that holds the directory, and what it told of what it starts; `undefined` when nothing is started. */
+export function holderOf(root: string): (Started & { readonly pid: number }) | undefined {
+  const path = join(root, 'lock');
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const pid = pidIn(text);
+  const told = text.split('\n')[1];
+  return isRunning(pid) && told ? { pid, ...(JSON.parse(told) as Started) } : undefined;
+}
+
+function pidIn(lock: string): number {
+  return Number(lock.split('\n')[0]);
 }
 
 function isRunning(pid: number): boolean {

@@ -1,25 +1,32 @@
 import { join } from 'node:path';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { openLmdbKeyValue } from '#adapters/kv/lmdb';
+import { openHttpNotifier } from '#adapters/notify/http';
 import { openPostgres } from '#adapters/sql/postgres';
 import { openSqlite } from '#adapters/sql/sqlite';
 import { Columnar } from '#platform/columnar';
 import type { Config } from '#platform/config';
 import type { BlobStore } from '#ports/blob-store';
 import type { KeyValue } from '#ports/key-value';
+import type { Notifier } from '#ports/notifier';
 import type { SqlStore } from '#ports/sql';
 import type { DataDir } from './data-dir.ts';
 
 /** Adapters are chosen here and nowhere else: everything above sees ports. */
 
-export function openSql(config: Config, dataDir: DataDir): Promise<SqlStore> | SqlStore {
+export function openSql(config: Config, dataDir: Pick<DataDir, 'database'>): Promise<SqlStore> | SqlStore {
   return config.database
     ? openPostgres(config.database)
     : openSqlite(dataDir.database, { durable: config.databaseDurable });
 }
 
-export function openBlobs(dataDir: DataDir): Promise<BlobStore> {
-  return openFsBlobStore({ root: dataDir.blobs });
+/** With a bucket, the folder of the data directory holds the copies that this machine works on. */
+export async function openBlobs(config: Config, dataDir: DataDir): Promise<BlobStore> {
+  const local = await openFsBlobStore({ root: dataDir.blobs });
+  if (config.blobs === '') return local;
+  // Loaded only where it is used: it is as much code as everything else that a process loads at its start.
+  const { openS3BlobStore } = await import('#adapters/blob/s3');
+  return openS3BlobStore({ location: config.blobs, cache: local });
 }
 
 export function openOnlineStore(dataDir: DataDir, access: 'write' | 'read'): Promise<KeyValue> {
@@ -30,4 +37,8 @@ export function openOnlineStore(dataDir: DataDir, access: 'write' | 'read'): Pro
 export function openColumnar(dataDir: DataDir, name: string): Promise<{ columnar: Columnar; scratchDir: string }> {
   const scratchDir = join(dataDir.scratch, name);
   return Columnar.open({ directories: [dataDir.blobs], scratchDir }).then((columnar) => ({ columnar, scratchDir }));
+}
+
+export function openNotifier(config: Config): Notifier {
+  return openHttpNotifier({ insideToo: config.notifyInside });
 }

@@ -9,6 +9,7 @@ import type { Cause } from '#core/cause';
 import { datasetQuarantined } from '#datasets';
 import { monitoringSignal, watermarkAdvanced } from '#monitoring';
 import { createPipelines, pipelineKinds, pipelineMigrations, pipelineRunFinished } from '#pipelines';
+import { fullAccess } from '#platform/access';
 import { AuditLog } from '#platform/audit';
 import type { Context, EventDraft } from '#platform/db';
 import { Relay, recentEvents } from '#platform/events';
@@ -63,7 +64,10 @@ async function openAutomation(t: TestContext, open: OpenDatabase) {
   const [group] = automation.parts.routes;
   assert.ok(group);
   const call = (name: string, input: object) =>
-    group.handlers[name]?.(input as never, { ...user, action: 'incident.resolve', requestId: 'r' }) as Promise<{
+    group.handlers[name]?.(input as never, {
+      ...{ ...user, action: 'incident.resolve', requestId: 'r' },
+      ...{ project: 'default', access: fullAccess() },
+    }) as Promise<{
       readonly items: readonly Readonly<Record<string, unknown>>[];
     }>;
   return {

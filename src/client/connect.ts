@@ -4,10 +4,14 @@ import { featuresContract } from '#features/contract';
 import { governanceContract } from '#governance/contract';
 import { monitoringContract } from '#monitoring/contract';
 import { pipelinesContract } from '#pipelines/contract';
+import { accountsContract, sessionContract } from '#platform/accounts/contract';
 import { activityContract } from '#platform/activity/contract';
+import { auditContract } from '#platform/audit/contract';
 import { type Client, createClient } from '#platform/contract';
 import { resourcesContract } from '#platform/resources/contract';
+import { bomContract } from '#registry/bom/contract';
 import { registryContract } from '#registry/contract';
+import { signingContract } from '#registry/signing/contract';
 import { servingContract } from '#serving/contract';
 import { trackingContract } from '#tracking/contract';
 
@@ -15,11 +19,16 @@ import { trackingContract } from '#tracking/contract';
 export interface Kedge {
   readonly url: string;
   readonly resources: Client<typeof resourcesContract>;
+  readonly accounts: Client<typeof accountsContract>;
+  readonly session: Client<typeof sessionContract>;
   readonly activity: Client<typeof activityContract>;
+  readonly audit: Client<typeof auditContract>;
   readonly datasets: Client<typeof datasetsContract>;
   readonly features: Client<typeof featuresContract>;
   readonly tracking: Client<typeof trackingContract>;
   readonly registry: Client<typeof registryContract>;
+  readonly signing: Client<typeof signingContract>;
+  readonly bom: Client<typeof bomContract>;
   readonly pipelines: Client<typeof pipelinesContract>;
   readonly serving: Client<typeof servingContract>;
   readonly monitoring: Client<typeof monitoringContract>;
@@ -39,11 +48,16 @@ export function connect({ url, token, fetch }: ConnectOptions): Kedge {
   return {
     url,
     resources: createClient(resourcesContract, options),
+    accounts: createClient(accountsContract, options),
+    session: createClient(sessionContract, options),
     activity: createClient(activityContract, options),
+    audit: createClient(auditContract, options),
     datasets: createClient(datasetsContract, options),
     features: createClient(featuresContract, options),
     tracking: createClient(trackingContract, options),
     registry: createClient(registryContract, options),
+    signing: createClient(signingContract, options),
+    bom: createClient(bomContract, options),
     pipelines: createClient(pipelinesContract, options),
     serving: createClient(servingContract, options),
     monitoring: createClient(monitoringContract, options),

@@ -1,21 +1,33 @@
 import { z } from 'zod';
-import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
+import { contract, pageOf, pageQuery, route } from '#platform/contract';
+import { modelKeySchema } from '#registry/contract';
 import { causeSchema } from '#tracking/contract';
+import { approvalRoutes } from './approvals/contract.ts';
 
 const text = (max: number) =>
   z
     .string()
     .max(max)
     .refine((value) => !value.includes('\0'), 'expected text without NUL');
-const transition = z.enum(['serve', 'alias']);
+const transition = z.enum(['serve', 'alias', 'stage']);
 const version = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 const evidenceKind = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,59}$/, 'expected lower case letters, digits and -, as in leak-check');
 
 const metricBound = z
-  .strictObject({ name: text(250).min(1), atLeast: z.number().optional(), atMost: z.number().optional() })
-  .refine((bound) => bound.atLeast !== undefined || bound.atMost !== undefined, 'expected atLeast, atMost or both');
+  .strictObject({
+    name: text(250).min(1),
+    atLeast: z.number().optional(),
+    atMost: z.number().optional(),
+    /** Bounds on the difference to the champion's own newest evidence of this kind; met while there is no champion. */
+    aboveChampion: z.strictObject({ atLeast: z.number().optional(), atMost: z.number().optional() }).optional(),
+  })
+  .refine(
+    ({ atLeast, atMost, aboveChampion }) =>
+      atLeast !== undefined || atMost !== undefined || aboveChampion !== undefined,
+    'expected atLeast, atMost or aboveChampion',
+  );
 
 const evidenceRequirement = z.strictObject({
   /** The newest evidence of this kind must exist and must not have failed. */
@@ -24,6 +36,8 @@ const evidenceRequirement = z.strictObject({
   passed: z.literal(true).optional(),
   /** A number at `data.metrics.<name>`, or else at `data.<name>`. */
   metric: metricBound.optional(),
+  /** Every text of the list at `data.<list>` must be one of these, as for the licences of what a model is made of. */
+  allowed: z.strictObject({ list: text(250).min(1), values: z.array(text(250)).min(1).max(500) }).optional(),
   from: z.literal('latest').default('latest'),
 });
 const approvalRequirement = z.strictObject({
@@ -31,13 +45,15 @@ const approvalRequirement = z.strictObject({
   approvals: z.number().int().min(1).max(20),
   /** Approvals by whoever registered the version or caused it do not count. */
   independent: z.boolean().default(false),
+  /** Only approvals whose signature verifies with a key that their approver has enrolled count. */
+  signed: z.boolean().default(false),
 });
 
 /** The spec of the resource kind `gate-policy`. Where several apply, all of them must be satisfied. */
 export const gatePolicySpec = z.strictObject({
   description: text(2_000).default(''),
-  model: nameSchema,
-  transitions: z.array(transition).min(1).max(2),
+  model: modelKeySchema,
+  transitions: z.array(transition).min(1).max(3),
   require: z
     .array(z.union([evidenceRequirement, approvalRequirement]))
     .min(1)
@@ -71,7 +87,7 @@ const decisionView = z.object({
 export type GateDecision = z.output<typeof decisionView>;
 
 const waiverDraft = z.strictObject({
-  model: nameSchema,
+  model: modelKeySchema,
   version,
   transition,
   target: text(200).min(1),
@@ -80,6 +96,8 @@ const waiverDraft = z.strictObject({
   reason: text(2_000).min(1),
 });
 export type WaiverDraft = z.output<typeof waiverDraft>;
+
+export { approvalStatement } from './approvals/statement.ts';
 
 const waiverView = waiverDraft.extend({
   id: z.string(),
@@ -91,16 +109,40 @@ const waiverView = waiverDraft.extend({
 export type Waiver = z.output<typeof waiverView>;
 
 const ofVersion = pageQuery.extend({
-  model: nameSchema.optional(),
+  model: modelKeySchema.optional(),
   version: z.coerce.number().int().min(1).optional(),
 });
 
+const checklistView = z.object({
+  allow: z.boolean(),
+  policies: z.array(z.string()),
+  items: z.array(z.object({ policy: z.string(), item: z.string(), met: z.boolean(), text: z.string() })),
+});
+export type Checklist = z.output<typeof checklistView>;
+
 export const governanceContract = contract({
+  ...approvalRoutes,
+  gateChecklist: route({
+    method: 'GET',
+    path: '/api/v1/gate-checklist',
+    summary: 'Tell what a version shows and what it lacks for a transition, without recording a decision',
+    permission: 'registry:read',
+    checksObjects: true,
+    query: z.object({
+      model: modelKeySchema,
+      version: z.coerce.number().int().min(1),
+      transition,
+      target: text(255).min(1),
+    }),
+    reply: checklistView,
+    errors: ['registry/model-not-found', 'registry/version-not-found', 'registry/version-deleted'],
+  }),
   listGateDecisions: route({
     method: 'GET',
     path: '/api/v1/gate-decisions',
     summary: 'List what the gate decided, newest first',
-    permission: 'governance:read',
+    permission: 'registry:read',
+    checksObjects: true,
     query: ofVersion.extend({ allow: z.enum(['true', 'false']).optional() }),
     reply: pageOf(decisionView),
     errors: ['governance/invalid-cursor'],
@@ -109,7 +151,8 @@ export const governanceContract = contract({
     method: 'GET',
     path: '/api/v1/gate-decisions/:decision',
     summary: 'Describe one decision of the gate',
-    permission: 'governance:read',
+    permission: 'registry:read',
+    checksObjects: true,
     params: z.object({ decision: z.string().min(1).max(100) }),
     reply: decisionView,
     errors: ['governance/decision-not-found'],
@@ -118,7 +161,8 @@ export const governanceContract = contract({
     method: 'GET',
     path: '/api/v1/gate-waivers',
     summary: 'List waivers, newest first, also those that were revoked',
-    permission: 'governance:read',
+    permission: 'registry:read',
+    checksObjects: true,
     query: ofVersion,
     reply: pageOf(waiverView),
     errors: ['governance/invalid-cursor'],
@@ -144,3 +188,4 @@ export const governanceContract = contract({
     audit: 'gate.revoke-waiver',
   }),
 });
+export type { ApprovalRequest, ApproverKey } from './approvals/contract.ts';

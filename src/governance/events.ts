@@ -8,7 +8,7 @@ export const gateDecided = defineEvent(
     decision: z.string(),
     model: z.string(),
     version: z.number().int(),
-    transition: z.enum(['serve', 'alias']),
+    transition: z.enum(['serve', 'alias', 'stage']),
     target: z.string(),
     actor: z.string(),
     allow: z.boolean(),

@@ -1,7 +1,7 @@
 import type { Context } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
-import type { Gate, GateRequest } from '#ports/gate';
-import { versionSubject } from '#registry';
+import { type RegistryGate, type RegistryGateRequest, versionSubject } from '#registry';
+import { circumstancesOf } from './circumstances.ts';
 import type { GateDecision } from './contract.ts';
 import { gateDecided } from './events.ts';
 import { evaluate, evidenceDigest } from './model.ts';
@@ -12,12 +12,13 @@ import { insertDecision, waiversInForce } from './store.ts';
  * The gate that registry and serving ask. Each decision is recorded, with its audit entry and event, in a transaction
  * of its own: whoever asks does so before its own transaction, never inside it.
  */
-export function createGate({ db, resources, system }: DomainDeps): Gate {
+export function createGate({ db, resources, system }: DomainDeps): RegistryGate {
   return {
     async decide(request) {
       const policies = await policiesFor(resources, request);
       const waivers = policies.length > 0 ? await waiversInForce(db.reader, request) : [];
-      const verdict = evaluate(policies, request.evidence, waivers);
+      const circumstances = policies.length > 0 ? await circumstancesOf(db.reader, request) : {};
+      const verdict = evaluate(policies, request.evidence, waivers, circumstances);
       const context: Context = { actor: { id: request.actor, roles: [] }, action: 'gate.decide' };
       await db.transact(context, async (tx) => {
         const decision: GateDecision = {
@@ -37,7 +38,7 @@ export function createGate({ db, resources, system }: DomainDeps): Gate {
         const { id, allow, missing, waivers: used, evidenceDigest: digest } = decision;
         const { transition, target } = request;
         const names = policies.map(({ name }) => name);
-        const detail = { decision: id, transition, target, allow, policies: names, missing };
+        const detail = { allow, transition, target, missing, policies: names, decision: id };
         tx.audit(subject, { ...detail, waivers: used, evidence: digest });
         tx.emit(gateDecided.draft(subject, { ...askedOf(request), ...detail }));
       });
@@ -46,6 +47,6 @@ export function createGate({ db, resources, system }: DomainDeps): Gate {
   };
 }
 
-function askedOf({ model, version, transition, target, actor }: GateRequest) {
+function askedOf({ model, version, transition, target, actor }: RegistryGateRequest) {
   return { model, version, transition, target, actor };
 }

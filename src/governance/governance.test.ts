@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openHttpNotifier } from '#adapters/notify/http';
 import { KedgeError } from '#core/errors';
 import { digestOf } from '#core/hash';
 import { tokenAuthenticator } from '#platform/access';
@@ -30,7 +31,7 @@ const request = (change: Partial<GateRequest> = {}): GateRequest => ({
 forEachDialect('Governance', [...registryMigrations, ...governanceMigrations], (openDb) => {
   async function open() {
     const database = await openDb({ kinds: governanceKinds });
-    const governance = createGovernance(database.deps);
+    const governance = createGovernance({ ...database.deps, notifier: openHttpNotifier() });
     const registry = createRegistry({ ...database.deps, gate: governance.gate });
     const declare = (name: string, spec: Record<string, unknown>) =>
       database.resources.apply(ada, [

@@ -134,7 +134,7 @@ const anyRequirement: fc.Arbitrary<Requirement> = fc.oneof(
     },
     { requiredKeys: ['evidence', 'from'] },
   ),
-  fc.record({ approvals: fc.integer({ min: 1, max: 3 }), independent: fc.boolean() }),
+  fc.record({ approvals: fc.integer({ min: 1, max: 3 }), independent: fc.boolean(), signed: fc.constant(false) }),
 );
 const anyPolicy = fc.array(anyRequirement, { minLength: 1, maxLength: 4 }).map((require) => policy(require));
 const history = fc.array(anyEvidence, { maxLength: 12 });

@@ -1,5 +1,5 @@
 import type { Resources } from '#platform/resources';
-import type { GateRequest } from '#ports/gate';
+import type { RegistryGateRequest } from '#registry';
 import { gatePolicySpec } from './contract.ts';
 import type { Policy } from './model.ts';
 
@@ -10,7 +10,7 @@ export interface AppliedPolicy extends Policy {
 /** The policies that a transition of a model has to satisfy, by name. */
 export async function policiesFor(
   resources: Resources,
-  { model, transition }: Pick<GateRequest, 'model' | 'transition'>,
+  { model, transition }: Pick<RegistryGateRequest, 'model' | 'transition'>,
 ): Promise<AppliedPolicy[]> {
   const declared = await resources.list('gate-policy');
   return declared

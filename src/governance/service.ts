@@ -1,12 +1,14 @@
 import type { Page } from '#platform/contract';
 import type { Context } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
-import { versionSubject } from '#registry';
-import type { GateDecision, Waiver, WaiverDraft } from './contract.ts';
+import { listEvidence, type RegistryGateRequest, requireLive, versionSubject } from '#registry';
+import { circumstancesOf } from './circumstances.ts';
+import type { Checklist, GateDecision, Waiver, WaiverDraft } from './contract.ts';
 import { governanceErrors } from './errors.ts';
-import { itemOf } from './model.ts';
+import { findingsOf, itemOf } from './model.ts';
 import { type AppliedPolicy, policiesFor } from './policies.ts';
 import {
+  type Db,
   findDecision,
   findWaiver,
   insertWaiver,
@@ -41,9 +43,25 @@ export class GovernanceService {
     return found;
   }
 
+  /** What a version shows and lacks for a transition, requirement by requirement. Records nothing. */
+  async checklist(asked: Pick<RegistryGateRequest, 'model' | 'version' | 'transition' | 'target'>): Promise<Checklist> {
+    const { db, resources } = this.#deps;
+    const { digest } = await requireLive(db.reader, asked);
+    const policies = await policiesFor(resources, asked);
+    const evidence = await listEvidence(db.reader, asked);
+    const waivers = await waiversInForce(db.reader, asked);
+    const circumstances = await circumstancesOf(db.reader, { ...asked, digest, evidence });
+    const items = findingsOf(policies, { evidence, waivers, ...circumstances });
+    return { allow: items.every(({ met }) => met), policies: policies.map(({ name }) => name), items };
+  }
+
   /** Newest first, also those that were revoked. */
   async waivers(query: ListQuery): Promise<Page<Waiver>> {
     return page(await listWaivers(this.#deps.db.reader, listing(query)), query.limit);
+  }
+
+  async waiver(id: string): Promise<Waiver> {
+    return requireWaiver(this.#deps.db.reader, id);
   }
 
   /**
@@ -70,14 +88,19 @@ export class GovernanceService {
   /** Revokes a waiver. Again, it changes nothing. */
   async revokeWaiver(context: Context, id: string): Promise<Waiver> {
     return this.#deps.db.react(context, async (tx) => {
-      const found = await findWaiver(tx.db, id);
-      if (!found) throw governanceErrors['waiver-not-found'](`there is no waiver '${id}'`);
+      const found = await requireWaiver(tx.db, id);
       if (found.revokedAt !== null) return found;
       await revokeWaiver(tx.db, id, context.actor.id, tx.now);
       tx.audit(versionSubject(found.model, found.version), { revoked: id });
       return { ...found, revokedBy: context.actor.id, revokedAt: tx.now };
     });
   }
+}
+
+async function requireWaiver(db: Db, id: string): Promise<Waiver> {
+  const found = await findWaiver(db, id);
+  if (!found) throw governanceErrors['waiver-not-found'](`there is no waiver '${id}'`);
+  return found;
 }
 
 function requireWaivable(draft: WaiverDraft, policies: readonly AppliedPolicy[]): void {

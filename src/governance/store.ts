@@ -1,8 +1,9 @@
 import type { Kysely } from 'kysely';
 import type { AnyTables } from '#ports/sql';
+import { inProject } from './approvals/store.ts';
 import type { GateDecision, Waiver } from './contract.ts';
 
-type Db = Kysely<AnyTables>;
+export type Db = Kysely<AnyTables>;
 
 interface DecisionTable {
   id: string;
@@ -41,6 +42,8 @@ interface Tables {
 }
 
 export interface Listing {
+  /** Only of models in this project. */
+  readonly project?: string | undefined;
   readonly model?: string | undefined;
   readonly version?: number | undefined;
   /** Goes on after this one, in the order of the list: newest first. */
@@ -81,6 +84,7 @@ export async function listDecisions(
     .orderBy('decided_at', 'desc')
     .orderBy('id', 'desc')
     .limit(listing.limit);
+  if (listing.project !== undefined) query = query.where(inProject(listing.project));
   if (listing.model !== undefined) query = query.where('model', '=', listing.model);
   if (listing.version !== undefined) query = query.where('version', '=', listing.version);
   if (listing.allow !== undefined) query = query.where('allow', '=', Number(listing.allow));
@@ -147,6 +151,7 @@ export async function listWaivers(db: Db, listing: Listing): Promise<Waiver[]> {
     .orderBy('given_at', 'desc')
     .orderBy('id', 'desc')
     .limit(listing.limit);
+  if (listing.project !== undefined) query = query.where(inProject(listing.project));
   if (listing.model !== undefined) query = query.where('model', '=', listing.model);
   if (listing.version !== undefined) query = query.where('version', '=', listing.version);
   const { after } = listing;

@@ -233,7 +233,11 @@ export const pipelinesContract = contract({
   }),
 });
 
-const workerName = z.string().min(1).max(200);
+const workerName = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((name) => !name.includes('\0'), 'expected text without NUL');
 const labels = z.record(z.string().min(1).max(60), z.string().max(100));
 const epoch = z.number().int().min(1);
 const ofAttempt = z.object({ attempt: id });

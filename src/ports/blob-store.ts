@@ -1,5 +1,5 @@
 import { defineErrors } from '#core/errors';
-import type { Digest } from '#core/hash';
+import { type Digest, digester } from '#core/hash';
 
 /**
  * Immutable content, addressed by its SHA-256 digest: datasets, model files, artifacts.
@@ -13,13 +13,17 @@ import type { Digest } from '#core/hash';
  *   `blob/invalid-digest`, before anything is touched.
  */
 export interface BlobStore {
-  /** Stores `content` and returns its digest and length. Fails with `blob/too-large` or `blob/no-space`. */
+  /**
+   * Stores `content` and returns its digest and length. Content that is there already counts as stored anew, so that
+   * {@link delete} with a time leaves it alone. A chunk belongs to the store once it was taken: its sender does not
+   * write to it any more. Fails with `blob/too-large` or `blob/no-space`.
+   */
   put(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<StoredBlob>;
 
   /**
    * The content as a stream. Fails with `blob/not-found`, and with `blob/invalid-range` for a range outside it. A whole
-   * read is checked against the digest while it passes: the stream ends with `blob/corrupt` instead of ending normally,
-   * so whoever must not act on damaged content waits for the end. A range cannot be checked.
+   * read is checked against the digest while it passes: of damaged content the last piece is held back and the stream
+   * ends with `blob/corrupt`, so that nobody has it whole. A range cannot be checked.
    */
   get(digest: Digest, range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;
 
@@ -41,16 +45,24 @@ export interface BlobStore {
 
   has(digest: Digest): Promise<boolean>;
 
-  /** Removes the content. Tells whether it was there. */
-  delete(digest: Digest): Promise<boolean>;
+  /**
+   * Removes the content. Tells whether it did. With `storedBefore`, in epoch milliseconds, content that was put at that
+   * time or later stays: a `put` of content that is garbage and a removal of that garbage may come at the same time.
+   */
+  delete(digest: Digest, options?: { readonly storedBefore?: number }): Promise<boolean>;
 
   /** Everything stored, in the order of the digests. What comes or goes meanwhile may or may not be listed. */
-  list(): AsyncIterable<StoredBlob>;
+  list(): AsyncIterable<ListedBlob>;
 }
 
 export interface StoredBlob {
   readonly digest: Digest;
   readonly bytes: number;
+}
+
+export interface ListedBlob extends StoredBlob {
+  /** When the content was last put, in epoch milliseconds by the clock of the store, exact to the second. */
+  readonly storedAt: number;
 }
 
 /** The bytes from `start` up to but without `end`; without `end`, up to the end of the content. */
@@ -65,6 +77,7 @@ export const BLOB_READ_BYTES_MAX = 64 * 1024 * 1024;
 export const blobErrors = defineErrors('blob', {
   'invalid-digest': { status: 400, title: 'Not a digest' },
   'invalid-range': { status: 416, title: 'The range lies outside the content' },
+  'invalid-grace': { status: 400, title: 'The grace time of a collection of garbage is too short' },
   'not-found': { status: 404, title: 'No such content' },
   corrupt: { status: 500, title: 'Stored content is damaged' },
   'too-large': { status: 413, title: 'Content is too large' },
@@ -86,4 +99,24 @@ export function resolveRange(range: ByteRange, bytes: number): { readonly start:
   const fits = Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end && end <= bytes;
   if (!fits) throw blobErrors['invalid-range'](`range ${start}..${end} lies outside the ${bytes} bytes of the content`);
   return { start, end };
+}
+
+/**
+ * Passes content on, checked against its digest. One piece is always held back, so that the last of damaged content
+ * never leaves: the stream ends with `blob/corrupt` instead.
+ */
+export async function* verified(digest: Digest, content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const hash = digester();
+  let held: Uint8Array | undefined;
+  for await (const chunk of content) {
+    if (held) yield held;
+    hash.update(chunk);
+    held = chunk;
+  }
+  if (hash.digest() !== digest) {
+    throw blobErrors.corrupt(
+      `${digest} is damaged: its content does not have this digest; delete it and store it again`,
+    );
+  }
+  if (held) yield held;
 }

@@ -1,13 +1,12 @@
 import type { Cause } from '#core/cause';
-import type { Context, Database, Tx } from '#platform/db';
-import type { Gate } from '#ports/gate';
-import type { AliasMove, ModelVersion } from './contract.ts';
+import type { Context, Tx } from '#platform/db';
 import { registryErrors } from './errors.ts';
 import { aliasMoved } from './events.ts';
 import { MODEL_ALIASES_MAX, modelSubject, versionSubject } from './model.ts';
-import { requireLive, requireModel, requireVersion } from './require.ts';
+import { busy, GATE_ATTEMPTS_MAX, type GateDeps, type Passed, passGate, stillPasses } from './pass-gate.ts';
+import { requireLive, requireModel, requireReady, requireVersion } from './require.ts';
+import type { AliasMove, ModelVersion } from './shapes.ts';
 import * as store from './store/aliases.ts';
-import { evidenceSize, listEvidence } from './store/evidence.ts';
 
 export interface AliasTarget {
   readonly model: string;
@@ -17,32 +16,27 @@ export interface AliasTarget {
   readonly reason?: string | undefined;
 }
 
-const GATE_ATTEMPTS_MAX = 3;
-
 /**
  * Moves an alias to a version; where it points there already, nothing happens. A protected alias asks the gate, outside
  * the transaction because the gate records its decision in one of its own. The move commits only if the evidence is
  * still what the gate saw; otherwise it is asked again, and after three times the caller gets `registry/busy`.
  * Errors: `registry/gate-denied` with one field a missing item, `registry/version-deleted`, `registry/limit`.
  */
-export async function moveThroughGate(
-  { db, gate }: { readonly db: Database; readonly gate: Gate },
-  context: Context,
-  target: AliasTarget,
-): Promise<ModelVersion> {
+export async function moveThroughGate(deps: GateDeps, context: Context, target: AliasTarget): Promise<ModelVersion> {
+  const { db } = deps;
   for (let attempt = 0; attempt < GATE_ATTEMPTS_MAX; attempt++) {
     const { protectedAliases, aliases } = await requireModel(db.reader, target.model);
     const version = await requireLive(db.reader, target);
     if (aliases[target.alias] === target.version) return version;
-    const seen = protectedAliases.includes(target.alias) ? await passGate(db, gate, { context, target }) : null;
+    const passed = protectedAliases.includes(target.alias) ? await pass(deps, context, target) : null;
     const moved = await db.react(context, async (tx) => {
-      if (!(await stillAllowed(tx, target, seen))) return false;
+      if (!(await stillAllowed(tx, target, passed))) return false;
       await move(tx, context, target);
       return true;
     });
     if (moved) return requireVersion(db.reader, target);
   }
-  throw registryErrors.busy(`evidence of version ${target.version} kept arriving: try again`);
+  throw busy(target);
 }
 
 /** Removes an alias; tells whether it was there. */
@@ -58,35 +52,15 @@ export async function removeAlias(
   return true;
 }
 
-/** Asks the gate about the evidence as it is; returns how much of it there was. Throws `registry/gate-denied`. */
-async function passGate(
-  db: Database,
-  gate: Gate,
-  { context, target }: { readonly context: Context; readonly target: AliasTarget },
-): Promise<number> {
-  const { model, alias, version, cause } = target;
-  const evidence = await listEvidence(db.reader, target);
-  const verdict = await gate.decide({
-    model,
-    version,
-    transition: 'alias',
-    target: alias,
-    actor: context.actor.id,
-    cause,
-    evidence,
-  });
-  if (verdict.allow) return evidence.length;
-  const missing = verdict.missing.join('; ');
-  throw registryErrors['gate-denied'](
-    `alias '${alias}' of '${model}' cannot move to version ${version}: policy ${verdict.policy} misses ${missing}`,
-    verdict.missing.map((message) => ({ path: 'gate', message })),
-  );
+async function pass(deps: GateDeps, context: Context, target: AliasTarget): Promise<Passed> {
+  await requireReady(deps.db.reader, target);
+  return passGate(deps, context, { ...target, transition: 'alias', target: target.alias });
 }
 
-/** Whether what was found out before the transaction holds in it. `seen` is null when the gate was not asked. */
-async function stillAllowed(tx: Tx, target: AliasTarget, seen: number | null): Promise<boolean> {
+/** Whether what was found out before the transaction holds in it. `passed` is null when the gate was not asked. */
+async function stillAllowed(tx: Tx, target: AliasTarget, passed: Passed | null): Promise<boolean> {
   await requireLive(tx.db, target);
-  if (seen !== null) return (await evidenceSize(tx.db, target)).count === seen;
+  if (passed !== null) return stillPasses(tx.db, passed);
   return !(await requireModel(tx.db, target.model)).protectedAliases.includes(target.alias);
 }
 

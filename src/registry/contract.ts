@@ -1,184 +1,113 @@
 import { z } from 'zod';
-import type { Json } from '#core/json';
-import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
-import { artifactPathSchema, causeSchema, digestSchema } from '#tracking/contract';
-import { EVIDENCE_BYTES_MAX, fitsEvidence } from './evidence-size.ts';
+import { contract, type ObjectInput, pageOf, pageQuery, route } from '#platform/contract';
+import { artifactPathSchema, causeSchema } from '#tracking/contract';
+import {
+  aliasMove,
+  aliasName,
+  artifact,
+  evidenceDraft,
+  evidenceView,
+  historyPage,
+  kind,
+  modelNameSchema,
+  modelView,
+  reason,
+  semanticVersion,
+  stage,
+  stageMove,
+  stageStatus,
+  TAG_CHARS_MAX,
+  tagKey,
+  text,
+  versionBody,
+  versionNumber,
+  versionView,
+} from './shapes.ts';
 
-const text = (max: number) =>
-  z
-    .string()
-    .max(max)
-    .refine((value) => !value.includes('\0'), 'expected text without NUL');
-const reason = text(2_000);
+export type {
+  AliasMove,
+  Evidence,
+  EvidenceDraft,
+  ModelSchema,
+  ModelSignature,
+  ModelVersion,
+  RegisteredModel,
+  Stage,
+  StageMove,
+  StageStatus,
+  VersionArtifact,
+  VersionDraft,
+} from './shapes.ts';
+export { modelKeySchema, modelNameSchema } from './shapes.ts';
 
-export const SIGNATURE_INPUTS_MAX = 2_000;
+const filterText = text(10_000);
+const tagChange = z.record(tagKey, text(TAG_CHARS_MAX).nullable());
 
-/**
- * What a model takes and gives. In its ONNX graph: input `features`, float32 [N, F], the numeric columns in this order;
- * input `categories`, string [N, C], only when there are category columns; output `probability` or `value`, float32
- * [N, 1].
- */
-export const modelSignature = z.strictObject({
-  inputs: z
-    .array(z.strictObject({ name: text(200).min(1), kind: z.enum(['numeric', 'category']) }))
-    .min(1)
-    .max(SIGNATURE_INPUTS_MAX)
-    .refine((inputs) => new Set(inputs.map((input) => input.name)).size === inputs.length, {
-      message: 'expected each name once',
-    }),
-  output: z.enum(['probability', 'value']),
-});
-export type ModelSignature = z.output<typeof modelSignature>;
-
-const artifact = z.strictObject({
-  path: artifactPathSchema,
-  digest: digestSchema,
-  bytes: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
-});
-export type VersionArtifact = z.output<typeof artifact>;
-
-/** The artifact that is scored with: a file `model.<format>` at the top, such as `model.onnx`. */
-const MODEL_FILE = /^model\.[a-z0-9]{1,16}$/;
-export const isModelFile = (path: string): boolean => MODEL_FILE.test(path);
-
-const kind = z.string().regex(/^[a-z][a-z0-9-]{0,59}$/, 'expected lower case letters, digits and -, as in leak-check');
-const evidenceData = z.custom<Json>(
-  (value) => fitsEvidence(value),
-  `expected JSON of at most ${EVIDENCE_BYTES_MAX} bytes and 32 levels`,
-);
-
-/**
- * A finding about a version. Kinds are free; Kedge itself knows `evaluation`, `leak-check`, `explanation`, `validation`
- * and `profile`, and `approval`, which is given through a route of its own. `passed` is null for a finding that is not
- * a check. A `summary` in the data is what people are shown, and `metrics` are what gates compare.
- */
-export const evidenceDraft = z.strictObject({
-  kind: kind.refine((value) => value !== 'approval', 'approvals are given by approving the version'),
-  passed: z.boolean().nullable(),
-  data: evidenceData.default({}),
-});
-export type EvidenceDraft = z.input<typeof evidenceDraft>;
-
-export const EVIDENCE_WITH_VERSION_MAX = 20;
-const tags = z
-  .record(text(250).min(1), text(5_000))
-  .refine((map) => Object.keys(map).length <= 100, 'expected at most 100 tags');
-
-const versionBody = z.strictObject({
-  /** The run that made the version. */
+export const sourceBody = z.strictObject({
+  /** `models:/m-<id>`, `models:/<name>/<version>`, `runs:/<run>/<path>` or `mlflow-artifacts:/<path>`. */
+  source: text(10_000).min(1),
   run: text(256).min(1).optional(),
-  /** Why it was made; the caller unless told. */
-  cause: causeSchema.optional(),
-  /** Exactly one is the model file: `model.<format>` at the top. Each must be in the blob store. */
-  artifacts: z
-    .array(artifact)
-    .min(1)
-    .max(500)
-    .superRefine((artifacts, check) => {
-      const paths = artifacts.map((item) => item.path);
-      if (new Set(paths).size < paths.length) check.addIssue({ code: 'custom', message: 'expected each path once' });
-      const models = paths.filter(isModelFile).length;
-      if (models === 1) return;
-      check.addIssue({ code: 'custom', message: `expected exactly one file model.<format>, found ${models}` });
-    }),
-  signature: modelSignature,
-  /** Recorded in the same transaction. */
-  evidence: z.array(evidenceDraft).max(EVIDENCE_WITH_VERSION_MAX).default([]),
-  tags: tags.default({}),
+  modelId: text(256).min(1).optional(),
+  runLink: text(2_000).default(''),
   description: text(10_000).default(''),
+  tags: z.record(tagKey, text(TAG_CHARS_MAX)).default({}),
+  semanticVersion: semanticVersion.optional(),
 });
+export type SourceDraft = z.input<typeof sourceBody>;
 
-export const versionDraft = versionBody.extend({ model: nameSchema });
-export type VersionDraft = z.input<typeof versionDraft>;
-
-const versionNumber = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
-/** A name for a version that can move. `latest` and `v3` are refused, because they read as if they were computed. */
-const aliasName = z
-  .string()
-  .regex(/^[A-Za-z0-9][\w-]{0,99}$/, 'expected letters, digits, _ and -, as in champion')
-  .refine((alias) => !/^(v\d+|\d+|latest)$/i.test(alias), 'expected a name other than latest, a number or v<number>');
-
-const modelView = z.object({
-  name: z.string(),
-  description: z.string(),
-  /** Moving one of these asks the gate. */
-  protectedAliases: z.array(z.string()),
-  aliases: z.record(z.string(), z.number().int()),
-  /** The highest number given so far; 0 before the first version. Numbers are never given twice. */
-  lastVersion: z.number().int(),
-  createdAt: z.number(),
-  createdBy: z.string(),
-});
-export type RegisteredModel = z.output<typeof modelView>;
-
-const versionView = z.object({
-  model: z.string(),
-  version: z.number().int(),
-  /** Over artifacts, signature and run: what can never change. */
-  digest: digestSchema,
-  runId: z.string().nullable(),
-  cause: causeSchema,
-  artifacts: z.array(artifact),
-  modelFile: artifact,
-  signature: modelSignature,
-  description: z.string(),
-  tags: z.record(z.string(), z.string()),
-  aliases: z.array(z.string()),
-  createdAt: z.number(),
-  createdBy: z.string(),
-  /** When it was deleted. The row, its evidence and its history stay; it takes no alias and serves no traffic. */
-  deletedAt: z.number().nullable(),
-});
-export type ModelVersion = z.output<typeof versionView>;
-
-const evidenceView = z.object({
-  id: z.string(),
-  kind: z.string(),
-  passed: z.boolean().nullable(),
-  data: z.custom<Json>(() => true),
-  digest: digestSchema,
-  by: z.string(),
-  at: z.number(),
-});
-export type Evidence = z.output<typeof evidenceView>;
-
-const aliasMove = z.object({
-  model: z.string(),
-  alias: z.string(),
-  /** Null when the alias did not exist before. */
-  from: z.number().int().nullable(),
-  /** Null when the alias was removed. */
-  to: z.number().int().nullable(),
-  by: z.string(),
-  at: z.number(),
-  reason: z.string(),
-  cause: causeSchema,
-});
-export type AliasMove = z.output<typeof aliasMove>;
-
-const historyEntry = z.object({
-  seq: z.number().int(),
-  time: z.number(),
-  actor: z.string(),
-  action: z.string(),
-  subject: z.string(),
-  detail: z.custom<Json>(() => true),
-  hash: z.string(),
-});
-const historyPage = z.object({ items: z.array(historyEntry), next: z.string().optional() });
-
-const byModel = z.object({ model: nameSchema });
+const byModel = z.object({ model: modelNameSchema });
 const byVersion = byModel.extend({ version: versionNumber });
 const byAlias = byModel.extend({ alias: aliasName });
+const ofModel = ({ params }: ObjectInput) => `model/${params['model']}` as const;
 
-export const registryContract = contract({
+const modelRoutes = contract({
+  createModel: route({
+    method: 'POST',
+    path: '/api/v1/models',
+    summary:
+      'Register a model without versions yet. A deleted one of this name comes back and goes on with its numbers',
+    permission: 'registry:write',
+    body: z.strictObject({
+      name: modelNameSchema,
+      description: text(10_000).default(''),
+      tags: z.record(tagKey, text(TAG_CHARS_MAX)).default({}),
+    }),
+    reply: modelView,
+    errors: ['registry/model-exists', 'registry/limit'],
+    audit: 'model.create',
+  }),
+  renameModel: route({
+    method: 'POST',
+    path: '/api/v1/models/:model/rename',
+    summary: 'Rename a model with its versions. What it has in protected places must pass the gate under the new name',
+    permission: 'registry:write',
+    params: byModel,
+    object: ofModel,
+    body: z.strictObject({ name: modelNameSchema }),
+    reply: modelView,
+    errors: ['registry/model-not-found', 'registry/model-exists', 'registry/gate-denied', 'registry/busy'],
+    audit: 'model.rename',
+  }),
+  deleteModel: route({
+    method: 'DELETE',
+    path: '/api/v1/models/:model',
+    summary: 'Delete a model and its versions. Their rows, evidence and history stay, and no number is given again',
+    permission: 'registry:write',
+    params: byModel,
+    object: ofModel,
+    query: z.object({ reason: reason.default('') }),
+    reply: modelView,
+    errors: ['registry/model-not-found'],
+    audit: 'model.delete',
+  }),
   listModels: route({
     method: 'GET',
     path: '/api/v1/models',
-    summary: 'List registered models by name',
+    summary: "List registered models by name, all of them or those that a filter finds, as in tags.team = 'risk'",
     permission: 'registry:read',
-    query: pageQuery,
+    query: pageQuery.extend({ filter: filterText.optional() }),
     reply: pageOf(modelView),
+    errors: ['registry/invalid-cursor', 'registry/invalid'],
   }),
   getModel: route({
     method: 'GET',
@@ -186,18 +115,20 @@ export const registryContract = contract({
     summary: 'Describe a registered model with its aliases',
     permission: 'registry:read',
     params: byModel,
+    object: ofModel,
     reply: modelView,
     errors: ['registry/model-not-found'],
   }),
   describeModel: route({
     method: 'PATCH',
     path: '/api/v1/models/:model',
-    summary: 'Change the description of a model',
+    summary: 'Change the description or the tags of a model; null removes a tag',
     permission: 'registry:write',
     params: byModel,
-    body: z.strictObject({ description: text(10_000) }),
+    object: ofModel,
+    body: z.strictObject({ description: text(10_000).optional(), tags: tagChange.optional() }),
     reply: modelView,
-    errors: ['registry/model-not-found'],
+    errors: ['registry/model-not-found', 'registry/limit'],
     audit: 'model.describe',
   }),
   protectAliases: route({
@@ -206,6 +137,7 @@ export const registryContract = contract({
     summary: 'Say which aliases of a model move only when the gate allows it',
     permission: 'registry:govern',
     params: byModel,
+    object: ofModel,
     body: z.strictObject({ aliases: z.array(aliasName).max(50) }),
     reply: modelView,
     errors: ['registry/model-not-found'],
@@ -217,9 +149,25 @@ export const registryContract = contract({
     summary: 'List every change of a model from the audit log, newest first',
     permission: 'registry:read',
     params: byModel,
+    object: ofModel,
     query: pageQuery,
     reply: historyPage,
     errors: ['registry/model-not-found', 'registry/invalid-cursor'],
+  }),
+});
+
+const versionRoutes = contract({
+  registerFromSource: route({
+    method: 'POST',
+    path: '/api/v1/models/:model/registrations',
+    summary: 'Register the files that a run or a logged model has now as a new version',
+    permission: 'registry:write',
+    params: byModel,
+    object: ofModel,
+    body: sourceBody,
+    reply: versionView,
+    errors: ['registry/model-not-found', 'registry/source', 'registry/limit', 'registry/semantic-version-taken'],
+    audit: 'model-version.register',
   }),
   registerVersion: route({
     method: 'POST',
@@ -227,6 +175,7 @@ export const registryContract = contract({
     summary: 'Register a version with its evidence. The same content of the same run again is the same version',
     permission: 'registry:write',
     params: byModel,
+    object: ofModel,
     body: versionBody,
     bodyBytesMax: 8_388_608,
     reply: versionView,
@@ -239,6 +188,7 @@ export const registryContract = contract({
     summary: 'List the versions of a model, newest first',
     permission: 'registry:read',
     params: byModel,
+    object: ofModel,
     query: pageQuery.extend({ run: text(256).min(1).optional(), deleted: z.enum(['true', 'false']).default('false') }),
     reply: pageOf(versionView),
     errors: ['registry/model-not-found', 'registry/invalid-cursor'],
@@ -249,6 +199,7 @@ export const registryContract = contract({
     summary: 'Describe a version, deleted or not',
     permission: 'registry:read',
     params: byVersion,
+    object: ofModel,
     reply: versionView,
     errors: ['registry/model-not-found', 'registry/version-not-found'],
   }),
@@ -258,9 +209,10 @@ export const registryContract = contract({
     summary: 'Change the description or the tags of a version; null removes a tag',
     permission: 'registry:write',
     params: byVersion,
+    object: ofModel,
     body: z.strictObject({
       description: text(10_000).optional(),
-      tags: z.record(text(250).min(1), text(5_000).nullable()).optional(),
+      tags: tagChange.optional(),
     }),
     reply: versionView,
     errors: ['registry/version-not-found', 'registry/version-deleted', 'registry/limit'],
@@ -272,6 +224,7 @@ export const registryContract = contract({
     summary: 'Delete a version that holds no alias. Its row, evidence and history stay',
     permission: 'registry:write',
     params: byVersion,
+    object: ofModel,
     query: z.object({ reason: reason.default('') }),
     reply: versionView,
     errors: ['registry/version-not-found', 'registry/version-in-use'],
@@ -283,6 +236,7 @@ export const registryContract = contract({
     summary: 'List every change of a version from the audit log, newest first',
     permission: 'registry:read',
     params: byVersion,
+    object: ofModel,
     query: pageQuery,
     reply: historyPage,
     errors: ['registry/version-not-found', 'registry/invalid-cursor'],
@@ -293,6 +247,7 @@ export const registryContract = contract({
     summary: 'Find a file of a version. Its bytes are at /api/v1/blobs/<digest>',
     permission: 'registry:read',
     params: byVersion,
+    object: ofModel,
     query: z.object({ path: artifactPathSchema }),
     reply: artifact,
     errors: ['registry/version-not-found', 'registry/artifact-not-found'],
@@ -303,6 +258,7 @@ export const registryContract = contract({
     summary: 'List the evidence of a version, oldest first',
     permission: 'registry:read',
     params: byVersion,
+    object: ofModel,
     query: z.object({ kind: kind.optional() }),
     reply: z.object({ items: z.array(evidenceView) }),
     errors: ['registry/version-not-found'],
@@ -313,6 +269,7 @@ export const registryContract = contract({
     summary: 'Record evidence about a version. Evidence is never changed: newer evidence of its kind supersedes it',
     permission: 'registry:write',
     params: byVersion,
+    object: ofModel,
     body: evidenceDraft,
     reply: evidenceView,
     errors: ['registry/version-not-found', 'registry/version-deleted', 'registry/limit'],
@@ -324,17 +281,59 @@ export const registryContract = contract({
     summary: 'Approve a version, or refuse it, in the name of the caller',
     permission: 'registry:approve',
     params: byVersion,
+    object: ofModel,
     body: z.strictObject({ approved: z.boolean(), reason: reason.min(1) }),
     reply: evidenceView,
     errors: ['registry/version-not-found', 'registry/version-deleted', 'registry/limit'],
     audit: 'model-version.approve',
   }),
+  setStage: route({
+    method: 'PUT',
+    path: '/api/v1/models/:model/versions/:version/stage',
+    summary:
+      'Move a version to a stage, or change its status there. Production is reached only when the gate allows it',
+    permission: 'registry:write',
+    params: byVersion,
+    object: ofModel,
+    body: z.strictObject({
+      stage,
+      /** What a stage begins with, unless told. */
+      status: stageStatus.optional(),
+      reason: reason.default(''),
+      /** Archives the other versions of the same stage in the same transaction. */
+      archiveOthers: z.boolean().default(false),
+    }),
+    reply: versionView,
+    errors: [
+      'registry/version-not-found',
+      'registry/version-deleted',
+      'registry/gate-denied',
+      'registry/not-ready',
+      'registry/busy',
+    ],
+    audit: 'model-version.set-stage',
+  }),
+  stageHistory: route({
+    method: 'GET',
+    path: '/api/v1/models/:model/versions/:version/stages',
+    summary: 'List the stages a version has been in, newest first',
+    permission: 'registry:read',
+    params: byVersion,
+    object: ofModel,
+    query: pageQuery,
+    reply: pageOf(stageMove),
+    errors: ['registry/version-not-found', 'registry/invalid-cursor'],
+  }),
+});
+
+const aliasRoutes = contract({
   versionByAlias: route({
     method: 'GET',
     path: '/api/v1/models/:model/aliases/:alias',
     summary: 'Describe the version that holds an alias',
     permission: 'registry:read',
     params: byAlias,
+    object: ofModel,
     reply: versionView,
     errors: ['registry/model-not-found', 'registry/alias-not-found'],
   }),
@@ -344,6 +343,7 @@ export const registryContract = contract({
     summary: 'Move an alias to a version. A protected alias moves only when the gate allows it',
     permission: 'registry:write',
     params: byAlias,
+    object: ofModel,
     body: z.strictObject({ version: versionNumber, cause: causeSchema.optional(), reason: reason.default('') }),
     reply: versionView,
     errors: ['registry/version-not-found', 'registry/version-deleted', 'registry/gate-denied', 'registry/limit'],
@@ -355,6 +355,7 @@ export const registryContract = contract({
     summary: 'Remove an alias; its history stays',
     permission: 'registry:write',
     params: byAlias,
+    object: ofModel,
     query: z.object({ reason: reason.default('') }),
     reply: z.object({ removed: z.boolean() }),
     errors: ['registry/model-not-found'],
@@ -366,8 +367,11 @@ export const registryContract = contract({
     summary: 'List the moves of an alias, newest first',
     permission: 'registry:read',
     params: byAlias,
+    object: ofModel,
     query: pageQuery,
     reply: pageOf(aliasMove),
     errors: ['registry/model-not-found', 'registry/invalid-cursor'],
   }),
 });
+
+export const registryContract = contract({ ...modelRoutes, ...versionRoutes, ...aliasRoutes });

@@ -1,13 +1,13 @@
 import type { Json } from '#core/json';
 import type { Tx } from '#platform/db';
-import type { Evidence } from './contract.ts';
 import { registryErrors } from './errors.ts';
 import { evidenceAdded } from './events.ts';
 import { evidenceDigest, VERSION_EVIDENCE_BYTES_MAX, VERSION_EVIDENCE_MAX, versionSubject } from './model.ts';
+import type { Evidence } from './shapes.ts';
 import { evidenceSize, insertEvidence, listEvidence } from './store/evidence.ts';
 import type { VersionKey } from './store/tables.ts';
 
-interface NewEvidence {
+export interface NewEvidence {
   readonly id: string;
   readonly kind: string;
   readonly passed: boolean | null;

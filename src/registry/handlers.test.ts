@@ -79,7 +79,7 @@ forEachDialect('The registry over HTTP', registryMigrations, (openDb) => {
   test('bad names are refused with 400', async () => {
     const { admin, close } = await serve();
     await admin.registerVersion({ params: { model: 'delays' }, body });
-    for (const alias of ['v3', 'latest', '3', 'a b']) {
+    for (const alias of ['v3', 'latest', 'a b']) {
       const move = admin.moveAlias({ params: { model: 'delays', alias }, body: { version: 1 } });
       await assert.rejects(move, problem(400, 'http/invalid-input'));
     }

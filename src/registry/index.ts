@@ -1,7 +1,9 @@
 import type { DomainParts } from '#platform/domain';
 import { registryHandlers } from './handlers.ts';
+import { registryProtocol } from './protocol/mlflow/index.ts';
 import { type RegistryDeps, RegistryService } from './service.ts';
 
+export { appendApproval, isIndependent } from './approve.ts';
 export type {
   AliasMove,
   Evidence,
@@ -13,15 +15,28 @@ export type {
   VersionDraft,
 } from './contract.ts';
 export { registryErrors } from './errors.ts';
-export { aliasMoved, evidenceAdded, versionRegistered } from './events.ts';
+export { aliasMoved, evidenceAdded, modelChanged, stageMoved, versionChanged, versionRegistered } from './events.ts';
+export type { RegistryGate, RegistryGateRequest } from './gate.ts';
 export { registryMigrations } from './migrations/index.ts';
-export { versionSubject } from './model.ts';
+export { PROTECTED_STAGE, partsOfKey, versionSubject } from './model.ts';
+export { withVersionFiles } from './protocol/mlflow/version-files.ts';
+export { requireLive, requireModel, requireVersion } from './require.ts';
+export type { ModelSources, SourceOwner } from './sources.ts';
+export { findAlias } from './store/aliases.ts';
+export { listEvidence } from './store/evidence.ts';
+export { listVersions } from './store/versions.ts';
+export { trackedSources } from './tracked-sources.ts';
 
 export type Registry = RegistryService & { readonly parts: DomainParts };
 
 /** The registry: models, their immutable versions with the evidence about them, and the aliases that point to them. */
 export function createRegistry(deps: RegistryDeps): Registry {
   const service = new RegistryService(deps);
-  const parts: DomainParts = { routes: [registryHandlers(service)], consumers: [], jobs: [] };
+  const parts: DomainParts = {
+    routes: [registryHandlers(service)],
+    protocols: [registryProtocol(service)],
+    consumers: [],
+    jobs: [],
+  };
   return Object.assign(service, { parts });
 }

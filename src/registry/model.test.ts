@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { digestOf } from '#core/hash';
-import { isModelFile, type ModelSignature } from './contract.ts';
 import { fitsEvidence } from './evidence-size.ts';
 import { type VersionContent, versionDigest } from './model.ts';
+import { isModelFile, type ModelSignature } from './shapes.ts';
 
 const artifact = fc.record({
   path: fc.constantFrom('model.onnx', 'a', 'b/c', 'd'),
@@ -18,14 +18,14 @@ const signature: fc.Arbitrary<ModelSignature> = fc.record({
   ),
   output: fc.constantFrom('probability' as const, 'value' as const),
 });
-const content: fc.Arbitrary<VersionContent> = fc.record({
+const content: fc.Arbitrary<VersionContent & { readonly signature: ModelSignature }> = fc.record({
   artifacts: fc.uniqueArray(artifact, { selector: (item) => item.path, minLength: 1 }),
   signature,
   run: fc.constantFrom(undefined, 'r', 's'),
 });
 
 test('the digest of a version is the same for the same content in any order, and for nothing else', () => {
-  const plain = ({ artifacts, signature, run }: VersionContent) =>
+  const plain = ({ artifacts, signature, run }: VersionContent & { readonly signature: ModelSignature }) =>
     JSON.stringify([
       artifacts.map(({ path, digest, bytes }) => [path, digest, bytes].join()).sort(),
       signature.inputs.map(({ name, kind }) => [name, kind]),

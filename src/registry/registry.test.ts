@@ -64,9 +64,9 @@ forEachDialect('The registry', registryMigrations, (openDb) => {
     const events = (await recentEvents(db.reader, { limit: 9 })).reverse();
     assert.deepEqual(
       events.map((event) => event.type),
-      ['registry.version-registered', 'registry.evidence-added'],
+      ['registry.model-changed', 'registry.version-registered', 'registry.evidence-added'],
     );
-    assert.deepEqual(events[0]?.data, { model: 'delays', version: 1, runId: 'trk_1', cause: draft().cause });
+    assert.deepEqual(events[1]?.data, { model: 'delays', version: 1, runId: 'trk_1', cause: draft().cause });
     await close();
   });
 
@@ -125,7 +125,7 @@ forEachDialect('The registry', registryMigrations, (openDb) => {
       [{ artifacts: [file('model.onnx'), file('a'), file('a')] }, /each path once/],
       [{ artifacts: [file('model.onnx'), file('../a')] }, /artifacts\.1\.path/],
       [{ signature: { inputs: [], output: 'value' } }, /signature\.inputs/],
-      [{ model: 'Delays!' }, /version\.model/],
+      [{ model: 'a/b/c' }, /version\.model/],
     ];
 
     for (const [change, text] of refused) {
@@ -337,7 +337,7 @@ forEachDialect('The registry', registryMigrations, (openDb) => {
       [...model.items, ...rest.items].map(
         (entry) => (entry.detail as { version?: number; to?: number }).version ?? 'to 1',
       ),
-      ['to 1', 2, 1],
+      ['to 1', 2, 1, 'to 1'],
     );
     assert.deepEqual(
       version.items.map((entry) => entry.actor),

@@ -1,11 +1,22 @@
-import type { Cause } from '#core/cause';
 import { AuditLog } from '#platform/audit';
 import type { Page } from '#platform/contract';
-import type { AuditEntry, Context, Tx } from '#platform/db';
+import type { AuditEntry, Context } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
+import type { RequestContext } from '#platform/http';
 import type { BlobStore } from '#ports/blob-store';
-import type { Gate } from '#ports/gate';
 import { type AliasTarget, moveThroughGate, removeAlias } from './aliases.ts';
+import { appendApproval } from './approve.ts';
+import { checked, registryErrors } from './errors.ts';
+import { appendEvidence } from './evidence.ts';
+import { type FromSource, registrationOf } from './from-source.ts';
+import type { RegistryGate } from './gate.ts';
+import { holderOf } from './holders.ts';
+import { modelSubject, versionDigest, versionSubject } from './model.ts';
+import { createModel, deleteModel, describeModel, type ModelDraft, renameModel } from './models.ts';
+import { numberCursor, type PageQuery, page } from './pages.ts';
+import { addEvidence, addVersion } from './register.ts';
+import { requireLive, requireModel, requireReady, requireVersion } from './require.ts';
+import { schemaOfSignature } from './semantic-version.ts';
 import {
   type AliasMove,
   type Evidence,
@@ -13,30 +24,28 @@ import {
   evidenceDraft,
   type ModelVersion,
   type RegisteredModel,
+  type StageMove,
   type VersionArtifact,
   type VersionDraft,
   versionDraft,
-} from './contract.ts';
-import { checked, registryErrors } from './errors.ts';
-import { versionRegistered } from './events.ts';
-import { appendEvidence } from './evidence.ts';
-import { byPath, modelSubject, PROTECTED_ALIASES, VERSION_TAGS_MAX, versionDigest, versionSubject } from './model.ts';
-import { requireLive, requireModel, requireVersion } from './require.ts';
+} from './shapes.ts';
+import type { ModelSources, Source } from './sources.ts';
+import { moveToStage, type StageTarget } from './stages.ts';
 import * as aliases from './store/aliases.ts';
 import * as evidence from './store/evidence.ts';
 import * as models from './store/models.ts';
+import { type Found, type Search, searchModels, searchVersions } from './store/search.ts';
+import { listStageMoves } from './store/stages.ts';
 import type { Db, VersionKey } from './store/tables.ts';
 import * as versions from './store/versions.ts';
+import { type Doomed, deleteVersion, describeVersion, type VersionChange } from './versions.ts';
 
 export interface RegistryDeps extends DomainDeps {
-  readonly gate: Gate;
+  readonly gate: RegistryGate;
   /** With it, a version whose artifacts are not stored is refused when it is registered, not when it is scored with. */
-  readonly blobs?: Pick<BlobStore, 'has' | 'size'>;
-}
-
-interface PageQuery {
-  readonly after?: string | undefined;
-  readonly limit: number;
+  readonly blobs?: Pick<BlobStore, 'has' | 'size' | 'read'>;
+  /** Without it, versions are registered by their artifacts only. */
+  readonly sources?: ModelSources | undefined;
 }
 
 export class RegistryService {
@@ -58,54 +67,93 @@ export class RegistryService {
     await this.#requireStored(draft.artifacts);
     const digest = versionDigest(draft);
     const model = draft.model;
+    const nextId = () => this.#deps.system.ids.next('ev');
     const version = await this.#deps.db.react(context, async (tx) => {
       const known = await versions.findByDigest(tx.db, model, digest);
       if (known !== undefined) {
-        await this.#appendEvidence(tx, context, { model, version: known }, draft.evidence);
+        await addEvidence(tx, context, { model, version: known }, { drafts: draft.evidence, nextId });
         return known;
       }
-      const number = await nextVersion(tx, context, model);
-      const key = { model, version: number };
-      const cause: Cause = draft.cause ?? { kind: 'user', id: context.actor.id, depth: 0 };
-      await versions.insertVersion(tx.db, {
-        ...key,
-        digest,
-        run: draft.run,
-        cause,
-        artifacts: byPath(draft.artifacts),
-        signature: draft.signature,
-        description: draft.description,
-        createdAt: tx.now,
-        createdBy: context.actor.id,
-      });
-      await versions.putTags(tx.db, key, draft.tags);
-      const subject = versionSubject(model, number);
-      const detail = { version: number, digest, run: draft.run ?? null };
-      tx.audit(modelSubject(model), detail);
-      tx.audit(subject, { ...detail, cause: { ...cause, at: cause.at ?? null } });
-      tx.emit(versionRegistered.draft(subject, { ...key, runId: draft.run ?? null, cause }));
-      await this.#appendEvidence(tx, context, key, draft.evidence);
-      return number;
+      const { run, description, tags, cause, semanticVersion } = draft;
+      const content = { artifacts: draft.artifacts, signature: draft.signature, run };
+      const schema = schemaOfSignature(draft.signature);
+      const registration = { model, content, schema, description, tags, cause, semanticVersion };
+      return (await addVersion(tx, context, { ...registration, evidence: draft.evidence }, nextId)).version;
     });
     return this.getVersion(model, version);
+  }
+
+  /**
+   * Registers what is at a source now as a new version, whether or not the same content is registered already. The
+   * model must be there. Errors: those of {@link registrationOf}.
+   */
+  async registerFromSource(context: RequestContext, draft: FromSource): Promise<ModelVersion> {
+    const { db, system } = this.#deps;
+    await requireModel(db.reader, draft.model);
+    const registration = await registrationOf(this.#deps, context, draft);
+    const key = await db.transact(context, async (tx) => {
+      await requireModel(tx.db, draft.model);
+      return addVersion(tx, context, registration, () => system.ids.next('ev'));
+    });
+    return this.getVersion(key.model, key.version);
+  }
+
+  /** See {@link createModel}. */
+  async createModel(context: Context, draft: ModelDraft): Promise<RegisteredModel> {
+    await this.#deps.db.transact(context, (tx) => createModel(tx, context, draft));
+    return this.getModel(draft.model);
+  }
+
+  /** See {@link deleteModel}. */
+  async deleteModel(context: Context, model: string, reason: string): Promise<void> {
+    await this.#deps.db.transact(context, (tx) => deleteModel(tx, context, model, reason));
+  }
+
+  /** See {@link renameModel}. `name` is the new name within the model's project. */
+  async renameModel(context: Context, model: string, name: string): Promise<RegisteredModel> {
+    return this.getModel(await renameModel(this.#deps, context, model, name));
+  }
+
+  /** The model, deleted or not. */
+  findModel(model: string): Promise<RegisteredModel | undefined> {
+    return models.findModel(this.#deps.db.reader, model);
   }
 
   async getModel(model: string): Promise<RegisteredModel> {
     return requireModel(this.#deps.db.reader, model);
   }
 
-  /** By name. */
-  async listModels(query: PageQuery): Promise<Page<RegisteredModel>> {
-    const found = await models.listModels(this.#deps.db.reader, { after: query.after, limit: query.limit + 1 });
+  /** Of a project, by name. */
+  async listModels(project: string, query: PageQuery): Promise<Page<RegisteredModel>> {
+    const { reader } = this.#deps.db;
+    const found = await models.listModels(reader, project, { after: query.after, limit: query.limit + 1 });
     return page(found, query.limit, (model) => model.name);
   }
 
-  async describeModel(context: Context, model: string, description: string): Promise<RegisteredModel> {
-    await this.#deps.db.transact(context, async (tx) => {
-      await requireModel(tx.db, model);
-      await models.updateModel(tx.db, model, { description });
-      tx.audit(modelSubject(model), { description: description.slice(0, 200) });
-    });
+  /** See {@link searchModels}. */
+  searchModels(project: string, search: Search): Promise<Found<RegisteredModel>> {
+    const { db } = this.#deps;
+    return searchModels({ db: db.reader, dialect: db.dialect, project }, search);
+  }
+
+  /** See {@link searchVersions}. */
+  searchVersions(project: string, search: Search): Promise<Found<ModelVersion>> {
+    const { db } = this.#deps;
+    return searchVersions({ db: db.reader, dialect: db.dialect, project }, search);
+  }
+
+  /** Of each model the newest version in each stage. */
+  latestVersions(models: readonly string[]): Promise<ModelVersion[]> {
+    return versions.latestVersions(this.#deps.db.reader, models);
+  }
+
+  /** Changes the description or the tags; a tag whose value is null is removed. */
+  async describeModel(
+    context: Context,
+    model: string,
+    change: Parameters<typeof describeModel>[2],
+  ): Promise<RegisteredModel> {
+    await this.#deps.db.transact(context, (tx) => describeModel(tx, model, change));
     return this.getModel(model);
   }
 
@@ -114,20 +162,29 @@ export class RegistryService {
     const wanted = [...new Set(names)].sort();
     await this.#deps.db.transact(context, async (tx) => {
       const { protectedAliases } = await requireModel(tx.db, model);
-      await models.updateModel(tx.db, model, { protectedAliases: wanted });
+      await models.updateModel(tx.db, model, { protectedAliases: wanted }, tx.now);
       tx.audit(modelSubject(model), { protectedAliases: wanted, before: protectedAliases });
     });
     return this.getModel(model);
   }
 
-  /** The version, deleted or not. */
+  /** The version, deleted or not. `db` is the transaction of a caller that is in one. */
   async getVersion(model: string, version: number, db: Db = this.#deps.db.reader): Promise<ModelVersion> {
     return requireVersion(db, { model, version });
   }
 
-  /** The version, for use. Errors: `registry/version-deleted` beside those of {@link getVersion}. */
+  /** Errors: `registry/model-not-found`, `registry/version-not-found`, `registry/version-deleted`. */
+  async requireLive(model: string, version: number): Promise<void> {
+    await requireLive(this.#deps.db.reader, { model, version });
+  }
+
+  /** The version, for scoring. Errors: `registry/version-deleted`, `registry/not-ready`, `registry/not-servable`. */
   async liveVersion(model: string, version: number): Promise<ModelVersion> {
-    return requireLive(this.#deps.db.reader, { model, version });
+    const found = await requireReady(this.#deps.db.reader, { model, version });
+    const { modelFile, signature } = found;
+    if (modelFile.path !== '' && signature.inputs.length > 0) return found;
+    const lacks = modelFile.path === '' ? 'model file' : 'signature whose inputs are numbers and texts by name';
+    throw registryErrors['not-servable'](`version ${version} of '${model}' has no ${lacks}`);
   }
 
   /** Newest first, of one run if told; deleted ones only on request, and then only those. */
@@ -146,44 +203,41 @@ export class RegistryService {
     return page(found, query.limit, (version) => String(version.version));
   }
 
-  /** Changes what is not part of the content; a tag whose value is null is removed. */
-  async describeVersion(
-    context: Context,
-    key: VersionKey,
-    change: {
-      readonly description?: string | undefined;
-      readonly tags?: Readonly<Record<string, string | null>> | undefined;
-    },
-  ): Promise<ModelVersion> {
-    const { description, tags = {} } = change;
-    await this.#deps.db.transact(context, async (tx) => {
-      await requireLive(tx.db, key);
-      if (description !== undefined) await versions.updateVersion(tx.db, key, { description });
-      await versions.putTags(tx.db, key, tags);
-      const after = await requireVersion(tx.db, key);
-      if (Object.keys(after.tags).length > VERSION_TAGS_MAX) {
-        throw registryErrors.limit(`a version has at most ${VERSION_TAGS_MAX} tags`);
-      }
-      const described = description === undefined ? {} : { description: description.slice(0, 200) };
-      tx.audit(versionSubject(key.model, key.version), { ...described, tags });
-    });
+  /** See {@link describeVersion}. */
+  async describeVersion(context: Context, key: VersionKey, change: VersionChange): Promise<ModelVersion> {
+    await this.#deps.db.transact(context, (tx) => describeVersion(tx, key, change));
     return this.getVersion(key.model, key.version);
   }
 
-  /** Leaves a tombstone. Errors: `registry/version-in-use` while an alias points to it. Again, it changes nothing. */
-  async deleteVersion(context: Context, key: VersionKey, reason: string): Promise<ModelVersion> {
-    await this.#deps.db.react(context, async (tx) => {
-      const found = await requireVersion(tx.db, key);
-      if (found.deletedAt !== null) return;
-      if (found.aliases.length > 0) {
-        const held = found.aliases.join(', ');
-        throw registryErrors['version-in-use'](`version ${key.version} of '${key.model}' holds the aliases: ${held}`);
-      }
-      await versions.updateVersion(tx.db, key, { deletedAt: tx.now });
-      tx.audit(modelSubject(key.model), { deleted: key.version, reason });
-      tx.audit(versionSubject(key.model, key.version), { deleted: true, reason });
-    });
-    return this.getVersion(key.model, key.version);
+  /** See {@link deleteVersion}. */
+  async deleteVersion(context: Context, target: Doomed, reason: string): Promise<ModelVersion> {
+    await this.#deps.db.react(context, (tx) => deleteVersion(tx, context, target, reason));
+    return this.getVersion(target.model, target.version);
+  }
+
+  /** See {@link moveToStage}. */
+  setStage(context: Context, target: StageTarget): Promise<ModelVersion> {
+    return moveToStage(this.#deps, context, target);
+  }
+
+  /** The stages a version has been in, newest first. */
+  async stageHistory(key: VersionKey, query: PageQuery): Promise<Page<StageMove>> {
+    const { reader } = this.#deps.db;
+    await requireVersion(reader, key);
+    const before = numberCursor(query.after);
+    const found = await listStageMoves(reader, key, { before, limit: query.limit + 1 });
+    const { items, next } = page(found, query.limit, (entry) => String(entry.number));
+    return { items: items.map((entry) => entry.move), next };
+  }
+
+  /** Which of these contents versions rely on, deleted ones included; what nobody relies on may be removed. */
+  heldAmong(digests: Parameters<typeof versions.heldAmong>[1]): ReturnType<typeof versions.heldAmong> {
+    return versions.heldAmong(this.#deps.db.reader, digests);
+  }
+
+  /** See {@link holderOf}. */
+  holderOf(place: Source): Promise<VersionKey | undefined> {
+    return holderOf(this.#deps.db.reader, place);
   }
 
   async versionArtifact(model: string, version: number, path: string): Promise<VersionArtifact> {
@@ -219,14 +273,8 @@ export class RegistryService {
     key: VersionKey,
     given: { readonly approved: boolean; readonly reason: string },
   ): Promise<Evidence> {
-    const approver = context.actor.id;
-    return this.#deps.db.transact(context, async (tx) => {
-      const { createdBy, cause } = await requireLive(tx.db, key);
-      const independent = createdBy !== approver && !(cause.kind === 'user' && cause.id === approver);
-      const data = { approver, independent, reason: given.reason };
-      const id = this.#deps.system.ids.next('ev');
-      return appendEvidence(tx, key, { kind: 'approval', passed: given.approved, data, id, by: approver });
-    });
+    const id = this.#deps.system.ids.next('ev');
+    return this.#deps.db.transact(context, (tx) => appendApproval(tx, context, key, { id, ...given }));
   }
 
   /** Errors: `registry/alias-not-found`. */
@@ -263,7 +311,7 @@ export class RegistryService {
 
   /** What was done to the model, from the audit log, newest first. */
   async modelHistory(model: string, query: PageQuery): Promise<Page<AuditEntry>> {
-    await requireModel(this.#deps.db.reader, model);
+    if (!(await models.findModel(this.#deps.db.reader, model))) await requireModel(this.#deps.db.reader, model);
     return this.#history(modelSubject(model), query);
   }
 
@@ -289,42 +337,4 @@ export class RegistryService {
       throw registryErrors['missing-artifact'](`artifact '${path}' (${digest}) ${what}`);
     }
   }
-
-  /** Adds the evidence that the version does not have yet. */
-  async #appendEvidence(
-    tx: Tx,
-    context: Context,
-    key: VersionKey,
-    drafts: readonly Pick<Evidence, 'kind' | 'passed' | 'data'>[],
-  ): Promise<void> {
-    for (const draft of drafts) {
-      const id = this.#deps.system.ids.next('ev');
-      await appendEvidence(tx, key, { ...draft, id, by: context.actor.id }, { unlessKnown: true });
-    }
-  }
-}
-
-/** Takes the next version number of a model, which is made if there is none. Numbers are never given twice. */
-async function nextVersion(tx: Tx, context: Context, name: string): Promise<number> {
-  const known = await models.findModel(tx.db, name);
-  if (!known) {
-    const created = { createdAt: tx.now, createdBy: context.actor.id };
-    await models.insertModel(tx.db, { name, protectedAliases: PROTECTED_ALIASES, ...created });
-  }
-  const number = (known?.lastVersion ?? 0) + 1;
-  await models.updateModel(tx.db, name, { lastVersion: number });
-  return number;
-}
-
-/** One item more than the page was read: when it is there, there is a next page. */
-function page<T>(items: T[], limit: number, cursorOf: (last: T) => string): Page<T> {
-  if (items.length <= limit) return { items };
-  const shown = items.slice(0, limit);
-  return { items: shown, next: cursorOf(shown[limit - 1] as T) };
-}
-
-function numberCursor(after: string | undefined): number | undefined {
-  if (after === undefined) return undefined;
-  if (/^\d{1,15}$/.test(after)) return Number(after);
-  throw registryErrors['invalid-cursor'](`after: '${after.slice(0, 100)}' is not the 'next' of a page before`);
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { digestOf } from '#core/hash';
 import { seededRandom } from '#core/random';
+import { fullAccess } from '#platform/access';
 import type { Context } from '#platform/db';
 import { eventsAfter, Relay } from '#platform/events';
 import type { Gate, GateRequest, GateVerdict } from '#ports/gate';
@@ -242,6 +243,8 @@ forEachDialect('serving', [...trackingMigrations, ...registryMigrations, ...serv
       actor: { id: 'service:gateway', roles: ['gateway'] },
       action: 'rollout.guardrail',
       requestId: 'r',
+      project: 'default',
+      access: fullAccess(),
     };
     assert.ok(route);
     return ((await route({ body } as never, gateway)) as { accepted: boolean }).accepted;

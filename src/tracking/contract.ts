@@ -1,51 +1,36 @@
 import { z } from 'zod';
-import type { Digest } from '#core/hash';
 import { contract, pageOf, pageQuery, route } from '#platform/contract';
+import {
+  artifactPathSchema,
+  artifactView,
+  causeSchema,
+  experimentName,
+  experimentView,
+  finalStatus,
+  key,
+  lifecycle,
+  metricPoint,
+  runId,
+  runLineageView,
+  runStatus,
+  runView,
+  SERIES_PAGE_MAX,
+  sentNumber,
+  seriesView,
+  text,
+  timestamp,
+} from './shapes.ts';
 
-/** Text without NUL, which not every SQL dialect can store. */
-const text = (max: number) =>
-  z
-    .string()
-    .max(max)
-    .refine((value) => !value.includes('\0'), 'expected text without NUL');
-const key = text(250).min(1);
-const timestamp = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-
-/** Why something was started, as it is sent and stored: see `Cause`. */
-export const causeSchema = z.object({
-  kind: z.enum(['user', 'rule', 'event', 'schedule']),
-  id: text(300).min(1),
-  depth: z.number().int().min(0).max(1_000),
-  at: z.number().optional(),
-});
-
-export const digestSchema = z.custom<Digest>(
-  (value) => typeof value === 'string' && /^sha256:[0-9a-f]{64}$/.test(value),
-  'expected sha256: and 64 lower-case hexadecimal digits',
-);
-
-/**
- * Where an artifact lies within its run: names joined by `/`, as in `plots/roc.svg`. Nothing that a file system or an
- * URL could take for another place: no `..`, no absolute path, no empty name, no control character, no backslash, and
- * no `%2e` or `%2f`, which a second decoding would turn into those.
- */
-export const artifactPathSchema = z.string().min(1).max(1_000).refine(isArtifactPath, {
-  message: "expected a relative path of names joined by '/', without '..', as in plots/roc.svg",
-});
-
-function isArtifactPath(path: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused here.
-  if (/[\u0000-\u001f\u007f\\]|%2e|%2f|^[A-Za-z]:/i.test(path)) return false;
-  return path.split('/').every((name) => name !== '' && name !== '.' && name !== '..' && name.length <= 255);
-}
-
-/** A number; NaN and the infinities, which JSON does not have, are sent as these texts. */
-const sentNumber = z.union([
-  z.number(),
-  z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number),
-  z.custom<number>((value) => typeof value === 'number', "expected a number, 'NaN', 'Infinity' or '-Infinity'"),
-]);
-const answeredNumber = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]);
+export {
+  type Artifact,
+  artifactPathSchema,
+  causeSchema,
+  digestSchema,
+  type Experiment,
+  type FinalStatus,
+  type RunStatus,
+  runStatus,
+} from './shapes.ts';
 
 export const BATCH_METRICS_MAX = 1_000;
 export const BATCH_KEYS_MAX = 100;
@@ -76,15 +61,6 @@ export const logBatch = z.strictObject({
 });
 export type LogBatch = z.input<typeof logBatch>;
 
-export const runStatus = z.enum(['running', 'finished', 'failed', 'killed']);
-export type RunStatus = z.output<typeof runStatus>;
-const finalStatus = runStatus.exclude(['running']);
-export type FinalStatus = z.output<typeof finalStatus>;
-
-const experimentName = text(500).min(1);
-const runId = z.string().regex(/^[A-Za-z0-9][\w-]{0,255}$/, 'expected letters, digits, _ and -, at most 256');
-const lifecycle = z.enum(['active', 'deleted']);
-
 export const runDraft = z.strictObject({
   /** Chosen by the caller so that a retry finds the run it made; made up when left out. */
   id: runId.optional(),
@@ -102,45 +78,14 @@ export const runDraft = z.strictObject({
 });
 export type RunDraft = z.input<typeof runDraft>;
 
-const experimentView = z.object({
-  /** An integer as text. 0 is kept for MLflow's experiment `Default`. */
-  id: z.string(),
-  name: z.string(),
-  lifecycle,
-  createdAt: z.number(),
-  createdBy: z.string(),
-});
-export type Experiment = z.output<typeof experimentView>;
-
-const runView = z.object({
-  id: z.string(),
-  name: z.string(),
-  experiment: z.object({ id: z.string(), name: z.string() }),
-  status: runStatus,
-  lifecycle,
-  startedBy: z.string(),
-  startedAt: z.number(),
-  endedAt: z.number().nullable(),
-  source: z.object({ run: z.string(), step: z.string() }).nullable(),
-  cause: causeSchema,
-  params: z.record(z.string(), z.string()),
-  tags: z.record(z.string(), z.string()),
-  /** Of each metric the value of the highest step (then the latest time, then the largest value). */
-  metrics: z.record(z.string(), z.object({ value: answeredNumber, step: z.number(), timestamp: z.number() })),
-});
-
-const metricPoint = z.object({ value: answeredNumber, step: z.number(), timestamp: z.number() });
-
-const artifactView = z.object({
-  path: z.string(),
-  digest: digestSchema,
-  bytes: z.number().int(),
-  createdAt: z.number(),
-});
-export type Artifact = z.output<typeof artifactView>;
-
 const byExperiment = z.object({ experiment: z.string().min(1).max(40) });
 const byRun = z.object({ run: runId });
+const runFilter = z.object({
+  /** As MLflow's clients write it, and with OR, NOT and parentheses: `metrics.loss < 1 AND tags.team = 'risk'`. */
+  filter: text(8_000).default(''),
+  lifecycle: lifecycle.default('active'),
+});
+const seriesToken = z.string().max(12_000).optional();
 
 export const trackingContract = contract({
   ensureExperiment: route({
@@ -299,5 +244,76 @@ export const trackingContract = contract({
     query: z.object({ path: artifactPathSchema }),
     reply: artifactView,
     errors: ['tracking/run-not-found', 'tracking/artifact-not-found'],
+  }),
+  getExperiment: route({
+    method: 'GET',
+    path: '/api/v1/tracking/experiments/:experiment',
+    summary: 'Describe an experiment',
+    permission: 'tracking:read',
+    params: byExperiment,
+    reply: experimentView.extend({ tags: z.record(z.string(), z.string()) }),
+    errors: ['tracking/experiment-not-found'],
+  }),
+  findRuns: route({
+    method: 'GET',
+    path: '/api/v1/tracking/experiments/:experiment/runs',
+    summary: 'List the runs of an experiment that a filter finds, newest first unless ordered otherwise',
+    permission: 'tracking:read',
+    params: byExperiment,
+    query: runFilter.extend({
+      /** What the runs are ordered by, as in `metrics.loss DESC`. */
+      order: text(1_000).default(''),
+      after: seriesToken,
+      limit: pageQuery.shape.limit,
+    }),
+    reply: pageOf(runView),
+    errors: [
+      'tracking/experiment-not-found',
+      'search/invalid-filter',
+      'search/invalid-order',
+      'search/invalid-page-token',
+    ],
+  }),
+  countRuns: route({
+    method: 'GET',
+    path: '/api/v1/tracking/experiments/:experiment/run-count',
+    summary: 'Count the runs of an experiment that a filter finds',
+    permission: 'tracking:read',
+    params: byExperiment,
+    query: runFilter,
+    reply: z.object({ runs: z.number().int() }),
+    errors: ['tracking/experiment-not-found', 'search/invalid-filter'],
+  }),
+  listRunKeys: route({
+    method: 'GET',
+    path: '/api/v1/tracking/experiments/:experiment/run-keys',
+    summary: 'List the metrics, params and tags that the newest 1,000 runs of an experiment have',
+    permission: 'tracking:read',
+    params: byExperiment,
+    reply: z.object({ metrics: z.array(z.string()), params: z.array(z.string()), tags: z.array(z.string()) }),
+    errors: ['tracking/experiment-not-found'],
+  }),
+  metricSeries: route({
+    method: 'GET',
+    path: '/api/v1/tracking/runs/:run/series',
+    summary: 'Read the points of one metric by column, in the order of their times, up to 25,000 a page',
+    permission: 'tracking:read',
+    params: byRun,
+    query: z.object({
+      key,
+      after: seriesToken,
+      limit: z.coerce.number().int().min(1).max(SERIES_PAGE_MAX).default(SERIES_PAGE_MAX),
+    }),
+    reply: seriesView,
+    errors: ['tracking/run-not-found', 'search/invalid-page-token'],
+  }),
+  getRunLineage: route({
+    method: 'GET',
+    path: '/api/v1/tracking/runs/:run/lineage',
+    summary: 'List the data sets and logged models that a run read and made',
+    permission: 'tracking:read',
+    params: byRun,
+    reply: runLineageView,
+    errors: ['tracking/run-not-found'],
   }),
 });

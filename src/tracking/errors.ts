@@ -6,13 +6,17 @@ export const trackingErrors = defineErrors('tracking', {
   'invalid-cursor': { status: 400, title: 'The page to go on from is not one that was answered' },
   'experiment-not-found': { status: 404, title: 'No such experiment' },
   'experiment-deleted': { status: 409, title: 'The experiment is deleted' },
+  'experiment-exists': { status: 409, title: 'There is an experiment of this name already' },
   'run-not-found': { status: 404, title: 'No such run' },
   'run-deleted': { status: 409, title: 'The run is deleted' },
   'run-exists': { status: 409, title: 'Another run has this id' },
   'run-over': { status: 409, title: 'The run has ended with another status' },
   'param-changed': { status: 409, title: 'A logged param cannot be changed' },
+  'tag-not-found': { status: 404, title: 'No such tag' },
+  'model-not-found': { status: 404, title: 'No such logged model' },
   'artifact-not-found': { status: 404, title: 'No such artifact' },
   'artifact-conflict': { status: 409, title: 'A file and a folder cannot have the same path' },
+  'upload-not-found': { status: 404, title: 'No such open upload' },
   limit: { status: 409, title: 'The run holds as much as it may' },
 });
 

@@ -2,30 +2,67 @@ import { type RouteGroup, routeGroup } from '#platform/http';
 import { trackingContract } from './contract.ts';
 import type { MetricPoint, Run } from './model.ts';
 import type { TrackingService } from './service.ts';
+import type { ExploreService } from './services/explore.ts';
 
-export function trackingHandlers(service: TrackingService): RouteGroup {
+export function trackingHandlers(service: TrackingService, explore: ExploreService): RouteGroup {
   return routeGroup(trackingContract, {
     ensureExperiment: ({ body }, ctx) => service.ensureExperiment(ctx, body.name),
-    listExperiments: async ({ query }) => copied(await service.listExperiments(query)),
+    listExperiments: async ({ query }, ctx) => copied(await service.listExperiments(query, ctx)),
     deleteExperiment: ({ params }, ctx) => service.deleteExperiment(ctx, params.experiment),
     restoreExperiment: ({ params }, ctx) => service.restoreExperiment(ctx, params.experiment),
     createTrackingRun: async ({ body }, ctx) => sentRun(await service.createRun(ctx, body)),
-    searchTrackingRuns: async ({ query }) => {
-      const page = await service.searchRuns(query);
+    searchTrackingRuns: async ({ query }, ctx) => {
+      const page = await service.searchRuns(query, ctx);
       return { items: page.items.map(sentRun), next: page.next };
     },
-    getTrackingRun: async ({ params }) => sentRun(await service.getRun(params.run)),
+    getTrackingRun: async ({ params }, ctx) => sentRun(await service.getRun(params.run, ctx)),
     logToTrackingRun: ({ params, body }, ctx) => service.log(ctx, params.run, body),
     finishTrackingRun: async ({ params, body }, ctx) => sentRun(await service.finishRun(ctx, params.run, body)),
     deleteTrackingRun: async ({ params }, ctx) => sentRun(await service.deleteRun(ctx, params.run)),
     restoreTrackingRun: async ({ params }, ctx) => sentRun(await service.restoreRun(ctx, params.run)),
-    metricHistory: async ({ params, query }) => {
-      const page = await service.metricHistory(params.run, query.key, query);
+    metricHistory: async ({ params, query }, ctx) => {
+      const page = await service.metricHistory(params.run, query.key, { ...query, asker: ctx });
       return { items: page.items.map(sentPoint), next: page.next };
     },
-    putArtifact: ({ params, query, upload }, ctx) => service.putArtifact(ctx, { ...params, ...query }, upload.bytes),
-    listArtifacts: async ({ params, query }) => ({ items: await service.listArtifacts(params.run, query.folder) }),
-    getArtifact: ({ params, query }) => service.getArtifact(params.run, query.path),
+    putArtifact: async ({ params, query, upload }, ctx) => {
+      await service.requireLevel(ctx, params.run, 'EDIT');
+      return service.putArtifact(ctx, { ...params, ...query }, upload.bytes);
+    },
+    listArtifacts: async ({ params, query }, ctx) => {
+      await service.requireLevel(ctx, params.run, 'READ');
+      return { items: await service.listArtifacts(params.run, query.folder) };
+    },
+    getArtifact: async ({ params, query }, ctx) => {
+      await service.requireLevel(ctx, params.run, 'READ');
+      return service.getArtifact(params.run, query.path);
+    },
+    getExperiment: async ({ params }, ctx) => {
+      const found = await explore.experiment(ctx, params.experiment);
+      return { ...found, tags: Object.fromEntries(found.tags) };
+    },
+    findRuns: async ({ params, query }, ctx) => {
+      const page = await explore.runs(ctx, params.experiment, query);
+      return { items: page.items.map(sentRun), next: page.next };
+    },
+    countRuns: async ({ params, query }, ctx) => ({ runs: await explore.count(ctx, params.experiment, query) }),
+    listRunKeys: ({ params }, ctx) => explore.keys(ctx, params.experiment),
+    metricSeries: async ({ params, query }, ctx) => {
+      const { items, next } = await explore.series(ctx, { run: params.run, key: query.key }, query);
+      return {
+        steps: items.map(({ step }) => step),
+        timestamps: items.map(({ timestamp }) => timestamp),
+        values: items.map(({ value }) => sentNumber(value)),
+        next,
+      };
+    },
+    getRunLineage: async ({ params }, ctx) => {
+      const { datasets, inputModels, outputModels } = await explore.lineage(ctx, params.run);
+      return {
+        datasets: datasets.map(({ dataset, tags }) => ({ dataset, tags: [...tags] })),
+        inputModels: [...inputModels],
+        outputModels: [...outputModels],
+      };
+    },
   });
 }
 
@@ -38,8 +75,11 @@ function sentRun(run: Run) {
   return { ...run, metrics: Object.fromEntries(metrics) };
 }
 
-/** JSON has no NaN and no infinities: they are sent as their names. */
 function sentPoint({ value, step, timestamp }: MetricPoint) {
-  const sent = Number.isFinite(value) ? value : (String(value) as 'NaN' | 'Infinity' | '-Infinity');
-  return { value: sent, step, timestamp };
+  return { value: sentNumber(value), step, timestamp };
+}
+
+/** JSON has no NaN and no infinities: they are sent as their names. */
+function sentNumber(value: number) {
+  return Number.isFinite(value) ? value : (String(value) as 'NaN' | 'Infinity' | '-Infinity');
 }

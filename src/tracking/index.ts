@@ -1,17 +1,38 @@
 import type { DomainParts } from '#platform/domain';
+import { UploadService } from './artifacts/index.ts';
 import { trackingHandlers } from './handlers.ts';
-import { type TrackingDeps, TrackingService } from './service.ts';
+import { artifactProtocol } from './protocol/artifacts/index.ts';
+import { trackingProtocol } from './protocol/mlflow/routes.ts';
+import { TrackingService } from './service.ts';
+import { placeDefaultExperiment, type TrackingDeps } from './services/deps.ts';
+import { ExploreService } from './services/explore.ts';
 
+export type { ArtifactOwner, ArtifactPlace } from './artifacts/index.ts';
 export type { Artifact, Experiment, LogBatch, RunDraft } from './contract.ts';
 export { trackingErrors } from './errors.ts';
 export { trackingMigrations } from './migrations/index.ts';
 export type { MetricPoint, Run } from './model.ts';
+export { type Purged, purgeRuns } from './services/purge.ts';
+export { lineageOf as trackedLineage } from './store/lineage.ts';
 
-export type Tracking = TrackingService & { readonly parts: DomainParts };
+export type Tracking = TrackingService & {
+  readonly parts: DomainParts;
+  /** Has the experiment `0` keep its files where the configuration says, for as long as it has no runs. */
+  placeDefaultExperiment(): Promise<void>;
+};
 
 /** Tracking: experiments and their runs, with what each run was given, measured and left behind. */
 export function createTracking(deps: TrackingDeps): Tracking {
   const service = new TrackingService(deps);
-  const parts: DomainParts = { routes: [trackingHandlers(service)], consumers: [], jobs: [] };
-  return Object.assign(service, { parts });
+  const uploads = new UploadService({ ...deps, artifacts: service.artifacts });
+  const parts: DomainParts = {
+    routes: [trackingHandlers(service, new ExploreService(deps))],
+    protocols: [
+      trackingProtocol(deps, service.artifacts),
+      artifactProtocol({ ...deps, artifacts: service.artifacts, uploads }),
+    ],
+    consumers: [],
+    jobs: [uploads.expiry()],
+  };
+  return Object.assign(service, { parts, placeDefaultExperiment: () => placeDefaultExperiment(deps) });
 }

@@ -23,6 +23,9 @@ export interface Run {
   readonly endedAt: number | null;
   readonly source: { readonly run: string; readonly step: string } | null;
   readonly cause: Cause;
+  /** Whom the run is of, as its client says. */
+  readonly userId: string;
+  readonly artifactUri: string;
   readonly params: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
   /** Of each metric the latest value, as {@link isLater} has it. */
@@ -31,6 +34,7 @@ export interface Run {
 
 export const RUN_ARTIFACTS_MAX = 10_000;
 export const RUN_KEYS_MAX = 5_000;
+export const RUN_METRICS_MAX = 20_000;
 
 /**
  * A metric value as two columns, because SQLite has no NaN and the dialects order NaN and the infinities differently.
@@ -72,7 +76,7 @@ export function latestByKey(metrics: readonly Metric[]): Map<string, Metric> {
 
 /** What ending a run as `wanted` does to one that has `status`. */
 export function finishing(status: RunStatus, wanted: FinalStatus): 'finish' | 'nothing' | 'refuse' {
-  if (status === 'running') return 'finish';
+  if (status === 'running' || status === 'scheduled') return 'finish';
   return status === wanted ? 'nothing' : 'refuse';
 }
 

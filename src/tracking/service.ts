@@ -1,11 +1,10 @@
 import type { Cause } from '#core/cause';
+import type { Level } from '#platform/access';
 import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
-import type { DomainDeps } from '#platform/domain';
-import type { BlobStore } from '#ports/blob-store';
+import { ArtifactService } from './artifacts/index.ts';
 import {
   type Artifact,
-  artifactPathSchema,
   type Experiment,
   type FinalStatus,
   type LogBatch,
@@ -15,15 +14,17 @@ import {
   runDraft,
 } from './contract.ts';
 import { checked, trackingErrors } from './errors.ts';
-import { finishing, type Metric, type MetricPoint, RUN_ARTIFACTS_MAX, RUN_KEYS_MAX, type Run } from './model.ts';
-import * as artifacts from './store/artifacts.ts';
+import { finishing, type Metric, type MetricPoint, type Run } from './model.ts';
+import { DEFAULT_PROJECT, projectOf } from './project.ts';
+import { artifactLocationOf, artifactUriOf, type TrackingDeps } from './services/deps.ts';
+import { ExperimentService } from './services/experiments.ts';
+import { logMetrics } from './services/log-metrics.ts';
+import { logInto } from './services/logging.ts';
+import { type Asker, requireActive, requireActiveExperiment, requireRun, requireWritable } from './services/require.ts';
 import * as experiments from './store/experiments.ts';
 import * as logged from './store/logged.ts';
 import * as runs from './store/runs.ts';
-
-export interface TrackingDeps extends DomainDeps {
-  readonly blobs: BlobStore;
-}
+import * as series from './store/series.ts';
 
 export interface RunSearch {
   /** The id or the name of an experiment. */
@@ -41,31 +42,40 @@ interface PageQuery {
 }
 
 export class TrackingService {
+  /** The files of runs, and of whatever else has files. */
+  readonly artifacts: ArtifactService;
   readonly #deps: TrackingDeps;
+  readonly #experiments: ExperimentService;
 
   constructor(deps: TrackingDeps) {
     this.#deps = deps;
+    this.#experiments = new ExperimentService(deps);
+    this.artifacts = new ArtifactService(deps);
   }
 
   /** The experiment of this name, made if there is none. Errors: `tracking/experiment-deleted`. */
   async ensureExperiment(context: Context, name: string): Promise<Experiment> {
-    const known = await experiments.findExperiment(this.#deps.db.reader, { name });
+    const project = projectOf(context);
+    const known = await experiments.findExperiment(this.#deps.db.reader, { project, name });
     if (known) return requireActive(known);
-    return this.#deps.db.react(context, (tx) => ensureExperiment(tx, context, name));
+    return this.#deps.db.react(context, (tx) => this.#ensureExperiment(tx, context, name));
   }
 
   /** Newest first; with `name`, only the experiment of this name, if it has the lifecycle. */
   async listExperiments(
     query: PageQuery & { readonly name?: string | undefined; readonly lifecycle: 'active' | 'deleted' },
+    asker?: Asker,
   ): Promise<Page<Experiment>> {
     const { reader } = this.#deps.db;
+    const project = asker && projectOf(asker);
     if (query.name !== undefined) {
-      const found = await experiments.findExperiment(reader, { name: query.name });
+      const found = await experiments.findExperiment(reader, { project: project ?? DEFAULT_PROJECT, name: query.name });
       return { items: found?.lifecycle === query.lifecycle ? [found] : [] };
     }
     const before = query.after === undefined ? undefined : integer(query.after);
     const items = await experiments.listExperiments(reader, {
       lifecycle: query.lifecycle,
+      project,
       before,
       limit: query.limit + 1,
     });
@@ -74,23 +84,13 @@ export class TrackingService {
 
   /** Deletes an experiment and its runs, so that they can be restored. Again, it changes nothing. */
   async deleteExperiment(context: Context, id: string): Promise<Experiment> {
-    await this.#deps.db.react(context, async (tx) => {
-      const experiment = await requireExperiment(tx, id);
-      if (experiment.lifecycle === 'deleted') return;
-      await experiments.deleteExperiment(tx.db, id, tx.now);
-      tx.audit(`experiment/${id}`, { name: experiment.name });
-    });
-    return this.#experiment(id);
+    await this.#experiments.delete(context, id);
+    return this.#experiments.get(context, id);
   }
 
   async restoreExperiment(context: Context, id: string): Promise<Experiment> {
-    await this.#deps.db.react(context, async (tx) => {
-      const experiment = await requireExperiment(tx, id);
-      if (experiment.lifecycle === 'active') return;
-      await experiments.restoreExperiment(tx.db, id);
-      tx.audit(`experiment/${id}`, { name: experiment.name });
-    });
-    return this.#experiment(id);
+    await this.#experiments.restore(context, id);
+    return this.#experiments.get(context, id);
   }
 
   /**
@@ -102,8 +102,11 @@ export class TrackingService {
     const id = draft.id ?? this.#deps.system.ids.next('trk');
     await this.#deps.db.react(context, async (tx) => {
       const known = await runs.findRun(tx.db, id);
-      if (known) return requireSame(known, draft);
-      const experiment = await ensureExperiment(tx, context, draft.experiment);
+      if (known) {
+        await requireRun(tx.db, context, { id, level: 'EDIT' });
+        return requireSame(known, draft);
+      }
+      const experiment = await this.#ensureExperiment(tx, context, draft.experiment);
       const cause: Cause = draft.cause ?? { kind: 'user', id: context.actor.id, depth: 0 };
       await runs.insertRun(tx.db, {
         id,
@@ -113,6 +116,8 @@ export class TrackingService {
         startedAt: draft.startedAt ?? tx.now,
         source: draft.source,
         cause,
+        userId: context.actor.id,
+        artifactUri: artifactUriOf(experiment.artifactLocation, id),
       });
       await logged.putKeyed(tx.db, 'tracking_param', id, draft.params);
       await logged.putKeyed(tx.db, 'tracking_tag', id, draft.tags);
@@ -121,25 +126,28 @@ export class TrackingService {
     return this.getRun(id);
   }
 
-  async getRun(id: string): Promise<Run> {
+  async getRun(id: string, asker?: Asker): Promise<Run> {
+    await requireRun(this.#deps.db.reader, asker, { id, level: 'READ' });
     const run = await runs.findRun(this.#deps.db.reader, id);
     if (!run) throw trackingErrors['run-not-found'](`there is no run '${id}'`);
     return run;
   }
 
   /** Newest first. An experiment that does not exist has no runs. */
-  async searchRuns(search: RunSearch): Promise<Page<Run>> {
+  async searchRuns(search: RunSearch, asker?: Asker): Promise<Page<Run>> {
     const { reader } = this.#deps.db;
+    const project = asker && projectOf(asker);
     let experiment: string | undefined;
     if (search.experiment !== undefined) {
       const found =
-        (await experiments.findExperiment(reader, { name: search.experiment })) ??
+        (await experiments.findExperiment(reader, { project: project ?? DEFAULT_PROJECT, name: search.experiment })) ??
         (await experiments.findExperiment(reader, { id: search.experiment }));
       if (!found) return { items: [] };
       experiment = found.id;
     }
     const items = await runs.searchRuns(reader, {
       experiment,
+      project,
       status: search.status,
       sourceRun: search.sourceRun,
       lifecycle: search.lifecycle ?? 'active',
@@ -164,29 +172,27 @@ export class TrackingService {
     const points = (now: number): Metric[] => metrics.map((metric) => ({ timestamp: now, ...definedOf(metric) }));
     if (sent.params + sent.tags === 0) {
       await this.#deps.db.maintain(async (tx) => {
-        await requireWritable(tx, run);
-        await logged.appendMetrics(tx.db, run, points(tx.now));
+        const state = await requireWritable(tx.db, context, run);
+        await logMetrics(tx, [{ run: state, metrics: points(tx.now) }]);
       });
       return sent;
     }
     await this.#deps.db.transact(context, async (tx) => {
-      await requireWritable(tx, run);
-      await logParams(tx, run, params);
-      await logged.putKeyed(tx.db, 'tracking_tag', run, tags);
-      await requireRoom(tx, run, 'tracking_tag');
-      await logged.appendMetrics(tx.db, run, points(tx.now));
-      tx.audit(subjectOf(run), { params: Object.keys(params), tags: Object.keys(tags), metrics: sent.metrics });
+      const state = await requireWritable(tx.db, context, run);
+      await logInto(tx, state, { params, tags, metrics: points(tx.now) });
     });
     return sent;
   }
 
-  async metricHistory(run: string, key: string, query: PageQuery): Promise<Page<MetricPoint>> {
-    await this.#requireRun(run);
-    const items = await logged.metricHistory(
-      this.#deps.db.reader,
-      { run, key },
-      { after: query.after === undefined ? undefined : pointCursor(query.after), limit: query.limit + 1 },
-    );
+  async metricHistory(
+    run: string,
+    key: string,
+    query: PageQuery & { readonly asker?: Asker },
+  ): Promise<Page<MetricPoint>> {
+    const { reader } = this.#deps.db;
+    await requireRun(reader, query.asker, { id: run, level: 'READ' });
+    const after = query.after === undefined ? undefined : pointCursor(query.after);
+    const items = await series.metricHistory(reader, { run, key }, { order: 'step', after, limit: query.limit + 1 });
     return page(items, query.limit, (point) => `${point.step}:${point.timestamp}:${point.value}`);
   }
 
@@ -197,11 +203,11 @@ export class TrackingService {
     end: { readonly status: FinalStatus; readonly endedAt?: number | undefined },
   ): Promise<Run> {
     await this.#deps.db.react(context, async (tx) => {
-      const { status } = await requireWritable(tx, run);
+      const { status } = await requireWritable(tx.db, context, run);
       const change = finishing(status, end.status);
       if (change === 'refuse') throw trackingErrors['run-over'](`run '${run}' is ${status}, not ${end.status}`);
       if (change === 'nothing') return;
-      await runs.endRun(tx.db, run, end.status, end.endedAt ?? tx.now);
+      await runs.updateRun(tx.db, run, { status: end.status, endedAt: end.endedAt ?? tx.now });
       tx.audit(subjectOf(run), { status: end.status });
     });
     return this.getRun(run);
@@ -209,7 +215,7 @@ export class TrackingService {
 
   async deleteRun(context: Context, run: string): Promise<Run> {
     await this.#deps.db.react(context, async (tx) => {
-      const found = await requireRun(tx, run);
+      const found = await requireRun(tx.db, context, { id: run, level: 'EDIT' });
       if (found.lifecycle === 'deleted') return;
       await runs.setRunDeleted(tx.db, run, tx.now);
       tx.audit(subjectOf(run));
@@ -219,107 +225,57 @@ export class TrackingService {
 
   /** Errors: `tracking/experiment-deleted`, as the run would otherwise be the only one of a deleted experiment. */
   async restoreRun(context: Context, run: string): Promise<Run> {
-    const { experiment } = await this.getRun(run);
     await this.#deps.db.react(context, async (tx) => {
-      const found = await requireRun(tx, run);
+      const found = await requireRun(tx.db, context, { id: run, level: 'EDIT' });
       if (found.lifecycle === 'active') return;
-      requireActive(await requireExperiment(tx, experiment.id));
+      await requireActiveExperiment(tx.db, context, { id: found.experiment, level: 'EDIT' });
       await runs.setRunDeleted(tx.db, run, null);
       tx.audit(subjectOf(run));
     });
     return this.getRun(run);
   }
 
-  /**
-   * Stores a file of a run in the blob store. The same path again replaces it; the content before stays in the store.
-   * Errors: `tracking/invalid` for a path that leaves the run, `tracking/artifact-conflict` when a file stands where
-   * the path needs a folder (or the reverse), `tracking/limit`, and those of the blob store.
-   */
-  async putArtifact(
+  /** Throws unless the asker has the level on the run's experiment. */
+  async requireLevel(asker: Asker, run: string, level: Level): Promise<void> {
+    await requireRun(this.#deps.db.reader, asker, { id: run, level });
+  }
+
+  /** Stores a file of a run, as {@link ArtifactService.put} does. */
+  putArtifact(
     context: Context,
     target: { readonly run: string; readonly path: string },
     content: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<Artifact> {
-    const { db, blobs } = this.#deps;
-    const path = checked(artifactPathSchema, target.path, 'path');
-    // Refused before the bytes are taken; decided inside the transaction, because the run may be deleted meanwhile.
-    await requireWritable({ db: db.reader }, target.run);
-    const { digest, bytes } = await blobs.put(content);
-    return db.transact(context, async (tx) => {
-      await requireWritable(tx, target.run);
-      const conflict = await artifacts.conflictingPath(tx.db, target.run, path);
-      if (conflict !== undefined) {
-        throw trackingErrors['artifact-conflict'](`'${path}' and '${conflict}' cannot both be files of one run`);
-      }
-      const artifact = { path, digest, bytes, createdAt: tx.now };
-      await artifacts.putArtifact(tx.db, target.run, artifact);
-      if ((await artifacts.countArtifacts(tx.db, target.run)) > RUN_ARTIFACTS_MAX) {
-        throw trackingErrors.limit(`run '${target.run}' has ${RUN_ARTIFACTS_MAX} artifacts, which is the limit`);
-      }
-      tx.audit(subjectOf(target.run), { path, digest, bytes });
-      return artifact;
-    });
+    return this.artifacts.put(context, { owner: { kind: 'run', id: target.run }, path: target.path }, content);
   }
 
   /** By path; with `folder`, only what lies below it. */
-  async listArtifacts(run: string, folder?: string): Promise<Artifact[]> {
-    await this.#requireRun(run);
-    return artifacts.listArtifacts(this.#deps.db.reader, run, folder);
+  listArtifacts(run: string, folder = ''): Promise<Artifact[]> {
+    return this.artifacts.list({ owner: { kind: 'run', id: run }, path: folder });
   }
 
-  async getArtifact(run: string, path: string): Promise<Artifact> {
-    await this.#requireRun(run);
-    const artifact = await artifacts.findArtifact(this.#deps.db.reader, run, path);
-    if (!artifact) throw trackingErrors['artifact-not-found'](`run '${run}' has no artifact '${path}'`);
-    return artifact;
+  getArtifact(run: string, path: string): Promise<Artifact> {
+    return this.artifacts.find({ owner: { kind: 'run', id: run }, path });
   }
 
-  async #experiment(id: string): Promise<Experiment> {
-    return requireExperiment({ db: this.#deps.db.reader }, id);
-  }
-
-  async #requireRun(id: string): Promise<void> {
-    await requireRun({ db: this.#deps.db.reader }, id);
+  async #ensureExperiment(tx: Tx, context: Context, name: string): Promise<Experiment> {
+    const project = projectOf(context);
+    const known = await experiments.findExperiment(tx.db, { project, name });
+    if (known) return requireActive(known);
+    const made = await experiments.insertExperiment(tx.db, {
+      name,
+      project,
+      createdAt: tx.now,
+      createdBy: context.actor.id,
+      artifactLocation: artifactLocationOf(this.#deps),
+    });
+    tx.audit(`experiment/${made.id}`, { name });
+    return made;
   }
 }
-
-type Reads = { readonly db: Parameters<typeof runs.findRun>[0] };
 
 function subjectOf(run: string): string {
   return `tracking-run/${run}`;
-}
-
-async function ensureExperiment(tx: Tx, context: Context, name: string): Promise<Experiment> {
-  const known = await experiments.findExperiment(tx.db, { name });
-  if (known) return requireActive(known);
-  const made = await experiments.insertExperiment(tx.db, { name, createdAt: tx.now, createdBy: context.actor.id });
-  tx.audit(`experiment/${made.id}`, { name });
-  return made;
-}
-
-function requireActive(experiment: Experiment): Experiment {
-  if (experiment.lifecycle === 'active') return experiment;
-  throw trackingErrors['experiment-deleted'](
-    `experiment '${experiment.name}' is deleted: restore experiment ${experiment.id}, or choose another name`,
-  );
-}
-
-async function requireExperiment({ db }: Reads, id: string): Promise<Experiment> {
-  const found = await experiments.findExperiment(db, { id });
-  if (!found) throw trackingErrors['experiment-not-found'](`there is no experiment '${id}'`);
-  return found;
-}
-
-async function requireRun({ db }: Reads, id: string) {
-  const found = await runs.findLifecycle(db, id);
-  if (!found) throw trackingErrors['run-not-found'](`there is no run '${id}'`);
-  return found;
-}
-
-async function requireWritable(reads: Reads, id: string) {
-  const found = await requireRun(reads, id);
-  if (found.lifecycle === 'deleted') throw trackingErrors['run-deleted'](`run '${id}' is deleted: restore it first`);
-  return found;
 }
 
 function requireSame(known: Run, draft: { experiment: string; source?: Run['source'] | undefined }): void {
@@ -328,25 +284,6 @@ function requireSame(known: Run, draft: { experiment: string; source?: Run['sour
   const sameSource = source?.run === draft.source?.run && source?.step === draft.source?.step;
   if (experiment.name === draft.experiment && sameSource) return;
   throw trackingErrors['run-exists'](`run '${id}' exists in experiment '${experiment.name}', from another source`);
-}
-
-async function logParams(tx: Tx, run: string, params: Readonly<Record<string, string>>): Promise<void> {
-  const keys = Object.keys(params);
-  if (keys.length === 0) return;
-  const known = (await logged.keyedOf(tx.db, 'tracking_param', [run], keys)).get(run) ?? {};
-  for (const [key, value] of Object.entries(params)) {
-    const before = Object.hasOwn(known, key) ? known[key] : value;
-    if (before === value) continue;
-    throw trackingErrors['param-changed'](`param '${key}' of run '${run}' is '${before?.slice(0, 200)}' already`);
-  }
-  await logged.putKeyed(tx.db, 'tracking_param', run, params);
-  await requireRoom(tx, run, 'tracking_param');
-}
-
-async function requireRoom(tx: Tx, run: string, table: 'tracking_param' | 'tracking_tag'): Promise<void> {
-  if ((await logged.countKeyed(tx.db, table, run)) <= RUN_KEYS_MAX) return;
-  const what = table === 'tracking_param' ? 'params' : 'tags';
-  throw trackingErrors.limit(`run '${run}' would have more than ${RUN_KEYS_MAX} ${what}`);
 }
 
 function definedOf<T extends { timestamp?: number | undefined }>({ timestamp, ...rest }: T) {

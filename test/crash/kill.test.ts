@@ -39,7 +39,7 @@ async function play(t: TestContext, kills: number) {
   const [port, gatewayPort, grpcPort] = await Promise.all([freePort(), freePort(), freePort()]);
   const logLevel = process.env['KEDGE_LOG_LEVEL'] ?? 'fatal';
   const platform = await startPlatform(
-    loadConfig({ dataDir: dir, port, gatewayPort, grpcPort, leaseMs: 1_000, logLevel }, {}),
+    loadConfig({ dataDir: dir, port, gatewayPort, grpcPort, leaseMs: 1_000, logLevel, insecureLoopback: true }, {}),
   );
   const plan = spreadOverMoments(momentsOf(ROUNDS), { seed: SEED, kills });
   const killer = new Killer(() => platform.pids(), plan);

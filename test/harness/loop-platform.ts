@@ -67,7 +67,7 @@ export async function openLoopPlatform({ worker = false } = {}): Promise<LoopPla
   const workers = worker ? [await startWorkerProcess(baseOf('worker', child(workerToken), dataDir))] : [];
   const gatewayUrl = gateway.url;
   const kedge = connect({ url, token: admin });
-  const blobs = await openBlobs(dataDir);
+  const blobs = await openBlobs(config, dataDir);
   const flush = async (): Promise<{ shipped: number; routing: number }> => {
     const response = await fetch(`${gatewayUrl}/v1/flush`, { method: 'POST' });
     return (await response.json()) as { shipped: number; routing: number };

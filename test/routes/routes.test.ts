@@ -6,21 +6,29 @@ import { featuresContract } from '#features/contract';
 import { governanceContract } from '#governance/contract';
 import { monitoringContract } from '#monitoring/contract';
 import { pipelinesContract, workContract } from '#pipelines/contract';
+import { accountsContract } from '#platform/accounts/contract';
 import { activityContract } from '#platform/activity/contract';
+import { auditContract } from '#platform/audit/contract';
 import { openApi } from '#platform/http';
 import { resourcesContract } from '#platform/resources/contract';
+import { bomContract } from '#registry/bom/contract';
 import { registryContract } from '#registry/contract';
+import { signingContract } from '#registry/signing/contract';
 import { servingContract } from '#serving/contract';
 import { fuzzRoutes, stubbed } from '#testing/route-fuzz';
 import { trackingContract } from '#tracking/contract';
 
 const CONTRACTS = [
+  accountsContract,
   activityContract,
+  auditContract,
   resourcesContract,
   datasetsContract,
   featuresContract,
   trackingContract,
   registryContract,
+  signingContract,
+  bomContract,
   pipelinesContract,
   workContract,
   servingContract,

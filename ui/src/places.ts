@@ -19,6 +19,13 @@ export const places = {
   pipeline: (name: string, search?: Search) => place(['pipelines', name], search),
   runs: (search?: Search) => place(['runs'], search),
   run: (run: string, search?: Search) => place(['runs', run], search),
+  experiments: () => place(['experiments']),
+  experiment: (experiment: string, search?: Search) => place(['experiments', experiment], search),
+  /** Run ids are unique in all experiments: where that of a run is not known, any name will do. */
+  trackedRun: (run: string, experiment = '-', search?: Search) =>
+    place(['experiments', experiment, 'runs', run], search),
+  comparedRuns: (runs: readonly string[], search?: Search) =>
+    place(['compare-runs'], { runs: runs.join(','), ...search }),
   models: () => place(['models']),
   model: (name: string, search?: Search) => place(['models', name], search),
   version: (model: string, version: number | string, search?: Search) =>
@@ -54,6 +61,8 @@ const placeOfKind: Readonly<Record<string, (name: string) => string>> = {
   pipeline: places.pipeline,
   'pipeline-run': places.run,
   run: places.run,
+  experiment: places.experiment,
+  'tracking-run': (run) => places.trackedRun(run),
   model: places.model,
   endpoint: places.endpoint,
   monitor: () => places.monitoring(),

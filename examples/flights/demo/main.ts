@@ -28,15 +28,19 @@ export async function playDemo(options: DemoOptions): Promise<void> {
   const scratchDir = await mkdtemp(join(tmpdir(), 'kedge-demo-'));
   const dataDir = options.data ?? join(scratchDir, 'data');
   const timeline = new Timeline();
-  const source = await FlightSource.open(flightsDir(), { scratchDir, seed });
-  const platform = await startPlatform(dataDir);
+  const loading = FlightSource.open(flightsDir(), { scratchDir, seed });
+  const starting = startPlatform(dataDir);
+  const [source, platform] = await Promise.all([loading, starting]).catch(async (error) => {
+    await Promise.allSettled([loading.then((loaded) => loaded.close()), starting.then((started) => started.stop())]);
+    throw error;
+  });
   const gateway = new GatewayClient(platform.gatewayUrl);
   let player: Player | undefined;
   const narrator = new Narrator(platform.kedge, timeline, () => player?.at ?? 0);
   player = new Player({ source, kedge: platform.kedge, gateway, narrator, timeline }, Date.UTC(2001, 0, 1));
   const stop = once(async () => {
     gateway.close();
-    source.close();
+    await source.close();
     await platform.stop();
     await rm(scratchDir, { recursive: true, force: true });
   });

@@ -31,7 +31,7 @@ export async function startPlatform(dataDir: string): Promise<DemoPlatform> {
   const url = `http://127.0.0.1:${port}`;
   const startedAt = performance.now();
   const ports = ['--port', `${port}`, '--gateway-port', `${gatewayPort}`, '--grpc-port', `${grpcPort}`];
-  const up = spawn(process.execPath, [KEDGE, 'up', '--data', dataDir, ...ports], {
+  const up = spawn(process.execPath, [KEDGE, 'up', '--data', dataDir, '--insecure-loopback', ...ports], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, KEDGE_LOG_LEVEL: process.env['KEDGE_LOG_LEVEL'] ?? 'error' },
   });

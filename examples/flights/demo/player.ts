@@ -22,6 +22,9 @@ const SPARSE = 40;
 /** A pipeline takes seconds, and a minute when its workers are killed; what takes longer than this hangs. */
 export const WORK_WITHIN_MS = 600_000;
 
+/** The control plane answers as soon as it has settled; after this time what happened meanwhile is told. */
+const SETTLED_WAIT_MS = 1_000;
+
 export interface PlayerDeps {
   readonly source: FlightSource;
   readonly kedge: Kedge;
@@ -61,7 +64,10 @@ export class Player {
   /** Reports only, day by day, without traffic. */
   async history(to: number): Promise<void> {
     for (; this.at < to; this.at += DAY) {
-      await this.#report(this.at, Math.min(this.at + DAY, to));
+      const end = Math.min(this.at + DAY, to);
+      const reported = this.#report(this.at, end);
+      if (end < to) this.#deps.source.prepareReports(end, Math.min(end + DAY, to));
+      await reported;
       this.#progress('ingesting');
     }
     await this.settle();
@@ -74,6 +80,7 @@ export class Player {
       const flights = await this.#deps.source.departures(this.at, dayEnd, DENSE);
       const hourly = this.at < this.#garbledTo && dayEnd > this.#garbledFrom;
       if (!hourly) await this.#report(Math.max(this.at, this.#reported), dayEnd);
+      if (dayEnd < to) this.#prepare(dayEnd, Math.min(dayEnd + DAY, to));
       while (this.at < dayEnd) {
         const end = this.#dense || hourly ? Math.min(this.at + HOUR, dayEnd) : dayEnd;
         if (hourly) await this.#report(Math.max(this.at, this.#reported), end);
@@ -93,7 +100,9 @@ export class Player {
     await gateway.flush();
     let missing = 'anything';
     const settled = async (): Promise<true | undefined> => {
-      const { settled, activeRuns, eventsHandled } = await kedge.activity.getSettled();
+      const { settled, activeRuns, eventsHandled } = await kedge.activity.getSettled({
+        query: { waitMs: SETTLED_WAIT_MS },
+      });
       await narrator.catchUp();
       missing = `${activeRuns} pipeline runs are active, events are ${eventsHandled ? '' : 'not all '}handled`;
       return settled || undefined;
@@ -116,6 +125,13 @@ export class Player {
       return routing >= version || undefined;
     };
     await until(() => `the gateway to take over the routing table: ${versions}`, same);
+  }
+
+  /** What a day brings is worked out while the platform is busy with the day before. */
+  #prepare(from: number, to: number): void {
+    const { source } = this.#deps;
+    source.prepareDepartures(from, to, DENSE);
+    if (to <= this.#garbledFrom || from >= this.#garbledTo) source.prepareReports(from, to);
   }
 
   async #report(from: number, to: number): Promise<void> {

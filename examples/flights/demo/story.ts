@@ -226,7 +226,8 @@ async function run(
     params: { pipeline },
     body: { params, key: `${pipeline} ${player.at} ${JSON.stringify(params)}` },
   });
-  const ended = await until(
+  await player.settle();
+  return await until(
     `pipeline ${pipeline} to end`,
     async () => {
       const detail = await kedge.pipelines.getPipelineRun({ params: { run: id } });
@@ -234,8 +235,6 @@ async function run(
     },
     WORK_WITHIN_MS,
   );
-  await player.settle();
-  return ended;
 }
 
 async function tellDefects({ kedge }: DemoPlatform, timeline: Timeline): Promise<void> {

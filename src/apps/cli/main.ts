@@ -1,11 +1,21 @@
 import { Command } from 'commander';
+import { approvalCommands } from './commands/approvals.ts';
 import { auditCommands } from './commands/audit.ts';
+import { bomCommand } from './commands/bom.ts';
 import { configCommand } from './commands/config.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { gcCommand } from './commands/gc.ts';
+import { historyCommand } from './commands/history.ts';
+import { loginCommands } from './commands/login.ts';
+import { modelCommands } from './commands/models.ts';
 import { resourceCommands } from './commands/resources.ts';
 import { runCommands } from './commands/runs.ts';
+import { signingCommands } from './commands/signing.ts';
 import { upCommand } from './commands/up.ts';
+import { userCommands } from './commands/users.ts';
+import { keyCommands } from './commands/users-keys.ts';
+import { projectCommands } from './commands/users-projects.ts';
 import { explainFailure } from './failure.ts';
 
 const program = new Command('kedge')
@@ -16,10 +26,26 @@ const program = new Command('kedge')
 upCommand(program);
 resourceCommands(program);
 runCommands(program);
+modelCommands(program);
+approvalCommands(program);
+signingCommands(program);
+bomCommand(program);
 auditCommands(program);
+historyCommand(program);
+userCommands(program);
+keyCommands(program);
+projectCommands(program);
+loginCommands(program);
 doctorCommand(program);
+gcCommand(program);
 configCommand(program);
 demoCommand(program);
+
+// Whoever reads the output may have read enough, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 
 try {
   await program.parseAsync(process.argv);

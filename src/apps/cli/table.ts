@@ -1,6 +1,6 @@
-/** Rows as aligned columns for a terminal. Numbers are right-aligned. */
+/** Rows as aligned columns for a terminal, which what others wrote must not steer. Numbers are right-aligned. */
 export function formatTable(header: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
-  const texts = rows.map((row) => row.map((cell) => (cell === null ? '-' : String(cell))));
+  const texts = rows.map((row) => row.map((cell) => (cell === null ? '-' : String(cell).replaceAll(/\p{Cc}/gu, '·'))));
   const numeric = header.map(
     (_, i) => rows.length > 0 && rows.every((row) => row[i] === null || typeof row[i] === 'number'),
   );

@@ -1,28 +1,36 @@
+import { join } from 'node:path';
 import { automationKinds, automationMigrations, createAutomation } from '#automation';
 import { createDatasets, datasetKinds, datasetMigrations } from '#datasets';
 import { createFeatures, featureKinds } from '#features';
 import { createGovernance, governanceKinds, governanceMigrations } from '#governance';
 import { createMonitoring, monitoringKinds, monitoringMigrations } from '#monitoring';
 import { createPipelines, pipelineKinds, pipelineMigrations } from '#pipelines';
+import { accountMigrations } from '#platform/accounts';
+import { auditMigrations, createAudit, LOG_KEY_FILE, openLogKey } from '#platform/audit';
 import type { Columnar } from '#platform/columnar';
 import { applyMigrations, Database, platformMigrations } from '#platform/db';
 import type { DomainParts } from '#platform/domain';
 import { Resources } from '#platform/resources';
 import type { BlobStore } from '#ports/blob-store';
 import type { KeyValue } from '#ports/key-value';
+import type { Notifier } from '#ports/notifier';
 import type { SqlStore } from '#ports/sql';
-import { createRegistry, type Registry, registryMigrations } from '#registry';
+import { createRegistry, type Registry, registryMigrations, trackedSources, withVersionFiles } from '#registry';
+import { createBom } from '#registry/bom';
+import { createSigning, signingMigrations } from '#registry/signing';
 import { createServing, type Serving, servingKinds, servingMigrations } from '#serving';
 import { createTracking, trackingMigrations } from '#tracking';
 import type { ProcessBase } from '../process.ts';
 import { monitoringSources } from './monitoring-sources.ts';
 import { pinsOf } from './pins.ts';
+import { runLineage } from './run-lineage.ts';
 
 export interface Stores {
   readonly sql: SqlStore;
   readonly blobs: BlobStore;
   readonly keyValue: KeyValue;
   readonly columnar: Columnar;
+  readonly notifier: Notifier;
   readonly scratchDir: string;
 }
 
@@ -38,9 +46,12 @@ const ACTIVE = ['queued', 'running', 'cancelling'] as const;
 
 const MIGRATIONS = [
   ...platformMigrations,
+  ...accountMigrations,
+  ...auditMigrations,
   ...datasetMigrations,
   ...trackingMigrations,
   ...registryMigrations,
+  ...signingMigrations,
   ...pipelineMigrations,
   ...servingMigrations,
   ...monitoringMigrations,
@@ -68,23 +79,35 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
   const governance = createGovernance(deps);
   const datasets = createDatasets(deps);
   const features = createFeatures({ ...deps, datasets });
-  const tracking = createTracking(deps);
-  const registry = createRegistry({ ...deps, gate: governance.gate });
+  const tracking = createTracking({ ...deps, artifactRoot: base.config.artifactRoot });
+  await tracking.placeDefaultExperiment();
+  const registry = createRegistry({ ...deps, gate: governance.gate, sources: trackedSources(tracking) });
   const pipelines = createPipelines({ ...deps, pins: pinsOf({ ...deps, datasets }), leaseMs: base.config.leaseMs });
   const serving = createServing({ ...deps, gate: governance.gate, versions: registry, features });
   const monitoring = createMonitoring({ ...deps, ...monitoringSources({ registry, features, resources }) });
   const automation = createAutomation({ ...deps, runs: pipelines, lastPromotion: lastPromotion(serving, registry) });
 
-  const domains = [datasets, features, tracking, registry, pipelines, serving, monitoring, automation, governance];
+  const audit = createAudit({ db, signer: openLogKey(join(base.dataDir.root, LOG_KEY_FILE)) });
+  const signing = createSigning(deps);
+  const bom = createBom({ ...deps, lineageOf: runLineage({ db, tracking, pipelines }) });
+
+  const supplyChain = [signing, bom];
+  const tracked = { parts: withFilesOfVersions(tracking.parts, { service: registry, blobs: stores.blobs }) };
+  const domains = [datasets, features, tracked, registry, pipelines, serving, monitoring, automation, governance];
   return {
     db,
     resources,
-    parts: domains.map((domain) => domain.parts),
+    parts: [...domains, ...supplyChain, audit].map((domain) => domain.parts),
     async activeRuns() {
       const pages = ACTIVE.map((status) => pipelines.runs({ status, limit: 1_000 }));
       return (await Promise.all(pages)).reduce((sum, page) => sum + page.items.length, 0);
     },
   };
+}
+
+/** MLflow's artifact proxy serves the files of registered versions too. */
+function withFilesOfVersions(parts: DomainParts, files: Parameters<typeof withVersionFiles>[1]): DomainParts {
+  return { ...parts, protocols: (parts.protocols ?? []).map((group) => withVersionFiles(group, files)) };
 }
 
 /** When the current revision of an endpoint won its rollout, in event time, and why that version was made. */

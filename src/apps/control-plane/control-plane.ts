@@ -1,25 +1,63 @@
-import type { Authenticator } from '#platform/access';
-import { tokenAuthenticator } from '#platform/access';
+import type { Accounts } from '#platform/accounts';
 import { activityHandlers } from '#platform/activity';
-import type { Actor } from '#platform/db';
+import type { Database } from '#platform/db';
 import { startJobs } from '#platform/domain';
 import { Relay } from '#platform/events';
+import type { HttpServer, RouteGroup } from '#platform/http';
 import { resourceHandlers } from '#platform/resources';
+import { workspaceProtocol } from '#tracking/mlflow';
 import type { ProcessBase, RunningProcess } from '../process.ts';
-import { openBlobs, openColumnar, openOnlineStore, openSql } from '../stores.ts';
+import { openBlobs, openColumnar, openNotifier, openOnlineStore, openSql } from '../stores.ts';
+import { openAccounts } from './accounts.ts';
 import { compose } from './compose.ts';
 import { serve } from './serve.ts';
 
-/** Opens the stores, connects the domains, serves the API, delivers events and runs the jobs. */
+/** A control plane that is connected and does nothing yet. */
+export interface OpenControlPlane {
+  readonly server: HttpServer;
+  /** The routes of all domains with their handlers, as the server has them. */
+  readonly groups: readonly RouteGroup[];
+  readonly accounts: Accounts;
+  readonly db: Database;
+  /** Serves the API, delivers events and runs the jobs from now on. Resolves to its address. */
+  start(): Promise<string>;
+  stop(): Promise<void>;
+}
+
 export async function startControlPlane(base: ProcessBase): Promise<RunningProcess> {
+  const { start, stop, accounts } = await openControlPlane(base);
+  const url = await start();
+  const signIn = await firstSignIn(accounts, base.config.publicUrl || url);
+  // A supervisor tells it to whoever started it. Without one there is nobody else to do so.
+  if (signIn !== undefined && !process.send) process.stdout.write(`Sign in once, within 15 minutes: ${signIn}\n`);
+  return { ready: { url, ...(signIn === undefined ? {} : { signIn }) }, stop };
+}
+
+/** How the first administrator gets in, as nobody has a password that others could know. */
+async function firstSignIn(accounts: Accounts, url: string): Promise<string | undefined> {
+  if (accounts.authenticator.allowsLocal || !(await accounts.isNew())) return undefined;
+  const context = { actor: { id: 'system:control-plane', roles: ['system'] }, action: 'session.link' };
+  const { token } = await accounts.sessions.link(context, 'user:admin');
+  return `${url.replace(/\/$/, '')}/sign-in#${token}`;
+}
+
+/** Opens the stores and connects the domains, the API and whoever may use it. */
+export async function openControlPlane(base: ProcessBase): Promise<OpenControlPlane> {
   const { config, dataDir, system, logger } = base;
   const [sql, blobs, keyValue, { columnar, scratchDir }] = await Promise.all([
     openSql(config, dataDir),
-    openBlobs(dataDir),
+    openBlobs(config, dataDir),
     openOnlineStore(dataDir, 'write'),
     openColumnar(dataDir, 'control-plane'),
   ]);
-  const { db, resources, parts, activeRuns } = await compose(base, { sql, blobs, keyValue, columnar, scratchDir });
+  const { db, resources, parts, activeRuns } = await compose(base, {
+    sql,
+    blobs,
+    keyValue,
+    columnar,
+    scratchDir,
+    notifier: openNotifier(config),
+  });
   const relay = new Relay({
     db,
     system,
@@ -31,7 +69,9 @@ export async function startControlPlane(base: ProcessBase): Promise<RunningProce
     onUnreadable: (consumer, message) =>
       logger.warn({ consumer }, `events cannot be read and are asked for again, after a pause that grows: ${message}`),
   });
+  const accounts = openAccounts(base, db);
   const groups = [
+    ...accounts.routes,
     resourceHandlers(resources),
     activityHandlers(
       db,
@@ -40,18 +80,21 @@ export async function startControlPlane(base: ProcessBase): Promise<RunningProce
     ),
     ...parts.flatMap((part) => part.routes),
   ];
-  const protocols = parts.flatMap((part) => part.protocols ?? []);
-  const authenticator = authenticatorFor(base);
-  const { server, endStreams } = await serve({ base, db, blobs, authenticator, groups, protocols });
-  const url = await server.listen(config.host, config.port);
-  relay.start();
-  const stopJobs = startJobs(
-    parts.flatMap((part) => part.jobs),
-    system,
-    logger,
-  );
+  const protocols = [...parts.flatMap((part) => part.protocols ?? []), workspaceProtocol(accounts)];
+  const { server, endStreams } = await serve({ base, db, blobs, accounts, groups, protocols });
+  let stopJobs = async (): Promise<void> => {};
   return {
-    ready: { url },
+    server,
+    groups,
+    accounts,
+    db,
+    async start() {
+      const url = await server.listen(config.host, config.port);
+      relay.start();
+      const jobs = parts.flatMap((part) => part.jobs);
+      stopJobs = startJobs(jobs, system, logger);
+      return url;
+    },
     async stop() {
       endStreams();
       await Promise.all([server.close(), stopJobs(), relay.stop()]);
@@ -60,16 +103,4 @@ export async function startControlPlane(base: ProcessBase): Promise<RunningProce
       await db.close();
     },
   };
-}
-
-/** Without a token only this machine is let in, as administrator, and only while nothing but this machine can ask. */
-function authenticatorFor({ config, dataDir }: ProcessBase): Authenticator {
-  const { admin, worker, gateway } = dataDir.tokens;
-  const actors = new Map<string, Actor>([
-    [admin, { id: 'user:admin', roles: ['admin'] }],
-    [worker, { id: 'service:worker', roles: ['worker'] }],
-    [gateway, { id: 'service:gateway', roles: ['gateway'] }],
-  ]);
-  const loopbackOnly = ['127.0.0.1', '::1', 'localhost'].includes(config.host);
-  return tokenAuthenticator(actors, loopbackOnly ? { localRole: 'admin' } : {});
 }

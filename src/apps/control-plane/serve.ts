@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
-import type { Authenticator } from '#platform/access';
+import type { Accounts } from '#platform/accounts';
 import { serveLive } from '#platform/activity';
 import { serveBlobs } from '#platform/blobs';
 import type { Database } from '#platform/db';
@@ -17,24 +17,26 @@ export interface ServeDeps {
   readonly base: ProcessBase;
   readonly db: Database;
   readonly blobs: BlobStore;
-  readonly authenticator: Authenticator;
+  readonly accounts: Accounts;
   readonly groups: readonly RouteGroup[];
   readonly protocols: readonly ProtocolGroup[];
 }
 
 /** The control plane's server: the API of every domain, its description, live events, content, metrics, the console. */
 export async function serve(deps: ServeDeps): Promise<{ server: HttpServer; endStreams: () => void }> {
-  const { base, db, blobs, authenticator, groups, protocols } = deps;
-  const server = openHttpServer({ ...base, groups, protocols, authenticator });
-  const endStreams = serveLive(server, { db, authenticator, clock: base.system.clock });
-  serveBlobs(server, blobs, authenticator);
+  const { base, db, blobs, accounts, groups, protocols } = deps;
+  const server = openHttpServer({ ...base, groups, protocols, authenticator: accounts.authenticator });
+  accounts.serve(server);
+  const endStreams = serveLive(server, { db, clock: base.system.clock });
+  serveBlobs(server, blobs);
   const description = openApi(
     groups.map((group) => group.routes),
     VERSION,
   );
-  server.app.get('/api/v1/openapi.json', async () => description);
-  server.app.get('/health', async () => ({ status: 'ok', version: VERSION }));
-  server.app.get('/metrics', async (_request, reply) =>
+  const open = { config: { access: 'public' } };
+  server.app.get('/api/v1/openapi.json', open, async () => description);
+  server.app.get('/api/v1/health', open, async () => ({ status: 'ok', version: VERSION }));
+  server.app.get('/metrics', { config: { access: 'metrics:read' } }, async (_request, reply) =>
     reply.type(base.metrics.contentType).send(await base.metrics.expose()),
   );
   if (existsSync(CONSOLE)) await serveConsole(server);
@@ -53,9 +55,15 @@ async function serveConsole(server: HttpServer): Promise<void> {
     maxAge: '30d',
     immutable: true,
   } as const;
-  await server.app.register(fastifyStatic, assets);
-  server.app.get('/*', async (request, reply) => {
-    if (/^\/(?:api|assets)\//.test(request.url)) return reply.callNotFound();
-    return reply.header('cache-control', 'no-cache').sendFile('index.html', CONSOLE, { cacheControl: false });
+  // The console is the same for everybody: what it shows comes from the API.
+  await server.app.register(async (scope) => {
+    scope.addHook('onRoute', (route) => {
+      route.config = { ...route.config, access: 'public' };
+    });
+    await scope.register(fastifyStatic, assets);
+    scope.get('/*', async (request, reply) => {
+      if (/^\/(?:api|assets)\//.test(request.url)) return reply.callNotFound();
+      return reply.header('cache-control', 'no-cache').sendFile('index.html', CONSOLE, { cacheControl: false });
+    });
   });
 }

@@ -21,7 +21,7 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     grpcPort: config.grpcPort,
     controlPlane: { url: config.controlPlaneUrl, token: config.token || undefined },
     routingFile: join(dataDir.gateway, 'routing.json'),
-    blobs: await openBlobs(dataDir),
+    blobs: await openBlobs(config, dataDir),
     ...{ log, features, system, logger, metrics },
     limits: { modelMemoryBytesMax, predictTimeoutMs, recordQueueMax },
   });

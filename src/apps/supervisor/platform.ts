@@ -9,30 +9,44 @@ export interface Platform {
   readonly gateway: string;
   readonly grpc: string;
   readonly dataDir: string;
+  /** A link that signs in as administrator once, as long as nobody has an account. */
+  readonly signIn: string | undefined;
   /** From the call to every process being ready, in milliseconds. */
   readonly readyMs: number;
   pids(): ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
 
-/** Starts all processes of an installation on this machine and keeps them alive until `stop`. */
-export async function startPlatform(config: Config): Promise<Platform> {
+/**
+ * A small young generation. What is streamed lies in buffers outside the heap, which are freed when the few small
+ * objects that hold them are collected: with Node's 16 MB for those, some 80 MB of buffers wait for it.
+ */
+export const CONTROL_PLANE_FLAGS = ['--max-semi-space-size=2'] as const;
+
+export const ROLES = ['control-plane', 'gateway', 'workers'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Starts the processes of an installation on this machine, all or some, and keeps them alive until `stop`. */
+export async function startPlatform(config: Config, only: readonly Role[] = ROLES): Promise<Platform> {
   const system = realSystem();
   const startedAt = system.clock.monotonic();
   const dataDir = openDataDir(config.dataDir);
-  const unlock = lockDataDir(dataDir.root);
-  const logger = createLogger('supervisor', config.logLevel);
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
   const controlPlane = `http://${host}:${config.port}`;
+  const gateway = `http://${host}:${config.gatewayPort}`;
+  const workers = only.includes('workers') ? config.workers : 0;
+  const started = { controlPlane, gateway: only.includes('gateway') ? gateway : undefined, workers };
+  const unlock = lockDataDir(dataDir.root, started);
+  const logger = createLogger('supervisor', config.logLevel);
   const supervisor = supervise(
-    childrenOf({ ...config, controlPlaneUrl: controlPlane, dataDir: dataDir.root }, dataDir.tokens),
-    {
-      system,
-      logger,
-    },
+    childrenOf({ ...config, workers, controlPlaneUrl: controlPlane, dataDir: dataDir.root }, dataDir.tokens).filter(
+      ({ role }) => only.includes(role),
+    ),
+    { system, logger },
   );
+  let ready: Awaited<typeof supervisor.ready>;
   try {
-    await supervisor.ready;
+    ready = await supervisor.ready;
   } catch (error) {
     await supervisor.stop();
     unlock();
@@ -40,9 +54,10 @@ export async function startPlatform(config: Config): Promise<Platform> {
   }
   return {
     console: controlPlane,
-    gateway: `http://${host}:${config.gatewayPort}`,
+    gateway,
     grpc: `${host}:${config.grpcPort}`,
     dataDir: dataDir.root,
+    signIn: ready.get('control-plane')?.['signIn'],
     readyMs: system.clock.monotonic() - startedAt,
     pids: () => supervisor.pids(),
     async stop() {
@@ -52,15 +67,31 @@ export async function startPlatform(config: Config): Promise<Platform> {
   };
 }
 
-function childrenOf(config: Config, tokens: { readonly worker: string; readonly gateway: string }): ChildSpec[] {
-  const env = (token: string): Record<string, string> => childEnvironment({ ...config, token });
+function childrenOf(
+  config: Config,
+  tokens: { readonly worker: string; readonly gateway: string },
+): (ChildSpec & { readonly role: Role })[] {
+  // Only the control plane speaks with the identity provider.
+  const others = { ...config, oidcClientSecret: '' };
   return [
-    { name: 'control-plane', module: 'control-plane/main.ts', env: env('') },
-    { name: 'gateway', module: 'gateway/main.ts', env: env(tokens.gateway) },
+    {
+      name: 'control-plane',
+      role: 'control-plane',
+      module: 'control-plane/main.ts',
+      nodeFlags: CONTROL_PLANE_FLAGS,
+      env: childEnvironment({ ...config, token: '' }),
+    },
+    {
+      name: 'gateway',
+      role: 'gateway',
+      module: 'gateway/main.ts',
+      env: childEnvironment({ ...others, token: tokens.gateway }),
+    },
     ...Array.from({ length: config.workers }, (_, i) => ({
       name: `worker-${i + 1}`,
+      role: 'workers' as const,
       module: 'worker/main.ts',
-      env: childEnvironment({ ...config, token: tokens.worker, workerName: `worker-${i + 1}` }),
+      env: childEnvironment({ ...others, token: tokens.worker, workerName: `worker-${i + 1}` }),
     })),
   ];
 }

@@ -12,6 +12,8 @@ export interface ChildSpec {
   readonly name: string;
   /** Module of the process, relative to `src/apps`. */
   readonly module: string;
+  /** Flags of Node for this process, beside those that all have. */
+  readonly nodeFlags?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -81,10 +83,14 @@ class Child {
     const { clock, random } = this.#deps.system;
     const startedAt = clock.monotonic();
     const module = fileURLToPath(new URL(`../${this.spec.module}`, import.meta.url));
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', module], {
-      env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...this.spec.env },
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', ...(this.spec.nodeFlags ?? []), module],
+      {
+        env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...this.spec.env },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      },
+    );
     this.#process = child;
     child.on('message', (message) => {
       this.#wasReady = true;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { backoffMs } from '#core/backoff';
 import { sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
+import { Outage } from '#core/outage';
 import type { System } from '#core/system';
 import type { LeasedAttempt } from '#pipelines';
 import type { workContract } from '#pipelines/contract';
@@ -51,6 +52,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       .finally(() => running.delete(attempt.attempt));
     running.set(attempt.attempt, ended);
   };
+  const outage = new Outage(system.clock);
   let failures = 0;
   while (!signal.aborted) {
     if (running.size >= slots) {
@@ -62,12 +64,12 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       const { attempts } = await withDeadline(system.clock, { ms: LEASE_DEADLINE_MS, signal }, (deadline) =>
         client.leaseWork({ body, signal: deadline }),
       );
-      if (failures > 0) logger.info('the control plane answers again');
+      if (outage.over()) logger.info('the control plane answers again');
       failures = 0;
       attempts.forEach(start);
     } catch (error) {
       if (signal.aborted) break;
-      if (failures === 0) logger.warn(`no work from the control plane: ${messageOf(error)}; trying again`);
+      if (outage.failed()) logger.warn(`no work from the control plane: ${messageOf(error)}; trying again`);
       const delayMs = backoffMs(failures++, system.random, { capMs: LEASE_BACKOFF_CAP_MS });
       await sleep(system.clock, delayMs, signal);
     }

@@ -18,7 +18,7 @@ export async function startWorkerProcess(base: ProcessBase): Promise<RunningProc
     name,
     client: createClient(workContract, { baseUrl: connection.url, token: connection.token }),
     connection,
-    blobs: await openBlobs(dataDir),
+    blobs: await openBlobs(config, dataDir),
     executor: openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment() }),
     system,
     slots: config.workerSlots,

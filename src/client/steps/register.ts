@@ -1,16 +1,23 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { backoffMs } from '#core/backoff';
 import type { Cause } from '#core/cause';
+import { sleep } from '#core/clock';
 import { type Digest, digester } from '#core/hash';
+import { realSystem } from '#core/system';
 import type { StepContext } from '#pipelines';
-import { createClient } from '#platform/contract';
+import { createClient, ProblemError } from '#platform/contract';
 import { registryContract } from '#registry/contract';
 import { readJson } from './files.ts';
 import { inputOf, type LeakEvidence } from './training-set.ts';
 
+/** A control plane that is started again is back within seconds. */
+const AWAY_MS_MAX = 60_000;
+
 /**
  * Registers the model of a run as a new version, with everything the run learnt as evidence. Inputs that are there are
  * taken: `model` and `signature` must be; `leaks`, `evaluation`, `explanation` and `profile` become evidence.
+ * Asks again while the control plane is away: a run registers a version once, however often it asks.
  */
 export async function registerModel(
   ctx: StepContext,
@@ -18,18 +25,17 @@ export async function registerModel(
 ) {
   const registry = createClient(registryContract, { baseUrl: ctx.client.url, token: ctx.client.token });
   const path = inputOf(ctx, 'model');
-  const { version, digest } = await registry.registerVersion({
-    params: { model: options.model },
-    body: {
-      run: ctx.run,
-      cause: causeOf(ctx),
-      artifacts: [{ path: 'model.onnx', digest: await digestOfFile(path), bytes: (await stat(path)).size }],
-      signature: readJson(inputOf(ctx, 'signature')),
-      evidence: evidenceOf(ctx),
-      tags: { ...options.tags },
-      description: options.description ?? '',
-    },
-  });
+  const body = {
+    run: ctx.run,
+    cause: causeOf(ctx),
+    artifacts: [{ path: 'model.onnx', digest: await digestOfFile(path), bytes: (await stat(path)).size }],
+    signature: readJson<never>(inputOf(ctx, 'signature')),
+    evidence: evidenceOf(ctx),
+    tags: { ...options.tags },
+    description: options.description ?? '',
+  };
+  const register = () => registry.registerVersion({ params: { model: options.model }, body });
+  const { version, digest } = await untilAnswered(register, ctx.signal);
   ctx.log(`registered ${options.model} version ${version}`);
   return { model: options.model, version, digest };
 }
@@ -59,4 +65,18 @@ async function digestOfFile(path: string): Promise<Digest> {
 /** A version made by a run has the run's cause, so that what it leads to can be traced back to a person or a rule. */
 function causeOf(ctx: StepContext): Cause {
   return ctx.cause;
+}
+
+/** A refusal is an answer, and would be the same the next time. */
+async function untilAnswered<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  const { clock, random } = realSystem();
+  const giveUpAt = clock.monotonic() + AWAY_MS_MAX;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof ProblemError || signal.aborted || clock.monotonic() > giveUpAt) throw error;
+    }
+    await sleep(clock, backoffMs(attempt, random, { capMs: 2_000 }), signal);
+  }
 }

@@ -44,7 +44,7 @@ async function openActivity(t: TestContext, open: OpenDatabase, localRole = 'vie
     logger: deps.logger,
     metrics: deps.metrics,
   });
-  const endStreams = serveLive(server, { db, authenticator, clock });
+  const endStreams = serveLive(server, { db, clock });
   const baseUrl = await server.listen('127.0.0.1', 0);
   t.after(async () => {
     endStreams();

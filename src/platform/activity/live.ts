@@ -1,8 +1,7 @@
 import type { Clock } from '#core/clock';
-import { type Authenticator, requirePermission } from '#platform/access';
 import type { Database } from '#platform/db';
 import { lastEventSeq } from '#platform/events';
-import { type HttpServer, whoSends } from '#platform/http';
+import type { HttpServer } from '#platform/http';
 import { LIVE_PATH } from './contract.ts';
 import { LiveStream } from './live-stream.ts';
 
@@ -10,7 +9,6 @@ const CLIENTS_MAX = 200;
 
 interface LiveDeps {
   readonly db: Database;
-  readonly authenticator: Authenticator;
   readonly clock: Clock;
 }
 
@@ -21,8 +19,7 @@ interface LiveDeps {
  */
 export function serveLive(server: HttpServer, deps: LiveDeps): () => void {
   const streams = new Set<LiveStream>();
-  server.app.get(LIVE_PATH, async (request, reply) => {
-    requirePermission(whoSends(request, deps.authenticator), 'activity:read');
+  server.app.get(LIVE_PATH, { config: { access: 'activity:read' } }, async (request, reply) => {
     if (streams.size >= CLIENTS_MAX) return reply.status(503).header('retry-after', '5').send();
     const lastId = String(request.headers['last-event-id'] ?? '');
     const after = /^\d{1,15}$/.test(lastId) ? Number(lastId) : await lastEventSeq(deps.db.reader);

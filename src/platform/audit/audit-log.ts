@@ -35,18 +35,43 @@ export class AuditLog {
   /** Every entry in order up to the given number, read page by page. */
   async *all(upTo = Number.MAX_SAFE_INTEGER): AsyncIterable<AuditEntry> {
     for (let after = 0; ; ) {
-      const rows = await this.#db
-        .selectFrom('audit')
-        .selectAll()
-        .where('seq', '>', after)
-        .where('seq', '<=', upTo)
-        .orderBy('seq')
-        .limit(PAGE)
-        .execute();
-      if (rows.length === 0) return;
-      for (const row of rows) yield fromRow(row);
-      after = rows[rows.length - 1]?.['seq'];
+      const entries = await this.page(after, PAGE);
+      for (const entry of entries) {
+        if (entry.seq > upTo) return;
+        yield entry;
+      }
+      const last = entries.at(-1);
+      if (last === undefined) return;
+      after = last.seq;
     }
+  }
+
+  /** At most `limit` entries after number `after`, in order. */
+  async page(after: number, limit: number): Promise<AuditEntry[]> {
+    const rows = this.#db.selectFrom('audit').selectAll().where('seq', '>', after).orderBy('seq').limit(limit);
+    return (await rows.execute()).map(fromRow);
+  }
+
+  /** At most `limit` entries about `subject` after number `after`, in order. */
+  async about(
+    subject: string,
+    { after, limit }: { readonly after: number; readonly limit: number },
+  ): Promise<AuditEntry[]> {
+    const rows = this.#db
+      .selectFrom('audit')
+      .selectAll()
+      .where('subject', '=', subject)
+      .where('seq', '>', after)
+      .orderBy('seq')
+      .limit(limit);
+    return (await rows.execute()).map(fromRow);
+  }
+
+  /** The entries of these numbers, in order. */
+  async numbered(numbers: readonly number[]): Promise<AuditEntry[]> {
+    if (numbers.length === 0) return [];
+    const rows = this.#db.selectFrom('audit').selectAll().where('seq', 'in', numbers).orderBy('seq');
+    return (await rows.execute()).map(fromRow);
   }
 
   /** The hash of the newest entry, as the database remembers it apart from the entries. */

@@ -1,2 +1,16 @@
+export { type AuditDeps, createAudit } from './audit.ts';
 export { AuditLog, type AuditQuery } from './audit-log.ts';
+export { AuditTree } from './audit-tree.ts';
+export { LOG_KEY_FILE, openLogKey } from './log-key.ts';
+export { LOG_PREFIX } from './log-protocol.ts';
+export { CHECKPOINT_PATH, KEY_PATH, type LogSource } from './log-source.ts';
+export { auditMigrations } from './migrations.ts';
+export { firstDifference, requireAppended } from './offline/append-only.ts';
+export { LogDirectory } from './offline/directory.ts';
+export { exportLog } from './offline/export-log.ts';
+export { type ProvedEntry, proveEntry, verifyProvedEntry } from './offline/prove-entry.ts';
+export { verifyDirectory } from './offline/verify-directory.ts';
+export { type LogVerdict, verifySource, type WholeLog } from './offline/verify-source.ts';
+export { openCheckpoint } from './tlog/checkpoint.ts';
+export { type NoteVerifier, noteVerifier } from './tlog/note.ts';
 export { type Verdict, verifyChain, verifyLog } from './verify.ts';

@@ -1,15 +1,15 @@
 import { Readable } from 'node:stream';
-import { type Authenticator, requirePermission } from '#platform/access';
-import { type HttpServer, whoSends } from '#platform/http';
+import type { HttpServer } from '#platform/http';
 import { assertDigest, type BlobStore } from '#ports/blob-store';
+
+export { collectGarbage, type Garbage } from './garbage.ts';
 
 /** Where content is served by digest, with ranges. */
 export const BLOB_PATH = '/api/v1/blobs/:digest';
 
 /** Serves content by digest. Content never changes under its digest, so clients may keep it for ever. */
-export function serveBlobs(server: HttpServer, blobs: BlobStore, authenticator: Authenticator): void {
-  server.app.get(BLOB_PATH, async (request, reply) => {
-    requirePermission(whoSends(request, authenticator), 'blobs:read');
+export function serveBlobs(server: HttpServer, blobs: BlobStore): void {
+  server.app.get(BLOB_PATH, { config: { access: 'blobs:read' } }, async (request, reply) => {
     const { digest } = request.params as { digest: string };
     assertDigest(digest);
     const bytes = await blobs.size(digest);

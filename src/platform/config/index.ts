@@ -65,7 +65,8 @@ function parse(given: string | number | boolean, key: ConfigKey): string | numbe
     return Number.isInteger(value) && value >= key.min && value <= key.max ? value : undefined;
   }
   if (typeof key.default === 'string') {
-    return key.oneOf && !key.oneOf.includes(String(given)) ? undefined : String(given);
+    const fits = key.form ? key.form.pattern.test(String(given)) : (key.oneOf?.includes(String(given)) ?? true);
+    return fits ? String(given) : undefined;
   }
   if (given === true || given === 'true' || given === '1') return true;
   if (given === false || given === 'false' || given === '0') return false;

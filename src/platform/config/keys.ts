@@ -32,6 +32,46 @@ export const KEYS = {
     reason: 'Where gateway, worker and the command line find the control plane.',
   },
   token: { env: 'KEDGE_TOKEN', default: '', reason: 'Token that gateway, worker and command line present.' },
+  insecureLoopback: {
+    env: 'KEDGE_INSECURE_LOOPBACK',
+    default: false,
+    reason: 'Requests from this machine without credentials act as administrator; only with a host that is loopback.',
+  },
+  publicUrl: {
+    env: 'KEDGE_PUBLIC_URL',
+    default: '',
+    reason: 'Address under which browsers reach the console, such as https://kedge.bank.example; empty takes theirs.',
+  },
+  oidcIssuer: {
+    env: 'KEDGE_OIDC_ISSUER',
+    default: '',
+    reason: 'Issuer URL of the OpenID Connect provider at which people sign in; empty offers none.',
+  },
+  oidcClientId: {
+    env: 'KEDGE_OIDC_CLIENT_ID',
+    default: 'kedge',
+    reason: 'Client id of this installation at that provider.',
+  },
+  oidcClientSecret: {
+    env: 'KEDGE_OIDC_CLIENT_SECRET',
+    default: '',
+    reason: 'Client secret at that provider; empty is a public client, which PKCE protects alone.',
+  },
+  oidcAudience: {
+    env: 'KEDGE_OIDC_AUDIENCE',
+    default: '',
+    reason: 'Whom the bearer tokens of that provider have to be for; empty is the client id.',
+  },
+  oidcRoleClaim: {
+    env: 'KEDGE_OIDC_ROLE_CLAIM',
+    default: 'groups',
+    reason: 'Claim with the groups of a person, with dots into nested ones, as in realm_access.roles.',
+  },
+  oidcRoles: {
+    env: 'KEDGE_OIDC_ROLES',
+    default: '',
+    reason: 'What groups may do in the platform, as in ml-admins=admin,ml-team=editor,risk=viewer.',
+  },
   database: {
     env: 'KEDGE_DATABASE',
     default: '',
@@ -41,6 +81,30 @@ export const KEYS = {
     env: 'KEDGE_DATABASE_DURABLE',
     default: false,
     reason: 'SQLite syncs each commit to disk, so that commits survive a power cut, at a quarter of the commit rate.',
+  },
+  blobs: {
+    env: 'KEDGE_BLOBS',
+    default: '',
+    reason:
+      's3://bucket/prefix?endpoint=https://… keeps content there, with copies in the data directory; empty is the ' +
+      'data directory alone. Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the role of ' +
+      'the machine.',
+  },
+  artifactRoot: {
+    env: 'KEDGE_ARTIFACT_ROOT',
+    default: 'mlflow-artifacts:/',
+    form: {
+      pattern: /^(mlflow-artifacts:\/|file:\/\/\/.+|s3:\/\/[^/]+.*)$/,
+      told: 'mlflow-artifacts:/, file:///… or s3://…',
+    },
+    reason:
+      'Where new experiments keep the files of their runs: through the control plane, or at a place that clients ' +
+      'write to themselves, without digests, de-duplication and protection of registered versions.',
+  },
+  notifyInside: {
+    env: 'KEDGE_NOTIFY_INSIDE',
+    default: false,
+    reason: 'Webhooks may go to addresses that are not public, such as those of your own network.',
   },
   workers: {
     env: 'KEDGE_WORKERS',
@@ -115,6 +179,8 @@ export type ConfigKey =
       readonly env: `KEDGE_${string}`;
       readonly default: string | boolean;
       readonly oneOf?: readonly string[];
+      /** What a text has to match, and how that is told. */
+      readonly form?: { readonly pattern: RegExp; readonly told: string };
       readonly reason: string;
     }
   | {
@@ -131,5 +197,6 @@ export type ConfigKey =
 export function expectedOf(key: ConfigKey): string {
   if ('min' in key) return `a whole number from ${key.min} to ${key.max}`;
   if (key.oneOf) return `one of ${key.oneOf.join(', ')}`;
+  if (key.form) return key.form.told;
   return typeof key.default === 'boolean' ? 'true or false' : 'a text';
 }

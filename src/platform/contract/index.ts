@@ -5,6 +5,7 @@ export {
   type Handlers,
   type Input,
   type Method,
+  type ObjectInput,
   type Problem,
   type Reply,
   type Route,

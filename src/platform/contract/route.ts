@@ -10,8 +10,24 @@ export interface RouteSpec {
   readonly path: `/${string}`;
   /** One line for people, in the imperative. */
   readonly summary: string;
-  /** `<domain>:<verb>`, for instance `datasets:read`. A caller without it gets 403. */
-  readonly permission: `${string}:${string}`;
+  /**
+   * `<domain>:<verb>`, for instance `datasets:read`. A caller without it gets 403. `signed-in` lets everybody in who is
+   * known, `public` everybody.
+   */
+  readonly permission: `${string}:${string}` | 'signed-in' | 'public';
+  /**
+   * The object that the route is about, as `<kind>/<id>`: with parameters of the path, as in `experiment/:experiment`,
+   * or by a function that is declared outside of the route, so that its type does not hang on the route's. The caller
+   * must hold the level of the route on it: 404 for an object that they may not see, 403 for too low a level.
+   */
+  readonly object?: `${string}/:${string}` | ((input: ObjectInput) => `${string}/${string}`);
+  /** READ for a permission `…:read` and EDIT for `…:write` unless told. */
+  readonly level?: 'READ' | 'USE' | 'EDIT' | 'MANAGE';
+  /**
+   * The handler itself asks for the level on each object that it touches, as it only then knows which they are. Without
+   * this and without `object`, callers need the level on the whole project.
+   */
+  readonly checksObjects?: true;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
@@ -24,6 +40,13 @@ export interface RouteSpec {
   readonly errors?: readonly string[];
   /** `<noun>.<verb>`: what the audit log calls this change. Every route that is not a GET has one. */
   readonly audit?: string;
+}
+
+/** What a function is told that says which object a request is about: its parts after validation. */
+export interface ObjectInput {
+  readonly params: Readonly<Record<string, string | number>>;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
 }
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

@@ -21,6 +21,9 @@ export interface AuditEntry extends AuditDraft {
 
 export const GENESIS_HASH = `sha256:${'0'.repeat(64)}`;
 
+/** Of action, actor and subject together, so that an entry without its detail always fits into the Merkle log. */
+const NAME_CHARS_MAX = 8_000;
+
 /** The hash that chains an entry to its predecessor: SHA-256 over the canonical JSON of both. */
 export function chainHash(previous: string, entry: Omit<AuditEntry, 'hash'>): string {
   const { seq, time, actor, action, subject, detail } = entry;
@@ -36,6 +39,8 @@ export async function appendAudit(
   let { audit_seq: seq, audit_hash: hash } = head;
   const rows = drafts.map((draft) => {
     seq += 1;
+    const nameChars = draft.actor.length + draft.action.length + draft.subject.length;
+    assert(nameChars <= NAME_CHARS_MAX, `an audit entry has ${nameChars} characters of names; ${NAME_CHARS_MAX} fit`);
     // The stored text is what gets hashed again at verification, so the detail is normalised through JSON first.
     const detail = JSON.stringify(draft.detail);
     hash = chainHash(hash, { ...draft, detail: JSON.parse(detail), seq, time });

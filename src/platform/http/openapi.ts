@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Json } from '#core/json';
 import type { Contract, RouteSpec } from '#platform/contract';
+import { SESSION_COOKIE } from './credentials.ts';
 
 /** OpenAPI 3.1 of the given contracts. Schemas are those that validate the requests. */
 export function openApi(contracts: readonly Contract[], version: string): Json {
@@ -14,10 +15,14 @@ export function openApi(contracts: readonly Contract[], version: string): Json {
     info: { title: 'Kedge', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
     paths,
     components: {
-      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer' },
+        password: { type: 'http', scheme: 'basic' },
+        session: { type: 'apiKey', in: 'cookie', name: SESSION_COOKIE },
+      },
       schemas: { Problem: PROBLEM },
     },
-    security: [{ token: [] }],
+    security: [{ token: [] }, { password: [] }, { session: [] }],
   };
 }
 
@@ -25,8 +30,10 @@ function operation(name: string, spec: RouteSpec): Json {
   return {
     operationId: name,
     summary: spec.summary,
-    tags: [spec.permission.split(':')[0] as string],
+    tags: [spec.permission.includes(':') ? (spec.permission.split(':')[0] as string) : 'session'],
     'x-permission': spec.permission,
+    ...(typeof spec.object === 'string' ? { 'x-object': spec.object } : {}),
+    ...(spec.permission === 'public' ? { security: [] } : {}),
     ...(spec.audit ? { 'x-audit': spec.audit } : {}),
     parameters: [...parameters('path', spec.params), ...parameters('query', spec.query)],
     ...requestBody(spec),

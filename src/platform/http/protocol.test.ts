@@ -103,7 +103,7 @@ async function start(t: TestContext) {
     });
 }
 
-test('routes of several domains serve one protocol, with parameters, query lists and JSON of any type', async (t) => {
+test('routes of several domains serve one protocol, with repeated query keys and JSON of any media type', async (t) => {
   const send = await start(t);
   const reply = await send('POST', '/telex/v2/echo/a%2Fb?tag=1&tag=2', { body: '{"a":[1]}' });
   assert.deepEqual(await reply.json(), { line: 'a/b', tags: ['1', '2'], body: { a: [1] }, action: 'telex.echo' });
@@ -118,7 +118,7 @@ test('bytes are streamed in and out, with the rest of the path decoded and the a
   assert.equal(await reply.text(), 'a/b c 200000 /telex/files/a/b%20c');
 });
 
-test('every failure is answered in the form of the protocol, without what must not be told', async (t) => {
+test('every failure is answered in the form of the protocol, without its secrets', async (t) => {
   const send = await start(t);
   const cases: [Awaited<ReturnType<typeof send>>, number, RegExp][] = [
     [await send('GET', '/telex/busy', { token: '' }), 409, /^ERR telex\/busy for anonymous$/],

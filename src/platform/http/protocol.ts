@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { KedgeError } from '#core/errors';
-import { type Authenticator, requirePermission } from '#platform/access';
+import type { System } from '#core/system';
 import type { Method } from '#platform/contract';
 import { type Logger, traced } from '#platform/observe';
-import { boundedBytes } from './body.ts';
+import { boundedBytes, drain } from './body.ts';
 import { expected, httpErrors } from './problem.ts';
-import { type RequestContext, whoSends } from './sender.ts';
+import { challenge, contextOf, type RequestContext } from './sender.ts';
 
 /** A protocol that others defined. It has paths, bodies and errors of its own, which its clients insist on. */
 export interface ForeignProtocol {
@@ -32,8 +32,13 @@ interface ForeignRouteBase {
   readonly method: Method;
   /** With `:name` for parameters, and `*` at the end for the rest of the path, which arrives decoded under `*`. */
   readonly paths: readonly `/${string}`[];
-  /** `<domain>:<verb>`, as on the platform's own routes; `public` lets everybody in. */
-  readonly permission: `${string}:${string}` | 'public';
+  /** `<domain>:<verb>`, as on the platform's own routes; `signed-in` and `public` mean the same as there. */
+  readonly permission: `${string}:${string}` | 'signed-in' | 'public';
+  /**
+   * The handler itself asks `ctx.access` for the level on each object that it touches. Without this, callers need the
+   * level on the whole project.
+   */
+  readonly checksObjects?: true;
   /** What becomes of the body: parsed as JSON whatever its media type says, or handed over as a stream. */
   readonly takes?: 'json' | 'bytes';
   /** 1 MiB for JSON and 1 GiB for bytes, unless told. */
@@ -64,8 +69,8 @@ const JSON_BYTES_MAX = 1_048_576;
 const BYTES_MAX = 1_073_741_824;
 
 interface Surroundings {
-  readonly authenticator: Authenticator;
   readonly logger: Logger;
+  readonly system: Pick<System, 'clock'>;
 }
 
 /** Serves the groups, each protocol with its own form of error, also for what it does not know below its prefixes. */
@@ -84,19 +89,21 @@ export function bindProtocols(
       if (error.status >= 500) {
         surroundings.logger.error({ err: thrown, requestId: request.id, url: request.url }, 'request failed');
       }
+      if (error.status === 401) challenge(reply);
+      drain(request, reply, surroundings.system.clock);
       return sendReply(reply, { status: error.status, ...protocol.answerError(error) });
     };
     void app.register(async (scope) => {
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
       scope.setErrorHandler(answerError);
-      for (const route of routes) bindRoute(scope, route, surroundings);
-      for (const prefix of protocol.prefixes) scope.all(`${prefix}/*`, refuseUnknown);
+      for (const route of routes) bindRoute(scope, route);
+      for (const prefix of protocol.prefixes) scope.all(`${prefix}/*`, UNKNOWN, refuseUnknown);
     });
   }
 }
 
-function bindRoute(scope: FastifyInstance, route: ForeignRoute, { authenticator }: Surroundings): void {
+function bindRoute(scope: FastifyInstance, route: ForeignRoute): void {
   const bodyLimit = route.bodyBytesMax ?? (route.takes === 'bytes' ? BYTES_MAX : JSON_BYTES_MAX);
   const action = 'audit' in route ? route.audit : route.name;
   for (const url of route.paths) {
@@ -104,12 +111,8 @@ function bindRoute(scope: FastifyInstance, route: ForeignRoute, { authenticator 
       method: route.method,
       url,
       bodyLimit,
-      // Before the body is read: nobody unknown gets this process to read or parse one.
-      async onRequest(request) {
-        if (route.permission !== 'public') requirePermission(whoSends(request, authenticator), route.permission);
-      },
+      config: { access: route.permission, decidesByObject: route.checksObjects === true },
       async handler(request, reply) {
-        const actor = route.permission === 'public' ? NOBODY : whoSends(request, authenticator);
         const foreign: ForeignRequest = {
           params: request.params as Record<string, string>,
           query: new URLSearchParams(request.url.split('?')[1] ?? ''),
@@ -118,7 +121,7 @@ function bindRoute(scope: FastifyInstance, route: ForeignRoute, { authenticator 
           body: route.takes === 'json' ? await jsonOf(request, bodyLimit) : undefined,
           bytes: boundedBytes(request.body, bodyLimit),
         };
-        const ctx: RequestContext = { actor, action, requestId: request.id };
+        const ctx = contextOf(request, action);
         return sendReply(reply, await traced(route.name, { 'http.route': url }, () => route.handler(foreign, ctx)));
       },
     });
@@ -129,7 +132,8 @@ async function refuseUnknown(request: FastifyRequest): Promise<never> {
   throw httpErrors['not-found'](`${request.method} ${request.url.slice(0, 500)}`);
 }
 
-const NOBODY = { id: 'anonymous', roles: [] } as const;
+/** Whoever is known may learn that an address is none. */
+const UNKNOWN = { config: { access: 'signed-in' } };
 
 function sendReply(reply: FastifyReply, { status = 200, headers = {}, body }: ForeignReply): FastifyReply {
   reply.status(status).headers(headers);

@@ -1,14 +1,23 @@
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify';
 import type { z } from 'zod';
 import type { System } from '#core/system';
-import { type Authenticator, requirePermission } from '#platform/access';
-import type { Contract, Handlers, RouteSpec } from '#platform/contract';
-import type { Actor } from '#platform/db';
+import { type Authenticator, type Level, levelFor, type ObjectRef } from '#platform/access';
+import type { Contract, Handlers, ObjectInput, RouteSpec } from '#platform/contract';
 import { type Logger, type Metrics, traced } from '#platform/observe';
-import { boundedBytes } from './body.ts';
+import { boundedBytes, drain } from './body.ts';
+import { rememberExchange } from './exchange.ts';
 import { httpErrors, invalidInput, problemOf } from './problem.ts';
 import { bindProtocols, type ProtocolGroup } from './protocol.ts';
-import { type RequestContext, refuseForeignOrigin, whoSends } from './sender.ts';
+import { challenge, contextOf, identify, type RequestContext, refuseForeignOrigin, requireAllowed } from './sender.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The permission of a route. Only `public` lets in who is not known; nobody may use a route without one. */
+    access?: string;
+    /** The handler asks for the level on each object, or the contract says which object it is about. */
+    decidesByObject?: boolean;
+  }
+}
 
 /** The routes of one domain with their handlers, bound to a server by {@link openHttpServer}. */
 export interface RouteGroup {
@@ -25,8 +34,18 @@ export function routeGroup<const Routes extends Contract>(
   return { routes, handlers: handlers as Readonly<Record<string, AnyHandler>> };
 }
 
+/** A route as it is served, whoever registered it. */
+export interface ServedRoute {
+  readonly method: string;
+  readonly path: string;
+  /** The permission that it needs. */
+  readonly access: string | undefined;
+}
+
 export interface HttpServer {
   readonly app: FastifyInstance;
+  /** Every route of the server. Those of protocols are there once it listens or is ready. */
+  routes(): readonly ServedRoute[];
   listen(host: string, port: number): Promise<string>;
   close(): Promise<void>;
 }
@@ -62,7 +81,9 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
 
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const problem = problemOf(error, request.id);
+    if (problem.status === 401) challenge(reply);
     if (problem.status >= 500) logger.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
+    drain(request, reply, system.clock);
     void reply.status(problem.status).type('application/problem+json').send(problem);
   }
   app.setErrorHandler(answerError);
@@ -74,19 +95,15 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
     const route = request.routeOptions.url ?? 'unmatched';
     requests.observe({ route, status: reply.statusCode }, reply.elapsedTime / 1_000);
   });
-  app.addHook('onRequest', async (request) => refuseForeignOrigin(request));
+  const routes = listRoutes(app);
+  guard(app, options.authenticator);
   acceptUploads(app);
 
-  for (const group of options.groups) {
-    for (const [name, spec] of Object.entries(group.routes)) {
-      const handler = group.handlers[name];
-      if (!handler) throw new Error(`the route ${name} has no handler`);
-      bind(app, { name, spec, handler, authenticator: options.authenticator });
-    }
-  }
+  for (const group of options.groups) bindGroup(app, group);
   bindProtocols(app, options.protocols ?? [], options);
   return {
     app,
+    routes,
     async listen(host, port) {
       return app.listen({ host, port });
     },
@@ -101,30 +118,75 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
   };
 }
 
+function listRoutes(app: FastifyInstance): HttpServer['routes'] {
+  const routes: RouteOptions[] = [];
+  app.addHook('onRoute', (route) => {
+    routes.push(route);
+  });
+  return () => routes.flatMap(servedRoutes);
+}
+
+function servedRoutes({ method, url, config }: RouteOptions): ServedRoute[] {
+  return [method].flat().map((each) => ({ method: each, path: url, access: config?.access }));
+}
+
+/**
+ * Nobody gets past this to a route that they may not use, whoever registered it, and before anything of a body is read
+ * or parsed. What is not found is found out by the router, which has nothing to hide.
+ */
+function guard(app: FastifyInstance, authenticator: Authenticator): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    const identifying = admit(request, authenticator);
+    if (identifying instanceof Promise) identifying.then(done, done);
+    else done(identifying);
+  });
+}
+
+/** Why a request is refused, if it is. A promise, which then rejects, only when something has to be looked up. */
+function admit(request: FastifyRequest, authenticator: Authenticator): Error | undefined | Promise<undefined> {
+  const { access, decidesByObject = false } = request.routeOptions.config;
+  const allow = (): undefined => {
+    requireAllowed(request, { permission: access ?? 'administration:undeclared', decidesByObject });
+    return refuseNul(request);
+  };
+  try {
+    refuseForeignOrigin(request);
+    if (access === 'public' || request.is404) return refuseNul(request);
+    const identifying = identify(request, authenticator);
+    return identifying ? identifying.then(allow) : allow();
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** Nothing is named with NUL, and not every database can even be asked for such a name. */
+function refuseNul({ url }: FastifyRequest): undefined {
+  if (url.split('?', 1)[0]?.includes('%00')) throw httpErrors['invalid-input']('the path has NUL (%00) in it');
+}
+
+function bindGroup(app: FastifyInstance, group: RouteGroup): void {
+  for (const [name, spec] of Object.entries(group.routes)) {
+    const handler = group.handlers[name];
+    if (!handler) throw new Error(`the route ${name} has no handler`);
+    bind(app, { name, spec, handler });
+  }
+}
+
 interface Binding {
   readonly name: string;
   readonly spec: RouteSpec;
   readonly handler: AnyHandler;
-  readonly authenticator: Authenticator;
 }
 
-function bind(app: FastifyInstance, { name, spec, handler, authenticator }: Binding): void {
+function bind(app: FastifyInstance, { name, spec, handler }: Binding): void {
   const bodyLimit = spec.bodyBytesMax ?? (spec.upload ? UPLOAD_BYTES_MAX : BODY_BYTES_MAX);
-  const allowed = (request: FastifyRequest): Actor => {
-    const actor = whoSends(request, authenticator);
-    requirePermission(actor, spec.permission);
-    return actor;
-  };
+  const decidesByObject = spec.object !== undefined || spec.checksObjects === true;
   app.route({
     method: spec.method,
     url: spec.path,
     bodyLimit,
-    // Before the body is read: nobody unknown gets this process to read or parse one.
-    async onRequest(request) {
-      allowed(request);
-    },
+    config: { access: spec.permission, decidesByObject },
     async handler(request: FastifyRequest, reply: FastifyReply) {
-      const actor = allowed(request);
       const input = {
         ...part('params', spec.params, request.params),
         ...part('query', spec.query, request.query),
@@ -132,11 +194,23 @@ function bind(app: FastifyInstance, { name, spec, handler, authenticator }: Bind
           ? { upload: uploadOf(request, spec.upload, bodyLimit) }
           : part('body', spec.body, jsonOf(request, spec))),
       };
-      const ctx: RequestContext = { actor, action: spec.audit ?? name, requestId: request.id };
+      const ctx = contextOf(request, spec.audit ?? name);
+      if (spec.object) ctx.access.require(objectOf(spec.object, input), neededLevel(spec));
+      rememberExchange(ctx, { request, reply });
       const result = await traced(name, { 'http.route': spec.path }, () => handler(input as never, ctx));
       return reply.send(result);
     },
   });
+}
+
+function objectOf(object: NonNullable<RouteSpec['object']>, input: Partial<ObjectInput>): ObjectRef {
+  const { params = {}, query = {}, body } = input;
+  if (typeof object === 'function') return object({ params, query, body });
+  return object.replace(/:([a-zA-Z]+)/g, (_, name: string) => String(params[name])) as ObjectRef;
+}
+
+function neededLevel(spec: RouteSpec): Level {
+  return spec.level ?? levelFor(spec.permission) ?? 'MANAGE';
 }
 
 function part(name: string, schema: z.ZodType | undefined, value: unknown): Record<string, unknown> {

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Digest, digestOf } from '#core/hash';
-import { type BlobStore, blobErrors } from '#ports/blob-store';
+import { type BlobStore, blobErrors, type ListedBlob } from '#ports/blob-store';
 
 export interface OpenBlobStore {
   readonly store: BlobStore;
@@ -22,6 +22,7 @@ export function blobStoreConformance(name: string, open: () => Promise<OpenBlobS
   };
   describe(`${name} as a blob store`, () => {
     identityCases(withStore);
+    garbageCases(withStore);
     streamCases(withStore);
     refusalCases(withStore);
   });
@@ -79,13 +80,31 @@ function identityCases(withStore: WithStore): void {
     withStore(async (store) => {
       const stored = await Promise.all(['a', 'bb', 'ccc', ''].map((text) => store.put(Buffer.from(text))));
       const byDigest = stored.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
-      assert.deepEqual(await gather(store.list()), byDigest);
+      assert.deepEqual(await listed(store), byDigest);
       assert.equal(await store.delete(stored[1]!.digest), true);
       assert.equal(await store.delete(stored[1]!.digest), false);
       assert.equal(await store.has(stored[1]!.digest), false);
       assert.equal(await store.has(stored[2]!.digest), true);
       const rest = byDigest.filter((blob) => blob !== stored[1]);
-      assert.deepEqual(await gather(store.list()), rest);
+      assert.deepEqual(await listed(store), rest);
+    }),
+  );
+}
+
+function garbageCases(withStore: WithStore): void {
+  it(
+    'removes content that was not put since a time, and leaves what was put again',
+    withStore(async (store) => {
+      const { digest } = await store.put(HELLO);
+      const storedAt = async () => (await gather<ListedBlob>(store.list()))[0]?.storedAt ?? 0;
+      const first = await storedAt();
+      assert.equal(await store.delete(digest, { storedBefore: first }), false);
+      assert.equal(await store.has(digest), true);
+      await store.put(inChunks(HELLO, [5]));
+      assert.ok((await storedAt()) >= first);
+      assert.equal(await store.delete(digest, { storedBefore: (await storedAt()) + 2_000 }), true);
+      assert.equal(await store.has(digest), false);
+      assert.equal(await store.delete(digest, { storedBefore: first }), false);
     }),
   );
 }
@@ -105,11 +124,11 @@ function streamCases(withStore: WithStore): void {
   );
 
   it(
-    'moves 160 MiB through without holding them in memory',
+    'moves 256 MiB through without holding them in memory',
     withStore(async (store) => {
       const chunk = Buffer.alloc(1024 * 1024, 7);
       const chunks = async function* (): AsyncGenerator<Uint8Array> {
-        for (let i = 0; i < 160; i++) yield chunk;
+        for (let i = 0; i < 256; i++) yield chunk;
       };
       const before = process.memoryUsage().arrayBuffers;
       let peak = before;
@@ -119,7 +138,7 @@ function streamCases(withStore: WithStore): void {
         read += part.length;
         peak = Math.max(peak, process.memoryUsage().arrayBuffers);
       }
-      assert.equal(bytes, 160 * chunk.length);
+      assert.equal(bytes, 256 * chunk.length);
       assert.equal(read, bytes);
       assert.ok(peak - before < bytes / 2, `buffers grew by ${peak - before} bytes`);
     }),
@@ -192,6 +211,11 @@ function refusalCases(withStore: WithStore): void {
 async function* inChunks(content: Uint8Array, cuts: readonly number[]): AsyncGenerator<Uint8Array> {
   const bounds = [0, ...cuts.map((cut) => Math.min(cut, content.length)), content.length].sort((a, b) => a - b);
   for (let i = 1; i < bounds.length; i++) yield content.slice(bounds[i - 1], bounds[i]);
+}
+
+/** What is stored, without when. */
+async function listed(store: BlobStore): Promise<{ digest: Digest; bytes: number }[]> {
+  return (await gather(store.list())).map(({ digest, bytes }) => ({ digest, bytes }));
 }
 
 /** Everything that a stream yields. */

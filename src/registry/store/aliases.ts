@@ -1,4 +1,4 @@
-import type { AliasMove } from '../contract.ts';
+import type { AliasMove } from '../shapes.ts';
 import { type Db, tables } from './tables.ts';
 
 export async function findAlias(db: Db, model: string, alias: string): Promise<number | undefined> {

@@ -1,5 +1,5 @@
 import type { Digest } from '#core/hash';
-import type { Evidence } from '../contract.ts';
+import type { Evidence } from '../shapes.ts';
 import { type Db, tables, type VersionKey } from './tables.ts';
 
 /** Oldest first. */

@@ -10,11 +10,16 @@ export interface VersionKey {
 
 export interface ModelTable {
   name: string;
+  project: string;
   description: string;
   protected_aliases: string;
   last_version: number;
   created_at: number;
   created_by: string;
+  updated_at: number;
+  deleted_at: number | null;
+  /** Under which name the model goes on; its former name stays as a tombstone. */
+  renamed_to: string | null;
 }
 
 export interface VersionTable {
@@ -22,12 +27,24 @@ export interface VersionTable {
   version: number;
   digest: string;
   run: string | null;
+  logged_model: string | null;
+  source: string;
+  run_link: string;
   cause: string;
   artifacts: string;
   signature: string;
+  schema: string;
+  status: string;
+  status_message: string;
+  stage: string;
+  stage_status: string;
+  major: number;
+  minor: number;
+  patch: number;
   description: string;
   created_at: number;
   created_by: string;
+  updated_at: number;
   deleted_at: number | null;
 }
 
@@ -57,13 +74,29 @@ export interface AliasMoveTable {
   cause: string;
 }
 
-interface Tables {
+export interface StageMoveTable {
+  model: string;
+  version: number;
+  number: number;
+  from_stage: string;
+  from_status: string;
+  to_stage: string;
+  to_status: string;
+  moved_by: string;
+  moved_at: number;
+  reason: string;
+}
+
+export interface Tables {
   readonly registry_model: ModelTable;
+  readonly registry_model_tag: { model: string; key: string; value: string };
   readonly registry_version: VersionTable;
   readonly registry_version_tag: { model: string; version: number; key: string; value: string };
+  readonly registry_held_content: { digest: string; model: string; version: number };
   readonly registry_evidence: EvidenceTable;
   readonly registry_alias: { model: string; alias: string; version: number };
   readonly registry_alias_move: AliasMoveTable;
+  readonly registry_stage_move: StageMoveTable;
 }
 
 /** The handle, narrowed to the tables of this domain. */

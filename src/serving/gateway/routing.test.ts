@@ -3,14 +3,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { pino } from 'pino';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { openLocalLog } from '#adapters/log/local';
+import { ManualClock } from '#core/clock';
 import { realSystem } from '#core/system';
 import type { FeaturePlan } from '#features';
 import { createLogger, createMetrics } from '#platform/observe';
 import type { RoutingTable } from '../routing.ts';
 import { readRoutingFile, writeRoutingFile } from './routing-file.ts';
-import { startGateway } from './start-gateway.ts';
+import { type GatewayOptions, startGateway } from './start-gateway.ts';
 import { endpointOf, openGateway, putModel } from './testing/gateway-harness.ts';
 import { logisticModel } from './testing/models.ts';
 
@@ -21,13 +23,14 @@ describe('the routing table kept by a gateway', () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  async function start() {
+  async function start(more: Partial<Pick<GatewayOptions, 'system' | 'logger'>> = {}) {
     const blobs = await openFsBlobStore({ root: join(folder, 'blobs') });
     const log = await openLocalLog({ folder: join(folder, 'log') });
     const gateway = await startGateway({
       ...{ host: '127.0.0.1', port: 0, grpcPort: null, controlPlane: { url: 'http://127.0.0.1:9' } },
       ...{ routingFile: join(folder, 'routing.json'), blobs, log, system: realSystem() },
       ...{ logger: createLogger('test', 'silent'), metrics: createMetrics('test') },
+      ...more,
     });
     return {
       gateway,
@@ -54,6 +57,25 @@ describe('the routing table kept by a gateway', () => {
     const { output } = (await response.json()) as { output: { probability: number } };
     assert.equal(output.probability, 0.5);
     await close();
+  });
+
+  test('says that the control plane is away when it has been so for longer than a start takes, once', async () => {
+    const clock = new ManualClock();
+    const told: { readonly what: string; readonly afterMs: number }[] = [];
+    const startedMs = clock.monotonic();
+    const stream = {
+      write: (line: string) => void told.push({ ...JSON.parse(line), afterMs: clock.monotonic() - startedMs }),
+    };
+    const { close } = await start({ system: { ...realSystem(), clock }, logger: pino({ level: 'warn' }, stream) });
+
+    while (told.length === 0) await clock.advance(10);
+    for (let i = 0; i < 1_000; i++) await clock.advance(100);
+    await close();
+
+    assert.deepEqual(
+      told.map(({ what, afterMs }) => [what, afterMs >= 10_000]),
+      [['routing table', true]],
+    );
   });
 
   test('comes back as it was written', async () => {

@@ -1,5 +1,6 @@
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
+import type { Digest } from '#core/hash';
 import { gatewayErrors } from './errors.ts';
 import type { Trip } from './guardrail.ts';
 import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
@@ -7,6 +8,7 @@ import { answeringArm, type Prediction, rowFor, type ShadowResult, shadowArm } f
 import type { Row } from './read-instance.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
 import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
+import { WaitingRows } from './waiting-rows.ts';
 
 export interface ScorerOptions {
   readonly cache: ModelCache;
@@ -50,6 +52,7 @@ const ERROR_LENGTH_MAX = 500;
  * 2. The arm that does not answer is scored after the answers have left, and never delays or fails them.
  * 3. A candidate that fails or is late is replaced by the current revision; a current revision that does is an error.
  * 4. A row that makes its batch fail does not take the others with it: the batch is run again row by row.
+ * 5. A model in a thread works on one run at a time. What times out before its turn is never run.
  */
 export class Scorer {
   readonly #options: ScorerOptions;
@@ -59,6 +62,9 @@ export class Scorer {
   #besideScheduled = false;
   #answered: Prediction[] = [];
   #shadows: ShadowResult[] = [];
+  /** Models whose thread is at work, and what waits for them meanwhile. */
+  readonly #working = new Set<Digest>();
+  readonly #waiting = new Map<Digest, WaitingRows<Item>>();
   #open = { answer: 0, shadow: 0 };
   #drained: (() => void)[] = [];
 
@@ -134,7 +140,12 @@ export class Scorer {
 
   /** Runs one batch, of items of one model. An inline runtime settles them before this returns. */
   #run(items: readonly Item[]): void {
-    const runtime = this.#options.cache.ready((items[0] as Item).arm.file.digest);
+    const { digest } = (items[0] as Item).arm.file;
+    if (this.#working.has(digest)) {
+      this.#wait(digest, items);
+      return;
+    }
+    const runtime = this.#options.cache.ready(digest);
     if (!runtime) {
       this.#runLater(items);
       return;
@@ -150,17 +161,39 @@ export class Scorer {
       this.#settleAll(items, result);
       return;
     }
+    this.#working.add(digest);
     for (const item of items) this.#startTimer(item);
     result.then(
       (scores) => {
         this.#settleAll(items, scores);
-        this.#release();
+        this.#runNext(digest);
       },
       (error) => {
         this.#runSingly(items, error);
-        this.#release();
+        this.#runNext(digest);
       },
     );
+  }
+
+  #wait(digest: Digest, items: readonly Item[]): void {
+    const waiting = this.#waiting.get(digest) ?? new WaitingRows();
+    this.#waiting.set(digest, waiting);
+    waiting.add(items);
+    for (const item of items) this.#startTimer(item);
+  }
+
+  /** The thread of a model is free: gives it what has waited longest, if there is anything. */
+  #runNext(digest: Digest): void {
+    this.#working.delete(digest);
+    while (!this.#working.has(digest)) {
+      const next = this.#waiting.get(digest)?.takeRun() ?? [];
+      if (next.length === 0) {
+        this.#waiting.delete(digest);
+        break;
+      }
+      this.#run(next);
+    }
+    this.#release();
   }
 
   /** Loads the model first. Its items are late or fail meanwhile like those of a slow model. */
@@ -240,6 +273,7 @@ export class Scorer {
     const timeoutMs = Math.min(item.prediction.endpoint.routed.timeoutMs, this.#options.timeoutMsMax);
     item.cancelTimer = this.#options.clock.after(timeoutMs, () => {
       if (item.settled) return;
+      this.#waiting.get(item.arm.file.digest)?.remove(item);
       this.#fail(item, gatewayErrors.timeout(`${item.arm.arm.revision} did not answer within ${timeoutMs} ms`));
       this.#release();
     });

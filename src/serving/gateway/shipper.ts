@@ -1,6 +1,7 @@
 import { backoffMs } from '#core/backoff';
 import { sleep } from '#core/clock';
 import { KedgeError, messageOf } from '#core/errors';
+import { Outage } from '#core/outage';
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import { APPEND_BYTES_MAX, type LogCursor, type LogPage, PAGE_RECORDS_MAX, type SyncEventLog } from '#ports/event-log';
@@ -95,11 +96,13 @@ export class Shipper {
   async #loop(): Promise<void> {
     const { system, logger, everyMs } = this.#options;
     const { signal } = this.#stop;
+    const outage = new Outage(system.clock);
     let failures = 0;
     while (!signal.aborted) {
       try {
         const sent = await this.#exclusive(() => this.#shipOne());
         failures = 0;
+        if (outage.over()) logger.info('the control plane takes predictions again');
         if (sent === undefined) {
           await this.#woken();
           await sleep(system.clock, everyMs, signal);
@@ -107,7 +110,7 @@ export class Shipper {
       } catch (error) {
         if (signal.aborted) return;
         const waitMs = backoffMs(failures++, system.random, { baseMs: 200, capMs: 10_000 });
-        logger.warn({ failures, waitMs: Math.round(waitMs) }, `predictions are kept for later: ${messageOf(error)}`);
+        if (outage.failed()) logger.warn({ failures }, `predictions are kept for later: ${messageOf(error)}`);
         await sleep(system.clock, waitMs, signal);
       }
     }

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { backoffMs } from '#core/backoff';
 import { sleep } from '#core/clock';
 import { KedgeError, messageOf } from '#core/errors';
+import { Outage } from '#core/outage';
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
@@ -190,14 +191,15 @@ async function follow({ router, controlPlane, routingFile, ...retries }: Followi
 
 const RETRY_CAP_MS = 5_000;
 
-/** Tries until it succeeds or the gateway closes. Only the first of a row of failures is worth a warning. */
+/** Tries until it succeeds or the gateway closes. */
 async function untilDone(what: string, { system, logger, signal }: Retries, work: () => Promise<void>): Promise<void> {
+  const outage = new Outage(system.clock);
   for (let failures = 0; !signal.aborted; failures++) {
     try {
       return await work();
     } catch (error) {
       if (signal.aborted) return;
-      if (failures === 0) logger.warn({ what }, `the control plane cannot be used: ${messageOf(error)}`);
+      if (outage.failed()) logger.warn({ what }, `the control plane cannot be used: ${messageOf(error)}`);
       await sleep(system.clock, backoffMs(failures, system.random, { baseMs: 200, capMs: RETRY_CAP_MS }), signal);
     }
   }

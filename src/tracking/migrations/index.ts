@@ -1,4 +1,7 @@
 import type { Migration } from '#platform/db';
+import { artifactMigrations } from '../artifacts/index.ts';
+import { lineageMigrations } from './lineage.ts';
+import { mlflowMigrations } from './mlflow.ts';
 
 export const trackingMigrations: readonly Migration[] = [
   {
@@ -80,4 +83,7 @@ export const trackingMigrations: readonly Migration[] = [
       await db.schema.createIndex('tracking_artifact_digest').on('tracking_artifact').column('digest').execute();
     },
   },
+  ...artifactMigrations,
+  ...mlflowMigrations,
+  ...lineageMigrations,
 ];

@@ -1,7 +1,9 @@
 import type { Cause } from '#core/cause';
-import type { FinalStatus, RunStatus } from '../contract.ts';
+import type { RunStatus } from '../contract.ts';
 import type { Run } from '../model.ts';
-import { keyedOf, latestOf } from './logged.ts';
+import { padded } from './bulk.ts';
+import { keyedOf } from './logged.ts';
+import { latestOf } from './series.ts';
 import { type Db, type RunTable, tables } from './tables.ts';
 
 export interface NewRun {
@@ -12,6 +14,8 @@ export interface NewRun {
   readonly startedAt: number;
   readonly source: { readonly run: string; readonly step: string } | undefined;
   readonly cause: Cause;
+  readonly userId: string;
+  readonly artifactUri: string;
 }
 
 export async function insertRun(db: Db, run: NewRun): Promise<void> {
@@ -30,12 +34,15 @@ export async function insertRun(db: Db, run: NewRun): Promise<void> {
       cause: JSON.stringify(run.cause),
       deleted_at: null,
       deleted_with_experiment: 0,
+      user_id: run.userId,
+      artifact_uri: run.artifactUri,
     })
     .execute();
 }
 
 export interface RunFilter {
   readonly experiment?: string | undefined;
+  readonly project?: string | undefined;
   readonly status?: RunStatus | undefined;
   readonly sourceRun?: string | undefined;
   readonly lifecycle: 'active' | 'deleted';
@@ -54,6 +61,12 @@ export async function searchRuns(db: Db, filter: RunFilter): Promise<Run[]> {
     .orderBy('id', 'desc')
     .limit(filter.limit);
   if (filter.experiment !== undefined) query = query.where('experiment', '=', filter.experiment);
+  const { project } = filter;
+  if (project !== undefined) {
+    query = query.where('experiment', 'in', (e) =>
+      e.selectFrom('tracking_experiment').select('id').where('project', '=', project),
+    );
+  }
   if (filter.status !== undefined) query = query.where('status', '=', filter.status);
   if (filter.sourceRun !== undefined) query = query.where('source_run', '=', filter.sourceRun);
   const { after } = filter;
@@ -68,21 +81,60 @@ export async function findRun(db: Db, id: string): Promise<Run | undefined> {
   return row && (await assemble(db, [row]))[0];
 }
 
-/** What decides whether a run may be written to, without what was logged to it. */
-export async function findLifecycle(
-  db: Db,
-  id: string,
-): Promise<{ readonly status: RunStatus; readonly lifecycle: 'active' | 'deleted' } | undefined> {
-  const row = await tables(db)
-    .selectFrom('tracking_run')
-    .select(['status', 'deleted_at'])
-    .where('id', '=', id)
-    .executeTakeFirst();
-  return row && { status: row.status as RunStatus, lifecycle: row.deleted_at === null ? 'active' : 'deleted' };
+export interface RunState {
+  readonly id: string;
+  readonly experiment: string;
+  readonly project: string;
+  /** Who made the experiment. */
+  readonly experimentOwner: string;
+  readonly name: string;
+  readonly status: RunStatus;
+  readonly lifecycle: 'active' | 'deleted';
 }
 
-export async function endRun(db: Db, id: string, status: FinalStatus, endedAt: number): Promise<void> {
-  await tables(db).updateTable('tracking_run').set({ status, ended_at: endedAt }).where('id', '=', id).execute();
+/** What decides whether a run may be written to, without what was logged to it. */
+export async function findLifecycle(db: Db, id: string): Promise<RunState | undefined> {
+  return (await findLifecycles(db, [id])).get(id);
+}
+
+/** Those of the runs that there are, by their ids. */
+export async function findLifecycles(db: Db, ids: readonly string[]): Promise<Map<string, RunState>> {
+  const rows = await tables(db)
+    .selectFrom('tracking_run as r')
+    .innerJoin('tracking_experiment as e', 'e.id', 'r.experiment')
+    .select(['r.id', 'r.experiment', 'e.project', 'e.created_by', 'r.name', 'r.status', 'r.deleted_at'])
+    .where('r.id', 'in', padded(ids))
+    .execute();
+  return new Map(
+    rows.map(({ id, experiment, project, created_by: experimentOwner, name, status, deleted_at }) => {
+      const lifecycle = deleted_at === null ? 'active' : 'deleted';
+      return [id, { id, experiment, project, experimentOwner, name, status: status as RunStatus, lifecycle }];
+    }),
+  );
+}
+
+export interface RunUpdate {
+  readonly status?: RunStatus | undefined;
+  readonly endedAt?: number | undefined;
+  readonly name?: string | undefined;
+}
+
+export async function updateRun(db: Db, id: string, { status, endedAt, name }: RunUpdate): Promise<void> {
+  const set = {
+    ...(status === undefined ? {} : { status }),
+    ...(endedAt === undefined ? {} : { ended_at: endedAt }),
+    ...(name === undefined ? {} : { name }),
+  };
+  if (Object.keys(set).length === 0) return;
+  await tables(db).updateTable('tracking_run').set(set).where('id', '=', id).execute();
+}
+
+/** The runs of these ids, in their order, with what was logged to them. */
+export async function runsOf(db: Db, ids: readonly string[]): Promise<Run[]> {
+  if (ids.length === 0) return [];
+  const rows = await tables(db).selectFrom('tracking_run').selectAll().where('id', 'in', padded(ids)).execute();
+  const byId = new Map((await assemble(db, rows)).map((run) => [run.id, run]));
+  return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
 /** Marks a run as deleted at a time, or as active with null. */
@@ -117,6 +169,8 @@ async function assemble(db: Db, rows: readonly RunTable[]): Promise<Run[]> {
     endedAt: row.ended_at,
     source: row.source_run === null ? null : { run: row.source_run, step: row.source_step ?? '' },
     cause: JSON.parse(row.cause),
+    userId: row.user_id,
+    artifactUri: row.artifact_uri,
     params: params.get(row.id) ?? {},
     tags: tags.get(row.id) ?? {},
     metrics: metrics.get(row.id) ?? {},

@@ -1,8 +1,9 @@
 import type { Rule, Violation } from '../source-file.ts';
 
-const kinds = /\.(ts|tsx|mjs|json|jsonl|md|ya?ml|sh|css|html|svg|png|proto|py|csv|parquet|onnx|wat|txt|toml)$/;
-const named =
-  /(^|\/)(LICENSE|NOTICE|Dockerfile|\.(git|docker)ignore|\.gitattributes|\.editorconfig|\.npmrc)$|^\.ci\/run$/;
+const kinds = /\.(ts|tsx|mjs|json|jsonl|md|ya?ml|sh|css|html|svg|png|proto|py|csv|parquet|onnx|wat|txt|toml|go)$/;
+const names =
+  'LICENSE|NOTICE|Dockerfile|\\.(git|docker)ignore|\\.gitattributes|\\.editorconfig|\\.npmrc|go\\.(mod|sum)';
+const named = new RegExp(`(^|/)(${names})$|^\\.ci/run$`);
 
 /** The repository holds sources: what a tool makes, or an editor leaves behind, stays out. */
 export const knownKinds: Rule = (files) =>

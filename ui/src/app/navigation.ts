@@ -4,6 +4,7 @@ import {
   Boxes,
   Cable,
   Database,
+  FlaskConical,
   Gavel,
   House,
   type LucideIcon,
@@ -38,6 +39,7 @@ export const navigation: readonly { readonly group: string; readonly items: read
     group: 'Build',
     items: [
       { label: 'Pipelines', to: places.pipelines(), icon: Workflow, owns: ['pipelines', 'runs'] },
+      { label: 'Experiments', to: places.experiments(), icon: FlaskConical, owns: ['experiments', 'compare-runs'] },
       { label: 'Models', to: places.models(), icon: Boxes, owns: ['models'] },
     ],
   },

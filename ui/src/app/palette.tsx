@@ -14,6 +14,7 @@ interface Target {
 
 const SHOWN_MAX = 50;
 const RUNS_MAX = 50;
+const EXPERIMENTS_MAX = 500;
 
 /** Goes to any page or resource by a few letters of its name. */
 export function Palette({ isOpen, onClose }: { readonly isOpen: boolean; readonly onClose: () => void }) {
@@ -62,7 +63,7 @@ function PaletteSearch({ onDone }: { readonly onDone: () => void }) {
         data-autofocus
         className="input"
         style={{ width: '100%', height: 36 }}
-        placeholder="Page, dataset, pipeline, run, model, endpoint…"
+        placeholder="Page, dataset, pipeline, run, experiment, model, endpoint…"
         aria-label="Go to"
         role="combobox"
         aria-expanded="true"
@@ -101,6 +102,7 @@ function PaletteSearch({ onDone }: { readonly onDone: () => void }) {
 function useTargets(): readonly Target[] {
   const resources = useQuery(read('resources', 'listResources')).data?.items;
   const models = useQuery(read('registry', 'listModels')).data?.items;
+  const experiments = useQuery(read('tracking', 'listExperiments', { query: { limit: EXPERIMENTS_MAX } })).data?.items;
   const runs = useQuery(read('pipelines', 'listPipelineRuns', { query: { limit: RUNS_MAX } })).data?.items;
   return useMemo(() => {
     const pages = navigation.flatMap(({ items }) => items.map(({ label, to }) => ({ label, kind: 'page', to })));
@@ -113,9 +115,10 @@ function useTargets(): readonly Target[] {
       ...pages,
       ...named,
       ...(models ?? []).map(({ name }) => ({ label: name, kind: 'model', to: places.model(name) })),
+      ...(experiments ?? []).map(({ id, name }) => ({ label: name, kind: 'experiment', to: places.experiment(id) })),
       ...(runs ?? []).map(({ run, pipeline }) => ({ label: run, kind: `run of ${pipeline}`, to: places.run(run) })),
     ];
-  }, [resources, models, runs]);
+  }, [resources, models, experiments, runs]);
 }
 
 /** Targets that have all words in their name or kind; those whose name begins with the text come first. */

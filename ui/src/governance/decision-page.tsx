@@ -10,6 +10,7 @@ import { Columns, Facts, Page, Section } from '../kit/page.tsx';
 import { Load } from '../kit/states.tsx';
 import { StatusChip } from '../kit/status.tsx';
 import { placeOfSubject, places } from '../places.ts';
+import { askedFor } from './asked.ts';
 
 export function GateDecisionPage() {
   const { decision: id } = usePathParams('decision');
@@ -17,7 +18,7 @@ export function GateDecisionPage() {
   const data = decision.data;
   return (
     <Page
-      title={data ? `${data.model}@${data.version} to ${data.transition} ${data.target}` : 'Gate decision'}
+      title={data ? `${data.model}@${data.version} to ${askedFor(data.transition, data.target)}` : 'Gate decision'}
       crumbs={[{ label: 'Governance', to: places.governance() }]}
       state={data ? <StatusChip status={data.allow ? 'allowed' : 'refused'} /> : null}
     >

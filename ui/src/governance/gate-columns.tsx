@@ -2,12 +2,13 @@ import type { GateDecision } from '#governance/contract';
 import { Age } from '../kit/age.tsx';
 import { StatusChip } from '../kit/status.tsx';
 import type { Column } from '../kit/table/column.ts';
+import { askedFor } from './asked.ts';
 
 export const gateColumns: readonly Column<GateDecision>[] = [
   {
     id: 'what',
     header: 'Asked to',
-    value: (row) => (row.transition === 'serve' ? `serve ${row.target}` : `take the alias ${row.target}`),
+    value: ({ transition, target }) => askedFor(transition, target),
   },
   { id: 'version', header: 'Version', value: (row) => `${row.model}@${row.version}` },
   {

@@ -6,18 +6,20 @@ import { Page } from '../kit/page.tsx';
 import { Empty, Load, Partial } from '../kit/states.tsx';
 import { DataTable } from '../kit/table/data-table.tsx';
 import { TabBar, useTab } from '../kit/tabs.tsx';
+import { Approvals } from '../models/approvals.tsx';
 import { places } from '../places.ts';
 import { gateColumns } from './gate-columns.tsx';
 
 const LISTED_MAX = 500;
 
 export function GovernancePage() {
-  const tab = useTab(['decisions', 'policies', 'waivers']);
+  const tab = useTab(['decisions', 'approvals', 'policies', 'waivers']);
   return (
     <Page title="Governance" lead="What a version must show before it serves anyone, and what the gate answered.">
       <TabBar
         tabs={[
           { id: 'decisions', label: 'Gate decisions' },
+          { id: 'approvals', label: 'Approvals' },
           { id: 'policies', label: 'Policies' },
           { id: 'waivers', label: 'Waivers' },
         ]}
@@ -25,6 +27,7 @@ export function GovernancePage() {
         drop={['q', 'sort', 'cols']}
       />
       {tab === 'decisions' ? <Decisions /> : null}
+      {tab === 'approvals' ? <Approvals /> : null}
       {tab === 'policies' ? <Policies /> : null}
       {tab === 'waivers' ? <Waivers /> : null}
     </Page>

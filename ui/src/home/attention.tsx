@@ -4,6 +4,7 @@ import type { IncidentView } from '#automation/contract';
 import type { GateDecision } from '#governance/contract';
 import type { EndpointView } from '#serving/contract';
 import { UnlockButton } from '../endpoints/unlock-button.tsx';
+import { askedFor } from '../governance/asked.ts';
 import { Go } from '../kit/link.tsx';
 import { lookOf } from '../kit/status.tsx';
 import { places } from '../places.ts';
@@ -82,7 +83,7 @@ function lockNeed({ name, lockReason, current }: EndpointView): Need {
 function gateNeed({ id, model, version, transition, target, missing }: GateDecision): Need {
   // An item names its requirement and, after a colon, what was found, which the decision's own page tells.
   const unmet = missing.map((item) => item.split(': ', 1)[0]);
-  const what = transition === 'serve' ? `serve ${target}` : `take the alias ${target}`;
+  const what = askedFor(transition, target);
   return {
     id,
     status: 'refused',

@@ -1,5 +1,7 @@
 import type { EventView } from '#platform/activity/contract';
 import { formatCount, formatDay, formatNumber, formatPercent } from '../data/format.ts';
+import { askedFor } from '../governance/asked.ts';
+import { wordsOf } from '../models/stages.ts';
 
 /** The data of an event as its readers need it: what is absent or of another type reads as empty, never as an error. */
 export class EventData {
@@ -57,6 +59,12 @@ const tellers: Readonly<Record<string, Teller>> = {
     text: `version ${data.text('version')} registered`,
   }),
   'registry.alias-moved': (data) => ({ status: 'ok', text: aliasText(data) }),
+  'registry.stage-moved': (data) => ({ status: 'ok', text: stageText(data) }),
+  'registry.model-changed': (data) => ({
+    status: 'idle',
+    text: data.text('to') ? `renamed to ${data.text('to')}` : data.text('change'),
+  }),
+  'registry.version-changed': (data) => ({ status: 'idle', text: data.text('change') }),
   'serving.rollout-started': (data) => ({
     status: data.text('stage'),
     text: `rollout of version ${data.text('candidate')} begins in ${data.text('stage')}${against(data)}`,
@@ -101,6 +109,13 @@ function against(data: EventData): string {
   return data.text('current') ? ` against version ${data.text('current')}` : '';
 }
 
+function stageText(data: EventData): string {
+  const { from, to } = { from: data.part('from'), to: data.part('to') };
+  const reason = data.text('reason') ? `: ${data.text('reason')}` : '';
+  if (from.text('stage') === to.text('stage')) return `${wordsOf(to.text('status'))} in ${to.text('stage')}${reason}`;
+  return `moved from ${from.text('stage')} to ${to.text('stage')}${reason}`;
+}
+
 function aliasText(data: EventData): string {
   const alias = `alias ${data.text('alias')}`;
   if (!data.text('to')) return `${alias} removed from version ${data.text('from')}`;
@@ -109,8 +124,7 @@ function aliasText(data: EventData): string {
 }
 
 function gateText(data: EventData): string {
-  const what =
-    data.text('transition') === 'serve' ? `serve ${data.text('target')}` : `take the alias ${data.text('target')}`;
+  const what = askedFor(data.text('transition'), data.text('target'));
   if (data.text('allow') === 'true') return `the gate lets it ${what}`;
   return `the gate does not let it ${what}; missing: ${data.list('missing').join(', ')}`;
 }

@@ -10,7 +10,7 @@ import { places } from '../places.ts';
 export function GateAnswers({ model, version }: { readonly model: string; readonly version: number }) {
   const decisions = useQuery(read('governance', 'listGateDecisions', { query: { model, version } }));
   return (
-    <Section title="Gate">
+    <Section title="What the gate answered" note="each time it was asked">
       <Load query={decisions}>
         {({ items }) => (
           <DataTable

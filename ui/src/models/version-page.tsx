@@ -12,17 +12,24 @@ import { KeyFigures } from '../kit/key-figures.tsx';
 import { Go } from '../kit/link.tsx';
 import { Columns, Facts, Page, Section } from '../kit/page.tsx';
 import { Empty, Load, Loading } from '../kit/states.tsx';
-import { DataTable } from '../kit/table/data-table.tsx';
+import { StatusChip } from '../kit/status.tsx';
 import { TabBar, useTab } from '../kit/tabs.tsx';
 import { placeOfSubject, places } from '../places.ts';
+import { FileTree } from '../tracking/file-tree.tsx';
+import { Approvals } from './approvals.tsx';
 import { metricsOf, newestByKind, summaryOf } from './evidence-words.ts';
 import { GateAnswers } from './gate-answers.tsx';
+import { GateChecklist } from './gate-checklist.tsx';
 import { History } from './history.tsx';
+import { Signature } from './signature.tsx';
+import { wordsOf } from './stages.ts';
+import { AliasAction, StageAction } from './version-actions.tsx';
 
 export function VersionPage() {
   const { model, version: text } = usePathParams('model', 'version');
   const version = Number(text);
-  const tab = useTab(['overview', 'signature', 'files', 'history']);
+  const tab = useTab(['overview', 'gate', 'signature', 'files', 'history']);
+  const ofModel = useQuery(read('registry', 'getModel', { params: { model } }));
   const found = useQuery(read('registry', 'getVersion', { params: { model, version } }));
   return (
     <Page
@@ -31,25 +38,45 @@ export function VersionPage() {
         { label: 'Models', to: places.models() },
         { label: model, to: places.model(model) },
       ]}
-      state={<span className="muted">{found.data?.aliases.join(', ')}</span>}
-      actions={found.data && found.data.deletedAt === null ? <ApproveButton version={found.data} /> : null}
+      state={found.data ? <VersionState version={found.data} /> : null}
+      actions={
+        found.data && found.data.deletedAt === null ? (
+          <>
+            <AliasAction key={`alias-${version}`} version={found.data} label="Give an alias" />
+            <StageAction key={`stage-${version}-${found.data.stage}`} version={found.data} />
+          </>
+        ) : null
+      }
       lead={found.data?.description || undefined}
     >
       <TabBar
         tabs={[
           { id: 'overview', label: 'Overview' },
+          { id: 'gate', label: 'Gate and approvals' },
           { id: 'signature', label: 'Signature', count: found.data?.signature.inputs.length },
           { id: 'files', label: 'Files', count: found.data?.artifacts.length },
           { id: 'history', label: 'History' },
         ]}
         current={tab}
+        drop={['file', 'gate']}
       />
       <Load query={found} loading={<Loading rows={12} />}>
         {(view) => (
           <>
             {tab === 'overview' ? <Overview version={view} /> : null}
+            {tab === 'gate' ? (
+              <>
+                {ofModel.data && view.deletedAt === null ? (
+                  <GateChecklist model={ofModel.data} version={version} />
+                ) : null}
+                <Approvals of={{ model: view.model, version }} aside={<ApproveButton version={view} />} />
+                <GateAnswers model={view.model} version={version} />
+              </>
+            ) : null}
             {tab === 'signature' ? <Signature version={view} /> : null}
-            {tab === 'files' ? <Files version={view} /> : null}
+            {tab === 'files' ? (
+              <FileTree files={view.artifacts} empty={<Empty what="This version has no files." />} />
+            ) : null}
             {tab === 'history' ? <History model={model} version={version} /> : null}
           </>
         )}
@@ -65,12 +92,10 @@ function Overview({ version }: { readonly version: ModelVersion }) {
     <Columns facts={<VersionFacts version={version} />}>
       <Load query={evidence}>
         {({ items }) => {
-          const metrics = newestByKind(items).flatMap(metricsOf);
+          const metrics = figuresOf(newestByKind(items));
           return (
             <>
-              {metrics.length > 0 ? (
-                <KeyFigures figures={metrics.map(({ name, value }) => ({ label: name, value: formatNumber(value) }))} />
-              ) : null}
+              {metrics.length > 0 ? <KeyFigures figures={metrics} /> : null}
               <Section title="Evidence" note="newest of each kind; never changed, only superseded">
                 {items.length > 0 ? (
                   <Checklist checks={newestByKind(items).map(checkOf)} />
@@ -82,8 +107,33 @@ function Overview({ version }: { readonly version: ModelVersion }) {
           );
         }}
       </Load>
-      <GateAnswers model={version.model} version={version.version} />
     </Columns>
+  );
+}
+
+/** The numbers that evidence brings. One that several kinds bring is told apart by its kind. */
+function figuresOf(evidence: readonly Evidence[]): { readonly label: string; readonly value: string }[] {
+  const all = evidence.flatMap((each) => metricsOf(each).map((metric) => ({ ...metric, kind: each.kind })));
+  const isShared = (name: string) => all.filter((metric) => metric.name === name).length > 1;
+  return all.map(({ name, value, kind }) => ({
+    label: isShared(name) ? `${name}, ${kind}` : name,
+    value: formatNumber(value),
+  }));
+}
+
+function VersionState({ version }: { readonly version: ModelVersion }) {
+  const { semanticVersion, stage, stageStatus, aliases, status, deletedAt } = version;
+  const names = aliases.map((alias) => `@${alias}`).join(' ');
+  return (
+    <>
+      <span className="muted">{semanticVersion}</span>
+      <span>
+        {stage} <span className="muted">{wordsOf(stageStatus)}</span>
+      </span>
+      {names ? <span>{names}</span> : null}
+      {status === 'failed' ? <StatusChip status="failed" /> : null}
+      {deletedAt === null ? null : <span className="muted">deleted</span>}
+    </>
   );
 }
 
@@ -114,8 +164,13 @@ function VersionFacts({ version }: { readonly version: ModelVersion }) {
           ['Digest', <Id key="digest" value={version.digest} />],
           ['Registered', <Age key="created" at={version.createdAt} />],
           ['by', version.createdBy],
-          ['Aliases', version.aliases.join(', ') || 'none'],
-          ['Model file', `${version.modelFile.path}, ${formatBytes(version.modelFile.bytes)}`],
+          ['Semantic', version.semanticVersion],
+          ['Stage', `${version.stage}, ${wordsOf(version.stageStatus)}`],
+          ['Aliases', version.aliases.map((alias) => `@${alias}`).join(', ') || 'none'],
+          ...(version.modelFile.path
+            ? ([['Model file', `${version.modelFile.path}, ${formatBytes(version.modelFile.bytes)}`]] as const)
+            : []),
+          ...(version.statusMessage ? ([['Message', version.statusMessage]] as const) : []),
           ['Deleted', version.deletedAt === null ? 'no' : <Age key="deleted" at={version.deletedAt} />],
         ]}
       />
@@ -125,13 +180,15 @@ function VersionFacts({ version }: { readonly version: ModelVersion }) {
           [
             'Run',
             runId ? (
-              <Go key="run" to={places.run(runId)}>
-                {runId}
+              <Go key="run" to={/^run_/.test(runId) ? places.run(runId) : places.trackedRun(runId)}>
+                <code title={runId}>{runId.slice(0, 13)}</code>
               </Go>
             ) : (
               'none named'
             ),
           ],
+          ...(version.modelId ? ([['Logged model', <Id key="model" value={version.modelId} />]] as const) : []),
+          ...(version.source ? ([['From', version.source]] as const) : []),
           [
             'Cause',
             by ? (
@@ -155,57 +212,13 @@ function VersionFacts({ version }: { readonly version: ModelVersion }) {
   );
 }
 
-function Signature({ version }: { readonly version: ModelVersion }) {
-  const rows = version.signature.inputs.map((input, index) => ({ ...input, index }));
-  return (
-    <Section title="Inputs" note={`in the order of the model; the output is a ${version.signature.output}`}>
-      <DataTable
-        label="inputs"
-        rows={rows}
-        idOf={(row) => row.name}
-        columns={[
-          { id: 'index', header: 'Position', value: (row) => row.index, isNumeric: true },
-          { id: 'name', header: 'Name', value: (row) => row.name },
-          { id: 'kind', header: 'Kind', value: (row) => row.kind },
-        ]}
-      />
-    </Section>
-  );
-}
-
-function Files({ version }: { readonly version: ModelVersion }) {
-  return (
-    <DataTable
-      label="files"
-      rows={version.artifacts}
-      idOf={(row) => row.path}
-      columns={[
-        {
-          id: 'path',
-          header: 'Path',
-          value: (row) => row.path,
-          cell: (row) => <a href={`/api/v1/blobs/${row.digest}`}>{row.path}</a>,
-        },
-        {
-          id: 'bytes',
-          header: 'Size',
-          value: (row) => row.bytes,
-          cell: (row) => formatBytes(row.bytes),
-          isNumeric: true,
-        },
-        { id: 'digest', header: 'Digest', value: (row) => row.digest, cell: (row) => <Id value={row.digest} /> },
-      ]}
-    />
-  );
-}
-
 function ApproveButton({ version }: { readonly version: ModelVersion }) {
   const params = { model: version.model, version: version.version };
   const name = `${version.model}@${version.version}`;
   return (
     <>
       <Action
-        label="Refuse"
+        label="Refuse unsigned"
         title={`Refuse ${name}?`}
         effect={<p>Your refusal stands until you approve it: gates that ask for approvals deny {name} meanwhile.</p>}
         confirm="Refuse"
@@ -213,10 +226,14 @@ function ApproveButton({ version }: { readonly version: ModelVersion }) {
         run={(reason) => kedge.registry.approveVersion({ params, body: { approved: false, reason } })}
       />
       <Action
-        label="Approve"
-        kind="main"
+        label="Approve unsigned"
         title={`Approve ${name}?`}
-        effect={<p>Your approval counts, by your name, for every gate that asks for approvals of {name}.</p>}
+        effect={
+          <p>
+            Your approval counts, by your name, for every gate that asks for approvals of {name} and does not want them
+            signed.
+          </p>
+        }
         confirm="Approve"
         reason={{ label: 'What you looked at', lengthMin: 1 }}
         run={(reason) => kedge.registry.approveVersion({ params, body: { approved: true, reason } })}

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Digest, digester, digestOf } from '#core/hash';
 import {
@@ -8,11 +8,13 @@ import {
   type BlobStore,
   type ByteRange,
   blobErrors,
+  type ListedBlob,
   resolveRange,
   type StoredBlob,
+  verified,
 } from '#ports/blob-store';
 import { errorCode } from './error-code.ts';
-import { removeLeftovers, writeTemporary } from './temporary.ts';
+import { removeLeftovers, removeUnlessNewer, writeTemporary } from './temporary.ts';
 
 export interface FsBlobStoreOptions {
   /** The folder of the store. It is made if it does not exist, and belongs to the store alone. */
@@ -22,6 +24,8 @@ export interface FsBlobStoreOptions {
 }
 
 const BLOB_BYTES_MAX = 64 * 1024 ** 3;
+/** Of one read. Larger ones cost fewer turns of the thread pool, but leave more memory for the collector to find. */
+const STREAM_CHUNK_BYTES = 128 * 1024;
 
 /** Opens a blob store in a folder and removes what interrupted writes left there. */
 export async function openFsBlobStore(options: FsBlobStoreOptions): Promise<BlobStore> {
@@ -48,7 +52,7 @@ class FsBlobStore implements BlobStore {
     if (content instanceof Uint8Array) {
       this.#assertFits(content.length);
       const known = { digest: digestOf(content), bytes: content.length };
-      if (await this.#holds(known)) return known;
+      if (await this.#holdsAnew(known)) return known;
     }
     const hash = digester();
     let bytes = 0;
@@ -63,7 +67,7 @@ class FsBlobStore implements BlobStore {
     const temporary = await writeTemporary(join(this.#root, 'tmp'), counted.call(this));
     try {
       const blob = { digest: hash.digest(), bytes };
-      if (!(await this.#holds(blob))) {
+      if (!(await this.#holdsAnew(blob))) {
         await chmod(temporary.path, 0o400);
         await temporary.publish(this.#path(blob.digest));
       }
@@ -76,7 +80,7 @@ class FsBlobStore implements BlobStore {
   async get(digest: Digest, range?: ByteRange): Promise<AsyncIterable<Uint8Array>> {
     const path = this.#path(digest);
     const bytes = await this.size(digest);
-    if (!range) return verified(digest, () => this.#stream(digest, path));
+    if (!range) return verified(digest, this.#stream(digest, path));
     const { start, end } = resolveRange(range, bytes);
     return start === end ? emptyStream() : this.#stream(digest, path, { start, end: end - 1 });
   }
@@ -105,12 +109,15 @@ class FsBlobStore implements BlobStore {
   }
 
   async has(digest: Digest): Promise<boolean> {
-    return (await this.#sizeIfAny(digest)) !== undefined;
+    return (await this.#fileIfAny(digest)) !== undefined;
   }
 
-  async delete(digest: Digest): Promise<boolean> {
+  async delete(digest: Digest, options: { readonly storedBefore?: number } = {}): Promise<boolean> {
+    const path = this.#path(digest);
     try {
-      await unlink(this.#path(digest));
+      const { storedBefore } = options;
+      if (storedBefore !== undefined) return await removeUnlessNewer(path, join(this.#root, 'tmp'), storedBefore);
+      await unlink(path);
       return true;
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return false;
@@ -118,13 +125,13 @@ class FsBlobStore implements BlobStore {
     }
   }
 
-  async *list(): AsyncGenerator<StoredBlob> {
+  async *list(): AsyncGenerator<ListedBlob> {
     const shards = (await readdir(this.#root)).filter((name) => /^[0-9a-f]{2}$/.test(name)).sort();
     for (const shard of shards) {
       for (const rest of (await readdir(join(this.#root, shard))).sort()) {
         const digest: Digest = `sha256:${shard}${rest}`;
-        const bytes = /^[0-9a-f]{62}$/.test(rest) ? await this.#sizeIfAny(digest) : undefined;
-        if (bytes !== undefined) yield { digest, bytes };
+        const file = /^[0-9a-f]{62}$/.test(rest) ? await this.#fileIfAny(digest) : undefined;
+        if (file) yield { digest, ...file };
       }
     }
   }
@@ -139,14 +146,25 @@ class FsBlobStore implements BlobStore {
     throw blobErrors['too-large'](`the content has more than ${this.#blobBytesMax} bytes, the limit of this store`);
   }
 
-  /** A file of another length is damaged, and is replaced by the content that is being put. */
-  async #holds({ digest, bytes }: StoredBlob): Promise<boolean> {
-    return (await this.#sizeIfAny(digest)) === bytes;
+  /**
+   * Marks content that is there as stored now. The mark comes before the look, so that content which a removal of
+   * garbage takes away in between is found to be gone. A file of another length is damaged and will be replaced.
+   */
+  async #holdsAnew({ digest, bytes }: StoredBlob): Promise<boolean> {
+    const now = new Date();
+    try {
+      await utimes(this.#path(digest), now, now);
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+    return (await this.#fileIfAny(digest))?.bytes === bytes;
   }
 
-  async #sizeIfAny(digest: Digest): Promise<number | undefined> {
+  async #fileIfAny(digest: Digest): Promise<{ bytes: number; storedAt: number } | undefined> {
     try {
-      return (await stat(this.#path(digest))).size;
+      const { size, mtimeMs } = await stat(this.#path(digest));
+      return { bytes: size, storedAt: Math.floor(mtimeMs) };
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;
       throw error;
@@ -158,7 +176,7 @@ class FsBlobStore implements BlobStore {
     path: string,
     bounds?: { readonly start: number; readonly end: number },
   ): AsyncGenerator<Uint8Array> {
-    const stream = createReadStream(path, { highWaterMark: 256 * 1024, ...bounds });
+    const stream = createReadStream(path, { highWaterMark: STREAM_CHUNK_BYTES, ...bounds });
     try {
       yield* stream as AsyncIterable<Uint8Array>;
     } catch (error) {
@@ -173,15 +191,6 @@ class FsBlobStore implements BlobStore {
       throw errorCode(error) === 'ENOENT' ? blobErrors['not-found'](`${digest} is not stored`) : error;
     }
   }
-}
-
-async function* verified(digest: Digest, open: () => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const hash = digester();
-  for await (const chunk of open()) {
-    hash.update(chunk);
-    yield chunk;
-  }
-  if (hash.digest() !== digest) throw corrupt(digest, 'its content does not have this digest');
 }
 
 async function* emptyStream(): AsyncGenerator<Uint8Array> {}

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { blobErrors } from '#ports/blob-store';
 import { errorCode } from './error-code.ts';
@@ -20,7 +20,7 @@ const inProgress = new Set<string>();
 
 /** Writes the chunks to a new file in `folder` and flushes it to disk. A failure leaves no file. */
 export async function writeTemporary(folder: string, chunks: AsyncIterable<Uint8Array>): Promise<TemporaryFile> {
-  const name = `${process.pid}-${randomBytes(8).toString('hex')}`;
+  const name = newName();
   const path = join(folder, name);
   const discard = async (): Promise<void> => {
     await rm(path, { force: true });
@@ -31,7 +31,7 @@ export async function writeTemporary(folder: string, chunks: AsyncIterable<Uint8
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const file = await open(path, 'wx', 0o600);
     try {
-      for await (const chunk of chunks) await writeAll(file, chunk);
+      await writeAll(file, chunks);
       await file.sync();
     } finally {
       await file.close();
@@ -55,9 +55,69 @@ export async function removeLeftovers(folder: string): Promise<void> {
   }
 }
 
-async function writeAll(file: Awaited<ReturnType<typeof open>>, chunk: Uint8Array): Promise<void> {
+/**
+ * Removes the file at `path` unless it was marked as stored at `before` or later. It is moved aside for the decision,
+ * so that nobody marks it between the look and the removal. Tells whether it was removed.
+ */
+export async function removeUnlessNewer(path: string, folder: string, before: number): Promise<boolean> {
+  if ((await stat(path)).mtimeMs >= before) return false;
+  const name = newName();
+  const aside = join(folder, name);
+  inProgress.add(name);
+  try {
+    await rename(path, aside);
+    if ((await stat(aside)).mtimeMs < before) {
+      await rm(aside);
+      return true;
+    }
+    await rename(aside, path);
+    return false;
+  } finally {
+    inProgress.delete(name);
+  }
+}
+
+function newName(): string {
+  return `${process.pid}-${randomBytes(8).toString('hex')}`;
+}
+
+/** Chunks are written this many bytes at a time, while the next are taken: a write costs a turn of the thread pool. */
+const BATCH_BYTES = 1024 * 1024;
+
+async function writeAll(file: FileHandle, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  let writing: Promise<void> = Promise.resolve();
+  let batch: Uint8Array[] = [];
+  let bytes = 0;
+  const flush = async (): Promise<void> => {
+    await writing;
+    writing = writeBatch(file, batch);
+    // Its failure is met at the next flush; until then it is nobody's.
+    writing.catch(() => {});
+    batch = [];
+    bytes = 0;
+  };
+  try {
+    for await (const chunk of chunks) {
+      batch.push(chunk);
+      bytes += chunk.length;
+      if (bytes >= BATCH_BYTES) await flush();
+    }
+    await flush();
+  } finally {
+    // The file is closed after this, whatever the sender did.
+    await writing;
+  }
+}
+
+async function writeBatch(file: FileHandle, batch: readonly Uint8Array[]): Promise<void> {
+  if (batch.length === 0) return;
+  const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
+  const { bytesWritten } = await file.writev(batch);
+  if (bytesWritten === bytes) return;
+  // A short write: a disk that fills up, mostly. The rest goes on its own, and tells what is wrong.
+  const rest = Buffer.concat(batch).subarray(bytesWritten);
   let written = 0;
-  while (written < chunk.length) written += (await file.write(chunk, written)).bytesWritten;
+  while (written < rest.length) written += (await file.write(rest, written)).bytesWritten;
 }
 
 async function publish(path: string, target: string): Promise<void> {

@@ -6,6 +6,9 @@ import { messageOf } from '#core/errors';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
 import { SqliteDriver } from './driver.ts';
 
+/** Pages that a connection keeps in memory, once it has read them. SQLite's 2 MiB hold no index of a large table. */
+const CACHE_KIB = 64 * 1024;
+
 interface SqliteOptions {
   /** Each commit is on disk when it resolves, so that it survives a power cut. */
   readonly durable?: boolean;
@@ -56,7 +59,7 @@ function connect(path: string, { durable = false, busyTimeoutMs = 5_000 }: Sqlit
   try {
     const connection = new DatabaseSync(path);
     connection.exec(`pragma busy_timeout = ${busyTimeoutMs}; pragma journal_mode = wal; pragma foreign_keys = on`);
-    connection.exec(`pragma synchronous = ${durable ? 'full' : 'normal'}`);
+    connection.exec(`pragma synchronous = ${durable ? 'full' : 'normal'}; pragma cache_size = -${CACHE_KIB}`);
     // Reading the schema touches the header and the first pages, which is what a truncated or foreign file fails on.
     // The whole file is checked by `kedge doctor`, because a full check takes seconds on a large one.
     connection.prepare('select count(*) from sqlite_schema').get();

@@ -1,30 +1,60 @@
-import { once } from 'node:events';
-import { createReadStream, createWriteStream, existsSync } from 'node:fs';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
-import { openSqlite } from '#adapters/sql/sqlite';
-import { AuditLog, type Verdict, verifyChain } from '#platform/audit';
-import type { AuditEntry } from '#platform/db';
+import { messageOf } from '#core/errors';
+import {
+  CHECKPOINT_PATH,
+  exportLog,
+  firstDifference,
+  KEY_PATH,
+  LogDirectory,
+  type LogVerdict,
+  type NoteVerifier,
+  noteVerifier,
+  openCheckpoint,
+  proveEntry,
+  requireAppended,
+  type Verdict,
+  verifyDirectory,
+  verifyLog,
+  verifyProvedEntry,
+  verifySource,
+  type WholeLog,
+} from '#platform/audit';
+import { signedTree, withSource, withStoredLog } from '../audit-source.ts';
+import type { ConnectionOptions } from '../connection.ts';
 import { explainFailure, UsageError } from '../failure.ts';
 import { printJson } from './connected.ts';
+import { subjectNamed } from './history.ts';
 
-const ENTRIES = 'audit.jsonl';
-const HEAD = 'head.json';
+const DATA_OPTION = ['--data <dir>', 'data directory; KEDGE_DATABASE moves its log to PostgreSQL'] as const;
+const URL_OPTION = ['--url <url>', 'address of a control plane whose log is read instead'] as const;
+const TOKEN_OPTION = ['--token <token>', 'token to present there'] as const;
+const KEY_OPTION = ['--key <key>', 'verifier key that the log must be signed with, or a file that has it'] as const;
 
-/** Auditing needs no running platform and no trust in one: it works on a data directory or on an export of its log. */
+interface VerifyOptions {
+  readonly data?: string;
+  readonly key?: string;
+  readonly since?: string;
+  readonly json?: boolean;
+}
+
+/** Auditing needs no running platform and no trust in one: it reads the database itself, or an export of the log. */
 export function auditCommands(program: Command): void {
-  const audit = program.command('audit').description('export the audit log and verify it offline');
+  const audit = program.command('audit').description('export the audit log, prove entries of it, verify it offline');
   audit
-    .command('verify [directory]')
-    .description('recompute the chain of a data directory or of an export; names the first entry that is wrong')
+    .command('verify [path]')
+    .description('verify an export, a .tlog-proof file or a data directory; names the first entry that is wrong')
+    .option(...DATA_OPTION)
+    .option(...KEY_OPTION)
+    .option('--since <former>', 'a former checkpoint, or an export that has one: nothing before it may have changed')
     .option('--json', 'answer as JSON')
-    .action(async (directory = './.kedge', options: { json?: boolean }) => {
+    .action(async (path: string | undefined, options: VerifyOptions) => {
       try {
-        const verdict = await verifyDirectory(directory);
+        const { verdict, words } = await verify(path, options);
         if (options.json) printJson(verdict);
-        else process.stdout.write(`${wordsOf(verdict, directory)}\n`);
+        else process.stdout.write(`${words}\n`);
         process.exitCode = verdict.ok ? 0 : 1;
       } catch (error) {
         explainFailure(error);
@@ -32,71 +62,169 @@ export function auditCommands(program: Command): void {
     });
   audit
     .command('export <directory>')
-    .description('write the audit log of a data directory as JSON lines with its head')
-    .option('--data <dir>', 'data directory', './.kedge')
-    .action(async (directory: string, options: { data: string }) => {
+    .description('write the log as checkpoint, tiles and entries (c2sp.org/tlog-tiles), or bring an export up to date')
+    .option(...DATA_OPTION)
+    .option(...URL_OPTION)
+    .option(...TOKEN_OPTION)
+    .action(async (directory: string, options: ConnectionOptions) => {
       try {
-        const entries = await exportLog(options.data, directory);
-        process.stdout.write(`${entries} entries written to ${join(directory, ENTRIES)}\n`);
+        await requireUsable(directory);
+        const { size } = await withSource(options, ({ source }) => exportLog(source, new LogDirectory(directory)));
+        process.stdout.write(`${size} entries written to ${directory}\n`);
+      } catch (error) {
+        explainFailure(error);
+      }
+    });
+  audit
+    .command('prove <subject>')
+    .description('write a c2sp.org/tlog-proof of what was done first to a subject, as in churn@3 or model/churn')
+    .option('--entry <number>', 'prove this entry about it instead')
+    .option('--all', 'prove every entry about it')
+    .option('--out <directory>', 'where the files go', '.')
+    .option(...DATA_OPTION)
+    .option(...URL_OPTION)
+    .option(...TOKEN_OPTION)
+    .action(async (subject: string, options: ConnectionOptions & ProveOptions) => {
+      try {
+        await prove(subject, options);
       } catch (error) {
         explainFailure(error);
       }
     });
 }
 
-async function verifyDirectory(directory: string): Promise<Verdict> {
-  if (existsSync(join(directory, ENTRIES))) {
-    const head = JSON.parse(await readFile(join(directory, HEAD), 'utf8')) as { hash: string };
-    return verifyChain(entriesOf(join(directory, ENTRIES)), head.hash);
-  }
-  return withLog(directory, async (log) => verifyChain(log.all(), (await log.head()).hash));
+interface Answer {
+  readonly verdict: { readonly ok: boolean };
+  readonly words: string;
 }
 
-async function* entriesOf(path: string): AsyncIterable<AuditEntry> {
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
-    try {
-      yield JSON.parse(line) as AuditEntry;
-    } catch {
-      // A line that is not JSON was altered: an entry without a number breaks the chain at its place.
-      yield { seq: 0, time: 0, actor: '', action: '', subject: '', detail: null, hash: '' };
-    }
+async function verify(path: string | undefined, options: VerifyOptions): Promise<Answer> {
+  const key = options.key === undefined ? undefined : await keyFrom(options.key);
+  if (path?.endsWith('.tlog-proof')) return verifyProof(path, key);
+  if (path !== undefined && existsSync(join(path, CHECKPOINT_PATH))) {
+    const directory = new LogDirectory(path);
+    const verdict = await verifyDirectory(directory, { verifier: key });
+    if (!verdict.ok || options.since === undefined) return told(verdict, path, key !== undefined);
+    const since = await checkGrowth(directory, verdict, options.since);
+    return since ?? told(verdict, path, key !== undefined, `; it only grew since ${options.since}`);
   }
-}
-
-async function exportLog(dataDir: string, directory: string): Promise<number> {
-  await mkdir(directory, { recursive: true });
-  return withLog(dataDir, async (log) => {
-    const out = createWriteStream(join(directory, ENTRIES));
-    const head = await log.head();
-    let entries = 0;
-    for await (const entry of log.all()) {
-      if (entry.seq > head.seq) break;
-      if (!out.write(`${JSON.stringify(entry)}\n`)) await once(out, 'drain');
-      entries += 1;
-    }
-    out.end();
-    await once(out, 'finish');
-    await writeFile(join(directory, HEAD), JSON.stringify(head));
-    return entries;
+  return withStoredLog(path ?? options.data, async (stored) => {
+    const chain = await verifyLog(stored.log);
+    const tree = chain.ok ? await signedTree(stored) : undefined;
+    const signed = await (tree && verifySource(tree, { verifier: key }));
+    if (!signed || signed.ok) return { verdict: chain, words: wordsOfChain(chain, stored.where) };
+    return told(signed, stored.where, false);
   });
 }
 
-async function withLog<T>(dataDir: string, work: (log: AuditLog) => Promise<T>): Promise<T> {
-  const path = join(dataDir, 'kedge.sqlite');
-  if (!(await stat(path).catch(() => undefined))) {
-    throw new UsageError(`${dataDir} holds neither ${ENTRIES} of an export nor kedge.sqlite of a data directory`);
-  }
-  const store = openSqlite(path);
+async function verifyProof(path: string, key: NoteVerifier | undefined): Promise<Answer> {
+  const beside = join(path, '..', KEY_PATH);
+  const verifier = key ?? (await keyFrom(beside));
   try {
-    return await work(new AuditLog(store.reader));
-  } finally {
-    await store.close();
+    const { seq, size, entry } = verifyProvedEntry(await readFile(path, 'utf8'), verifier);
+    const text = Buffer.from(entry).toString();
+    const known = keyWords(verifier, key !== undefined);
+    const words = `${path}: entry ${seq} of the ${size} that ${verifier.name} signed${known}`;
+    return { verdict: Object.assign({ ok: true }, { seq, size, entry: text }), words: `${words}\n${text}` };
+  } catch (error) {
+    const reason = messageOf(error);
+    return { verdict: Object.assign({ ok: false }, { reason }), words: `${path}: NOT PROVED: ${reason}` };
   }
 }
 
-function wordsOf(verdict: Verdict, directory: string): string {
+/** Nothing when the log only grew since the former checkpoint; otherwise what became of it. */
+async function checkGrowth(directory: LogDirectory, whole: WholeLog, since: string): Promise<Answer | undefined> {
+  const formerDirectory = (await stat(since).catch(() => undefined))?.isDirectory()
+    ? new LogDirectory(since)
+    : undefined;
+  const file = formerDirectory ? join(since, CHECKPOINT_PATH) : since;
+  const former = openCheckpoint(await textOf(file), whole.verifier);
+  try {
+    await requireAppended(directory, whole.checkpoint, former);
+    return undefined;
+  } catch (error) {
+    const logs = [
+      { source: directory, size: whole.entries },
+      formerDirectory && { source: formerDirectory, size: former.size },
+    ];
+    const seq = logs[1] ? await firstDifference(logs[0]!, logs[1]) : undefined;
+    const where = seq === undefined ? '' : `; the first entry that differs is ${seq}`;
+    const verdict = { ok: false, entries: 0, ...(seq === undefined ? {} : { seq }), reason: messageOf(error) + where };
+    return { verdict, words: `${since}: REWRITTEN: ${verdict.reason}` };
+  }
+}
+
+interface ProveOptions {
+  readonly entry?: string;
+  readonly all?: boolean;
+  readonly out: string;
+}
+
+async function prove(subject: string, options: ConnectionOptions & ProveOptions): Promise<void> {
+  await withSource(options, async ({ source, numbersAbout }) => {
+    const numbers = await numbersAbout(subjectNamed(subject));
+    const wanted = options.entry === undefined ? undefined : Number(options.entry);
+    if (numbers.length === 0) throw new UsageError(`${subject}: the audit log has nothing about it`);
+    if (wanted !== undefined && !numbers.includes(wanted)) {
+      throw new UsageError(
+        `--entry ${options.entry}: that is none of the entries about ${subject}: ${numbers.join(' ')}`,
+      );
+    }
+    await mkdir(options.out, { recursive: true });
+    for (const seq of options.all ? numbers : [wanted ?? numbers[0]!]) {
+      const { proof, entry, verifier } = await proveEntry(source, seq);
+      const file = join(options.out, `${subject.replaceAll('/', '-')}.${seq}`);
+      await writeFile(`${file}.tlog-proof`, proof);
+      await writeFile(`${file}.entry.json`, entry);
+      await writeFile(join(options.out, KEY_PATH), verifier.text);
+      process.stdout.write(`${file}.tlog-proof: entry ${seq}, signed by ${verifier.text}\n`);
+    }
+  });
+}
+
+/** A directory with anything else in it is not written into: an export removes what is no part of the log. */
+async function requireUsable(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((): string[] => []);
+  if (names.length > 0 && !names.includes(KEY_PATH) && !names.includes('tile')) {
+    throw new UsageError(`${directory} is neither empty nor an export of an audit log`);
+  }
+}
+
+/** A key as it was given, or in the file that was given. */
+async function keyFrom(given: string): Promise<NoteVerifier> {
+  return noteVerifier(/^[^\s+]+\+[0-9a-f]{8}\+/.test(given) ? given : (await textOf(given)).trim());
+}
+
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch {
+    throw new UsageError(`${path} cannot be read`);
+  }
+}
+
+function told(verdict: LogVerdict, where: string, keyIsKnown: boolean, more = ''): Answer {
+  if (!verdict.ok) {
+    const at = verdict.seq === undefined ? `in ${verdict.place}` : `at entry ${verdict.seq}, in ${verdict.place}`;
+    const words = `${where}: BROKEN ${at}: ${verdict.reason}; the ${verdict.entries} entries before it are whole`;
+    return { verdict, words };
+  }
+  const { entries, head, checkpoint, verifier } = verdict;
+  const root = Buffer.from(checkpoint.root).toString('base64');
+  const known = keyWords(verifier, keyIsKnown);
+  return {
+    verdict: Object.assign({ ok: true }, { entries, head, root, origin: checkpoint.origin, key: verifier.text }),
+    words: `${where}: ${entries} entries, all as signed by ${verifier.name}, root ${root}${known}${more}`,
+  };
+}
+
+function keyWords(verifier: NoteVerifier, isKnown: boolean): string {
+  return isKnown ? '' : ` (with the key that lies there, ${verifier.text}: give the one that you know as --key)`;
+}
+
+function wordsOfChain(verdict: Verdict, where: string): string {
   return verdict.ok
-    ? `${directory}: ${verdict.entries} entries, the chain is whole, head ${verdict.head}`
-    : `${directory}: BROKEN at entry ${verdict.seq}: ${verdict.reason}; ` +
+    ? `${where}: ${verdict.entries} entries, the chain is whole, head ${verdict.head}`
+    : `${where}: BROKEN at entry ${verdict.seq}: ${verdict.reason}; ` +
         `the ${verdict.entries} entries before it are whole`;
 }

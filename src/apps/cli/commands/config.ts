@@ -4,6 +4,8 @@ import { explainFailure } from '../failure.ts';
 import { formatTable } from '../table.ts';
 import { printJson } from './connected.ts';
 
+const SECRET_KEYS: ReadonlySet<string> = new Set(['token', 'oidcClientSecret']);
+
 /** The whole configuration as it would be used, so that nobody has to guess which variable won. */
 export function configCommand(program: Command): void {
   program
@@ -15,7 +17,7 @@ export function configCommand(program: Command): void {
         const config = loadConfig();
         const rows = Object.entries(KEYS).map(([name, key]) => {
           const value = String(config[name as keyof typeof KEYS]);
-          const shown = name === 'token' && value !== '' ? '(set)' : value;
+          const shown = SECRET_KEYS.has(name) && value !== '' ? '(set)' : value;
           return { variable: key.env, value: shown, default: String(key.default), reason: key.reason };
         });
         if (options.json) return printJson(rows);

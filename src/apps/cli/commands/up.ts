@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadConfig } from '#platform/config';
-import { startPlatform } from '../../supervisor/platform.ts';
-import { explainFailure } from '../failure.ts';
+import { ROLES, type Role, startPlatform } from '../../supervisor/platform.ts';
+import { explainFailure, UsageError } from '../failure.ts';
 
 export function upCommand(program: Command): void {
   program
@@ -13,6 +13,9 @@ export function upCommand(program: Command): void {
     .option('--gateway-port <port>', 'scoring over HTTP', '4601')
     .option('--grpc-port <port>', 'scoring over gRPC', '4602')
     .option('--workers <count>', 'worker processes')
+    .option('--only <processes>', `start only some of ${ROLES.join(', ')}, with commas between`)
+    .option('--artifact-root <uri>', 'where new experiments keep their files: mlflow-artifacts:/, file:///… or s3://…')
+    .option('--insecure-loopback', 'let in whoever sends from this machine, without credentials, as administrator')
     .action(async (options) => {
       try {
         const config = loadConfig({
@@ -22,18 +25,21 @@ export function upCommand(program: Command): void {
           gatewayPort: options.gatewayPort,
           grpcPort: options.grpcPort,
           workers: options.workers,
+          insecureLoopback: options.insecureLoopback,
+          artifactRoot: options.artifactRoot,
         });
-        const platform = await startPlatform(config);
+        const only = rolesIn(options.only);
+        const platform = await startPlatform(config, only);
         const stop = (): void => void platform.stop().then(() => process.exit(0));
         process.on('SIGINT', stop);
         process.on('SIGTERM', stop);
-        const { console: consoleUrl, gateway, grpc, readyMs } = platform;
+        const { console: consoleUrl, gateway, grpc, readyMs, signIn } = platform;
         process.stdout.write(
           [
             `Kedge is ready after ${(readyMs / 1_000).toFixed(1)} s, data in ${platform.dataDir}`,
             `  console and API   ${consoleUrl}`,
-            `  scoring, HTTP     ${gateway}`,
-            `  scoring, gRPC     ${grpc}`,
+            ...(only.includes('gateway') ? [`  scoring, HTTP     ${gateway}`, `  scoring, gRPC     ${grpc}`] : []),
+            ...wordsOfAccess(config.insecureLoopback, signIn),
             'Stop it with Ctrl-C.\n',
           ].join('\n'),
         );
@@ -42,4 +48,19 @@ export function upCommand(program: Command): void {
         process.exit(1);
       }
     });
+}
+
+function rolesIn(given: string | undefined): readonly Role[] {
+  if (given === undefined) return ROLES;
+  return given.split(',').map((name) => {
+    const role = ROLES.find((one) => one === name.trim());
+    if (!role) throw new UsageError(`--only '${name}': expected ${ROLES.join(', ')}`);
+    return role;
+  });
+}
+
+/** How to get in, for as long as nobody has an account; later ones are made with `kedge login --link`. */
+function wordsOfAccess(insecure: boolean, signIn: string | undefined): string[] {
+  if (insecure) return ['  access            everybody on this machine is administrator (--insecure-loopback)'];
+  return signIn === undefined ? [] : [`  sign in           ${signIn} (once, within 15 minutes)`];
 }

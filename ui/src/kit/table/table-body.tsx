@@ -8,6 +8,8 @@ const ROW_HEIGHT = 31;
 /** Up to so many rows are all in the page, so that the browser's own search finds them. */
 const ALL_UP_TO = 150;
 const LONG_TEXT = 30;
+/** So many rows before the last one the end is near. */
+const NEAR_END = 80;
 
 interface TableBodyProps<Row> {
   readonly label: string;
@@ -17,14 +19,21 @@ interface TableBodyProps<Row> {
   readonly idOf: (row: Row) => string;
   readonly to: ((row: Row) => string) | undefined;
   readonly marked: number;
+  /** Called while the last rows are in view or nearly so, as when more of them can be had. */
+  readonly onNearEnd?: (() => void) | undefined;
 }
 
-export function TableBody<Row>({ label, head, rows, columns, idOf, to, marked }: TableBodyProps<Row>) {
+export function TableBody<Row>(props: TableBodyProps<Row>) {
+  const { label, head, rows, columns, idOf, to, marked, onNearEnd } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const { start, end } = useVisibleRows(scroller, { count: rows.length, rowHeight: ROW_HEIGHT, allUpTo: ALL_UP_TO });
   useEffect(() => {
     scroller.current?.querySelector('[data-marked]')?.scrollIntoView({ block: 'nearest' });
   });
+  const isNearEnd = end >= rows.length - NEAR_END;
+  useEffect(() => {
+    if (isNearEnd && rows.length > 0) onNearEnd?.();
+  }, [isNearEnd, rows.length, onNearEnd]);
   return (
     <div className="table-scroller" ref={scroller} data-long={rows.length > ALL_UP_TO || undefined}>
       <table className="table" aria-label={label} aria-rowcount={rows.length}>

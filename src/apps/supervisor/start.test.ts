@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const KEDGE = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+
+async function freePort(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
+}
+
+/** Runs `kedge up` from its start until it is stopped once it is ready, and tells what it wrote. */
+async function startAndStop(
+  t: TestContext,
+  options: readonly string[] = [],
+): Promise<{ readonly out: string; readonly log: string }> {
+  const root = await mkdtemp(join(tmpdir(), 'kedge-up-'));
+  t.after(() => rm(root, { recursive: true, maxRetries: 5 }));
+  const ports = { '--port': await freePort(), '--gateway-port': await freePort(), '--grpc-port': await freePort() };
+  const args = ['up', '--data', join(root, 'data'), '--workers', '2', ...options, ...Object.entries(ports).flat()];
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', KEDGE, ...args], {
+    env: { KEDGE_LOG_LEVEL: 'warn' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  child.stdout.once('data', () => child.kill('SIGTERM'));
+  const [out, log] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { out, log };
+}
+
+test('a start in which everything comes up says nothing of those who had to wait for others', async (t) => {
+  const { out, log } = await startAndStop(t);
+
+  assert.match(out, /^Kedge is ready after/);
+  assert.equal(log, '');
+});
+
+test('a start of some processes only says nothing of the others and does not wait for them', async (t) => {
+  const { out, log } = await startAndStop(t, ['--only', 'control-plane']);
+
+  assert.match(out, /console and API/);
+  assert.doesNotMatch(out, /scoring/);
+  assert.equal(log, '');
+});

@@ -1,0 +1,6 @@
+export { artifactMigrations } from './migrations.ts';
+export { type ArtifactOwner, type ArtifactPlace, artifactPlace } from './owner.ts';
+export { type ArtifactEntry, ArtifactService } from './service.ts';
+export { totalOf } from './store/files.ts';
+export { removeEverythingOf } from './store/uploads.ts';
+export { type BegunUpload, UploadService } from './uploads.ts';

@@ -1,0 +1,1 @@
+export { artifactProtocol } from './routes.ts';

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { sql } from 'kysely';
+import { openFsBlobStore } from '#adapters/blob/fs';
+import { AuditLog } from '#platform/audit';
+import type { Context, Database } from '#platform/db';
+import { forEachDialect, type OpenDatabase } from '#testing/databases';
+import { createTracking, purgeRuns, trackingMigrations } from '../index.ts';
+import { LineageService } from './lineage.ts';
+
+const DAY_MS = 86_400_000;
+const ada: Context = { actor: { id: 'user:ada', roles: ['editor'] }, action: 'test' };
+const gc: Context = { actor: { id: 'user:ada', roles: ['admin'] }, action: 'tracking-run.purge' };
+
+async function open(t: TestContext, openDb: OpenDatabase) {
+  const database = await openDb();
+  const root = await mkdtemp(join(tmpdir(), 'kedge-purge-'));
+  t.after(async () => {
+    await database.close();
+    await rm(root, { recursive: true, force: true });
+  });
+  const deps = { ...database.deps, blobs: await openFsBlobStore({ root }) };
+  const tracking = createTracking(deps);
+  const lineage = new LineageService(deps);
+  /** A run with something in every table that has runs. */
+  async function logRun(): Promise<string> {
+    const { id } = await tracking.createRun(ada, {
+      experiment: 'delays',
+      params: { depth: '3' },
+      tags: { team: 'risk' },
+    });
+    await tracking.log(ada, id, { metrics: [0, 1, 2].map((step) => ({ key: 'auc', value: step / 10, step })) });
+    const dataset = { name: 'flights', digest: 'd1', sourceType: 'local', source: '/data' };
+    await lineage.logInputs(ada, id, { datasets: [{ dataset, tags: [] }], models: ['m-1'] });
+    for (const path of ['a.txt', 'plots/b.txt']) {
+      await tracking.artifacts.put(ada, { owner: { kind: 'run', id }, path }, Buffer.from(`${id} ${path}`));
+    }
+    return id;
+  }
+  const purge = (dryRun: boolean) =>
+    purgeRuns({ db: database.db, context: gc, before: database.clock.now() - 30 * DAY_MS, dryRun });
+  return { ...database, tracking, logRun, purge };
+}
+
+/** How many rows of each table are of this run. Any table with a column for runs, or for owners of files, counts. */
+async function rowsOf({ reader, dialect }: Database, run: string): Promise<Record<string, number>> {
+  const found: Record<string, number> = {};
+  const ours = dialect === 'postgres' ? await schemaOf(reader) : undefined;
+  for (const table of await reader.introspection.getTables()) {
+    const columns = table.columns.map(({ name }) => name);
+    const column = table.name === 'tracking_run' ? 'id' : ['run', 'owner'].find((name) => columns.includes(name));
+    if (table.schema !== ours || !table.name.startsWith('tracking_') || column === undefined) continue;
+    const rows = await reader.selectFrom(table.name).select(column).where(column, '=', run).execute();
+    if (rows.length > 0) found[table.name] = rows.length;
+  }
+  return found;
+}
+
+async function schemaOf(reader: Database['reader']): Promise<string | undefined> {
+  const { rows } = await sql<{ name: string }>`select current_schema() as name`.execute(reader);
+  return rows[0]?.name;
+}
+
+forEachDialect('Permanent deletion', trackingMigrations, (openDb) => {
+  test('takes the runs that were deleted long ago, with all they have, and nothing else', async (t) => {
+    const { tracking, logRun, purge, clock, db } = await open(t, openDb);
+    const [old, restored, recent, active] = [await logRun(), await logRun(), await logRun(), await logRun()];
+    for (const run of [old, restored]) await tracking.deleteRun(ada, run);
+    clock.advance(20 * DAY_MS);
+    await tracking.restoreRun(ada, restored);
+    await tracking.deleteRun(ada, recent);
+    clock.advance(11 * DAY_MS);
+    const before = await rowsOf(db, active);
+    assert.deepEqual(await rowsOf(db, old), before);
+    const points = async () => (await db.reader.selectFrom('tracking_point').select('step').execute()).length;
+    assert.equal(await points(), 12);
+
+    const plan = await purge(true);
+    assert.deepEqual(plan, { runs: 1, files: 2, bytes: `${old} a.txt${old} plots/b.txt`.length });
+    assert.deepEqual(await rowsOf(db, old), before);
+    assert.deepEqual(await purge(false), plan);
+
+    assert.deepEqual(await rowsOf(db, old), {});
+    assert.equal(await points(), 9);
+    for (const run of [restored, recent, active]) assert.deepEqual(await rowsOf(db, run), before, run);
+    await assert.rejects(tracking.getRun(old), { status: 404 });
+    assert.equal((await tracking.restoreRun(ada, recent)).id, recent);
+    assert.deepEqual(await purge(false), { runs: 0, files: 0, bytes: 0 });
+  });
+
+  test('leaves the history of the run, and says in it that the run went', async (t) => {
+    const { tracking, logRun, purge, clock, db } = await open(t, openDb);
+    const run = await logRun();
+    await tracking.deleteRun(ada, run);
+    clock.advance(31 * DAY_MS);
+    const log = new AuditLog(db.reader);
+    const entries = () => log.about(`tracking-run/${run}`, { after: 0, limit: 100 });
+    const former = await entries();
+    await purge(false);
+    const all = await entries();
+    assert.deepEqual(all.slice(0, -1), former);
+    const { actor, action, detail } = all.at(-1) ?? {};
+    const bytes = `${run} a.txt${run} plots/b.txt`.length;
+    assert.deepEqual([actor, action, detail], ['user:ada', 'tracking-run.purge', { purged: true, files: 2, bytes }]);
+  });
+});

@@ -1,0 +1,152 @@
+import { digestOf } from '#core/hash';
+import type { Context } from '#platform/db';
+import type { RunStatus } from '../contract.ts';
+import { trackingErrors } from '../errors.ts';
+import type { Run } from '../model.ts';
+import type { FoundPage } from '../store/found.ts';
+import { lineageOf, type RunLineage } from '../store/lineage.ts';
+import { putKeyed } from '../store/logged.ts';
+import { countRuns, type RunQuery, searchRunIds } from '../store/run-search.ts';
+import * as runs from '../store/runs.ts';
+import { artifactUriOf, type TrackingDeps } from './deps.ts';
+import { RUN_NAME_TAG } from './logging.ts';
+import { requireActiveExperiment, requireRun, requireWritable, visibleExperiments } from './require.ts';
+import { madeUpName } from './run-name.ts';
+
+/** A run with the data sets and logged models that it read and made. */
+export interface RunWithLineage extends Run {
+  readonly lineage: RunLineage;
+}
+
+export interface MlflowRunDraft {
+  readonly experiment: string;
+  readonly name?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly startedAt?: number | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** Runs as MLflow's clients make, change and search them, within the project of the caller. */
+export class RunService {
+  readonly #deps: TrackingDeps;
+
+  constructor(deps: TrackingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Starts a run. Its name is repeated in the tag mlflow.runName, from where it comes when it is given only there. */
+  async create(context: Context, draft: MlflowRunDraft): Promise<RunWithLineage> {
+    const { db, system } = this.#deps;
+    const id = uuidOf(system.ids.next('run'));
+    const tagged = Object.hasOwn(draft.tags, RUN_NAME_TAG) ? draft.tags[RUN_NAME_TAG] : undefined;
+    if (draft.name && tagged && draft.name !== tagged) {
+      throw trackingErrors.invalid(
+        `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values ` +
+          `(run_name='${draft.name}', mlflow.runName='${tagged}').`,
+      );
+    }
+    const name = draft.name || tagged || madeUpName(system.random);
+    await db.transact(context, async (tx) => {
+      const experiment = await requireActiveExperiment(tx.db, context, { id: draft.experiment, level: 'EDIT' });
+      await runs.insertRun(tx.db, {
+        id,
+        experiment: experiment.id,
+        name,
+        startedBy: context.actor.id,
+        startedAt: draft.startedAt ?? tx.now,
+        source: undefined,
+        cause: { kind: 'user', id: context.actor.id, depth: 0 },
+        userId: draft.userId ?? '',
+        artifactUri: artifactUriOf(experiment.artifactLocation, id),
+      });
+      await putKeyed(tx.db, 'tracking_tag', id, { ...draft.tags, [RUN_NAME_TAG]: name });
+      tx.audit(`tracking-run/${id}`, { experiment: experiment.name, name });
+    });
+    return this.get(context, id);
+  }
+
+  async get(context: Context, id: string): Promise<RunWithLineage> {
+    const { reader } = this.#deps.db;
+    await requireRun(reader, context, { id, level: 'READ' });
+    const [run] = await this.#withLineage([id]);
+    if (!run) throw trackingErrors['run-not-found'](`Run with id=${id} not found`);
+    return run;
+  }
+
+  /** Changes status, end and name, each when given. Any status may follow any other, as clients resume runs. */
+  async update(
+    context: Context,
+    id: string,
+    change: {
+      readonly status?: RunStatus | undefined;
+      readonly endedAt?: number | undefined;
+      readonly name?: string | undefined;
+    },
+  ): Promise<RunWithLineage> {
+    await this.#deps.db.react(context, async (tx) => {
+      const before = await requireWritable(tx.db, context, id);
+      const name = change.name === before.name ? undefined : change.name;
+      const status = change.status === before.status ? undefined : change.status;
+      if (name === undefined && status === undefined && change.endedAt === undefined) return;
+      await runs.updateRun(tx.db, id, { status, endedAt: change.endedAt, name });
+      if (name !== undefined) await putKeyed(tx.db, 'tracking_tag', id, { [RUN_NAME_TAG]: name });
+      tx.audit(`tracking-run/${id}`, {
+        ...(status === undefined ? {} : { status }),
+        ...(name === undefined ? {} : { name }),
+        ...(change.endedAt === undefined ? {} : { endedAt: change.endedAt }),
+      });
+    });
+    return this.get(context, id);
+  }
+
+  async delete(context: Context, id: string): Promise<void> {
+    await this.#deps.db.react(context, async (tx) => {
+      const found = await requireRun(tx.db, context, { id, level: 'EDIT' });
+      if (found.lifecycle === 'deleted') return;
+      await runs.setRunDeleted(tx.db, id, tx.now);
+      tx.audit(`tracking-run/${id}`);
+    });
+  }
+
+  /** Errors: `tracking/experiment-deleted`, as the run would otherwise be the only one of a deleted experiment. */
+  async restore(context: Context, id: string): Promise<void> {
+    await this.#deps.db.react(context, async (tx) => {
+      const found = await requireRun(tx.db, context, { id, level: 'EDIT' });
+      if (found.lifecycle === 'active') return;
+      await requireActiveExperiment(tx.db, context, { id: found.experiment, level: 'EDIT' });
+      await runs.setRunDeleted(tx.db, id, null);
+      tx.audit(`tracking-run/${id}`);
+    });
+  }
+
+  /** Experiments that do not exist, or not in this project, have no runs. */
+  async search(context: Context, query: RunQuery): Promise<FoundPage<RunWithLineage>> {
+    const { db } = this.#deps;
+    const experiments = await visibleExperiments(db.reader, context, query.experiments);
+    if (experiments.length === 0) return { items: [], next: undefined };
+    const found = await searchRunIds(db.reader, db.dialect, { ...query, experiments });
+    return { items: await this.#withLineage(found.items), next: found.next };
+  }
+
+  async count(context: Context, query: Pick<RunQuery, 'experiments' | 'filter' | 'lifecycle'>): Promise<number> {
+    const { db } = this.#deps;
+    const experiments = await visibleExperiments(db.reader, context, query.experiments);
+    return experiments.length === 0 ? 0 : countRuns(db.reader, db.dialect, { ...query, experiments });
+  }
+
+  async #withLineage(ids: readonly string[]): Promise<RunWithLineage[]> {
+    const { reader } = this.#deps.db;
+    const found = await runs.runsOf(reader, ids);
+    const lineage = await lineageOf(reader, ids);
+    return found.map((run) => ({ ...run, lineage: lineage.get(run.id) ?? NO_LINEAGE }));
+  }
+}
+
+const NO_LINEAGE: RunLineage = { datasets: [], inputModels: [], outputModels: [] };
+
+/** A version 4 UUID in hexadecimal, which is what ids of MLflow's runs are, made of an id that is unique already. */
+export function uuidOf(unique: string): string {
+  const hex = digestOf(unique).slice('sha256:'.length);
+  const variant = '89ab'[Number.parseInt(hex[16] ?? '0', 16) % 4];
+  return `${hex.slice(0, 12)}4${hex.slice(13, 16)}${variant}${hex.slice(17, 32)}`;
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+
+/** Asks as somebody in a project, and answers what was replied. */
+export type Asking = (ask: {
+  readonly method: string;
+  readonly path: string;
+  readonly json?: unknown;
+  readonly bytes?: string;
+}) => Promise<{ readonly status: number; readonly text: string }>;
+
+/** One of everything that belongs to a project, by the names that addresses have for them. */
+export interface Objects {
+  readonly experiment: string;
+  readonly experimentName: string;
+  readonly run: string;
+  readonly loggedModel: string;
+  readonly model: string;
+  /** The folder of the run's files, as the artifact proxy names it. */
+  readonly folder: string;
+  readonly upload: string;
+  /** The name of the model with its project, as gates and approvals have it. */
+  readonly modelKey: string;
+  /** A request that the version be approved. */
+  readonly request: string;
+}
+
+/** What the file of the model says. */
+export const MLMODEL = 'flavors:\n  python_function:\n    loader_module: a\n';
+
+/** Makes one of everything, named after `name`, in the project that `ask` asks in. */
+export async function makeObjects(ask: Asking, name: string, project = 'default'): Promise<Objects> {
+  const mlflow = async (path: string, json: unknown): Promise<Record<string, Record<string, unknown>>> => {
+    const { status, text } = await ask({ method: 'POST', path: `/api/2.0/mlflow/${path}`, json });
+    assert.equal(status, 200, `${path}: ${text}`);
+    return JSON.parse(text);
+  };
+  const { experiment_id } = await mlflow('experiments/create', { name, tags: [{ key: 't', value: '1' }] });
+  const experiment = String(experiment_id);
+  const made = await mlflow('runs/create', {
+    experiment_id: experiment,
+    run_name: name,
+    tags: [{ key: 't', value: '1' }],
+  });
+  const run = idIn(made, 'run');
+  const metrics = [{ key: 'm', value: 1, timestamp: 1, step: 0 }];
+  await mlflow('runs/log-batch', { run_id: run, metrics, params: [{ key: 'p', value: '1' }] });
+  const folder = `${experiment}/${run}/artifacts`;
+  for (const [path, bytes] of [
+    ['model/MLmodel', MLMODEL],
+    ['other.txt', 'other'],
+  ] as const) {
+    const file = { method: 'PUT', path: `/api/2.0/mlflow-artifacts/artifacts/${folder}/${path}`, bytes };
+    assert.equal((await ask(file)).status, 200);
+  }
+  const logged = await mlflow('logged-models', { experiment_id: experiment, tags: [{ key: 't', value: '1' }] });
+  const loggedModel = idIn(logged, 'model');
+  await mlflow('registered-models/create', { name, tags: [{ key: 't', value: '1' }] });
+  const tags = [{ key: 't', value: '1' }];
+  await mlflow('model-versions/create', { name, source: `runs:/${run}/model`, run_id: run, tags });
+  await mlflow('registered-models/alias', { name, alias: 'a', version: '1' });
+  const posted = async (path: string, json: unknown, id: string): Promise<string> => {
+    const { status, text } = await ask({ method: 'POST', path, json });
+    assert.equal(status, 200, text);
+    return String((JSON.parse(text) as Record<string, unknown>)[id]);
+  };
+  const parts = `/api/2.0/mlflow-artifacts/mpu/create/${folder}/parts`;
+  const upload = await posted(parts, { path: 'big.bin', num_parts: 1 }, 'upload_id');
+  const modelKey = project === 'default' ? name : `${project}/${name}`;
+  const approval = { model: modelKey, version: 1, transition: 'alias', target: 'b' };
+  const request = await posted('/api/v1/approval-requests', approval, 'id');
+  return { experiment, experimentName: name, run, loggedModel, model: name, folder, upload, modelKey, request };
+}
+
+/** The id in an answer such as `{"run": {"info": {"run_id": …}}}`. */
+function idIn(answer: Readonly<Record<string, Record<string, unknown>>>, kind: 'run' | 'model'): string {
+  const info = answer[kind]?.['info'] as Record<string, unknown> | undefined;
+  return String(info?.[`${kind}_id`] ?? assert.fail(`the answer names no ${kind}`));
+}

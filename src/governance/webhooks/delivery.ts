@@ -1,5 +1,5 @@
 import { backoffMs } from '#core/backoff';
-import { messageOf } from '#core/errors';
+import { KedgeError, messageOf } from '#core/errors';
 import type { Job } from '#platform/domain';
 import type { Consumer, PlatformEvent } from '#platform/events';
 import { requireModel, requireVersion } from '#registry';
@@ -56,10 +56,10 @@ export function deliveryConsumer(deps: WebhookDeps): Consumer {
 /** What the registry says by now. A model that is gone by then, by renaming, is told of with what the event has. */
 async function factsOf(db: Parameters<typeof requireModel>[0], event: PlatformEvent): Promise<Facts> {
   const { model: name, version: number } = aboutOf(event);
-  const known = await requireModel(db, name).catch(() => undefined);
+  const known = await requireModel(db, name).catch(absent);
   const prompt = known?.tags['mlflow.prompt.is_prompt'] === 'true';
   if (number === undefined) return { prompt, description: known?.description ?? null, tags: known?.tags ?? {} };
-  const version = await requireVersion(db, { model: name, version: number }).catch(() => undefined);
+  const version = await requireVersion(db, { model: name, version: number }).catch(absent);
   return {
     prompt,
     description: version?.description ?? null,
@@ -70,6 +70,12 @@ async function factsOf(db: Parameters<typeof requireModel>[0], event: PlatformEv
       text: version.tags['mlflow.prompt.text'] ?? null,
     },
   };
+}
+
+/** Only what the registry does not have counts as absent. Any other failure leaves the event to be handled again. */
+function absent(error: unknown): undefined {
+  if (error instanceof KedgeError && error.status === 404) return undefined;
+  throw error;
 }
 
 /** Sends what is due, at least once: a receiver tells repetitions by the delivery's id. */
@@ -91,9 +97,9 @@ export function deliveryJob(deps: WebhookDeps): Job {
 async function attempt(deps: WebhookDeps, delivery: Delivery): Promise<void> {
   const { db, system, notifier } = deps;
   const at = system.clock.now();
-  const taken = await db.maintain((tx) => store.claimDelivery(tx.db, delivery, at + CLAIM_MS));
   const webhook = await store.findWebhook(db.reader, delivery.webhook);
-  if (!taken || !webhook) return;
+  if (webhook?.status !== 'active') return;
+  if (!(await db.maintain((tx) => store.claimDelivery(tx.db, delivery, at + CLAIM_MS)))) return;
   let answer: string;
   let delivered = false;
   try {

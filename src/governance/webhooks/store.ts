@@ -142,13 +142,14 @@ export async function listDeliveries(
   return (await query.execute()).map(deliveryOf);
 }
 
-/** What is to be sent by now, longest due first. */
+/** What is to be sent by now, longest due first. What waits for a disabled webhook waits on until it is active again. */
 export async function dueDeliveries(db: Db, now: number, limit: number): Promise<Delivery[]> {
   const rows = await tables(db)
     .selectFrom('webhook_delivery')
     .selectAll()
     .where('status', '=', 'waiting')
     .where('due_at', '<=', now)
+    .where('webhook', 'in', (e) => e.selectFrom('webhook').select('id').where('status', '=', 'active'))
     .orderBy('due_at')
     .orderBy('id')
     .limit(limit)

@@ -66,16 +66,16 @@ async function open(t: TestContext, openDb: OpenDatabase) {
       artifacts: [{ path: 'model.onnx', digest: digestOf('m'), bytes: 1 }],
       signature: { inputs: [{ name: 'x', kind: 'numeric' }], output: 'value' },
     });
+  const { consumers } = governance.parts;
   /** Handles every event, and then sends what is due. */
   const deliver = async () => {
-    const { consumers } = governance.parts;
     const relay = new Relay({ db, system, consumers, onError: (_, __, message) => assert.fail(message) });
     relay.start();
     while (!(await relay.caughtUp())) await setImmediate();
     await relay.stop();
     for (const job of governance.parts.jobs) await job.run(new AbortController().signal);
   };
-  return { ...database, clock, api, registry, create, register, deliver };
+  return { ...database, clock, api, consumers, registry, create, register, deliver };
 }
 
 forEachDialect('Webhooks', [...registryMigrations, ...governanceMigrations], (openDb) => {
@@ -159,6 +159,52 @@ forEachDialect('Webhooks', [...registryMigrations, ...governanceMigrations], (op
       return `${entity}.${action}`;
     });
     assert.deepEqual(told, ['model_version_alias.created', 'evidence.created']);
+  });
+
+  test('what waits when a webhook is disabled is sent when it is active again', async (t) => {
+    const { api, clock, create, register, deliver } = await open(t, openDb);
+    const { url, received } = await openReceiver(t, [503]);
+    const { id } = await create(url, ['model_version.created']);
+    const change = (status: 'active' | 'disabled') => api.updateWebhook({ params: { webhook: id }, body: { status } });
+    await register();
+    await deliver();
+
+    await change('disabled');
+    clock.advance(HOUR_MS);
+    await deliver();
+    assert.equal(received.length, 1);
+    const [held] = (await api.listDeliveries({ params: { webhook: id } })).items;
+    assert.deepEqual([held?.status, held?.attempts], ['waiting', 1]);
+
+    await change('active');
+    await deliver();
+    assert.equal(received.length, 2);
+  });
+
+  test('a model that is gone is told of, and one that cannot be read is told of when it can', async (t) => {
+    const { db, system, clock, consumers, registry, create, register, deliver } = await open(t, openDb);
+    const { url, received } = await openReceiver(t);
+    await create(url, ['model_version.created']);
+    await register();
+    const rename = (from: string, to: string) =>
+      db.maintain((tx) => tx.db.schema.alterTable(from).renameTo(to).execute());
+
+    await rename('registry_model', 'registry_model_away');
+    const failed = Promise.withResolvers<string>();
+    const relay = new Relay({ db, system, consumers, onError: (_, __, message) => failed.resolve(message) });
+    relay.start();
+    assert.match(await failed.promise, /registry_model/);
+    const stopped = relay.stop();
+    clock.advance(HOUR_MS);
+    await stopped;
+    await rename('registry_model_away', 'registry_model');
+    await registry.deleteModel(ada, 'delays', 'over');
+    await deliver();
+
+    assert.deepEqual(
+      received.map(({ body }) => JSON.parse(body).data.name),
+      ['delays'],
+    );
   });
 
   test('the secret is never answered, and a wrong address or event is refused with its name', async (t) => {

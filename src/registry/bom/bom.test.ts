@@ -322,6 +322,8 @@ test('a licence is an SPDX identifier, an SPDX expression, or what somebody call
     ['MIT OR something', { license: { name: 'MIT OR something' } }],
     ['MIT OR (Zlib', { license: { name: 'MIT OR (Zlib' } }],
     ['our own terms', { license: { name: 'our own terms' } }],
+    ['__proto__', { license: { name: '__proto__' } }],
+    ['constructor', { license: { name: 'constructor' } }],
   ];
   for (const [text, expected] of cases) {
     assert.deepEqual(licenceOf(text, spdxIdOf), expected === 0 ? { expression: text } : expected);

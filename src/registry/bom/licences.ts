@@ -3,15 +3,18 @@ export type Licence =
   | { readonly license: { readonly id: string } | { readonly name: string } }
   | { readonly expression: string };
 
-/** Finds the SPDX identifier that a text means, in its right spelling. */
-export type SpdxLookup = (text: string) => string | undefined;
+/**
+ * Finds the SPDX identifier that a text means, in its right spelling. What is not a text counts as not found: the table
+ * of the CycloneDX library is a plain object, so that `__proto__` and `constructor` find what every object has.
+ */
+export type SpdxLookup = (text: string) => unknown;
 
 const NAME_CHARS_MAX = 500;
 
 export function licenceOf(text: string, spdxIdOf: SpdxLookup): Licence {
   const name = text.trim().slice(0, NAME_CHARS_MAX);
   const id = spdxIdOf(name);
-  if (id !== undefined) return { license: { id } };
+  if (typeof id === 'string') return { license: { id } };
   return isExpression(name, spdxIdOf) ? { expression: name } : { license: { name } };
 }
 

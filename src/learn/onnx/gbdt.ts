@@ -24,6 +24,10 @@ export interface TabularSignature {
 /** The key in `metadata_props` under which the signature is stored, as JSON. */
 export const SIGNATURE_METADATA_KEY = 'kedge.signature';
 
+/** Of `TensorProto.DataType`. */
+const FLOAT = 1;
+const DOUBLE = 11;
+
 const OPSETS = { '': 17, 'ai.onnx.ml': 3 };
 
 /**
@@ -31,7 +35,8 @@ const OPSETS = { '': 17, 'ai.onnx.ml': 3 };
  * TreeEnsembleRegressor, and for `binary` a Sigmoid node. The regressor's own `post_transform` stays NONE because ONNX
  * Runtime ignores LOGISTIC for a single target. The features go through the trees as double, so that ONNX Runtime does
  * not round the sum to float32 after each tree; thresholds are float32 numbers either way, so the comparisons are the
- * same. Equal models give equal bytes.
+ * same. The sigmoid is taken in double, too, because ONNX Runtime approximates the one of float32 to some 1e-7: so every
+ * runtime gives the same score to the last bit of its float32. Equal models give equal bytes.
  */
 export function gbdtToOnnx(model: GbdtModel): {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -40,7 +45,7 @@ export function gbdtToOnnx(model: GbdtModel): {
   const signature = signatureOf(model);
   const graph = new OnnxGraph();
   const { matrix, position } = writeInputs(graph, model.features);
-  graph.node('Cast', { inputs: [matrix], outputs: ['matrix_double'], attributes: { to: { int: 11 } } });
+  graph.node('Cast', { inputs: [matrix], outputs: ['matrix_double'], attributes: { to: { int: DOUBLE } } });
   const raw = model.objective === 'binary' ? 'raw_score' : 'value';
   graph.node('TreeEnsembleRegressor', {
     domain: 'ai.onnx.ml',
@@ -48,7 +53,15 @@ export function gbdtToOnnx(model: GbdtModel): {
     outputs: [raw],
     attributes: treeAttributes(model, position),
   });
-  if (model.objective === 'binary') graph.node('Sigmoid', { inputs: [raw], outputs: ['probability'] });
+  if (model.objective === 'binary') {
+    graph.node('Cast', { inputs: [raw], outputs: ['raw_double'], attributes: { to: { int: DOUBLE } } });
+    graph.node('Sigmoid', { inputs: ['raw_double'], outputs: ['probability_double'] });
+    graph.node('Cast', {
+      inputs: ['probability_double'],
+      outputs: ['probability'],
+      attributes: { to: { int: FLOAT } },
+    });
+  }
   graph.output(signature.output.name, 'float', ['N', 1]);
   const metadata = { [SIGNATURE_METADATA_KEY]: JSON.stringify(signature) };
   return { bytes: graph.toBytes({ graphName: 'kedge-gbdt', opsets: OPSETS, metadata }), signature };

@@ -63,6 +63,12 @@ function batchOf(table: Table): Batch {
   };
 }
 
+function rowOf({ rows, numeric, categories }: Batch, i: number): Batch {
+  const part = <T extends Float32Array | readonly string[]>(values: T): T =>
+    values.slice((i * values.length) / rows, ((i + 1) * values.length) / rows) as T;
+  return { rows: 1, numeric: part(numeric), categories: part(categories) };
+}
+
 function shapeOf(model: GbdtModel): ModelShape {
   const numeric = model.features.filter(({ kind }) => kind === 'numeric').length;
   const output = model.objective === 'binary' ? 'probability' : 'value';
@@ -89,7 +95,7 @@ describe('boosted trees walked without a runtime', () => {
     ['a regression over one category', 'regression', [1]],
   ];
   for (const [what, objective, columns] of cases) {
-    test(`${what} scores as in ONNX Runtime and as in training`, async () => {
+    test(`${what} scores to the last bit as in ONNX Runtime, alone and together, and as in training`, async () => {
       const model = train(objective, columns);
       const { bytes } = gbdtToOnnx(model);
       const shape = shapeOf(model);
@@ -105,9 +111,10 @@ describe('boosted trees walked without a runtime', () => {
       const trained = predictGbdt(model, table);
       const runtime = session.run(batch);
       for (const [i, score] of found.entries()) {
-        assert.ok(Math.abs(score - (runtime[i] as number)) <= 1e-6, `row ${i}: ${score} and ${runtime[i]}`);
+        assert.ok(Object.is(score, runtime[i]), `row ${i}: ${score} and ${runtime[i]}`);
         assert.ok(Math.abs(score - (trained[i] as number)) <= 1e-6 * Math.max(1, Math.abs(score)));
       }
+      for (let i = 0; i < 50; i++) assert.ok(Object.is(session.run(rowOf(batch, i))[0], found[i]), `row ${i} alone`);
       assert.equal(
         sameScores(forest, (rows) => session.run(rows)),
         true,

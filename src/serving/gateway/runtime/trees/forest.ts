@@ -53,7 +53,7 @@ export class Forest {
     for (let i = 0; i < batch.rows; i++) {
       this.#read(batch, i);
       const raw = Math.fround(walk(this.#trees, this.#row));
-      scores[i] = this.#spec.sigmoid ? 1 / (1 + Math.exp(-raw)) : raw;
+      scores[i] = this.#spec.sigmoid ? sigmoidOf(raw) : raw;
     }
     return scores;
   }
@@ -74,6 +74,11 @@ export class Forest {
       row[columns.length + k] = -value;
     }
   }
+}
+
+/** Both halves as ONNX Runtime computes them over doubles, so that the score is the same in every bit. */
+function sigmoidOf(raw: number): number {
+  return raw < 0 ? 1 - 1 / (1 + Math.exp(raw)) : 1 / (1 + Math.exp(-raw));
 }
 
 function walk({ roots, feature, child, value, base }: CompiledTrees, row: Float32Array): number {

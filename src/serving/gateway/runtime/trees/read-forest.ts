@@ -23,7 +23,8 @@ function need(condition: unknown): asserts condition {
 }
 
 const ML_DOMAIN = 'ai.onnx.ml';
-/** `TensorProto.DataType` of doubles. */
+/** Of `TensorProto.DataType`. */
+const FLOAT = 1;
 const DOUBLE = 11;
 
 class GraphReader {
@@ -43,14 +44,25 @@ class GraphReader {
 
   forest(): Forest {
     const { output, numeric } = this.#shape;
-    const sigmoid = output === 'probability' ? this.#maker(output, 'Sigmoid') : undefined;
-    const trees = this.#maker(sigmoid ? only(sigmoid.inputs) : output, 'TreeEnsembleRegressor', ML_DOMAIN);
-    const cast = this.#maker(only(trees.inputs), 'Cast');
-    need(intOf(cast, 'to') === DOUBLE);
-    const columns = this.#columns(only(cast.inputs));
+    const sigmoid = output === 'probability';
+    const raw = sigmoid ? this.#sigmoidOf(output) : output;
+    const trees = this.#maker(raw, 'TreeEnsembleRegressor', ML_DOMAIN);
+    const columns = this.#columns(this.#castOf(only(trees.inputs), DOUBLE));
     need(this.#unused.size === 0);
     const nodes = readNodes(trees, columns.length);
-    return new Forest({ columns, nodes, numeric, sigmoid: sigmoid !== undefined });
+    return new Forest({ columns, nodes, numeric, sigmoid });
+  }
+
+  /** What `value` is the sigmoid of, taken in double. ONNX Runtime approximates the one of float32, so it is another. */
+  #sigmoidOf(value: string): string {
+    const sigmoid = this.#maker(this.#castOf(value, FLOAT), 'Sigmoid');
+    return this.#castOf(only(sigmoid.inputs), DOUBLE);
+  }
+
+  #castOf(value: string, type: number): string {
+    const cast = this.#maker(value, 'Cast');
+    need(intOf(cast, 'to') === type);
+    return only(cast.inputs);
   }
 
   #maker(value: string, operator: string, domain = ''): OnnxNode {

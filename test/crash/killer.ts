@@ -13,6 +13,13 @@ export interface Kill {
   readonly victim: Victim;
   readonly moment: number;
   readonly delayMs: number;
+  /** When the story has come to this moment it does not wait any longer. */
+  readonly before?: number | undefined;
+}
+
+interface Pending {
+  readonly before: number;
+  readonly now: AbortController;
 }
 
 type Pids = ReadonlyMap<string, number>;
@@ -25,6 +32,7 @@ export class Killer {
   /** The newest kill of each victim, resolved when its process is chosen. */
   readonly #chosen = new Map<Victim, Promise<number>>();
   readonly #underWay = new Set<Promise<void>>();
+  readonly #pending = new Set<Pending>();
   #failure: unknown;
   #stopped = false;
   readonly killed: Record<Victim, number> = { 'control-plane': 0, gateway: 0, 'worker-1': 0 };
@@ -38,15 +46,18 @@ export class Killer {
   async reach(moment: number): Promise<void> {
     const later = this.#plan.findIndex((kill) => kill.moment > moment);
     const due = this.#plan.splice(0, later < 0 ? this.#plan.length : later);
-    await Promise.all(due.map((kill) => this.#start(kill)));
+    const started = due.map((kill) => this.#start(kill));
+    for (const { before, now } of this.#pending) if (before <= moment) now.abort();
+    await Promise.all(started);
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Waits until all kills of the plan were made. */
+  /** Makes what is left of the plan, and waits until every process that was killed is back. */
   async done(): Promise<void> {
     await this.reach(Number.POSITIVE_INFINITY);
     await Promise.all(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure;
+    await Promise.all([...this.#last.keys()].map((victim) => this.#nextPid(victim)));
   }
 
   /** Kills nothing any more. */
@@ -54,19 +65,25 @@ export class Killer {
     this.#stopped = true;
   }
 
-  async #start({ victim, delayMs }: Kill): Promise<void> {
+  async #start({ victim, delayMs, before = Number.POSITIVE_INFINITY }: Kill): Promise<void> {
     const dueAt = performance.now() + delayMs;
-    const before = this.#chosen.get(victim);
+    const former = this.#chosen.get(victim);
+    const pending = { before, now: new AbortController() };
+    this.#pending.add(pending);
     const chosen = (async () => {
-      await before;
+      await former;
       return this.#nextPid(victim);
     })();
     this.#chosen.set(victim, chosen);
     const kill = chosen
-      .then((pid) => this.#kill(victim, pid, dueAt))
+      .then(async (pid) => {
+        await pause(Math.max(0, dueAt - performance.now()), undefined, { signal: pending.now.signal }).catch(() => {});
+        await this.#kill(victim, pid);
+      })
       .catch((error) => {
         this.#failure ??= error;
-      });
+      })
+      .finally(() => this.#pending.delete(pending));
     this.#underWay.add(kill);
     await chosen.catch(() => {});
   }
@@ -81,12 +98,11 @@ export class Killer {
         return pid;
       }
       assert(!this.#stopped && performance.now() < giveUpAt, `${victim} is not started again`);
-      await pause(10);
+      await pause(50);
     }
   }
 
-  async #kill(victim: Victim, pid: number, dueAt: number): Promise<void> {
-    await pause(Math.max(0, dueAt - performance.now()));
+  async #kill(victim: Victim, pid: number): Promise<void> {
     if (this.#stopped) return;
     assert((await this.#pids()).get(victim) === pid, `${victim} ended by itself before it was killed`);
     process.kill(pid, 'SIGKILL');
@@ -106,6 +122,29 @@ export function spreadOverMoments(moments: number, { seed, kills }: Spread): Kil
   return stretches(kills).map(({ victim, from, to }) => {
     const first = Math.floor(from * moments);
     return { victim, moment: first + random.int(Math.floor(to * moments) - first), delayMs: shortly(random) };
+  });
+}
+
+/** A story as it was played undisturbed: the times at which it came to its moments. The last one is its end. */
+export type Course = readonly { readonly moment: number; readonly time: number }[];
+
+/**
+ * One kill of each victim in each equal stretch of the time that a story takes. By turns it is at any time, so that
+ * long work is hit in the midst of it, and shortly after a moment, when what follows from it is under way. A story that
+ * is played faster than its course was has each kill before the moment that it was before in that course.
+ */
+export function spreadOverTime(moments: Course, { seed, kills }: Spread): Kill[] {
+  const random = seededRandom(seed);
+  const [start, end] = [moments[0]?.time ?? 0, moments.at(-1)?.time ?? 0];
+  const timeOf = (share: number): number => start + share * (end - start);
+  return stretches(kills).map(({ victim, from, to }, i) => {
+    const within = moments.filter(({ time }) => time >= timeOf(from) && time < timeOf(to));
+    const chosen = within[random.int(Math.max(1, within.length))];
+    if (i % 2 === 1 && chosen) return { victim, moment: chosen.moment, delayMs: shortly(random) };
+    const time = timeOf(from + random.next() * (to - from));
+    const last = moments.findLast((candidate) => candidate.time <= time);
+    const before = moments.find((candidate) => candidate.time > time)?.moment;
+    return { victim, moment: last?.moment ?? 0, delayMs: time - (last?.time ?? start), before };
   });
 }
 

@@ -36,7 +36,8 @@ interface Week {
 export async function writeReport(ending: Ending) {
   const { platform, gateway, narrator, player, timeline, seed, quick, startedAt } = ending;
   timeline.act(9, 'What it was worth: the first model left alone against the model that was kept fresh');
-  const answered = [...player.scored.values()];
+  // Answers come in any order, and a sum of fractions depends on the order of its terms.
+  const answered = [...player.scored.values()].sort((a, b) => a.flight.flight - b.flight.flight);
   const left = await scoresOfFirstModel(gateway, answered);
   const weeks = byWeek(answered, left);
   const gain = gainOf(weeks, seed);

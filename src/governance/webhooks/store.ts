@@ -142,7 +142,7 @@ export async function listDeliveries(
   return (await query.execute()).map(deliveryOf);
 }
 
-/** What is to be sent by now, longest due first. What waits for a disabled webhook waits on until it is active again. */
+/** What is to be sent by now, longest due first. What waits for a disabled webhook waits until it is active again. */
 export async function dueDeliveries(db: Db, now: number, limit: number): Promise<Delivery[]> {
   const rows = await tables(db)
     .selectFrom('webhook_delivery')

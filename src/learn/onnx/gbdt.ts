@@ -35,7 +35,7 @@ const OPSETS = { '': 17, 'ai.onnx.ml': 3 };
  * TreeEnsembleRegressor, and for `binary` a Sigmoid node. The regressor's own `post_transform` stays NONE because ONNX
  * Runtime ignores LOGISTIC for a single target. The features go through the trees as double, so that ONNX Runtime does
  * not round the sum to float32 after each tree; thresholds are float32 numbers either way, so the comparisons are the
- * same. The sigmoid is taken in double, too, because ONNX Runtime approximates the one of float32 to some 1e-7: so every
+ * same. The sigmoid is taken in double, too, because ONNX Runtime approximates the one of float32 to some 1e-7: so each
  * runtime gives the same score to the last bit of its float32. Equal models give equal bytes.
  */
 export function gbdtToOnnx(model: GbdtModel): {

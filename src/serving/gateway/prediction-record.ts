@@ -28,28 +28,49 @@ export interface ShadowScore {
   readonly error?: string;
 }
 
+/** A row as it is recorded: null for a missing number. */
+export interface RecordedRow {
+  readonly numeric: readonly (number | null)[];
+  readonly categories: readonly string[];
+}
+
 /**
  * One entry of the local log. A prediction is written before its answer is released; when another arm is scored beside
- * it, that score follows as an entry of its own, and `awaits` says so.
+ * it, that score follows as an entry of its own, and `awaits` says so. `beside` is the row of that arm where it takes
+ * others than the answering one, so that it can still be scored when the process ended before it was.
  */
 export type LogEntry =
-  | { readonly prediction: PredictionRecord; readonly awaits?: string }
+  | { readonly prediction: PredictionRecord; readonly awaits?: string; readonly beside?: RecordedRow }
   | { readonly shadowOf: string; readonly shadow: ShadowScore };
 
 /**
- * An entry as bytes: how many numbers the row has (32 bits, little-endian), the numbers (64 bits each), then the rest
- * as JSON. The row goes raw because decimal digits of thirty numbers cost more than the rest of the entry.
+ * An entry as bytes: how many numbers its rows have (32 bits, little-endian), the numbers (64 bits each), then the rest
+ * as JSON, in which the second row has its count in place of its numbers. The rows go raw because decimal digits of
+ * thirty numbers cost more than the rest of the entry.
  */
 export function encodeEntry(entry: LogEntry): Buffer {
-  const numeric = 'prediction' in entry ? entry.prediction.numeric : [];
-  const rest = 'prediction' in entry ? { ...entry, prediction: { ...entry.prediction, numeric: [] } } : entry;
-  const text = JSON.stringify(rest);
-  const head = 4 + 8 * numeric.length;
+  const own = 'prediction' in entry ? entry.prediction.numeric : [];
+  const beside = 'prediction' in entry ? entry.beside : undefined;
+  const text = JSON.stringify({
+    ...entry,
+    ...('prediction' in entry ? { prediction: { ...entry.prediction, numeric: [] } } : {}),
+    ...(beside ? { beside: { ...beside, numeric: beside.numeric.length } } : {}),
+  });
+  const count = own.length + (beside?.numeric.length ?? 0);
+  const head = 4 + 8 * count;
   const bytes = Buffer.allocUnsafe(head + 3 * text.length);
-  bytes.writeUInt32LE(numeric.length, 0);
-  for (let i = 0; i < numeric.length; i++) bytes.writeDoubleLE(numeric[i] ?? Number.NaN, 4 + 8 * i);
+  bytes.writeUInt32LE(count, 0);
+  for (let i = 0; i < count; i++) {
+    const value = i < own.length ? own[i] : beside?.numeric[i - own.length];
+    bytes.writeDoubleLE(value ?? Number.NaN, 4 + 8 * i);
+  }
   return bytes.subarray(0, head + bytes.write(text, head));
 }
+
+/** An entry as its JSON has it. */
+type WrittenEntry =
+  | (Extract<LogEntry, { readonly prediction: unknown }> & { readonly beside?: { readonly numeric: number } })
+  | Extract<LogEntry, { readonly shadowOf: unknown }>;
 
 /** `undefined` for bytes that are no entry: a log written by something else, which the shipper passes over. */
 export function decodeEntry(data: Uint8Array): LogEntry | undefined {
@@ -60,9 +81,15 @@ export function decodeEntry(data: Uint8Array): LogEntry | undefined {
       const value = bytes.readDoubleLE(4 + 8 * i);
       return Number.isNaN(value) ? null : value;
     });
-    const entry = JSON.parse(bytes.toString('utf8', 4 + 8 * count)) as LogEntry;
-    if ('prediction' in entry) return { ...entry, prediction: { ...entry.prediction, numeric } };
-    return 'shadowOf' in entry ? entry : undefined;
+    const entry = JSON.parse(bytes.toString('utf8', 4 + 8 * count)) as WrittenEntry;
+    if (!('prediction' in entry)) return 'shadowOf' in entry ? entry : undefined;
+    const { beside } = entry;
+    const own = numeric.length - (beside?.numeric ?? 0);
+    return {
+      ...entry,
+      prediction: { ...entry.prediction, numeric: numeric.slice(0, own) },
+      ...(beside ? { beside: { ...beside, numeric: numeric.slice(own) } } : {}),
+    } as LogEntry;
   } catch {
     return undefined;
   }

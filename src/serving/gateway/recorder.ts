@@ -1,7 +1,7 @@
 import { messageOf } from '#core/errors';
 import type { Logger, Metrics } from '#platform/observe';
 import type { SyncEventLog } from '#ports/event-log';
-import { answeringArm, type Prediction, propensityOf, type ShadowResult, shadowArm } from './prediction.ts';
+import { answeringArm, type Prediction, propensityOf, rowFor, type ShadowResult, shadowArm } from './prediction.ts';
 import { encodeEntry, type LogEntry, type PredictionRecord } from './prediction-record.ts';
 
 export interface RecorderOptions {
@@ -96,5 +96,8 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
     ...(rollout === undefined ? {} : { rollout }),
   };
   const beside = shadowArm(prediction);
-  return beside ? { prediction: record, awaits: beside.arm.revision } : { prediction: record };
+  if (!beside) return { prediction: record };
+  const besideRow = prediction.candidateRow && rowFor(prediction, beside);
+  const other = besideRow && !(besideRow instanceof Error) ? { beside: besideRow } : {};
+  return { prediction: record, awaits: beside.arm.revision, ...other };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import type { RoutingTable } from '../routing.ts';
+import type { PredictionRecord } from './prediction-record.ts';
 import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from './testing/gateway-harness.ts';
 import { brittleModel, logisticModel, slowModel } from './testing/models.ts';
 
@@ -61,6 +62,66 @@ describe('a rollout in the gateway', () => {
       assert.equal(record.shadow?.revision, record.arm === 'candidate' ? 'm@1' : 'm@2');
       assert.equal(typeof record.shadow?.score, 'number');
     }
+  });
+
+  const answered = (id: string, more: Partial<PredictionRecord> = {}): PredictionRecord => ({
+    ...{ id, endpoint: 'e', at: 1, receivedAt: 1, revision: 'm@1', arm: 'current', score: 0.5, propensity: 1 },
+    ...{ numeric: [1], categories: [], latencyUs: 7, rollout: 'roll_1' },
+    ...more,
+  });
+  const shadows = async (): Promise<unknown> => {
+    await harness.gateway.flush();
+    return harness.controlPlane.records.map(({ id, shadow }) => [
+      id,
+      shadow?.score && Math.round(shadow.score * 1e6) / 1e6,
+    ]);
+  };
+
+  test('scores that a process which is gone did not come to are made by the next one', async () => {
+    await open(split(20), {
+      inherited: [
+        { prediction: answered('scored'), awaits: 'm@2' },
+        { prediction: answered('unscored'), awaits: 'm@2' },
+        { prediction: answered('by-candidate', { arm: 'candidate', revision: 'm@2' }), awaits: 'm@1' },
+        { prediction: answered('of-another-rollout', { rollout: 'roll_0' }), awaits: 'm@2' },
+        { prediction: answered('of-another-version'), awaits: 'm@9' },
+        { shadowOf: 'scored', shadow: { revision: 'm@2', score: 0.25 } },
+      ],
+    });
+
+    const rounded = (x: number): number => Math.round(sigmoid(x) * 1e6) / 1e6;
+    assert.deepEqual(await shadows(), [
+      ['scored', 0.25],
+      ['unscored', rounded(2)],
+      ['by-candidate', rounded(1)],
+      ['of-another-rollout', null],
+      ['of-another-version', null],
+    ]);
+    const [, , , lost] = harness.controlPlane.records;
+    assert.match(lost?.shadow?.error ?? '', /ended before it was scored/);
+  });
+
+  test('an arm that takes other inputs is scored on the row that was kept for it', async () => {
+    const table: HarnessOptions['table'] = async (put) => {
+      const current = await put(logisticModel({ a: 1 }), 'm', 1);
+      const candidate = { ...(await put(logisticModel({ a: 1, b: 2 }), 'm', 2)), weight: 0, shadow: true };
+      return { version: 1, endpoints: { e: endpointOf('e', current, { candidate, rollout: 'roll_1' }) } };
+    };
+    await open(table, {
+      inherited: [
+        { prediction: answered('with'), awaits: 'm@2', beside: { numeric: [1, 3], categories: [] } },
+        { prediction: answered('without'), awaits: 'm@2' },
+      ],
+    });
+
+    await predict({ id: 'live', inputs: { a: 1, b: 3 } });
+
+    const expected = Math.round(sigmoid(7) * 1e6) / 1e6;
+    assert.deepEqual(await shadows(), [
+      ['with', expected],
+      ['without', null],
+      ['live', expected],
+    ]);
   });
 
   const failing =

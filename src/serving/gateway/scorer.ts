@@ -82,6 +82,14 @@ export class Scorer {
     for (const prediction of predictions) this.#enqueue(prediction, answeringArm(prediction), 'answer');
   }
 
+  /** Takes on predictions that were answered by a process that is gone, for the score beside the answer. */
+  submitBeside(predictions: readonly Prediction[]): void {
+    for (const prediction of predictions) {
+      const arm = shadowArm(prediction);
+      if (arm) this.#enqueue(prediction, arm, 'shadow');
+    }
+  }
+
   /** Resolves when nothing is in work: every answer is released and every score beside it recorded. */
   async drained(): Promise<void> {
     if (this.#open.answer + this.#open.shadow > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));

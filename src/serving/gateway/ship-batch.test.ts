@@ -14,7 +14,7 @@ const page = (entries: readonly LogEntry[], first = 1) => ({
   records: entries.map((entry, i) => ({ offset: first + i, data: encodeEntry(entry) })),
   last: first + entries.length - 1,
 });
-const never = { complete: true, settledEnd: 0, receivedBefore: 0 };
+const never = { complete: true, settledEnd: 0, receivedBefore: 0, scoredAgain: new Set<string>() };
 
 describe('a batch of recorded predictions', () => {
   test('joins each prediction with the score beside it', () => {
@@ -51,10 +51,12 @@ describe('a batch of recorded predictions', () => {
 
     const whole = batchOf(page(entries), { ...never, settledEnd: 2 });
     const cut = batchOf(page(entries), { ...never, settledEnd: 2, complete: false });
+    const again = batchOf(page(entries), { ...never, settledEnd: 2, scoredAgain: new Set(['b']) });
 
     assert.equal(whole.records[1]?.shadow?.score, null);
     assert.match(whole.records[1]?.shadow?.error ?? '', /ended before it was scored/);
     assert.equal(cut.last, 1);
+    assert.equal(again.last, 1);
   });
 
   test('has at most its number of records', () => {
@@ -84,9 +86,10 @@ describe('a batch of recorded predictions', () => {
 
   test('an entry comes back as it was written', () => {
     const numbers = fc.array(fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })), { maxLength: 40 });
+    const row = fc.record({ numeric: numbers, categories: fc.array(fc.string()) }, { noNullPrototype: true });
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), numbers, fc.array(fc.string()), (id, numeric, categories) => {
-        const entry = { prediction: record(id, { numeric, categories }), awaits: 'm@2' };
+      fc.property(fc.string({ unit: 'grapheme' }), row, fc.option(row), (id, own, beside) => {
+        const entry = { prediction: record(id, own), awaits: 'm@2', ...(beside ? { beside } : {}) };
         assert.deepEqual(decodeEntry(encodeEntry(entry)), entry);
       }),
     );

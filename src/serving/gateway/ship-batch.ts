@@ -18,13 +18,16 @@ export interface Settlement {
   readonly settledEnd: number;
   /** Nor what predictions received before this time await. */
   readonly receivedBefore: number;
+  /** The predictions of former processes whose score is being made now. */
+  readonly scoredAgain: ReadonlySet<string>;
 }
 
 /**
  * The next predictions to send from a page of the log, each joined with the score beside it, and the offset up to which
  * the log is then sent. It ends before a prediction whose score beside it may still come.
  */
-export function batchOf(page: LogPage, { complete, settledEnd, receivedBefore }: Settlement): ShipBatch {
+export function batchOf(page: LogPage, settlement: Settlement): ShipBatch {
+  const { complete, settledEnd, receivedBefore, scoredAgain } = settlement;
   const entries = page.records.map(({ offset, data }) => ({ offset, bytes: data.length, entry: decodeEntry(data) }));
   const shadows = shadowsOf(entries.map(({ entry }) => entry));
   const records: PredictionRecord[] = [];
@@ -34,7 +37,8 @@ export function batchOf(page: LogPage, { complete, settledEnd, receivedBefore }:
     if (entry && 'prediction' in entry) {
       const { prediction, awaits } = entry;
       const shadow = shadows.get(prediction.id);
-      const lost = complete && (offset <= settledEnd || prediction.receivedAt < receivedBefore);
+      const over = offset <= settledEnd || prediction.receivedAt < receivedBefore;
+      const lost = complete && over && !scoredAgain.has(prediction.id);
       if (awaits !== undefined && !shadow && !lost) break;
       if (records.length === BATCH_RECORDS_MAX || (records.length > 0 && bytesTotal + bytes > BATCH_BYTES_MAX)) break;
       bytesTotal += bytes;
@@ -52,5 +56,5 @@ function shadowsOf(entries: readonly (LogEntry | undefined)[]): Map<string, Shad
 }
 
 function lostShadow(revision: string): ShadowScore {
-  return { revision, score: null, error: 'the gateway ended before it was scored' };
+  return { revision, score: null, error: 'the gateway ended before it was scored, and its rollout with it' };
 }

@@ -5,7 +5,8 @@ import { Outage } from '#core/outage';
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import { APPEND_BYTES_MAX, type LogCursor, type LogPage, PAGE_RECORDS_MAX, type SyncEventLog } from '#ports/event-log';
-import type { PredictionRecord } from './prediction-record.ts';
+import { decodeEntry, type PredictionRecord } from './prediction-record.ts';
+import { noteUnscored, type Unscored } from './score-again.ts';
 import { batchOf, type ShipBatch } from './ship-batch.ts';
 
 export interface ShipperOptions {
@@ -17,6 +18,8 @@ export interface ShipperOptions {
   readonly post: PostRecords;
   /** How long records are gathered before they are sent. */
   readonly everyMs: number;
+  /** Has scores made that processes which are gone did not come to, and tells of which predictions it will. */
+  readonly scoreAgain: (unscored: readonly Unscored[]) => readonly string[];
 }
 
 export type PostRecords = (records: readonly PredictionRecord[], signal: AbortSignal) => Promise<PostResult>;
@@ -46,8 +49,11 @@ export class Shipper {
   #running: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   #turn: Promise<unknown> = Promise.resolve();
-  /** Entries up to here were written by processes that are gone: what they await will never come. */
+  /** Entries up to here were written by processes that are gone: what they await is scored again or never comes. */
   #inheritedEnd = 0;
+  #inherited: Promise<void> = Promise.resolve();
+  #scoredAgain: ReadonlySet<string> = new Set();
+  #scoredAgainUntil = 0;
 
   constructor(options: ShipperOptions) {
     this.#options = options;
@@ -66,6 +72,7 @@ export class Shipper {
     const { log } = this.#options;
     this.#shipped = Math.max(await this.#cursor.get(), await log.start());
     this.#inheritedEnd = await log.end();
+    this.#inherited = this.#scoreAgain();
     this.#running = this.#loop();
   }
 
@@ -76,6 +83,7 @@ export class Shipper {
 
   /** Sends everything that is in the log now, and tells how many predictions that were. Throws when it cannot. */
   async flush(): Promise<number> {
+    await this.#inherited;
     const end = await this.#options.log.end();
     let sent = 0;
     while (this.#shipped < end && !this.#stop.signal.aborted) {
@@ -98,6 +106,7 @@ export class Shipper {
     const { signal } = this.#stop;
     const outage = new Outage(system.clock);
     let failures = 0;
+    await this.#inherited;
     while (!signal.aborted) {
       try {
         const sent = await this.#exclusive(() => this.#shipOne());
@@ -114,6 +123,24 @@ export class Shipper {
         await sleep(system.clock, waitMs, signal);
       }
     }
+  }
+
+  /** Looks through what was inherited for predictions without the score beside them. */
+  async #scoreAgain(): Promise<void> {
+    const { log, system, logger, scoreAgain } = this.#options;
+    const unscored = new Map<string, Unscored>();
+    try {
+      for (let after = this.#shipped; after < this.#inheritedEnd; ) {
+        const page = await log.read({ after, limit: PAGE_ENTRIES, bytesMax: APPEND_BYTES_MAX });
+        for (const { data } of page.records) noteUnscored(unscored, decodeEntry(data));
+        if (page.last <= after) break;
+        after = page.last;
+      }
+    } catch (error) {
+      logger.error({ err: error }, `what the last run left unscored cannot be read: ${messageOf(error)}`);
+    }
+    this.#scoredAgain = new Set(scoreAgain([...unscored.values()]));
+    this.#scoredAgainUntil = system.clock.now() + SHADOW_WAIT_MS;
   }
 
   /** One sender at a time, whether the loop or a flush. */
@@ -151,8 +178,14 @@ export class Shipper {
     const { log, system } = this.#options;
     const page = await this.#read(entriesMax);
     const complete = page.last >= (await log.end()) || page.records.length === PAGE_RECORDS_MAX;
-    const receivedBefore = system.clock.now() - SHADOW_WAIT_MS;
-    return batchOf(page, { complete, settledEnd: this.#inheritedEnd, receivedBefore });
+    const now = system.clock.now();
+    if (now > this.#scoredAgainUntil) this.#scoredAgain = new Set();
+    return batchOf(page, {
+      complete,
+      settledEnd: this.#inheritedEnd,
+      receivedBefore: now - SHADOW_WAIT_MS,
+      scoredAgain: this.#scoredAgain,
+    });
   }
 
   async #send(records: readonly PredictionRecord[]): Promise<void> {

@@ -24,6 +24,7 @@ import { Router } from './router.ts';
 import { readRoutingFile, writeRoutingFile } from './routing-file.ts';
 import { ModelCache } from './runtime/model-cache.ts';
 import type { RuntimeChoice } from './runtime/model-runtime.ts';
+import { resumed, type Unscored } from './score-again.ts';
 import { Scorer } from './scorer.ts';
 import { Shipper } from './shipper.ts';
 
@@ -121,7 +122,14 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
   const cache = new ModelCache({ blobs, memoryBytesMax: limits.modelMemoryBytesMax, choice, clock, logger });
   const router = new Router({ cache, logger });
   const post = controlPlane.predictions;
-  const shipper = new Shipper({ log, system, logger, metrics, post, everyMs });
+  const scoreAgain = (unscored: readonly Unscored[]): readonly string[] => {
+    const startedMs = clock.monotonic();
+    const byName = new Map([...router.endpoints].map((endpoint) => [endpoint.routed.name, endpoint]));
+    const predictions = unscored.flatMap((one) => resumed(one, byName.get(one.prediction.endpoint), startedMs) ?? []);
+    scorer.submitBeside(predictions);
+    return predictions.map(({ id }) => id);
+  };
+  const shipper = new Shipper({ log, system, logger, metrics, post, everyMs, scoreAgain });
   const recorder = new Recorder({
     ...{ log, logger, metrics, clock },
     queueMax: limits.recordQueueMax,

@@ -9,7 +9,7 @@ import { realSystem } from '#core/system';
 import { createLogger, createMetrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { Arm, RoutedEndpoint, RoutingTable } from '../../routing.ts';
-import type { PredictionRecord } from '../prediction-record.ts';
+import { encodeEntry, type LogEntry, type PredictionRecord } from '../prediction-record.ts';
 import { writeRoutingFile } from '../routing-file.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../start-gateway.ts';
 import type { TestModel } from './models.ts';
@@ -103,6 +103,8 @@ export interface Answer {
 export interface HarnessOptions extends Partial<Pick<GatewayOptions, 'limits' | 'runtime' | 'features' | 'grpcPort'>> {
   /** Makes the routing table; models are put into the blob store by {@link armOf}. */
   readonly table: (put: (model: TestModel, name: string, version: number) => Promise<Arm>) => Promise<RoutingTable>;
+  /** What a process that is gone left in the log. */
+  readonly inherited?: readonly LogEntry[];
 }
 
 /** A real gateway over loopback with real stores in a temporary folder. */
@@ -110,6 +112,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
   const folder = await mkdtemp(join(tmpdir(), 'kedge-gateway-'));
   const blobs = await openFsBlobStore({ root: join(folder, 'blobs') });
   const log = await openLocalLog({ folder: join(folder, 'log') });
+  if (options.inherited) log.appendSync(options.inherited.map(encodeEntry));
   const controlPlane = new ScriptedControlPlane();
   const url = await controlPlane.listen();
   const table = await options.table((model, name, version) => putModel(blobs, model, { name, version }));

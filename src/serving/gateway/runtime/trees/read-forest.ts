@@ -53,7 +53,7 @@ class GraphReader {
     return new Forest({ columns, nodes, numeric, sigmoid });
   }
 
-  /** What `value` is the sigmoid of, taken in double. ONNX Runtime approximates the one of float32, so it is another. */
+  /** What `value` is the sigmoid of, taken in double: that of float32 is only approximated by ONNX Runtime. */
   #sigmoidOf(value: string): string {
     const sigmoid = this.#maker(this.#castOf(value, FLOAT), 'Sigmoid');
     return this.#castOf(only(sigmoid.inputs), DOUBLE);

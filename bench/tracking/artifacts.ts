@@ -18,7 +18,9 @@ import { CONTROL_PLANE_FLAGS } from '../../src/apps/supervisor/platform.ts';
  * `pipeline` (`anchor-server.ts`). Both servers are processes of their own, on the same disk, and both answer an upload
  * once the file is on disk (fsync). Every round sends new content, first to one, then to the other, in turn.
  *
- *     node tools/run.mjs bench/tracking/artifacts.ts [--mb 200] [--rounds 9] [--mlflow <python>] [--json]
+ *     node tools/run.mjs bench/tracking/artifacts.ts [--mb 200] [--rounds 9] [--mlflow <python>] [--blobs s3://…]
+ *
+ * With `--blobs`, Kedge keeps content in that bucket (credentials from the environment) instead of its folder.
  *
  * With `--mlflow`, the Python of an environment that has MLflow, its server with one worker takes part. It answers an
  * upload without an fsync.
@@ -31,6 +33,7 @@ const { values } = parseArgs({
     mb: { type: 'string', default: '200' },
     rounds: { type: 'string', default: '9' },
     mlflow: { type: 'string' },
+    blobs: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -76,7 +79,14 @@ async function startAnchor(): Promise<Server> {
 }
 
 async function startKedge(): Promise<Server> {
-  const config = loadConfig({ dataDir: join(dir, 'kedge'), port: 0, logLevel: 'fatal', insecureLoopback: true }, {});
+  const flags = {
+    dataDir: join(dir, 'kedge'),
+    port: 0,
+    logLevel: 'fatal',
+    insecureLoopback: true,
+    blobs: values.blobs,
+  };
+  const config = loadConfig(flags, {});
   const module = fileURLToPath(new URL('../../src/apps/control-plane/main.ts', import.meta.url));
   const child = fork(module, { env: childEnvironment(config), execArgv: [...CONTROL_PLANE_FLAGS] });
   const [{ ready }] = (await once(child, 'message')) as [{ ready: { url: string } }];

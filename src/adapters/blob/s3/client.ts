@@ -19,6 +19,8 @@ const ATTEMPTS_MAX = 4;
 /** An upload in parts that was begun this long ago is over, whatever became of its process. */
 const ABANDONED_MS = 24 * 3_600_000;
 
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
 export function openClient({ endpoint, region }: S3Location, credentials?: Credentials): S3Client {
   return new S3Client({
     region,
@@ -26,6 +28,8 @@ export function openClient({ endpoint, region }: S3Location, credentials?: Crede
     requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: SOCKET_TIMEOUT_MS },
     // Content is checked against its digest; another checksum of what is read would be computed for nothing.
     responseChecksumValidation: 'WHEN_REQUIRED',
+    // What fails is thrown to who asked; without a logger the client would print some of it as well.
+    logger: SILENT,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
     ...(credentials === undefined ? {} : { credentials }),
   });

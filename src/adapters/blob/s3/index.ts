@@ -1,4 +1,6 @@
+import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import {
   CopyObjectCommand,
   DeleteObjectCommand,
@@ -37,14 +39,20 @@ export interface S3BlobStoreOptions {
   readonly cache: BlobStore;
   /** From where other S3 clients take them, unless given. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Larger content is sent in parts, which are repeated singly when they fail. 256 MiB unless given. */
+  readonly partsAboveBytes?: number;
 }
 
-/** Content up to this is sent in one piece, from memory. Larger content goes in parts. */
-const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
+/** Content up to this is sent from memory; larger content from a file. */
+const IN_MEMORY_BYTES_MAX = 8 * 1024 * 1024;
+const PARTS_ABOVE_BYTES = 256 * 1024 * 1024;
 /** The least that S3 takes as a part. Every part is a buffer, so that larger ones cost memory. */
 const PART_BYTES_MIN = 5 * 1024 * 1024;
 const PARTS_MAX = 10_000;
 const PARTS_AT_ONCE = 2;
+const STREAM_CHUNK_BYTES = 128 * 1024;
+const ATTEMPTS_MAX = 4;
+const PAUSE_MS = 200;
 /** Content that was put this recently is not marked again when it is put again. */
 const FRESH_MS = 15 * 60_000;
 /** The largest object that S3 copies at once. */
@@ -60,7 +68,7 @@ export async function openS3BlobStore(options: S3BlobStoreOptions): Promise<Blob
   const client = openClient(location, options.credentials);
   await requireBucket(client, location);
   await abortAbandoned(client, location);
-  return new S3BlobStore(client, location, options.cache);
+  return new S3BlobStore(client, location, options);
 }
 
 /** Content lies under `<prefix>ab/cdef…`, the layout of the store in a folder: a folder can be copied to a bucket. */
@@ -68,11 +76,13 @@ class S3BlobStore implements BlobStore {
   readonly #client: S3Client;
   readonly #location: S3Location;
   readonly #cache: BlobStore;
+  readonly #partsAboveBytes: number;
 
-  constructor(client: S3Client, location: S3Location, cache: BlobStore) {
+  constructor(client: S3Client, location: S3Location, { cache, partsAboveBytes }: S3BlobStoreOptions) {
     this.#client = client;
     this.#location = location;
     this.#cache = cache;
+    this.#partsAboveBytes = partsAboveBytes ?? PARTS_ABOVE_BYTES;
   }
 
   async put(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<StoredBlob> {
@@ -82,7 +92,7 @@ class S3BlobStore implements BlobStore {
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
       head.push(next.value);
       bytes += next.value.length;
-      if (bytes > WHOLE_BYTES_MAX) return this.#putLarge(continued(head, chunks));
+      if (bytes > IN_MEMORY_BYTES_MAX) return this.#putLarge(continued(head, chunks));
     }
     return this.#putSmall(Buffer.concat(head));
   }
@@ -153,8 +163,7 @@ class S3BlobStore implements BlobStore {
   async #putSmall(content: Buffer): Promise<StoredBlob> {
     const blob = { digest: digestOf(content), bytes: content.length };
     if (await this.#holdsAnew(blob)) return blob;
-    const ChecksumSHA256 = Buffer.from(blob.digest.slice('sha256:'.length), 'hex').toString('base64');
-    const command = new PutObjectCommand({ ...this.#at(blob.digest), Body: content, ChecksumSHA256 });
+    const command = new PutObjectCommand({ ...this.#at(blob.digest), Body: content, ...checksumOf(blob) });
     await translated(this.#client.send(command));
     return blob;
   }
@@ -163,14 +172,36 @@ class S3BlobStore implements BlobStore {
   async #putLarge(content: AsyncIterable<Uint8Array>): Promise<StoredBlob> {
     const blob = await this.#cache.put(content);
     if (await this.#holdsAnew(blob)) return blob;
+    await translated(blob.bytes > this.#partsAboveBytes ? this.#sendInParts(blob) : this.#sendFile(blob));
+    return blob;
+  }
+
+  /** Streamed, so that its size costs no memory. The client repeats no request whose body is a stream. */
+  async #sendFile(blob: StoredBlob): Promise<void> {
+    const path = await this.#cache.localPath(blob.digest, { bytes: blob.bytes });
+    for (let attempt = 1; ; attempt++) {
+      const Body = createReadStream(path, { highWaterMark: STREAM_CHUNK_BYTES });
+      try {
+        const command = { ...this.#at(blob.digest), Body, ContentLength: blob.bytes, ...checksumOf(blob) };
+        await this.#client.send(withPayloadHash(new PutObjectCommand(command), blob.digest));
+        return;
+      } catch (error) {
+        if (attempt === ATTEMPTS_MAX || isAnswer(error)) throw error;
+        await setTimeout(attempt * PAUSE_MS);
+      } finally {
+        Body.destroy();
+      }
+    }
+  }
+
+  async #sendInParts({ digest, bytes }: StoredBlob): Promise<void> {
     const upload = new Upload({
       client: this.#client,
-      params: { ...this.#at(blob.digest), Body: Readable.from(await this.#cache.get(blob.digest)) },
-      partSize: Math.max(PART_BYTES_MIN, Math.ceil(blob.bytes / PARTS_MAX)),
+      params: { ...this.#at(digest), Body: Readable.from(await this.#cache.get(digest)) },
+      partSize: Math.max(PART_BYTES_MIN, Math.ceil(bytes / PARTS_MAX)),
       queueSize: PARTS_AT_ONCE,
     });
-    await translated(upload.done());
-    return blob;
+    await upload.done();
   }
 
   /** An object of another length is damaged, and is replaced by the content that is being put. */
@@ -221,6 +252,31 @@ class S3BlobStore implements BlobStore {
     const { bucket, prefix } = this.#location;
     return { Bucket: bucket, Key: `${prefix}${digest.slice(7, 9)}/${digest.slice(9)}` };
   }
+}
+
+/** The server refuses content that has another digest. */
+function checksumOf({ digest }: StoredBlob): { readonly ChecksumSHA256: string } {
+  return { ChecksumSHA256: Buffer.from(hexOf(digest), 'hex').toString('base64') };
+}
+
+/** The signature covers the content, too: its hash is known, though the content of a stream is not. */
+function withPayloadHash(command: PutObjectCommand, digest: Digest): PutObjectCommand {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as HttpRequest).headers['x-amz-content-sha256'] = hexOf(digest);
+      return next(args);
+    },
+    { step: 'build', name: 'payloadHash' },
+  );
+  return command;
+}
+
+function hexOf(digest: Digest): string {
+  return digest.slice('sha256:'.length);
+}
+
+interface HttpRequest {
+  readonly headers: Record<string, string>;
 }
 
 type Chunks = Iterator<Uint8Array> | AsyncIterator<Uint8Array>;

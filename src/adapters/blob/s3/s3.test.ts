@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -32,8 +32,10 @@ async function openInBucket() {
   await client.send(new CreateBucketCommand({ Bucket: bucket }));
   const root = await mkdtemp(join(tmpdir(), 'kedge-s3-'));
   const cache = await openFsBlobStore({ root });
-  const open = (prefix = 'some/folder') =>
-    openS3BlobStore({ location: `s3://${bucket}/${prefix}?endpoint=${endpoint}`, cache, credentials });
+  const open = (prefix = 'some/folder', more: { at?: string; partsAboveBytes?: number } = {}) => {
+    const { at = endpoint, ...options } = more;
+    return openS3BlobStore({ location: `s3://${bucket}/${prefix}?endpoint=${at}`, cache, credentials, ...options });
+  };
   const store = await open();
   async function close(): Promise<void> {
     store.close();
@@ -45,6 +47,33 @@ async function openInBucket() {
     await rm(root, { recursive: true });
   }
   return { client, bucket, store, cache, open, close };
+}
+
+/** Passes everything on to the server, but cuts the first `breaks` connections that send more than `afterBytes`. */
+async function openBreakingProxy(t: TestContext, plan: { readonly breaks: number; readonly afterBytes: number }) {
+  let broken = 0;
+  const proxy = createServer((near) => {
+    const far = connect(Number(SERVER?.port), SERVER?.hostname);
+    let bytes = 0;
+    near.on('data', (chunk) => {
+      bytes += chunk.length;
+      if (bytes <= plan.afterBytes || broken === plan.breaks) return;
+      broken += 1;
+      near.destroy();
+      far.destroy();
+    });
+    near.pipe(far).pipe(near);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      one.on('error', () => {});
+      one.on('close', () => other.destroy());
+    }
+  });
+  await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
+  t.after(() => proxy.close());
+  return { endpoint: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, broken: () => broken };
 }
 
 if (SERVER) blobStoreConformance('s3', openInBucket);
@@ -59,7 +88,9 @@ describe('s3 blob store', { skip }, () => {
   const large = Buffer.alloc(40 * 1024 * 1024, 'large content, sent in parts. ');
 
   it('sends large content in parts, reads ranges across them, and keeps it in one object', async (t) => {
-    const { client, bucket, store } = await opened(t);
+    const { client, bucket, open } = await opened(t);
+    const store = await open('some/folder', { partsAboveBytes: large.length - 1 });
+    t.after(() => store.close());
     const { digest, bytes } = await store.put(inChunks(large));
     assert.deepEqual([digest, bytes], [digestOf(large), large.length]);
     const part = 5 * 1024 * 1024;
@@ -76,7 +107,7 @@ describe('s3 blob store', { skip }, () => {
   it('leaves nothing that can be read, and no parts, of an upload that breaks off', async (t) => {
     const { client, bucket, cache, open } = await opened(t);
     // Large content is gathered in the cache: one that gives it back damaged breaks the upload off in the middle.
-    const store = await open('broken');
+    const store = await open('broken', { partsAboveBytes: large.length - 1 });
     t.after(() => store.close());
     cache.get = async () =>
       (async function* () {
@@ -88,6 +119,38 @@ describe('s3 blob store', { skip }, () => {
     assert.deepEqual(await gather(store.list()), []);
     const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
     assert.deepEqual(Uploads, []);
+  });
+
+  it('streams what is not large enough for parts, once more when the connection breaks', async (t) => {
+    const { client, bucket, open } = await opened(t);
+    const proxy = await openBreakingProxy(t, { breaks: 1, afterBytes: 3_000_000 });
+    const store = await open('streamed', { at: proxy.endpoint });
+    t.after(() => store.close());
+
+    const { digest } = await store.put(inChunks(large));
+
+    assert.equal(digest, digestOf(large));
+    assert.equal(proxy.broken(), 1);
+    const [read] = [await gather(await store.get(digest))];
+    assert.equal(digestOf(Buffer.concat(read)), digest);
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+    assert.deepEqual(
+      Contents.map(({ Size, ETag }) => [Size, ETag?.includes('-')]),
+      [[large.length, false]],
+    );
+  });
+
+  it('has the server refuse a file that is not what was put', async (t) => {
+    const { cache, store } = await opened(t);
+    const localPath = cache.localPath.bind(cache);
+    cache.localPath = async (digest, expected) => {
+      const path = await localPath(digest, expected);
+      await chmod(path, 0o600);
+      await writeFile(path, Buffer.from(large).fill('x', 9, 10));
+      return path;
+    };
+    await assert.rejects(store.put(inChunks(large)));
+    assert.equal(await store.has(digestOf(large)), false);
   });
 
   it('finds damage when it reads, and replaces an object of the wrong length at the next put', async (t) => {

@@ -246,7 +246,7 @@ test('models that always agree stay undecided, and a block without requests chan
 
 test('bad blocks and plans are refused by field', () => {
   const state = startBlockSequence();
-  assert.throws(() => addBlock(state, { requests: 1.5, differenceSum: 0 }), { message: /block\.requests/ });
+  assert.throws(() => addBlock(state, { requests: -1, differenceSum: 0 }), { message: /block\.requests/ });
   assert.throws(() => addBlock(state, { requests: 1, differenceSum: Number.NaN }), { message: /differenceSum/ });
   assert.throws(() => addBlock(state, { requests: 0, differenceSum: 1 }), { code: 'math/bad-input' });
   assert.throws(() => startBlockSequence({ alpha: 1 }), { message: /alpha/ });

@@ -1,4 +1,4 @@
-import { requireCount, requireShare, requireThat } from '../checks.ts';
+import { requireShare, requireThat } from '../checks.ts';
 import type { ConfidenceInterval } from './confidence-sequence.ts';
 import { mixtureVariance } from './mixture-tuning.ts';
 
@@ -21,6 +21,7 @@ export interface BlockPlan {
 
 /** The paired differences of one block of time, such as an hour. */
 export interface Block {
+  /** How many, or the weight of the block where arms answered different requests (`test/arm-difference`). */
   readonly requests: number;
   /** Sum over the requests of (loss of the baseline − loss of the candidate): positive when the candidate is better. */
   readonly differenceSum: number;
@@ -105,7 +106,7 @@ export function startBlockSequence(plan: Partial<BlockPlan> = {}): BlockSequence
  */
 export function addBlock(state: BlockSequence, block: Block): BlockSequence {
   const { requests: n, differenceSum: d } = block;
-  requireCount(n, 'block.requests');
+  requireThat(n >= 0 && n <= 1e100, 'block.requests', `must be a number from 0 to 1e100, not ${n}`);
   requireThat(Math.abs(d) <= 1e100, 'block.differenceSum', `must be a finite number up to 1e100, not ${d}`);
   requireThat(n > 0 || d === 0, 'block.differenceSum', `must be 0 without requests, not ${d}`);
   if (n === 0) return state;

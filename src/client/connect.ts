@@ -4,6 +4,7 @@ import { featuresContract } from '#features/contract';
 import { governanceContract } from '#governance/contract';
 import { monitoringContract } from '#monitoring/contract';
 import { pipelinesContract } from '#pipelines/contract';
+import { schedulesContract } from '#pipelines/schedules/contract';
 import { accountsContract, sessionContract } from '#platform/accounts/contract';
 import { activityContract } from '#platform/activity/contract';
 import { auditContract } from '#platform/audit/contract';
@@ -30,6 +31,7 @@ export interface Kedge {
   readonly signing: Client<typeof signingContract>;
   readonly bom: Client<typeof bomContract>;
   readonly pipelines: Client<typeof pipelinesContract>;
+  readonly schedules: Client<typeof schedulesContract>;
   readonly serving: Client<typeof servingContract>;
   readonly monitoring: Client<typeof monitoringContract>;
   readonly automation: Client<typeof automationContract>;
@@ -59,6 +61,7 @@ export function connect({ url, token, fetch }: ConnectOptions): Kedge {
     signing: createClient(signingContract, options),
     bom: createClient(bomContract, options),
     pipelines: createClient(pipelinesContract, options),
+    schedules: createClient(schedulesContract, options),
     serving: createClient(servingContract, options),
     monitoring: createClient(monitoringContract, options),
     automation: createClient(automationContract, options),

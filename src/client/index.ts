@@ -4,6 +4,7 @@ export {
   dataset,
   endpoint,
   featureView,
+  freeze,
   gatePolicy,
   monitor,
   type Project,
@@ -11,4 +12,5 @@ export {
   project,
   type Resource,
   rule,
+  schedule,
 } from './resources.ts';

@@ -5,6 +5,7 @@ import type { featureViewSpec } from '#features/contract';
 import type { gatePolicySpec } from '#governance/contract';
 import type { monitorSpec } from '#monitoring/contract';
 import type { pipelineSpec } from '#pipelines/contract';
+import type { freezeSpec, scheduleSpec } from '#pipelines/schedules/contract';
 import type { ResourceDraft } from '#platform/resources/contract';
 import type { endpointSpec } from '#serving/contract';
 
@@ -43,6 +44,12 @@ export const featureView: Builder<typeof featureViewSpec> = builder('feature-vie
 
 /** Steps that turn inputs into outputs: exported functions of modules beside the project file, or commands. */
 export const pipeline: Builder<typeof pipelineSpec> = builder('pipeline');
+
+/** When a pipeline starts by itself: local times of a time zone, and what becomes of those that were missed. */
+export const schedule: Builder<typeof scheduleSpec> = builder('schedule');
+
+/** A span of time in which no pipeline, or none of those it names, starts by itself. */
+export const freeze: Builder<typeof freezeSpec> = builder('freeze');
 
 /** Where a model answers requests, and how a better one takes its place. */
 export const endpoint: Builder<typeof endpointSpec> = builder('endpoint');

@@ -9,6 +9,7 @@ export const pipelineErrors = defineErrors('pipelines', {
   'code-missing': { status: 400, title: 'The code bundle is not in the blob store' },
   'code-invalid': { status: 400, title: 'The code cannot be bundled' },
   'run-finished': { status: 409, title: 'The run is over' },
+  'schedule-not-found': { status: 404, title: 'No such schedule' },
   'attempt-not-found': { status: 404, title: 'No such attempt' },
   'stale-attempt': { status: 409, title: 'The attempt no longer holds its step; its work is discarded' },
   'output-missing': { status: 400, title: 'An output is not in the blob store as it was reported' },

@@ -1,7 +1,13 @@
+import type { Migration } from '#platform/db';
 import type { DomainParts } from '#platform/domain';
 import type { ResourceKind } from '#platform/resources';
 import { pipelineHandlers, workHandlers } from './handlers.ts';
 import { leaseExpiryJob } from './jobs.ts';
+import { pipelineMigrations as runMigrations } from './migrations/index.ts';
+import { scheduleHandlers } from './schedules/handlers.ts';
+import { scheduleKinds } from './schedules/kinds.ts';
+import { scheduleMigrations } from './schedules/migrations.ts';
+import { Schedules } from './schedules/service.ts';
 import { PipelineService, type PipelinesDeps } from './service/service.ts';
 import { type PipelineSpec, pipelineSpec } from './spec.ts';
 import { removePipeline, savePipeline } from './store/runs.ts';
@@ -12,13 +18,14 @@ export { unpackCode } from './code/unpack.ts';
 export type { Artifact, LeasedAttempt, Progress, RunDetail, RunView, StepError, StepView } from './contract.ts';
 export { pipelineErrors } from './errors.ts';
 export { pipelineRunFinished, pipelineRunStarted, pipelineStepFinished } from './events.ts';
-export { pipelineMigrations } from './migrations/index.ts';
 export type { RunStatus, StepErrorKind } from './model.ts';
 export type { Pin, Pins } from './references.ts';
 export type { StartRun } from './service/start-run.ts';
 export type { PipelineSpec } from './spec.ts';
 export { envPart } from './spec.ts';
 export type { StepContext, StepFunction } from './step-context.ts';
+
+export const pipelineMigrations: readonly Migration[] = [...runMigrations, ...scheduleMigrations];
 
 export interface Pipelines
   extends Pick<PipelineService, 'startRun' | 'startRunIn' | 'cancelRun' | 'run' | 'runs' | 'stepLog'> {
@@ -32,11 +39,13 @@ export const pipelineKinds: readonly ResourceKind[] = [
     onApply: (tx, { name, generation, spec }) => savePipeline(tx.db, name, generation, spec),
     onDelete: (tx, name) => removePipeline(tx.db, name),
   } satisfies ResourceKind<PipelineSpec>,
+  ...scheduleKinds,
 ];
 
 /** Pipelines: declared graphs of steps, run by workers under leases, every finished step committed exactly once. */
 export function createPipelines(deps: PipelinesDeps): Pipelines {
   const service = new PipelineService(deps);
+  const schedules = new Schedules({ ...deps, startRunIn: service.startRunIn.bind(service) });
   return {
     startRun: service.startRun.bind(service),
     startRunIn: service.startRunIn.bind(service),
@@ -45,9 +54,9 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
     runs: service.runs.bind(service),
     stepLog: service.stepLog.bind(service),
     parts: {
-      routes: [pipelineHandlers(service), workHandlers(service)],
+      routes: [pipelineHandlers(service), workHandlers(service), scheduleHandlers(schedules)],
       consumers: [],
-      jobs: [leaseExpiryJob(service)],
+      jobs: [leaseExpiryJob(service), schedules.job()],
     },
   };
 }

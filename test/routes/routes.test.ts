@@ -6,6 +6,7 @@ import { featuresContract } from '#features/contract';
 import { governanceContract } from '#governance/contract';
 import { monitoringContract } from '#monitoring/contract';
 import { pipelinesContract, workContract } from '#pipelines/contract';
+import { schedulesContract } from '#pipelines/schedules/contract';
 import { accountsContract } from '#platform/accounts/contract';
 import { activityContract } from '#platform/activity/contract';
 import { auditContract } from '#platform/audit/contract';
@@ -31,6 +32,7 @@ const CONTRACTS = [
   bomContract,
   pipelinesContract,
   workContract,
+  schedulesContract,
   servingContract,
   monitoringContract,
   automationContract,

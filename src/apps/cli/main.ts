@@ -11,6 +11,7 @@ import { loginCommands } from './commands/login.ts';
 import { modelCommands } from './commands/models.ts';
 import { resourceCommands } from './commands/resources.ts';
 import { runCommands } from './commands/runs.ts';
+import { scheduleCommands } from './commands/schedules.ts';
 import { signingCommands } from './commands/signing.ts';
 import { upCommand } from './commands/up.ts';
 import { userCommands } from './commands/users.ts';
@@ -26,6 +27,7 @@ const program = new Command('kedge')
 upCommand(program);
 resourceCommands(program);
 runCommands(program);
+scheduleCommands(program);
 modelCommands(program);
 approvalCommands(program);
 signingCommands(program);

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { connect, freeze, pipeline, schedule } from '#client';
+import { realSystem } from '#core/system';
+import { loadConfig } from '#platform/config';
+import { createLogger, createMetrics } from '#platform/observe';
+import { type OpenControlPlane, openControlPlane } from '../../control-plane/control-plane.ts';
+import { openDataDir } from '../../data-dir.ts';
+import { kedge } from '../testing.ts';
+
+let plane: OpenControlPlane;
+let folder = '';
+let connection: readonly string[] = [];
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kedge-cli-schedules-'));
+  const config = loadConfig({ dataDir: join(folder, 'data'), port: 0, logLevel: 'fatal' }, {});
+  const [logger, metrics] = [createLogger('test', config.logLevel), createMetrics('test')];
+  const dataDir = openDataDir(config.dataDir);
+  plane = await openControlPlane({ role: 'test', config, system: realSystem(), logger, metrics, dataDir });
+  const url = await plane.start();
+  const token = dataDir.tokens.admin;
+  connection = ['--url', url, '--token', token];
+  const resources = [
+    pipeline('report', { params: { until: { type: 'timestamp' } }, steps: [{ name: 'a', command: ['/bin/true'] }] }),
+    schedule('weekly', {
+      pipeline: 'report',
+      cron: '30 2 * * sun',
+      timeZone: 'Europe/Berlin',
+      params: { until: '${at}' },
+    }),
+    freeze('next-century', { reason: 'too late', from: '2100-01-01T00:00:00Z', to: '2101-01-01T00:00:00Z' }),
+  ];
+  await connect({ url, token }).resources.applyResources({ body: { resources } });
+});
+
+after(async () => {
+  await plane.stop();
+  await rm(folder, { recursive: true, maxRetries: 5 });
+});
+
+const run = (...args: readonly string[]) => kedge([...args, ...connection]);
+
+test('schedules are listed, told in their time zone, paused and resumed', async () => {
+  const listed = await run('schedules');
+  assert.match(
+    listed.stdout,
+    /^SCHEDULE +PIPELINE +CRON +ZONE +NEXT +LAST\nweekly +report +30 2 \* \* sun +Europe\/Berlin/,
+  );
+  const next = (await run('schedules', 'next', 'weekly', '-n', '60')).stdout.trim().split('\n');
+  assert.equal(next.length, 61);
+  assert.match(next[0] ?? '', /^EUROPE\/BERLIN +UTC$/);
+  for (const line of next.slice(1)) assert.match(line, /^\d{4}-\d\d-\d\d (02:30|03:00) \+0[12]:00 {2}/);
+
+  assert.equal((await run('schedules', 'pause', 'weekly', '--reason', 'audit')).stdout, 'paused weekly\n');
+  assert.match((await run('schedules', 'list', 'report')).stdout, /paused/);
+  const got = await run('schedules', 'get', 'weekly');
+  assert.match(
+    got.stdout,
+    /^report at '30 2 \* \* sun' in Europe\/Berlin, catch-up latest\npaused since .* by user:admin: audit\n$/,
+  );
+  assert.match((await run('schedules', 'resume', 'weekly')).stdout, /^resumed weekly, next \d{4}-/);
+
+  const missing = await run('schedules', 'get', 'none');
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /there is no schedule 'none'/);
+});

@@ -1,0 +1,82 @@
+import type { Command } from 'commander';
+import { formatTable } from '../table.ts';
+import { connected, printJson, withKedge } from './connected.ts';
+import { everyItem } from './models.ts';
+
+/** `kedge schedules`: when pipelines start by themselves, what became of it, and whether they do at all. */
+export function scheduleCommands(program: Command): void {
+  const schedules = program.command('schedules').description('list, describe, pause and resume schedules');
+  listCommand(schedules);
+  getCommand(schedules);
+  connected(schedules.command('next <schedule>').description('tell the next ticks of a schedule, in its time zone'))
+    .option('-n, --count <count>', 'how many', '10')
+    .action(
+      withKedge(async (kedge, [schedule = ''], options) => {
+        const query = { count: Number(options['count']) };
+        const { timeZone, items } = await kedge.schedules.nextTicks({ params: { schedule }, query });
+        if (options.json) return printJson(items);
+        const rows = items.map(({ at, local, offset }) => [`${local} ${offset}`, new Date(at).toISOString()]);
+        process.stdout.write(`${formatTable([timeZone, 'utc'], rows)}\n`);
+      }),
+    );
+  connected(schedules.command('pause <schedule>').description('let its ticks start nothing until it is resumed'))
+    .option('--reason <text>', 'why')
+    .action(
+      withKedge(async (kedge, [schedule = ''], options) => {
+        const reason = options['reason'];
+        const body = typeof reason === 'string' ? { reason } : {};
+        const view = await kedge.schedules.pauseSchedule({ params: { schedule }, body });
+        if (options.json) return printJson(view);
+        process.stdout.write(`paused ${schedule}\n`);
+      }),
+    );
+  connected(schedules.command('resume <schedule>').description('let it tick again, from now on'))
+    .option('--catch-up', 'from where it was paused: its catch-up policy says what becomes of the ticks in between')
+    .action(
+      withKedge(async (kedge, [schedule = ''], options) => {
+        const body = { catchUp: options['catchUp'] === true };
+        const view = await kedge.schedules.resumeSchedule({ params: { schedule }, body });
+        if (options.json) return printJson(view);
+        process.stdout.write(`resumed ${schedule}, next ${timeOf(view.nextAt)}\n`);
+      }),
+    );
+}
+
+function listCommand(schedules: Command): void {
+  const words = 'list schedules with their next and last tick';
+  connected(schedules.command('list [pipeline]', { isDefault: true }).description(words)).action(
+    withKedge(async (kedge, [pipeline], options) => {
+      const filter = pipeline === undefined ? {} : { pipeline };
+      const items = await everyItem((after) => kedge.schedules.listSchedules({ query: { ...filter, ...after } }));
+      if (options.json) return printJson(items);
+      const rows = items.map((item) => [
+        ...[item.schedule, item.pipeline, item.cron, item.timeZone],
+        ...[item.pausedAt === null ? timeOf(item.nextAt) : 'paused', item.last?.outcome ?? null],
+      ]);
+      process.stdout.write(`${formatTable(['schedule', 'pipeline', 'cron', 'zone', 'next', 'last'], rows)}\n`);
+    }),
+  );
+}
+
+function getCommand(schedules: Command): void {
+  const words = 'describe a schedule, and what became of its last ticks';
+  connected(schedules.command('get <schedule>').description(words)).action(
+    withKedge(async (kedge, [schedule = ''], options) => {
+      const params = { schedule };
+      const view = await kedge.schedules.getSchedule({ params });
+      const { items } = await kedge.schedules.listTicks({ params, query: { limit: 20 } });
+      if (options.json) return printJson({ ...view, ticks: items });
+      const catchUp = typeof view.catchUp === 'string' ? view.catchUp : `all up to ${view.catchUp.all}`;
+      process.stdout.write(`${view.pipeline} at '${view.cron}' in ${view.timeZone}, catch-up ${catchUp}\n`);
+      const why = view.pauseReason === null ? '' : `: ${view.pauseReason}`;
+      const paused = `paused since ${timeOf(view.pausedAt)} by ${view.pausedBy}${why}`;
+      process.stdout.write(view.pausedAt === null ? `next ${timeOf(view.nextAt)}\n` : `${paused}\n`);
+      const rows = items.map((tick) => [timeOf(tick.at), tick.outcome, tick.run, tick.reason]);
+      if (rows.length > 0) process.stdout.write(`${formatTable(['tick', 'outcome', 'run', 'reason'], rows)}\n`);
+    }),
+  );
+}
+
+function timeOf(at: number | null): string {
+  return at === null ? 'never' : new Date(at).toISOString().replace('.000Z', 'Z');
+}

@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
+import { scheduleSpec } from './spec.ts';
+
+export { freezeSpec, scheduleSpec } from './spec.ts';
+
+export const TICK_OUTCOMES = ['started', 'missed', 'frozen', 'overlapped', 'failed'] as const;
+
+const tickView = z.object({
+  schedule: z.string(),
+  /** The time that the expression names, in epoch milliseconds. Of `missed`, the newest of those that were. */
+  at: z.number(),
+  outcome: z.enum(TICK_OUTCOMES),
+  /** The run that it started. */
+  run: z.string().nullable(),
+  /** Why it started none. */
+  reason: z.string().nullable(),
+  decidedAt: z.number(),
+});
+export type TickView = z.output<typeof tickView>;
+
+const scheduleView = scheduleSpec.extend({
+  schedule: z.string(),
+  /** When it ticks next; null when it never does, or is paused. */
+  nextAt: z.number().nullable(),
+  pausedAt: z.number().nullable(),
+  pausedBy: z.string().nullable(),
+  pauseReason: z.string().nullable(),
+  last: tickView.nullable(),
+});
+export type ScheduleView = z.output<typeof scheduleView>;
+
+const ofSchedule = z.object({ schedule: nameSchema });
+
+export const schedulesContract = contract({
+  listSchedules: route({
+    method: 'GET',
+    path: '/api/v1/schedules',
+    summary: 'List schedules with their next and their last tick, by name',
+    permission: 'pipelines:read',
+    query: pageQuery.extend({ pipeline: nameSchema.optional() }),
+    reply: pageOf(scheduleView),
+  }),
+  getSchedule: route({
+    method: 'GET',
+    path: '/api/v1/schedules/:schedule',
+    summary: 'Describe a schedule',
+    permission: 'pipelines:read',
+    params: ofSchedule,
+    reply: scheduleView,
+    errors: ['pipelines/schedule-not-found'],
+  }),
+  nextTicks: route({
+    method: 'GET',
+    path: '/api/v1/schedules/:schedule/next',
+    summary: 'The next ticks of a schedule, whether or not it is paused',
+    permission: 'pipelines:read',
+    params: ofSchedule,
+    query: z.object({ count: z.coerce.number().int().min(1).max(100).default(10) }),
+    reply: z.object({
+      timeZone: z.string(),
+      items: z.array(z.object({ at: z.number(), local: z.string(), offset: z.string() })),
+    }),
+    errors: ['pipelines/schedule-not-found'],
+  }),
+  listTicks: route({
+    method: 'GET',
+    path: '/api/v1/schedules/:schedule/ticks',
+    summary: 'What became of the ticks of a schedule, newest first',
+    permission: 'pipelines:read',
+    params: ofSchedule,
+    query: pageQuery,
+    reply: pageOf(tickView),
+    errors: ['pipelines/schedule-not-found'],
+  }),
+  pauseSchedule: route({
+    method: 'POST',
+    path: '/api/v1/schedules/:schedule/pause',
+    summary: 'Pause a schedule: its ticks start nothing until it is resumed',
+    permission: 'pipelines:write',
+    params: ofSchedule,
+    body: z.strictObject({ reason: z.string().max(500).optional() }),
+    reply: scheduleView,
+    errors: ['pipelines/schedule-not-found'],
+    audit: 'schedule.pause',
+  }),
+  resumeSchedule: route({
+    method: 'POST',
+    path: '/api/v1/schedules/:schedule/resume',
+    summary: 'Resume a schedule from now on, or from where it was paused, which catches up',
+    permission: 'pipelines:write',
+    params: ofSchedule,
+    body: z.strictObject({
+      /** Ticks since the pause count as missed, and its catch-up policy is applied to them. */
+      catchUp: z.boolean().default(false),
+    }),
+    reply: scheduleView,
+    errors: ['pipelines/schedule-not-found'],
+    audit: 'schedule.resume',
+  }),
+});

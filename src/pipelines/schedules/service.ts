@@ -1,0 +1,230 @@
+import type { Cause } from '#core/cause';
+import { KedgeError } from '#core/errors';
+import type { Page } from '#platform/contract';
+import type { Context, Tx } from '#platform/db';
+import type { DomainDeps, Job } from '#platform/domain';
+import { pipelineErrors } from '../errors.ts';
+import type { ScheduleView, TickView } from './contract.ts';
+import { parseCron } from './cron.ts';
+import { scheduleHeld } from './events.ts';
+import { COUNT_MAX, type DueTick, decideTicks, freezeOf, type NamedFreeze, tickParams } from './model.ts';
+import type { FreezeSpec } from './spec.ts';
+import {
+  activeRunOf,
+  dueSchedules,
+  findSchedule,
+  findTick,
+  insertTick,
+  listSchedules,
+  listTicks,
+  removeTicks,
+  type StoredSchedule,
+  saveSchedule,
+} from './store.ts';
+import { ticksAfter } from './ticks.ts';
+import { offsetAt } from './zone.ts';
+
+/** How often the clock is looked at. A look at which nothing is due costs one indexed query. */
+const LOOK_EVERY_MS = 500;
+/** Schedules that one query finds due. */
+const DUE_MAX = 200;
+/** How long it is remembered what became of a tick. */
+const TICKS_KEPT_MS = 90 * 86_400_000;
+const SYSTEM: Context = { actor: { id: 'system:schedules', roles: ['system'] }, action: 'schedule.tick' };
+
+export const scheduleSubject = (name: string): string => `schedule/${name}`;
+
+interface ScheduleDeps extends DomainDeps {
+  startRunIn(
+    tx: Tx,
+    request: {
+      readonly pipeline: string;
+      readonly params: Readonly<Record<string, unknown>>;
+      readonly cause: Cause;
+      readonly key: string;
+    },
+  ): Promise<{ readonly run: string }>;
+}
+
+type Outcome = Pick<TickView, 'outcome' | 'run' | 'reason'>;
+
+/** Starts runs at the ticks of schedules: one for each tick, whoever else looks at the clock at the same time. */
+export class Schedules {
+  readonly #deps: ScheduleDeps;
+
+  constructor(deps: ScheduleDeps) {
+    this.#deps = deps;
+  }
+
+  job(): Job {
+    return {
+      name: 'pipelines/schedules',
+      everyMs: LOOK_EVERY_MS,
+      run: async (signal) => {
+        while (!signal.aborted && (await this.look()) > 0) {
+          // What is left of a batch, and what became due meanwhile.
+        }
+      },
+    };
+  }
+
+  /** Decides what is due. Returns how many schedules that were. */
+  async look(): Promise<number> {
+    const { db, system, logger } = this.#deps;
+    const due = await dueSchedules(db.reader, system.clock.now(), DUE_MAX);
+    for (const name of due) {
+      const held = await db.react(SYSTEM, (tx) => this.#tick(tx, name));
+      for (const { at, outcome, reason } of held) logger.warn({ schedule: name, at, outcome }, `${reason}`);
+    }
+    return due.length;
+  }
+
+  async list(filter: {
+    readonly pipeline?: string | undefined;
+    readonly after?: string | undefined;
+    readonly limit: number;
+  }): Promise<Page<ScheduleView> & { items: ScheduleView[] }> {
+    const found = await listSchedules(this.#deps.db.reader, { ...filter, limit: filter.limit + 1 });
+    const items = await Promise.all(found.slice(0, filter.limit).map((schedule) => this.#view(schedule)));
+    return found.length > filter.limit ? { items, next: items.at(-1)?.schedule } : { items };
+  }
+
+  async get(name: string): Promise<ScheduleView> {
+    return this.#view(await requireSchedule(this.#deps.db.reader, name));
+  }
+
+  /** The next ticks with their local time, as if the schedule were not paused. */
+  async next(name: string, count: number) {
+    const { spec } = await requireSchedule(this.#deps.db.reader, name);
+    const ticks = ticksAfter(parseCron(spec.cron), spec.timeZone, this.#deps.system.clock.now(), count);
+    return { timeZone: spec.timeZone, items: ticks.map((at) => ({ at, ...localOf(spec.timeZone, at) })) };
+  }
+
+  async ticks(
+    name: string,
+    page: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<Page<TickView> & { items: TickView[] }> {
+    const { reader } = this.#deps.db;
+    await requireSchedule(reader, name);
+    const before = page.after === undefined ? undefined : Number(page.after) || 0;
+    const found = await listTicks(reader, { schedule: name, before, limit: page.limit + 1 });
+    const items = found.slice(0, page.limit);
+    return found.length > page.limit ? { items, next: String(items.at(-1)?.at) } : { items };
+  }
+
+  async pause(context: Context, name: string, reason: string | undefined): Promise<ScheduleView> {
+    await this.#deps.db.transact(context, async (tx) => {
+      const schedule = await requireSchedule(tx.db, name);
+      const pausedBy = context.actor.id;
+      await saveSchedule(tx.db, { ...schedule, pausedAt: tx.now, pausedBy, pauseReason: reason ?? null });
+      tx.audit(scheduleSubject(name), { reason: reason ?? null });
+    });
+    return this.get(name);
+  }
+
+  async resume(context: Context, name: string, catchUp: boolean): Promise<ScheduleView> {
+    await this.#deps.db.transact(context, async (tx) => {
+      const schedule = await requireSchedule(tx.db, name);
+      const cursorAt = catchUp ? schedule.cursorAt : tx.now;
+      const nextAt = ticksAfter(parseCron(schedule.spec.cron), schedule.spec.timeZone, cursorAt, 1)[0] ?? null;
+      const running = { pausedAt: null, pausedBy: null, pauseReason: null };
+      await saveSchedule(tx.db, { ...schedule, ...running, cursorAt, nextAt });
+      tx.audit(scheduleSubject(name), { catchUp });
+    });
+    return this.get(name);
+  }
+
+  /** Everything that a look means for one schedule, in one transaction with the cursor. Returns what was held. */
+  async #tick(tx: Tx, name: string): Promise<TickView[]> {
+    const schedule = await findSchedule(tx.db, name);
+    if (!schedule || schedule.pausedAt !== null) return [];
+    const decision = decideTicks(schedule.spec, schedule, tx.now);
+    const told: TickView[] = [];
+    if (decision.missed) {
+      const { at, count } = decision.missed;
+      const many =
+        count >= COUNT_MAX ? `${COUNT_MAX} ticks or more were` : count > 1 ? `${count} ticks were` : 'it was';
+      const reason = `${many} missed: nothing looked at the clock, and the catch-up policy leaves them out`;
+      told.push(...(await this.#settle(tx, { name, at }, { outcome: 'missed', run: null, reason })));
+    }
+    for (const tick of decision.due) {
+      if (await findTick(tx.db, name, tick.at)) continue;
+      told.push(...(await this.#settle(tx, { name, at: tick.at }, await this.#start(tx, schedule, tick))));
+    }
+    await saveSchedule(tx.db, { ...schedule, cursorAt: decision.cursorAt, nextAt: decision.nextAt });
+    await removeTicks(tx.db, name, decision.cursorAt - TICKS_KEPT_MS);
+    return told.filter(({ outcome }) => outcome !== 'started');
+  }
+
+  async #settle(
+    tx: Tx,
+    { name, at }: { readonly name: string; readonly at: number },
+    outcome: Outcome,
+  ): Promise<TickView[]> {
+    if (await findTick(tx.db, name, at)) return [];
+    const tick = { schedule: name, at, ...outcome, decidedAt: tx.now };
+    await insertTick(tx.db, tick);
+    if (outcome.outcome === 'started') return [tick];
+    const told = { at, outcome: outcome.outcome, reason: outcome.reason ?? '' };
+    tx.emit(scheduleHeld.draft(scheduleSubject(name), { schedule: name, ...told }));
+    tx.audit(scheduleSubject(name), told);
+    return [tick];
+  }
+
+  async #start(tx: Tx, { name, spec }: StoredSchedule, tick: DueTick): Promise<Outcome> {
+    const frozen = freezeOf(await this.#freezes(tx), spec.pipeline, tx.now);
+    if (frozen) {
+      return { outcome: 'frozen', run: null, reason: `freeze '${frozen.name}': ${frozen.spec.reason}` };
+    }
+    const active = spec.overlap === 'skip' ? await activeRunOf(tx.db, name) : undefined;
+    if (active) return { outcome: 'overlapped', run: null, reason: `run ${active} has not ended` };
+    try {
+      const { run } = await this.#deps.startRunIn(tx, {
+        pipeline: spec.pipeline,
+        params: tickParams(spec, tick),
+        cause: { kind: 'schedule', id: scheduleSubject(name), depth: 1, at: tick.at },
+        key: `${scheduleSubject(name)}/${tick.at}`,
+      });
+      return { outcome: 'started', run, reason: null };
+    } catch (error) {
+      if (!(error instanceof KedgeError)) throw error;
+      return { outcome: 'failed', run: null, reason: error.message };
+    }
+  }
+
+  async #freezes(tx: Tx): Promise<NamedFreeze[]> {
+    const found = await this.#deps.resources.list('freeze', tx.db);
+    return found.map(({ name, spec }) => ({ name, spec: spec as FreezeSpec }));
+  }
+
+  async #view({ name, spec, ...state }: StoredSchedule): Promise<ScheduleView> {
+    const [last = null] = await listTicks(this.#deps.db.reader, { schedule: name, limit: 1 });
+    const { pausedAt, pausedBy, pauseReason } = state;
+    return {
+      schedule: name,
+      ...spec,
+      nextAt: pausedAt === null ? state.nextAt : null,
+      pausedAt,
+      pausedBy,
+      pauseReason,
+      last,
+    };
+  }
+}
+
+async function requireSchedule(db: Tx['db'] | DomainDeps['db']['reader'], name: string): Promise<StoredSchedule> {
+  const found = await findSchedule(db, name);
+  if (!found) throw pipelineErrors['schedule-not-found'](`there is no schedule '${name}': declare it with kedge apply`);
+  return found;
+}
+
+/** The wall clock at an instant, `2026-03-29 03:00`, and how far it is from UTC, `+02:00`. */
+function localOf(zone: string, at: number): { readonly local: string; readonly offset: string } {
+  const offsetMs = offsetAt(zone, at);
+  const minutes = Math.round(Math.abs(offsetMs) / 60_000);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return {
+    local: new Date(at + offsetMs).toISOString().slice(0, 16).replace('T', ' '),
+    offset: `${offsetMs < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`,
+  };
+}

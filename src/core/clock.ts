@@ -37,6 +37,7 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 /** A clock that moves only when told to. Timers fire in order of their due time, in the middle of {@link advance}. */
 export class ManualClock implements Clock {
   #now: number;
+  #setByMs = 0;
   readonly #timers = new Set<{ readonly dueAt: number; readonly callback: () => void }>();
 
   constructor(startMs = Date.UTC(2001, 0, 1)) {
@@ -44,11 +45,16 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
-    return this.#now;
+    return this.#now + this.#setByMs;
   }
 
   monotonic(): number {
     return this.#now;
+  }
+
+  /** Sets the wall clock forward or back, as a time server or an operator does. Timers do not notice. */
+  set(byMs: number): void {
+    this.#setByMs += byMs;
   }
 
   after(delayMs: number, callback: () => void): () => void {

@@ -56,7 +56,7 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
     parts: {
       routes: [pipelineHandlers(service), workHandlers(service), scheduleHandlers(schedules)],
       consumers: [],
-      jobs: [leaseExpiryJob(service), schedules.job()],
+      jobs: [leaseExpiryJob(service, deps.system.clock), schedules.job()],
     },
   };
 }

@@ -17,7 +17,8 @@ import { type Advanced, advance, runSubject, takeFromCache } from './advance.ts'
 /** Queued steps that one finish answers from the cache; further ones do their work themselves. */
 const TWINS_MAX = 100;
 const RETRY_BASE_MS = 1_000;
-const RETRY_CAP_MS = 60_000;
+/** The longest pause before another attempt. */
+export const RETRY_CAP_MS = 60_000;
 
 /** Fails with `pipelines/output-missing` unless every output is stored with the length that was reported. */
 export async function requireOutputs(blobs: BlobStore, outputs: Readonly<Record<string, Artifact>>): Promise<void> {

@@ -21,14 +21,22 @@ import type { AttemptStatus, RunStatus } from '../model.ts';
 import { isFinalStep } from '../model.ts';
 import type { Pins } from '../references.ts';
 import { SeenWorkers } from '../seen-workers.ts';
-import { attemptsOfRun, expiredAttempts, extendLease, extendLeases, heldAttempts } from '../store/attempts.ts';
+import {
+  attemptsOfRun,
+  boundLeases,
+  expiredAttempts,
+  extendLease,
+  extendLeases,
+  heldAttempts,
+} from '../store/attempts.ts';
 import { appendLines, type NewLogLine, readLines } from '../store/log.ts';
+import { anyBeyond, boundReady } from '../store/queue.ts';
 import { findPipeline, findRun, listRuns, type StoredRun } from '../store/runs.ts';
-import { findStep, listSteps, saveProgress } from '../store/steps.ts';
+import { definitionOf, findStep, listSteps, saveProgress } from '../store/steps.ts';
 import { Wake } from '../wake.ts';
 import { advance, runSubject } from './advance.ts';
 import { explainCache } from './explain.ts';
-import { expire, finish, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
+import { expire, finish, RETRY_CAP_MS, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
 import { type LeaseRequest, lease } from './lease.ts';
 import { keyedRunId, type StartRun, startRun } from './start-run.ts';
 
@@ -38,11 +46,19 @@ export interface PipelinesDeps extends DomainDeps {
   readonly pins?: Pins;
   /** How long a silent worker keeps a step. 10,000 by default. */
   readonly leaseMs?: number;
+  /**
+   * How long a worker that is heard keeps a step beyond the timeout of the step, to bring inputs and store outputs. One
+   * that is stuck does not keep it for ever. An hour by default.
+   */
+  readonly transferMs?: number;
   /** The seed of runs that name none, 1 by default. It is part of the cache key, so it does not vary by itself. */
   readonly seed?: number;
 }
 
 const LEASE_MS = 10_000;
+const TRANSFER_MS = 3_600_000;
+/** What workers have to end the processes of a run that is cancelled; after it, the run does not wait for them. */
+const CANCEL_MS = 10_000;
 const EXPIRED_BATCH = 100;
 /** The audit action of a run that is started, whoever starts it. */
 const START = pipelinesContract.startPipelineRun.audit;
@@ -51,6 +67,7 @@ const SYSTEM = { id: 'system:pipelines', roles: ['system'] } as const;
 export class PipelineService {
   readonly #deps: PipelinesDeps;
   readonly #leaseMs: number;
+  readonly #transferMs: number;
   readonly #seed: number;
   readonly #wake: Wake;
   readonly #polls = new Map<string, { left: boolean }>();
@@ -59,6 +76,7 @@ export class PipelineService {
   constructor(deps: PipelinesDeps) {
     this.#deps = deps;
     this.#leaseMs = deps.leaseMs ?? LEASE_MS;
+    this.#transferMs = deps.transferMs ?? TRANSFER_MS;
     this.#seed = deps.seed ?? 1;
     this.#wake = new Wake(deps.system.clock);
     // Whatever readies a step publishes an event or wakes by itself. This also covers runs that another domain starts.
@@ -96,6 +114,7 @@ export class PipelineService {
       if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
       const advanced = await advance(tx, run, { type: 'cancelled', reason: words, now: tx.now });
       if (advanced === 'stale') throw pipelineErrors['run-finished'](`run '${runId}' is ${run.status}`);
+      await extendLeases(tx.db, tx.now + Math.max(CANCEL_MS, this.#leaseMs), runId);
       tx.audit(runSubject(runId), { reason });
     });
     return viewOf(await this.#run(runId));
@@ -194,11 +213,15 @@ export class PipelineService {
     return this.#deps.db.maintain(async (tx) => {
       const attempt = await requireAttempt(tx, attemptId, beat.epoch);
       if (attempt.status !== 'running') throw staleAttempt(attempt);
-      await extendLease(tx.db, attemptId, tx.now + this.#leaseMs);
       this.#workers.saw(attempt.worker, { at: tx.now });
       await saveProgress(tx.db, attempt, beat);
       const run = await findRun(tx.db, attempt.run);
-      return { cancel: run?.status === 'cancelling' };
+      const cancel = run?.status === 'cancelling';
+      // A worker that sends heartbeats and nothing else would otherwise keep the step, and the run, for ever.
+      const { timeoutMs } = await definitionOf(tx.db, attempt.run, attempt.step);
+      const isOverdue = tx.now > attempt.startedAt + timeoutMs + this.#transferMs;
+      if (!cancel && !isOverdue) await extendLease(tx.db, attemptId, tx.now + this.#leaseMs);
+      return { cancel };
     });
   }
 
@@ -234,6 +257,21 @@ export class PipelineService {
   /** After a start: workers could not renew their leases while nobody listened, so each gets a whole one. */
   async renewLeases(): Promise<void> {
     await this.#deps.db.maintain((tx) => extendLeases(tx.db, tx.now + this.#leaseMs));
+  }
+
+  /** Times further ahead than any that is given come from a clock that was wrong, and must not hold anything up. */
+  async correctTimes(): Promise<void> {
+    const { db, system } = this.#deps;
+    const boundsAt = (now: number) => ({
+      lease: now + Math.max(CANCEL_MS, this.#leaseMs),
+      ready: now + RETRY_CAP_MS,
+    });
+    if (!(await anyBeyond(db.reader, boundsAt(system.clock.now())))) return;
+    await db.maintain(async (tx) => {
+      await boundLeases(tx.db, boundsAt(tx.now).lease);
+      await boundReady(tx.db, { latest: boundsAt(tx.now).ready, now: tx.now });
+    });
+    this.#wake.all();
   }
 
   #dismiss(worker: string): void {

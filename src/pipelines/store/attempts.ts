@@ -46,13 +46,23 @@ export async function extendLease(db: Db, attempt: string, leaseUntil: number): 
   await tables(db).updateTable('pipeline_attempt').set({ lease_until: leaseUntil }).where('id', '=', attempt).execute();
 }
 
-/** Gives every live lease at least until `leaseUntil`. */
-export async function extendLeases(db: Db, leaseUntil: number): Promise<void> {
-  await tables(db)
+/** Gives every live lease, or those of one run, at least until `leaseUntil`. */
+export async function extendLeases(db: Db, leaseUntil: number, run?: string): Promise<void> {
+  const query = tables(db)
     .updateTable('pipeline_attempt')
     .set({ lease_until: leaseUntil })
     .where('status', '=', 'running')
-    .where('lease_until', '<', leaseUntil)
+    .where('lease_until', '<', leaseUntil);
+  await (run === undefined ? query : query.where('run', '=', run)).execute();
+}
+
+/** No live lease lasts longer than until `latest`. */
+export async function boundLeases(db: Db, latest: number): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_attempt')
+    .set({ lease_until: latest })
+    .where('status', '=', 'running')
+    .where('lease_until', '>', latest)
     .execute();
 }
 

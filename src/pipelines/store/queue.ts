@@ -32,6 +32,32 @@ export async function nextReadyAt(db: Db, now: number): Promise<number | undefin
   return row?.ready_at ?? undefined;
 }
 
+/** Whether a step is ready, or a lease ends, only after these times. */
+export async function anyBeyond(db: Db, after: { readonly lease: number; readonly ready: number }): Promise<boolean> {
+  if ((await nextReadyAt(db, after.ready)) !== undefined) return true;
+  const row = await tables(db)
+    .selectFrom('pipeline_attempt')
+    .select('id')
+    .where('status', '=', 'running')
+    .where('lease_until', '>', after.lease)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Steps that would be ready only after `latest` are ready `now`. */
+export async function boundReady(
+  db: Db,
+  { latest, now }: { readonly latest: number; readonly now: number },
+): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_step')
+    .set({ ready_at: now })
+    .where('status', '=', 'queued')
+    .where('ready_at', '>', latest)
+    .execute();
+}
+
 /** The distinct label requirements of the steps that may be leased now, each as canonical JSON. */
 export async function readyLabels(db: Db, now: number): Promise<string[]> {
   const rows = await tables(db)

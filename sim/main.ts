@@ -1,0 +1,44 @@
+import { parseArgs } from 'node:util';
+import { systemClock } from '#core/clock';
+import { Stage } from './play.ts';
+import { summaryOf, Tally } from './tally.ts';
+
+/** `npm run sim -- --seeds 10000`, or `--seed 7 --trace` to see one world. */
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '1' },
+    seed: { type: 'string' },
+    trace: { type: 'boolean', default: false },
+  },
+});
+
+const PROGRESS_EVERY = 500;
+
+async function main(): Promise<number> {
+  const stage = await Stage.open();
+  const say = (text: string): void => console.log(text);
+  const from = Number(values.seed ?? values.from);
+  const count = values.seed === undefined ? Number(values.seeds) : 1;
+  const onTrace = values.trace ? say : undefined;
+  const tally = new Tally();
+  const startedMs = systemClock.monotonic();
+  try {
+    for (let seed = from; seed < from + count; seed++) {
+      const played = await stage.play(seed, { onTrace });
+      tally.add(played);
+      if (played.violation) say(wordsOf(seed, played.violation));
+      if ((seed - from + 1) % PROGRESS_EVERY === 0) say(`${seed - from + 1} of ${count} seeds, ${tally.failed} failed`);
+    }
+  } finally {
+    stage.close();
+  }
+  say(`${summaryOf(tally)}\nin ${((systemClock.monotonic() - startedMs) / 1_000).toFixed(1)} s`);
+  return tally.failed > 0 ? 1 : 0;
+}
+
+function wordsOf(seed: number, { invariant, message }: { invariant: number; message: string }): string {
+  return `seed ${seed}: invariant ${invariant}: ${message}\n  again: npm run sim -- --seed ${seed} --trace`;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,94 @@
+import type { Random } from '#core/random';
+
+/** What users do in a world: which pipelines they declare, and when they start and cancel runs. */
+export interface Workload {
+  readonly pipelines: readonly Declared[];
+  readonly starts: readonly { readonly atMs: number; readonly pipeline: string; readonly key: string }[];
+  /** Of the start with this key, so long after it. */
+  readonly cancels: readonly { readonly afterMs: number; readonly key: string }[];
+  /** A pipeline that is declared anew, with other steps, while its runs go on. */
+  readonly again: { readonly atMs: number; readonly pipeline: Declared } | undefined;
+}
+
+export interface Declared {
+  readonly name: string;
+  readonly steps: readonly Step[];
+}
+
+interface Step {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly needs: readonly string[];
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly outputs: readonly string[];
+  readonly cache: boolean;
+  readonly retries: number;
+  readonly timeout: string;
+}
+
+type Shape = 'chain' | 'fan-out' | 'diamond' | 'random';
+const SHAPES: readonly Shape[] = ['chain', 'fan-out', 'diamond', 'random'];
+const INPUT_NAMES = ['a', 'b', 'c'] as const;
+
+export function drawWorkload(random: Random, chaosMs: number): Workload {
+  const pipelines: Declared[] = [
+    { name: 'leader', steps: drawSteps(random, 1 + random.int(3)) },
+    { name: 'follower', steps: drawSteps(random, 1 + random.int(2)) },
+    { name: 'main', steps: drawSteps(random, 2 + random.int(6)) },
+  ];
+  const count = 2 + random.int(3);
+  const starts = Array.from({ length: count }, (_, i) => ({
+    // Twins start close together as often as apart.
+    atMs: random.next() < 0.5 ? i * 20 : random.int(chaosMs),
+    pipeline: random.next() < 0.3 ? 'leader' : 'main',
+    key: `start-${i}`,
+  }));
+  const cancels = starts
+    .filter(() => random.next() < 0.3)
+    .map(({ key }) => ({ key, afterMs: random.int(Math.floor(chaosMs / 2)) }));
+  const again =
+    random.next() < 0.3
+      ? { atMs: random.int(chaosMs), pipeline: { name: 'main', steps: drawSteps(random, 2 + random.int(5)) } }
+      : undefined;
+  return { pipelines, starts, cancels, again };
+}
+
+/** A graph of `count` steps, each needing only earlier ones. */
+function drawSteps(random: Random, count: number): Step[] {
+  const shape = SHAPES[random.int(SHAPES.length)]!;
+  const steps: Step[] = [];
+  for (let i = 0; i < count; i++) {
+    const upstream = upstreamOf(shape, i, { count, random });
+    steps.push(drawStep(random, i, steps, upstream));
+  }
+  return steps;
+}
+
+function upstreamOf(shape: Shape, i: number, { count, random }: { count: number; random: Random }): number[] {
+  if (i === 0) return [];
+  const isLast = i === count - 1;
+  if (shape === 'chain') return [i - 1];
+  if (shape === 'fan-out') return [0];
+  if (shape === 'diamond') return isLast ? Array.from({ length: i }, (_, n) => n).slice(1, 4) : [0];
+  return Array.from({ length: i }, (_, n) => n)
+    .filter(() => random.next() < 0.4)
+    .slice(0, INPUT_NAMES.length);
+}
+
+function drawStep(random: Random, i: number, earlier: readonly Step[], upstream: readonly number[]): Step {
+  const cache = random.next() < 0.6;
+  const sources = upstream.map((n) => earlier[n]!);
+  const read = sources.filter((source) => source.outputs.length > 0 && random.next() < 0.8);
+  const inputs = read.map((source, n) => [INPUT_NAMES[n]!, `${source.name}.${source.outputs[0]}`] as const);
+  return {
+    name: `s${i}`,
+    // Few programs, so that different steps have the same work; one that is not cached does its own each time.
+    command: cache ? ['program', `p${random.int(3)}`] : ['program', `p${i}`, 'own'],
+    needs: sources.filter((source) => !read.includes(source)).map((source) => source.name),
+    inputs: Object.fromEntries(inputs),
+    outputs: ['out', 'side'].slice(0, random.int(3)),
+    cache,
+    retries: random.int(3),
+    timeout: '12s',
+  };
+}

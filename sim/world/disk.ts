@@ -1,0 +1,53 @@
+/**
+ * The disk of the machines on which workers run. The worker's own modules get these functions where they import
+ * `node:fs` and `node:fs/promises` (see hooks.ts): a real file takes an unknown time, these take none.
+ */
+
+/** Content of files by path; null for a folder. */
+type Disk = Map<string, Uint8Array | null>;
+
+let disk: Disk = new Map();
+let refuse: (path: string) => void = () => {};
+
+/** Begins an empty disk. `onWrite` may throw, as a full disk does. */
+export function emptyDisk(onWrite: (path: string) => void): void {
+  disk = new Map();
+  refuse = onWrite;
+}
+
+export async function mkdir(path: string): Promise<void> {
+  refuse(path);
+  disk.set(path, null);
+}
+
+export async function rm(path: string): Promise<void> {
+  for (const name of [...disk.keys()]) if (name === path || name.startsWith(`${path}/`)) disk.delete(name);
+}
+
+export async function writeFile(path: string, content: string | Uint8Array): Promise<void> {
+  refuse(path);
+  disk.set(path, typeof content === 'string' ? Buffer.from(content) : content);
+}
+
+export async function readFile(path: string): Promise<string> {
+  return Buffer.from(fileAt(path)).toString('utf8');
+}
+
+export async function stat(path: string): Promise<{ readonly size: number; isFile(): boolean }> {
+  const content = disk.get(path);
+  if (content === undefined) throw missing(path);
+  return { size: content?.length ?? 0, isFile: () => content !== null };
+}
+
+export async function* createReadStream(path: string): AsyncGenerator<Uint8Array> {
+  yield fileAt(path);
+}
+
+function fileAt(path: string): Uint8Array {
+  const content = disk.get(path);
+  if (!content) throw missing(path);
+  return content;
+}
+
+const missing = (path: string): Error =>
+  Object.assign(new Error(`ENOENT: no such file or directory, '${path}'`), { code: 'ENOENT' });

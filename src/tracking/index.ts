@@ -3,9 +3,12 @@ import { UploadService } from './artifacts/index.ts';
 import { trackingHandlers } from './handlers.ts';
 import { artifactProtocol } from './protocol/artifacts/index.ts';
 import { trackingProtocol } from './protocol/mlflow/routes.ts';
+import { otlpProtocolGroup } from './protocol/otlp/routes.ts';
 import { TrackingService } from './service.ts';
 import { placeDefaultExperiment, type TrackingDeps } from './services/deps.ts';
 import { ExploreService } from './services/explore.ts';
+import { TraceService } from './traces/service.ts';
+import { SpanService } from './traces/spans.ts';
 
 export type { ArtifactOwner, ArtifactPlace } from './artifacts/index.ts';
 export type { Artifact, Experiment, LogBatch, RunDraft } from './contract.ts';
@@ -25,10 +28,13 @@ export type Tracking = TrackingService & {
 export function createTracking(deps: TrackingDeps): Tracking {
   const service = new TrackingService(deps);
   const uploads = new UploadService({ ...deps, artifacts: service.artifacts });
+  const traces = new TraceService(deps);
+  const spans = new SpanService(deps, traces);
   const parts: DomainParts = {
     routes: [trackingHandlers(service, new ExploreService(deps))],
     protocols: [
-      trackingProtocol(deps, service.artifacts),
+      trackingProtocol(deps, { artifacts: service.artifacts, traces, spans }),
+      otlpProtocolGroup(spans),
       artifactProtocol({ ...deps, artifacts: service.artifacts, uploads }),
     ],
     consumers: [],

@@ -86,9 +86,19 @@ const searches = ({ experiment }: Objects): Search[] => [
     ...{ list: 'model_versions', tag: 'tags.t', pageMax: 200_000 },
     texts: ['tags.t', 'name', 'run_id', 'source_path'],
   },
+  {
+    name: 'traces',
+    ask: (fields) => ({
+      method: 'POST',
+      path: '/api/3.0/mlflow/traces/search',
+      json: { locations: [{ mlflow_experiment: { experiment_id: experiment } }], ...fields },
+    }),
+    ...{ list: 'traces', tag: 'tags.t', pageMax: 500 },
+    texts: ['tags.t', 'name', 'run_id', 'metadata.m', 'span.name', 'span.attributes.t', 'feedback.good', 'text'],
+  },
 ];
 
-const NAMES = ['runs', 'experiments', 'logged models', 'registered models', 'model versions'];
+const NAMES = ['runs', 'experiments', 'logged models', 'registered models', 'model versions', 'traces'];
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 forEachDatabase('A hostile search', (open) => {
@@ -263,4 +273,5 @@ async function tagAll(server: HostileServer, objects: Objects, value: string): P
   await answerTo(server, mlflow('PATCH', `logged-models/${loggedModel}/tags`, { tags: [tag] }));
   await answerTo(server, mlflow('POST', 'registered-models/set-tag', { name, ...tag }));
   await answerTo(server, mlflow('POST', 'model-versions/set-tag', { name, version: '1', ...tag }));
+  await answerTo(server, mlflow('PATCH', `traces/${objects.trace}/tags`, tag));
 }

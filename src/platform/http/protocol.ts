@@ -13,8 +13,8 @@ export interface ForeignProtocol {
   readonly name: string;
   /** Everything below these is the protocol's: what it does not know there is refused in its own form. */
   readonly prefixes: readonly `/${string}`[];
-  /** Any failure in the form that the protocol's clients read. */
-  answerError(error: KedgeError): ForeignReply;
+  /** Any failure in the form that the protocol's clients read, some of which send more than one kind of body. */
+  answerError(error: KedgeError, headers?: ForeignRequest['headers']): ForeignReply;
 }
 
 /** Routes of a protocol that one domain serves. Several domains may serve one protocol. */
@@ -91,7 +91,7 @@ export function bindProtocols(
       }
       if (error.status === 401) challenge(reply);
       drain(request, reply, surroundings.system.clock);
-      return sendReply(reply, { status: error.status, ...protocol.answerError(error) });
+      return sendReply(reply, { status: error.status, ...protocol.answerError(error, request.headers) });
     };
     void app.register(async (scope) => {
       scope.removeAllContentTypeParsers();

@@ -1,5 +1,6 @@
 import type { Migration } from '#platform/db';
 import { artifactMigrations } from '../artifacts/index.ts';
+import { traceMigrations } from '../traces/migrations.ts';
 import { lineageMigrations } from './lineage.ts';
 import { mlflowMigrations } from './mlflow.ts';
 
@@ -86,4 +87,5 @@ export const trackingMigrations: readonly Migration[] = [
   ...artifactMigrations,
   ...mlflowMigrations,
   ...lineageMigrations,
+  ...traceMigrations,
 ];

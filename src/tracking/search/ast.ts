@@ -47,7 +47,8 @@ export interface Entity {
 export interface FieldRules {
   /** The canonical key, where it has other names too. */
   readonly key: string;
-  readonly type: 'number' | 'text';
+  /** `any` is compared with numbers and with texts; only numbers are larger or smaller than it. */
+  readonly type: 'number' | 'text' | 'any';
   readonly operators: readonly Operator[];
   /** Whether results can be ordered by it. */
   readonly orders: boolean;

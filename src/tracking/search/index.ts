@@ -3,6 +3,7 @@ export {
   closedEntity,
   type Entity,
   type Field,
+  type FieldRules,
   type Filter,
   type Operator,
   type Order,

@@ -60,7 +60,7 @@ function tokenAt(text: string, at: number, { match, refuse }: Reading): { token:
   throw refuse(`'${first}' has no place in it`, at);
 }
 
-/** An entity, a dot and a key, where the key, or all of it, may be quoted. The first dot outside quotes parts them. */
+/** An entity, a dot and a key, where the end of the key, or all of it, may be quoted. The first dot parts them. */
 function wordAt(text: string, start: number, refuse: Refuse): { token: Token; end: number } {
   const first = text[start];
   if (first === '"' || first === '`') {
@@ -72,9 +72,9 @@ function wordAt(text: string, start: number, refuse: Refuse): { token: Token; en
   const end = start + word.length;
   const next = text[end];
   const dot = word.indexOf('.');
-  if ((next === '"' || next === '`') && dot === word.length - 1) {
+  if ((next === '"' || next === '`') && word.endsWith('.')) {
     const quoted = quotedAt(text, end, refuse);
-    const parts = [word.slice(0, -1), quoted.value];
+    const parts = [word.slice(0, dot), word.slice(dot + 1) + quoted.value];
     return { token: { kind: 'word', text: text.slice(start, quoted.end), at: start, parts }, end: quoted.end };
   }
   const parts = dot < 0 ? [word] : [word.slice(0, dot), word.slice(dot + 1)];

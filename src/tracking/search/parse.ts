@@ -6,6 +6,7 @@ export const FILTER_LENGTH_MAX = 100_000;
 const DEPTH_MAX = 50;
 const COMPARISONS_MAX = 200;
 const LIST_MAX = 5_000;
+const ORDERING: readonly Operator[] = ['>', '>=', '<', '<='];
 
 /**
  * Parses a filter by recursive descent; `undefined` when it is blank.
@@ -103,7 +104,9 @@ class Parser {
       throw this.#refuse(`'${field.entity}.${field.key}' is not compared with ${operator} but with ${allowed}`, at);
     }
     if (operator === 'IS NULL' || operator === 'IS NOT NULL') return { kind: 'compare', field, operator, value: null };
-    const value = operator === 'IN' || operator === 'NOT IN' ? this.#list(field, rules) : this.#value(field, rules);
+    const list = operator === 'IN' || operator === 'NOT IN';
+    const type = rules.type === 'any' && ORDERING.includes(operator) ? 'number' : rules.type;
+    const value = list ? this.#list(field, type) : this.#value(field, type);
     return { kind: 'compare', field, operator, value };
   }
 
@@ -144,21 +147,21 @@ class Parser {
     throw this.#unexpected('an operator');
   }
 
-  #list(field: Field, rules: FieldRules): (string | number)[] {
+  #list(field: Field, type: FieldRules['type']): (string | number)[] {
     if (!this.#take('(')) throw this.#unexpected("'(' and a list of values");
-    const values = [this.#value(field, rules)];
+    const values = [this.#value(field, type)];
     while (this.#take(',')) {
       if (this.#peek().kind === ')') break;
-      values.push(this.#value(field, rules));
+      values.push(this.#value(field, type));
     }
     if (!this.#take(')')) throw this.#unexpected("',' or ')'");
     if (values.length > LIST_MAX) throw this.#refuse(`a list of more than ${LIST_MAX} values`, this.#peek().at);
     return values;
   }
 
-  #value({ entity, key }: Field, { type }: FieldRules): string | number {
+  #value({ entity, key }: Field, type: FieldRules['type']): string | number {
     const token = this.#peek();
-    if (type === 'number') {
+    if (type === 'number' || (type === 'any' && token.kind === 'number')) {
       if (token.kind !== 'number') throw this.#unexpected(`a number without quotes for '${entity}.${key}'`);
       this.#next += 1;
       return Number(token.text);

@@ -28,11 +28,12 @@ export async function removeRunDeletedBefore(db: Db, run: string, before: number
   return true;
 }
 
-/** Metrics of a logged model stay with the model, also those that a run measured. */
+/** Metrics of a logged model stay with the model, also those that a run measured, and traces with the experiment. */
 const LOGGED = [
   'tracking_series',
   'tracking_param',
   'tracking_tag',
   'tracking_dataset_input',
   'tracking_model_link',
+  'tracking_trace_run',
 ] as const;

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { AnyTables } from '#ports/sql';
+import type { TraceTables } from '../traces/store/tables.ts';
 
 export type Db = Kysely<AnyTables>;
 
@@ -99,7 +100,7 @@ export interface ModelMetricTable {
   dataset_digest: string | null;
 }
 
-export interface Tables {
+export interface Tables extends TraceTables {
   readonly tracking_experiment: ExperimentTable;
   readonly tracking_run: RunTable;
   readonly tracking_param: KeyedTable;

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { mlflowClients, startServer } from './tracking-server.ts';
 
-const SCRIPTS = ['tracking', 'search', 'models', 'workspaces'] as const;
+const SCRIPTS = ['tracking', 'search', 'models', 'workspaces', 'traces'] as const;
 /** MLflow has workspaces since 3.10. */
 const WITHOUT_WORKSPACES = /^mlflow-(?:2|3\.[0-9])(?:\.|$)/;
 const CLIENTS = mlflowClients();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { span, traceIdOf } from './trace-requests.ts';
 
 /** Asks as somebody in a project, and answers what was replied. */
 export type Asking = (ask: {
@@ -6,6 +7,7 @@ export type Asking = (ask: {
   readonly path: string;
   readonly json?: unknown;
   readonly bytes?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }) => Promise<{ readonly status: number; readonly text: string }>;
 
 /** One of everything that belongs to a project, by the names that addresses have for them. */
@@ -22,6 +24,8 @@ export interface Objects {
   readonly modelKey: string;
   /** A request that the version be approved. */
   readonly request: string;
+  readonly trace: string;
+  readonly assessment: string;
 }
 
 /** What the file of the model says. */
@@ -68,7 +72,26 @@ export async function makeObjects(ask: Asking, name: string, project = 'default'
   const modelKey = project === 'default' ? name : `${project}/${name}`;
   const approval = { model: modelKey, version: 1, transition: 'alias', target: 'b' };
   const request = await posted('/api/v1/approval-requests', approval, 'id');
-  return { experiment, experimentName: name, run, loggedModel, model: name, folder, upload, modelKey, request };
+  const traced = await makeTrace(ask, experiment);
+  const of = { experiment, experimentName: name, run, loggedModel, ...traced };
+  return { ...of, model: name, folder, upload, modelKey, request };
+}
+
+/** A trace of one span, with a tag and something that is said of it. */
+async function makeTrace(ask: Asking, experiment: string): Promise<Pick<Objects, 'trace' | 'assessment'>> {
+  const trace = traceIdOf(experiment);
+  const spans = { resourceSpans: [{ scopeSpans: [{ spans: [span(trace.slice('tr-'.length))] }] }] };
+  const headers = { 'x-mlflow-experiment-id': experiment, 'content-type': 'application/json' };
+  const sent = await ask({ method: 'POST', path: '/v1/traces', json: spans, headers });
+  assert.deepEqual([sent.status, sent.text], [200, '{}']);
+  const path = `/api/3.0/mlflow/traces/${trace}`;
+  const tagged = await ask({ method: 'PATCH', path: `${path}/tags`, json: { key: 't', value: '1' } });
+  assert.equal(tagged.status, 200, tagged.text);
+  const said = { assessment: { assessment_name: 'good', feedback: { value: true } } };
+  const { status, text } = await ask({ method: 'POST', path: `${path}/assessments`, json: said });
+  assert.equal(status, 200, text);
+  const { assessment } = JSON.parse(text) as { assessment: { assessment_id: string } };
+  return { trace, assessment: assessment.assessment_id };
 }
 
 /** The id in an answer such as `{"run": {"info": {"run_id": …}}}`. */

@@ -39,7 +39,7 @@ async function send(name: string, ask: Ask, headers: Record<string, string>): Pr
   const type = ask.type ?? (ask.json === undefined ? undefined : 'application/json');
   const response = await fetch(`${world.url}${path}?${new URLSearchParams(ask.query)}`, {
     method,
-    headers: { ...headers, ...(type === undefined ? {} : { 'content-type': type }) },
+    headers: { ...headers, ...ask.headers, ...(type === undefined ? {} : { 'content-type': type }) },
     ...(body === undefined ? {} : { body }),
   });
   return { status: response.status, text: await response.text() };
@@ -89,7 +89,7 @@ function refusals({ method, access = '' }: ServedRoute, { kind }: Ask) {
 
 test('there is a request for every route whose objects belong to a project, and for no other', () => {
   const none = { experiment: '', experimentName: '', run: '', loggedModel: '', model: '', modelKey: '' };
-  const example = { ...none, folder: '', upload: '', request: '' };
+  const example = { ...none, folder: '', upload: '', request: '', trace: '', assessment: '' };
   const known = Object.keys(requestsFor(example));
   const served = projectRoutes().map((route) => nameOf(route).replace(TWIN, '/api/'));
   assert.deepEqual(known.sort(), [...new Set(served)].sort());
@@ -106,7 +106,7 @@ test('whoever may not is refused by every route that reaches an object, and whoe
       }
       const before = await kept();
       for (const { person, project, expected, told } of refusals(route, ask)) {
-        for (const name of [nameOf(route), nameOf(route).replace(' /api/2.0/', ` ${TWIN}2.0/`)]) {
+        for (const name of [nameOf(route), nameOf(route).replace(/ \/api\/(?=\d)/, ` ${TWIN}`)]) {
           const { status, text } = await send(name, ask, world.as(person, project));
           assert.ok(expected.includes(status), `${told} answered ${status} ${text}`);
         }
@@ -121,7 +121,7 @@ test('whoever may not is refused by every route that reaches an object, and whoe
 
 test('a list shows nothing of another project, nor of objects that one holds no level on', async () => {
   const objects = await freshObjects();
-  const secrets = [objects.run, objects.loggedModel, objects.experimentName, objects.request];
+  const secrets = [objects.run, objects.loggedModel, objects.experimentName, objects.request, objects.trace];
   for (const [name, ask] of Object.entries(requestsFor(objects)).filter(([, { kind }]) => kind === 'lists')) {
     const shown = await send(name, ask, world.as('manager', HERE));
     assert.equal(shown.status, 200, name);

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { MLMODEL, type Objects } from './objects.ts';
+import { traceRequests } from './trace-requests.ts';
 
 /** How a route is asked so that it reaches an object, for somebody who may. */
 export interface Ask {
@@ -9,6 +10,7 @@ export interface Ask {
   readonly json?: unknown;
   readonly bytes?: string;
   readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Asked before, by somebody who may, so that the request has something to act on. */
   readonly first?: readonly string[];
   /**
@@ -135,6 +137,7 @@ function native({ experiment, experimentName, run }: Objects): Record<string, As
 
 function others(objects: Objects): Record<string, Ask> {
   return {
+    ...traceRequests(objects),
     ...mlflowModels(objects),
     ...mlflowVersions(objects),
     ...models(objects),

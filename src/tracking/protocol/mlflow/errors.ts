@@ -52,6 +52,7 @@ const CODE_OF_ERROR: Readonly<Record<string, MlflowCode>> = {
   'tracking/run-over': 'INVALID_PARAMETER_VALUE',
   'tracking/param-changed': 'INVALID_PARAMETER_VALUE',
   'tracking/limit': 'INVALID_PARAMETER_VALUE',
+  'tracking/trace-deleted': 'INVALID_STATE',
   'accounts/project-exists': 'RESOURCE_ALREADY_EXISTS',
   'registry/model-exists': 'RESOURCE_ALREADY_EXISTS',
   'registry/invalid': 'INVALID_PARAMETER_VALUE',

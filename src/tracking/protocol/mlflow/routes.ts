@@ -7,6 +7,7 @@ import { LogService } from '../../services/logging.ts';
 import { MetricService } from '../../services/metrics.ts';
 import { LoggedModelService } from '../../services/models.ts';
 import { RunService } from '../../services/runs.ts';
+import { AssessmentService } from '../../traces/assessments.ts';
 import { experimentRoutes } from './experiments.ts';
 import { fileRoutes } from './files.ts';
 import { lineageRoutes } from './lineage.ts';
@@ -16,9 +17,17 @@ import { metricRoutes } from './metrics.ts';
 import { mlflowProtocol } from './protocol.ts';
 import { runRoutes } from './runs.ts';
 import { serverRoutes } from './server.ts';
+import { assessmentRoutes } from './traces/assessments.ts';
+import { earlierClientRoutes } from './traces/earlier-clients.ts';
+import type { TraceServices } from './traces/traces.ts';
+import { traceRoutes } from './traces/traces.ts';
+
+export interface TrackingServices extends TraceServices {
+  readonly artifacts: ArtifactService;
+}
 
 /** Tracking, as MLflow's clients speak to it. */
-export function trackingProtocol(deps: TrackingDeps, artifacts: ArtifactService): ProtocolGroup {
+export function trackingProtocol(deps: TrackingDeps, services: TrackingServices): ProtocolGroup {
   const runs = new RunService(deps);
   const models = new LoggedModelService(deps);
   return {
@@ -32,7 +41,10 @@ export function trackingProtocol(deps: TrackingDeps, artifacts: ArtifactService)
         ...metricRoutes(new MetricService(deps)),
         ...lineageRoutes(new LineageService(deps)),
         ...loggedModelRoutes(models),
-        ...fileRoutes({ artifacts, runs, models }),
+        ...fileRoutes({ artifacts: services.artifacts, runs, models }),
+        ...traceRoutes(services),
+        ...earlierClientRoutes(services.traces),
+        ...assessmentRoutes(new AssessmentService(deps)),
       ].map(checkingObjects),
     ],
   };

@@ -14,7 +14,7 @@ import {
   openLogKey,
 } from '#platform/audit';
 import { loadConfig } from '#platform/config';
-import { applyMigrations, Database } from '#platform/db';
+import { applyMigrations, columnsOf, Database } from '#platform/db';
 import type { SqlStore } from '#ports/sql';
 import { openSql } from '../stores.ts';
 import { addressFrom, type ConnectionOptions } from './connection.ts';
@@ -77,8 +77,7 @@ export async function withStoredLog<T>(
 /** The Merkle log of a data directory as it was signed last; `undefined` when no log was grown there yet. */
 export async function signedTree({ store, keyFile }: StoredLog): Promise<LogSource | undefined> {
   if (!existsSync(keyFile)) return undefined;
-  const tables = await store.reader.introspection.getTables();
-  if (!tables.some(({ name }) => name === 'audit_tree')) return undefined;
+  if (!(await columnsOf(store)).some(({ table }) => table === 'audit_tree')) return undefined;
   const tree = new AuditTree(new Database(store, realSystem()), openLogKey(keyFile));
   return (await tree.read(CHECKPOINT_PATH)) && tree;
 }

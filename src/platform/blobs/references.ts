@@ -1,8 +1,7 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { assert } from '#core/assert';
 import type { Digest } from '#core/hash';
-import type { Database } from '#platform/db';
-import type { AnyTables } from '#ports/sql';
+import { columnsOf, type Database } from '#platform/db';
 
 /** What the rows of the database refer to. */
 export interface References {
@@ -55,19 +54,6 @@ export function digestsIn(text: string): Digest[] {
 }
 
 async function textColumns(db: Database): Promise<{ table: string; column: string }[]> {
-  const schema = db.dialect === 'postgres' ? await currentSchema(db.reader) : undefined;
-  const tables = await db.reader.introspection.getTables();
-  return tables
-    .filter((table) => !table.isView && (schema === undefined || table.schema === schema))
-    .filter((table) => !NOT_SEARCHED.test(table.name))
-    .flatMap((table) =>
-      table.columns
-        .filter((column) => /^(?:text|varchar|json)/i.test(column.dataType))
-        .map((column) => ({ table: table.name, column: column.name })),
-    );
-}
-
-async function currentSchema(reader: Kysely<AnyTables>): Promise<string> {
-  const { rows } = await sql<{ name: string }>`select current_schema() as name`.execute(reader);
-  return rows[0]?.name ?? 'public';
+  const columns = await columnsOf(db);
+  return columns.filter(({ table, type }) => !NOT_SEARCHED.test(table) && /^(?:text|varchar|json)/.test(type));
 }

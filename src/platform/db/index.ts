@@ -1,4 +1,5 @@
 export { type AuditEntry, chainHash, GENESIS_HASH } from './audit-chain.ts';
+export { columnsOf } from './columns.ts';
 export { type Actor, type Context, Database, type EventDraft, type Tx } from './database.ts';
 export { applyMigrations, type Migration } from './migrations.ts';
 export { platformMigrations } from './platform-migrations.ts';

@@ -3,10 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { sql } from 'kysely';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { AuditLog } from '#platform/audit';
-import type { Context, Database } from '#platform/db';
+import { type Context, columnsOf, type Database } from '#platform/db';
 import { forEachDialect, type OpenDatabase } from '#testing/databases';
 import { createTracking, purgeRuns, trackingMigrations } from '../index.ts';
 import { LineageService } from './lineage.ts';
@@ -46,22 +45,17 @@ async function open(t: TestContext, openDb: OpenDatabase) {
 }
 
 /** How many rows of each table are of this run. Any table with a column for runs, or for owners of files, counts. */
-async function rowsOf({ reader, dialect }: Database, run: string): Promise<Record<string, number>> {
+async function rowsOf(db: Database, run: string): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
-  const ours = dialect === 'postgres' ? await schemaOf(reader) : undefined;
-  for (const table of await reader.introspection.getTables()) {
-    const columns = table.columns.map(({ name }) => name);
-    const column = table.name === 'tracking_run' ? 'id' : ['run', 'owner'].find((name) => columns.includes(name));
-    if (table.schema !== ours || !table.name.startsWith('tracking_') || column === undefined) continue;
-    const rows = await reader.selectFrom(table.name).select(column).where(column, '=', run).execute();
-    if (rows.length > 0) found[table.name] = rows.length;
+  const columns = await columnsOf(db);
+  for (const table of new Set(columns.map((column) => column.table))) {
+    const names = columns.filter((column) => column.table === table).map((column) => column.column);
+    const column = table === 'tracking_run' ? 'id' : ['run', 'owner'].find((name) => names.includes(name));
+    if (!table.startsWith('tracking_') || column === undefined) continue;
+    const rows = await db.reader.selectFrom(table).select(column).where(column, '=', run).execute();
+    if (rows.length > 0) found[table] = rows.length;
   }
   return found;
-}
-
-async function schemaOf(reader: Database['reader']): Promise<string | undefined> {
-  const { rows } = await sql<{ name: string }>`select current_schema() as name`.execute(reader);
-  return rows[0]?.name;
 }
 
 forEachDialect('Permanent deletion', trackingMigrations, (openDb) => {

@@ -17,6 +17,8 @@ export const trackingErrors = defineErrors('tracking', {
   'trace-deleted': { status: 409, title: 'The trace was deleted' },
   'trace-incomplete': { status: 404, title: 'Not all spans of the trace have arrived' },
   'assessment-not-found': { status: 404, title: 'No such assessment' },
+  'dataset-not-found': { status: 404, title: 'No such evaluation data set' },
+  'scorer-not-found': { status: 404, title: 'No such scorer' },
   'model-not-found': { status: 404, title: 'No such logged model' },
   'artifact-not-found': { status: 404, title: 'No such artifact' },
   'artifact-conflict': { status: 409, title: 'A file and a folder cannot have the same path' },

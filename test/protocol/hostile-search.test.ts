@@ -96,9 +96,19 @@ const searches = ({ experiment }: Objects): Search[] => [
     ...{ list: 'traces', tag: 'tags.t', pageMax: 500 },
     texts: ['tags.t', 'name', 'run_id', 'metadata.m', 'span.name', 'span.attributes.t', 'feedback.good', 'text'],
   },
+  {
+    name: 'data sets',
+    ask: ({ filter, ...fields }) => ({
+      method: 'POST',
+      path: '/api/3.0/mlflow/datasets/search',
+      json: { ...fields, ...(filter === undefined ? {} : { filter_string: filter }) },
+    }),
+    ...{ list: 'datasets', tag: 'tags.t', pageMax: 50_000 },
+    texts: ['tags.t', 'name', 'created_by'],
+  },
 ];
 
-const NAMES = ['runs', 'experiments', 'logged models', 'registered models', 'model versions', 'traces'];
+const NAMES = ['runs', 'experiments', 'logged models', 'registered models', 'model versions', 'traces', 'data sets'];
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 forEachDatabase('A hostile search', (open) => {
@@ -274,4 +284,6 @@ async function tagAll(server: HostileServer, objects: Objects, value: string): P
   await answerTo(server, mlflow('POST', 'registered-models/set-tag', { name, ...tag }));
   await answerTo(server, mlflow('POST', 'model-versions/set-tag', { name, version: '1', ...tag }));
   await answerTo(server, mlflow('PATCH', `traces/${objects.trace}/tags`, tag));
+  const tags = JSON.stringify({ t: value });
+  await answerTo(server, { method: 'PATCH', path: `/api/3.0/mlflow/datasets/${objects.dataset}/tags`, json: { tags } });
 }

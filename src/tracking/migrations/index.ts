@@ -1,5 +1,6 @@
 import type { Migration } from '#platform/db';
 import { artifactMigrations } from '../artifacts/index.ts';
+import { evaluationMigrations } from '../evaluation/migrations.ts';
 import { traceMigrations } from '../traces/migrations.ts';
 import { lineageMigrations } from './lineage.ts';
 import { mlflowMigrations } from './mlflow.ts';
@@ -88,4 +89,5 @@ export const trackingMigrations: readonly Migration[] = [
   ...mlflowMigrations,
   ...lineageMigrations,
   ...traceMigrations,
+  ...evaluationMigrations,
 ];

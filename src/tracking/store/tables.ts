@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { AnyTables } from '#ports/sql';
+import type { EvaluationTables } from '../evaluation/store/tables.ts';
 import type { TraceTables } from '../traces/store/tables.ts';
 
 export type Db = Kysely<AnyTables>;
@@ -100,7 +101,7 @@ export interface ModelMetricTable {
   dataset_digest: string | null;
 }
 
-export interface Tables extends TraceTables {
+export interface Tables extends TraceTables, EvaluationTables {
   readonly tracking_experiment: ExperimentTable;
   readonly tracking_run: RunTable;
   readonly tracking_param: KeyedTable;

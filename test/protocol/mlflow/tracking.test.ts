@@ -5,9 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { mlflowClients, startServer } from './tracking-server.ts';
 
-const SCRIPTS = ['tracking', 'search', 'models', 'workspaces', 'traces'] as const;
+const SCRIPTS = ['tracking', 'search', 'models', 'workspaces', 'traces', 'evaluation'] as const;
 /** MLflow has workspaces since 3.10. */
 const WITHOUT_WORKSPACES = /^mlflow-(?:2|3\.[0-9])(?:\.|$)/;
+/** Evaluation data sets and scorers came with MLflow 3. */
+const WITHOUT_EVALUATION = /^mlflow-2\./;
 const CLIENTS = mlflowClients();
 const WITHIN_MS = 240_000;
 
@@ -19,6 +21,7 @@ test('unmodified MLflow clients are there to be tested', { skip }, () => {
 for (const { version, python } of CLIENTS) {
   for (const script of SCRIPTS) {
     if (script === 'workspaces' && WITHOUT_WORKSPACES.test(version)) continue;
+    if (script === 'evaluation' && WITHOUT_EVALUATION.test(version)) continue;
     test(`the unmodified client of ${version} runs ${script}.py`, { timeout: WITHIN_MS }, async (t) => {
       const server = await startServer();
       t.after(() => server.stop());

@@ -26,6 +26,8 @@ export interface Objects {
   readonly request: string;
   readonly trace: string;
   readonly assessment: string;
+  /** An evaluation data set that belongs to the experiment, which has a scorer named `s` too. */
+  readonly dataset: string;
 }
 
 /** What the file of the model says. */
@@ -77,8 +79,8 @@ export async function makeObjects(ask: Asking, name: string, project = 'default'
   return { ...of, model: name, folder, upload, modelKey, request };
 }
 
-/** A trace of one span, with a tag and something that is said of it. */
-async function makeTrace(ask: Asking, experiment: string): Promise<Pick<Objects, 'trace' | 'assessment'>> {
+/** A trace of one span, with a tag and something that is said of it, and what such traces are evaluated with. */
+async function makeTrace(ask: Asking, experiment: string): Promise<Pick<Objects, 'trace' | 'assessment' | 'dataset'>> {
   const trace = traceIdOf(experiment);
   const spans = { resourceSpans: [{ scopeSpans: [{ spans: [span(trace.slice('tr-'.length))] }] }] };
   const headers = { 'x-mlflow-experiment-id': experiment, 'content-type': 'application/json' };
@@ -91,7 +93,17 @@ async function makeTrace(ask: Asking, experiment: string): Promise<Pick<Objects,
   const { status, text } = await ask({ method: 'POST', path: `${path}/assessments`, json: said });
   assert.equal(status, 200, text);
   const { assessment } = JSON.parse(text) as { assessment: { assessment_id: string } };
-  return { trace, assessment: assessment.assessment_id };
+  return { trace, assessment: assessment.assessment_id, dataset: await makeDataset(ask, experiment) };
+}
+
+async function makeDataset(ask: Asking, experiment_id: string): Promise<string> {
+  const root = '/api/3.0/mlflow';
+  const scorer = { experiment_id, name: 's', serialized_scorer: '{}' };
+  assert.equal((await ask({ method: 'POST', path: `${root}/scorers/register`, json: scorer })).status, 200);
+  const json = { name: 'questions', experiment_ids: [experiment_id], tags: '{"t":"1"}' };
+  const { status, text } = await ask({ method: 'POST', path: `${root}/datasets/create`, json });
+  assert.equal(status, 200, text);
+  return (JSON.parse(text) as { dataset: { dataset_id: string } }).dataset.dataset_id;
 }
 
 /** The id in an answer such as `{"run": {"info": {"run_id": …}}}`. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { MLMODEL, type Objects } from './objects.ts';
-import { traceRequests } from './trace-requests.ts';
+import { evaluationRequests, traceRequests } from './trace-requests.ts';
 
 /** How a route is asked so that it reaches an object, for somebody who may. */
 export interface Ask {
@@ -138,6 +138,7 @@ function native({ experiment, experimentName, run }: Objects): Record<string, As
 function others(objects: Objects): Record<string, Ask> {
   return {
     ...traceRequests(objects),
+    ...evaluationRequests(objects),
     ...mlflowModels(objects),
     ...mlflowVersions(objects),
     ...models(objects),

@@ -59,6 +59,38 @@ function assessments({ trace: trace_id, assessment: assessment_id }: Objects): R
   };
 }
 
+/** A request for every route of evaluation data sets and scorers. */
+export function evaluationRequests(objects: Objects): Record<string, Ask> {
+  const { experiment: experiment_id, dataset: dataset_id, experimentName } = objects;
+  const path = `${M3}/datasets/:dataset_id`;
+  const of = { params: { dataset_id } };
+  const experiments = { ...of, json: { experiment_ids: [experiment_id] } };
+  const scorer = { experiment_id, name: 's' };
+  const records = JSON.stringify([{ inputs: { q: 1 } }]);
+  return {
+    // In another project it belongs to no experiment, and is made there.
+    [`POST ${M3}/datasets/create`]: { json: { name: `${experimentName}-new` }, kind: 'makes' },
+    [`GET ${M3}/datasets/search`]: { query: { max_results: '1000' }, kind: 'lists' },
+    [`POST ${M3}/datasets/search`]: { json: { max_results: 1000 }, kind: 'lists' },
+    [`GET ${path}`]: of,
+    [`DELETE ${path}`]: of,
+    [`PATCH ${path}/tags`]: { ...of, json: { tags: '{"t":"2"}' } },
+    [`DELETE ${path}/tags/:key`]: { params: { dataset_id, key: 't' } },
+    [`GET ${path}/experiment-ids`]: of,
+    [`POST ${path}/add-experiments`]: experiments,
+    [`POST ${path}/remove-experiments`]: experiments,
+    [`POST ${path}/records`]: { ...of, json: { records } },
+    [`GET ${path}/records`]: of,
+    [`DELETE ${path}/records`]: { ...of, json: { dataset_record_ids: ['never-made'] } },
+    [`POST ${M3}/scorers/register`]: { json: { ...scorer, serialized_scorer: '{}' } },
+    [`GET ${M3}/scorers/list`]: { query: { experiment_id }, kind: 'lists' },
+    [`GET ${M3}/scorers/versions`]: { query: scorer },
+    [`GET ${M3}/scorers/get`]: { query: scorer },
+    [`GET ${M3}/scorers/online-configs`]: { query: { scorer_ids: 'any' }, kind: 'lists' },
+    [`DELETE ${M3}/scorers/delete`]: { json: scorer },
+  };
+}
+
 /** A span as exporters send it in JSON. */
 export function span(traceId: string): object {
   const attributes = [{ key: 't', value: { stringValue: '1' } }];

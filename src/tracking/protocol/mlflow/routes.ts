@@ -1,5 +1,7 @@
 import type { ForeignRoute, ProtocolGroup } from '#platform/http';
 import type { ArtifactService } from '../../artifacts/index.ts';
+import { EvaluationDatasetService } from '../../evaluation/datasets.ts';
+import { ScorerService } from '../../evaluation/scorers.ts';
 import type { TrackingDeps } from '../../services/deps.ts';
 import { ExperimentService } from '../../services/experiments.ts';
 import { LineageService } from '../../services/lineage.ts';
@@ -8,6 +10,9 @@ import { MetricService } from '../../services/metrics.ts';
 import { LoggedModelService } from '../../services/models.ts';
 import { RunService } from '../../services/runs.ts';
 import { AssessmentService } from '../../traces/assessments.ts';
+import { evaluationDatasetRoutes } from './evaluation/datasets.ts';
+import { evaluationRecordRoutes } from './evaluation/records.ts';
+import { scorerRoutes } from './evaluation/scorers.ts';
 import { experimentRoutes } from './experiments.ts';
 import { fileRoutes } from './files.ts';
 import { lineageRoutes } from './lineage.ts';
@@ -30,6 +35,7 @@ export interface TrackingServices extends TraceServices {
 export function trackingProtocol(deps: TrackingDeps, services: TrackingServices): ProtocolGroup {
   const runs = new RunService(deps);
   const models = new LoggedModelService(deps);
+  const evaluation = new EvaluationDatasetService(deps);
   return {
     protocol: mlflowProtocol,
     routes: [
@@ -45,6 +51,9 @@ export function trackingProtocol(deps: TrackingDeps, services: TrackingServices)
         ...traceRoutes(services),
         ...earlierClientRoutes(services.traces),
         ...assessmentRoutes(new AssessmentService(deps)),
+        ...evaluationDatasetRoutes(evaluation),
+        ...evaluationRecordRoutes(evaluation),
+        ...scorerRoutes(new ScorerService(deps)),
       ].map(checkingObjects),
     ],
   };

@@ -3,6 +3,7 @@ import type { ForeignRoute } from '#platform/http';
 import type { AssessmentChange, AssessmentDraft, AssessmentService } from '../../../traces/assessments.ts';
 import type { AssessmentError, AssessmentKind } from '../../../traces/model.ts';
 import { KEY_LENGTH_MAX } from '../fields.ts';
+import { jsonText } from '../json-text.ts';
 import { invalidValue, mlflowRoute } from '../route.ts';
 import { wire } from '../wire.ts';
 import {
@@ -127,11 +128,7 @@ function expectedValue(
   if (serialized.serialization_format !== 'JSON_FORMAT') {
     throw invalidValue(where, serialized.serialization_format, 'only JSON_FORMAT is supported');
   }
-  try {
-    return JSON.parse(serialized.value);
-  } catch {
-    throw invalidValue(where, serialized.value.slice(0, 100), 'expected JSON');
-  }
+  return jsonText(serialized.value, where);
 }
 
 function errorOf({ error_code: code, error_message: message, stack_trace: stack }: SentError): AssessmentError {

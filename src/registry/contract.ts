@@ -283,6 +283,8 @@ const versionRoutes = contract({
     params: byVersion,
     object: ofModel,
     body: z.strictObject({ approved: z.boolean(), reason: reason.min(1) }),
+    /** Whom the role lets approve need only see the model. */
+    level: 'READ',
     reply: evidenceView,
     errors: ['registry/version-not-found', 'registry/version-deleted', 'registry/limit'],
     audit: 'model-version.approve',

@@ -101,8 +101,13 @@ describe('approving a version in the console', { skip: reasonToSkip() }, () => {
     await dialog.getByRole('textbox').fill('beats the champion');
     await dialog.getByRole('button', { name: 'Ask', exact: true }).click();
     await dialog.waitFor({ state: 'hidden' });
+    const asked = { model: 'credit', version: 1, transition: 'alias', target: 'production' } as const;
+    await ada.governance.requestApproval({ body: asked });
     await page.goto(`${platform.url}/governance?tab=approvals`);
-    await page.getByRole('listitem').filter({ hasText: '@champion' }).getByRole('button', { name: 'Reject' }).click();
+    const request = (target: string) => page.getByRole('listitem').filter({ hasText: target });
+    await request('@champion').getByRole('button', { name: 'Withdraw' }).waitFor();
+    assert.equal(await request('@champion').getByRole('button', { name: 'Reject' }).count(), 0, 'it is their own');
+    await request('@production').getByRole('button', { name: 'Reject' }).click();
     const file = { name: 'notes.pem', mimeType: 'text/plain', buffer: Buffer.from('no key') };
     await dialog.locator('input[type=file]').setInputFiles(file);
     await page.getByRole('alert').getByText('expected a private key as PEM without a password').waitFor();

@@ -58,6 +58,7 @@ async function people({ accounts }: OpenControlPlane): Promise<void> {
     nobody: [],
     viewer: ['viewer'],
     editor: ['editor'],
+    approver: ['approver'],
     other: [],
     one: [],
   })) {
@@ -158,6 +159,17 @@ test('without a role nothing is read, a viewer changes nothing, and an editor do
   const more = guarded().filter((route) => !['read', 'write'].includes(verb(route) ?? ''));
   assert.ok(more.length > 10);
   assert.deepEqual(await wrong(more, as('editor'), [403]), []);
+});
+
+test('an approver reads and decides about approvals, and does nothing else by any route', async () => {
+  const verb = ({ access = '' }: ServedRoute) => access.split(':')[1];
+  const decides = guarded().filter(({ access }) => access === 'registry:approve');
+  assert.ok(decides.length >= 4);
+  // They get as far as what is sent does not fit, or is not there.
+  assert.deepEqual(await wrong(decides, as('approver'), [400, 404, 415]), []);
+  assert.deepEqual(await wrong(decides, as('editor'), [403]), []);
+  const others = guarded().filter((route) => verb(route) !== 'read' && route.access !== 'registry:approve');
+  assert.deepEqual(await wrong(others, as('approver'), [403]), []);
 });
 
 test('whoever holds one object changes nothing but that, by any route', async () => {

@@ -4,7 +4,7 @@ import type { Actor, Database } from '#platform/db';
 import type { ProcessBase } from '../process.ts';
 
 const LOOPBACK: readonly string[] = ['127.0.0.1', '::1', 'localhost'];
-const ROLES: readonly string[] = ['admin', 'editor', 'viewer'];
+const ROLES: readonly string[] = ['admin', 'editor', 'approver', 'viewer'];
 
 /** Who may get in, as this installation is configured. Errors: `config/invalid`. */
 export function openAccounts({ config, dataDir, system, logger }: ProcessBase, db: Database): Accounts {

@@ -27,6 +27,8 @@ const PEOPLE: Readonly<Record<string, { readonly roles: string[]; readonly risk?
   vic: { roles: ['viewer'] },
   rita: { roles: [], risk: 'EDIT' },
   ron: { roles: [], risk: 'READ' },
+  pia: { roles: ['approver'] },
+  paul: { roles: ['approver'], risk: 'READ' },
 };
 
 forEachDialect('Approvals', [...registryMigrations, ...governanceMigrations], (openDb) => {
@@ -131,6 +133,24 @@ forEachDialect('Approvals', [...registryMigrations, ...governanceMigrations], (o
     await assert.rejects(decided(cyd, 1, 'cyd'), fails('governance/own-version'), 'cyd proposed it');
     assert.equal((await decided(bob, 1, 'cyd')).status, 'approved');
     await assert.rejects(as('ada').enrolApproverKey({ body: { publicKey: 'x' } }), fails('access/forbidden'));
+  });
+
+  test('an approver decides where they may see the model, and changes nothing else', async (t) => {
+    const { registry, as } = await open(t, 'risk/delays');
+    const request = await as('rita', 'risk').requestApproval({ body: { model: 'risk/delays', version: 1, ...place } });
+    const decide = (by: Signer) => {
+      const given = { decision: 'approved', reason: 'looked', key: by.key } as const;
+      const body = { ...given, signature: by.sign(statementOf(request, given)) };
+      return by.client.decideApproval({ params: { request: request.id }, body });
+    };
+    await assert.rejects(async () => decide(await signer(as('pia'))), fails('governance/request-not-found'));
+    await assert.rejects(signer(as('pia', 'risk')), fails('access/not-a-member'));
+    await assert.rejects(signer(as('rita', 'risk')), fails('access/forbidden'));
+    const paul = await signer(as('paul', 'risk'));
+    const own = { body: { model: 'risk/delays', version: 1, transition: 'alias', target: 'champion' } } as const;
+    await assert.rejects(paul.client.requestApproval(own), fails('access/forbidden'));
+    assert.equal((await decide(paul)).status, 'approved');
+    assert.equal((await registry.evidence('risk/delays', 1)).at(-1)?.by, 'user:paul');
   });
 
   test('an approval that was written into the database counts for nothing', async (t) => {

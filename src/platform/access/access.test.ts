@@ -13,7 +13,7 @@ import {
   tokenAuthenticator,
 } from './index.ts';
 
-const ROLES = ['admin', 'editor', 'viewer', 'worker', 'gateway', 'system'];
+const ROLES = ['admin', 'editor', 'approver', 'viewer', 'worker', 'gateway', 'system'];
 const actor = (...roles: readonly string[]) => ({ id: 'user:ada', roles });
 const word = fc.stringMatching(/^[a-z-]{1,12}$/);
 const permission = fc.tuple(word, fc.oneof(word, fc.constantFrom('read', 'write'))).map((parts) => parts.join(':'));
@@ -50,6 +50,8 @@ test('viewers only read, editors read and write, workers and gateways do their w
   const may = (name: string, ...asked: readonly string[]) => asked.map((each) => mayUse(actor(name), each));
   assert.deepEqual(may('worker', 'work:lease', 'registry:write', 'datasets:read'), [true, true, true]);
   assert.deepEqual(may('worker', 'serving:write', 'resources:write', 'governance:write'), [false, false, false]);
+  assert.deepEqual(may('approver', 'registry:approve', 'registry:read', 'audit:read'), [true, true, true]);
+  assert.deepEqual(may('approver', 'registry:write', 'governance:waive', 'registry:govern'), [false, false, false]);
   assert.deepEqual(may('gateway', 'serving:read', 'predictions:record'), [true, true]);
   assert.deepEqual(may('gateway', 'datasets:read', 'audit:read', 'serving:write'), [false, false, false]);
 });

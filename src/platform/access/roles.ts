@@ -7,6 +7,8 @@ const ROLE_PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
   admin: ['*:*'],
   editor: ['*:read', '*:write'],
   viewer: ['*:read'],
+  /** Whoever checks what others made: reads, and decides about approvals, which are never of their own request. */
+  approver: ['*:read', 'registry:approve'],
   /** A worker leases steps and reports on them, and does on behalf of a run what the run's steps need. */
   worker: ['*:read', 'work:lease', 'tracking:write', 'registry:write', 'datasets:write'],
   /** A gateway reads its routing table and ships what it recorded. */
@@ -21,6 +23,7 @@ const ROLE_LEVELS: Readonly<Record<string, Level>> = {
   editor: 'EDIT',
   worker: 'EDIT',
   viewer: 'READ',
+  approver: 'READ',
 };
 
 /** Domains whose objects belong to a project: there a level in the project counts, and not a permission. */

@@ -15,7 +15,7 @@ export const projectName = z
   .min(1)
   .max(63)
   .regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/, 'expected lower case letters, digits, - and _ (as in credit-risk)');
-const role = z.enum(['admin', 'editor', 'viewer']);
+const role = z.enum(['admin', 'editor', 'approver', 'viewer']);
 const level = z.enum(['READ', 'USE', 'EDIT', 'MANAGE']);
 const principal = z
   .string()

@@ -10,6 +10,7 @@ import { Section } from '../kit/page.tsx';
 import { Empty, Load, Partial } from '../kit/states.tsx';
 import { StatusChip } from '../kit/status.tsx';
 import { places } from '../places.ts';
+import { useSelf } from '../session/self.ts';
 import { DecideAction } from './decide-action.tsx';
 
 const LISTED_MAX = 200;
@@ -49,8 +50,7 @@ interface RequestProps {
 }
 
 function Request({ request, isNamed }: RequestProps) {
-  const { id, model, version, transition, target, status, needed, requestedBy, requestedAt, reason, decisions } =
-    request;
+  const { model, version, transition, target, status, needed, requestedBy, requestedAt, reason, decisions } = request;
   const approved = decisions.filter(({ decision }) => decision === 'approved').length;
   const where = transition === 'alias' ? `@${target}` : target;
   return (
@@ -64,13 +64,7 @@ function Request({ request, isNamed }: RequestProps) {
         <span className="muted">
           asked by {requestedBy}, <Age at={requestedAt} />
         </span>
-        {status === 'pending' ? (
-          <span className="request-actions">
-            <Withdraw id={id} />
-            <DecideAction request={request} decision="rejected" />
-            <DecideAction request={request} decision="approved" />
-          </span>
-        ) : null}
+        {status === 'pending' ? <RequestActions request={request} /> : null}
       </div>
       {reason ? <p>{reason}</p> : null}
       {decisions.map((decision) => (
@@ -85,6 +79,26 @@ function Request({ request, isNamed }: RequestProps) {
         </div>
       ))}
     </li>
+  );
+}
+
+/** Whoever asked can take it back, and never decides; the others decide whose role lets them. */
+function RequestActions({ request }: Pick<RequestProps, 'request'>) {
+  const self = useSelf();
+  if (!self) return null;
+  if (self.actor === request.requestedBy) {
+    return (
+      <span className="request-actions">
+        <Withdraw id={request.id} />
+      </span>
+    );
+  }
+  if (!self.mayDecide) return <span className="muted">an approver decides</span>;
+  return (
+    <span className="request-actions">
+      <DecideAction request={request} decision="rejected" />
+      <DecideAction request={request} decision="approved" />
+    </span>
   );
 }
 

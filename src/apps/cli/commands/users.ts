@@ -5,7 +5,8 @@ import { readSecret } from '../secret.ts';
 import { formatTable } from '../table.ts';
 import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
 
-type Role = 'admin' | 'editor' | 'viewer';
+const ROLES = ['admin', 'editor', 'approver', 'viewer'] as const;
+type Role = (typeof ROLES)[number];
 
 export function userCommands(program: Command): void {
   const users = program.command('users').description('users of the platform; for administrators');
@@ -18,11 +19,11 @@ export function userCommands(program: Command): void {
     }),
   );
   connected(users.command('add <name>').description('add a user'))
-    .option('--role <role...>', 'admin, editor or viewer; without one, only what is granted counts')
+    .option('--role <role...>', 'admin, editor, approver or viewer; without one, only what is granted counts')
     .option('--password', 'ask for a password, or read it from what is piped in')
     .action(withKedge(addUser));
   connected(users.command('set <name>').description('change the roles or the password of a user'))
-    .option('--role <role...>', 'all roles from now on: admin, editor, viewer')
+    .option('--role <role...>', 'all roles from now on: admin, editor, approver, viewer')
     .option('--no-roles', 'no role at all')
     .option('--password', 'ask for a new password, or read it from what is piped in')
     .action(withKedge(setUser));
@@ -63,8 +64,9 @@ async function setUser(kedge: Kedge, [name = '']: readonly string[], options: Co
 function rolesOf(options: CommandOptions): Role[] | undefined {
   const given = options['role'] as readonly string[] | undefined;
   return given?.map((role) => {
-    if (role === 'admin' || role === 'editor' || role === 'viewer') return role;
-    throw new UsageError(`--role ${role}: expected admin, editor or viewer`);
+    const known = ROLES.find((one) => one === role);
+    if (known) return known;
+    throw new UsageError(`--role ${role}: expected ${ROLES.join(', ')}`);
   });
 }
 

@@ -42,11 +42,13 @@ export interface ConnectOptions {
   /** Of the control plane, such as `http://127.0.0.1:4600`; empty in a page that it serves. */
   readonly url: string;
   readonly token?: string | undefined;
+  /** The project that requests are in; `default` unless told. */
+  readonly project?: string | undefined;
   readonly fetch?: typeof fetch;
 }
 
-export function connect({ url, token, fetch }: ConnectOptions): Kedge {
-  const options = { baseUrl: url, token, ...(fetch ? { fetch } : {}) };
+export function connect({ url, token, project, fetch }: ConnectOptions): Kedge {
+  const options = { baseUrl: url, token, project, ...(fetch ? { fetch } : {}) };
   return {
     url,
     resources: createClient(resourcesContract, options),

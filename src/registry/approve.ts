@@ -5,11 +5,12 @@ import { requireLive } from './require.ts';
 import type { Evidence, ModelVersion } from './shapes.ts';
 import type { VersionKey } from './store/tables.ts';
 
-/** Whether somebody had no hand in a version: they neither registered it nor caused it. */
+/** Whether somebody had no hand in a version: they neither registered it, here or elsewhere, nor caused it. */
 export function isIndependent(
-  { createdBy, cause }: Pick<ModelVersion, 'createdBy' | 'cause'>,
+  { createdBy, author, cause }: Pick<ModelVersion, 'createdBy' | 'author' | 'cause'>,
   person: string,
 ): boolean {
+  if (author !== null && (person === author || person === `user:${author}`)) return false;
   return createdBy !== person && !(cause.kind === 'user' && cause.id === person);
 }
 

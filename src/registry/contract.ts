@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { contract, type ObjectInput, pageOf, pageQuery, route } from '#platform/contract';
 import { artifactPathSchema, causeSchema } from '#tracking/contract';
+import { importRoutes } from './imports/contract.ts';
 import {
   aliasMove,
   aliasName,
@@ -282,9 +283,9 @@ const versionRoutes = contract({
     permission: 'registry:approve',
     params: byVersion,
     object: ofModel,
-    body: z.strictObject({ approved: z.boolean(), reason: reason.min(1) }),
     /** Whom the role lets approve need only see the model. */
     level: 'READ',
+    body: z.strictObject({ approved: z.boolean(), reason: reason.min(1) }),
     reply: evidenceView,
     errors: ['registry/version-not-found', 'registry/version-deleted', 'registry/limit'],
     audit: 'model-version.approve',
@@ -376,4 +377,4 @@ const aliasRoutes = contract({
   }),
 });
 
-export const registryContract = contract({ ...modelRoutes, ...versionRoutes, ...aliasRoutes });
+export const registryContract = contract({ ...modelRoutes, ...versionRoutes, ...aliasRoutes, ...importRoutes });

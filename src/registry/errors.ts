@@ -12,6 +12,8 @@ export const registryErrors = defineErrors('registry', {
   'artifact-not-found': { status: 404, title: 'The version has no such artifact' },
   'alias-not-found': { status: 404, title: 'No version holds this alias' },
   'model-exists': { status: 409, title: 'There is a model of this name' },
+  'not-imported': { status: 409, title: 'It was made here, and not brought in from elsewhere' },
+  'version-exists': { status: 409, title: 'Another version has this number' },
   source: { status: 400, title: 'Nothing can be registered from this source' },
   'not-ready': { status: 409, title: 'The version was not registered with a model' },
   'not-servable': { status: 409, title: 'The version has nothing that a gateway can score with' },

@@ -1,11 +1,26 @@
 import { type RequestContext, type RouteGroup, routeGroup } from '#platform/http';
 import { registryContract } from './contract.ts';
+import type { ModelImportService } from './imports/service.ts';
 import { modelKey, partsOfKey } from './model.ts';
 import type { RegistryService } from './service.ts';
 import type { ModelVersion, RegisteredModel } from './shapes.ts';
 
-export function registryHandlers(service: RegistryService): RouteGroup {
-  return routeGroup(registryContract, { ...modelHandlers(service), ...versionHandlers(service) });
+export function registryHandlers(service: RegistryService, imports: ModelImportService): RouteGroup {
+  return routeGroup(registryContract, {
+    ...modelHandlers(service),
+    ...versionHandlers(service),
+    ...importHandlers(imports),
+  });
+}
+
+function importHandlers(imports: ModelImportService) {
+  const handlers: Pick<Handled, ImportRoutes> = {
+    getModelImport: ({ params }, ctx) => imports.state(ctx, keyOf(ctx, params.model)),
+    importModel: ({ params, body }, ctx) => imports.model(ctx, keyOf(ctx, params.model), body),
+    importVersion: ({ params, body }, ctx) => imports.version(ctx, keyOf(ctx, params.model), body),
+    finishModelImport: ({ params, body }, ctx) => imports.finish(ctx, keyOf(ctx, params.model), body),
+  };
+  return handlers;
 }
 
 function modelHandlers(service: RegistryService) {
@@ -42,7 +57,7 @@ function modelHandlers(service: RegistryService) {
 }
 
 function versionHandlers(service: RegistryService) {
-  const handlers: Omit<Handled, ModelRoutes> = {
+  const handlers: Omit<Handled, ModelRoutes | ImportRoutes> = {
     registerVersion: async ({ params, body }, ctx) =>
       shownVersion(await service.registerVersion(ctx, { ...body, ...inProject(ctx, params) })),
     registerFromSource: async ({ params, body }, ctx) =>
@@ -77,6 +92,7 @@ function versionHandlers(service: RegistryService) {
 }
 
 type Handled = Parameters<typeof routeGroup<typeof registryContract>>[1];
+type ImportRoutes = 'getModelImport' | 'importModel' | 'importVersion' | 'finishModelImport';
 type ModelRoutes =
   | 'createModel'
   | 'listModels'

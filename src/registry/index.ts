@@ -1,5 +1,6 @@
 import type { DomainParts } from '#platform/domain';
 import { registryHandlers } from './handlers.ts';
+import { ModelImportService } from './imports/service.ts';
 import { registryProtocol } from './protocol/mlflow/index.ts';
 import { type RegistryDeps, RegistryService } from './service.ts';
 
@@ -33,7 +34,7 @@ export type Registry = RegistryService & { readonly parts: DomainParts };
 export function createRegistry(deps: RegistryDeps): Registry {
   const service = new RegistryService(deps);
   const parts: DomainParts = {
-    routes: [registryHandlers(service)],
+    routes: [registryHandlers(service, new ModelImportService(deps))],
     protocols: [registryProtocol(service)],
     consumers: [],
     jobs: [],

@@ -128,8 +128,8 @@ export async function renameModel(deps: GateDeps, context: Context, model: strin
 async function moveEverything(tx: Tx, from: RegisteredModel, to: string): Promise<void> {
   const tombstone = await store.findModel(tx.db, to);
   const lastVersion = Math.max(from.lastVersion, tombstone?.lastVersion ?? 0);
-  const { description, protectedAliases, createdAt, createdBy } = from;
-  const kept = { description, protectedAliases, lastVersion, createdAt, createdBy };
+  const { description, protectedAliases, createdAt, createdBy, author } = from;
+  const kept = { description, protectedAliases, lastVersion, createdAt, createdBy, author };
   if (tombstone) await store.updateModel(tx.db, to, { ...kept, deletedAt: null, renamedTo: null }, tx.now);
   else await store.insertModel(tx.db, { name: to, ...kept });
   await store.moveContents(tx.db, from.name, to);

@@ -33,6 +33,8 @@ export interface Registration {
   readonly evidence: readonly Pick<NewEvidence, 'kind' | 'passed' | 'data'>[];
   /** The next one that the change of the schema suggests, unless told. */
   readonly semanticVersion?: string | undefined;
+  /** Of a version that is brought in from another server: who made it there, and when. */
+  readonly imported?: { readonly author: string; readonly createdAt: number } | undefined;
   /** Why there is no model in it; empty for a version that is ready. */
   readonly failure?: string;
 }
@@ -72,8 +74,9 @@ export async function addVersion(
     statusMessage: registration.failure ?? '',
     semantic,
     description,
-    createdAt: tx.now,
+    createdAt: registration.imported?.createdAt ?? tx.now,
     createdBy: context.actor.id,
+    author: registration.imported?.author,
   });
   const own = { [`${OWN_TAGS}semantic_version`]: formatSemanticVersion(semantic), [`${OWN_TAGS}digest`]: digest };
   const staged = stageTags({ stage: 'Development', status: 'InProgress' });

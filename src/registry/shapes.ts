@@ -163,6 +163,8 @@ export const modelView = z.object({
   lastVersion: z.number().int(),
   createdAt: z.number(),
   createdBy: z.string(),
+  /** Who made it where it was brought in from, as the source says; null for what was made here. */
+  author: z.string().nullable(),
   updatedAt: z.number(),
   /** When it was deleted. A model that is created again under this name goes on with its numbers. */
   deletedAt: z.number().nullable(),
@@ -198,6 +200,8 @@ export const versionView = z.object({
   aliases: z.array(z.string()),
   createdAt: z.number(),
   createdBy: z.string(),
+  /** Who made it where it was brought in from, as the source says; null for what was made here. */
+  author: z.string().nullable(),
   updatedAt: z.number(),
   /** When it was deleted. The row, its evidence and its history stay; it takes no alias and serves no traffic. */
   deletedAt: z.number().nullable(),

@@ -40,7 +40,7 @@ export async function moveToStage(deps: GateDeps, context: Context, target: Stag
       if (passed === null && target.stage === PROTECTED_STAGE && now.stage !== PROTECTED_STAGE) return false;
       if (passed !== null && !(await stillPasses(tx.db, passed))) return false;
       await archiveOthers(tx, context, target);
-      await move(tx, context, now, target);
+      await moveWithoutGate(tx, context, now, target);
       return true;
     });
     if (moved) return requireVersion(db.reader, target);
@@ -55,12 +55,18 @@ async function archiveOthers(tx: Tx, context: Context, target: StageTarget): Pro
     for (const other of await listVersions(tx.db, model, filter)) {
       if (other.version === target.version) continue;
       const reason = `version ${target.version} takes its place`;
-      await move(tx, context, other, { model, version: other.version, stage: 'Archived', reason });
+      await moveWithoutGate(tx, context, other, { model, version: other.version, stage: 'Archived', reason });
     }
   }
 }
 
-async function move(tx: Tx, context: Context, version: ModelVersion, target: StageTarget): Promise<void> {
+/** Moves a version without asking the gate. */
+export async function moveWithoutGate(
+  tx: Tx,
+  context: Context,
+  version: ModelVersion,
+  target: StageTarget,
+): Promise<void> {
   const { stage, reason = '' } = target;
   const from = { stage: version.stage, status: version.stageStatus };
   const stays = version.stage === stage ? version.stageStatus : arrivalStatus(stage);

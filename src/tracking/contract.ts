@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { contract, pageOf, pageQuery, route } from '#platform/contract';
+import { importRoutes } from './imports/contract.ts';
 import {
   artifactPathSchema,
   artifactView,
@@ -88,6 +89,7 @@ const runFilter = z.object({
 const seriesToken = z.string().max(12_000).optional();
 
 export const trackingContract = contract({
+  ...importRoutes,
   ensureExperiment: route({
     method: 'POST',
     path: '/api/v1/tracking/experiments',

@@ -1,11 +1,18 @@
 import { type RouteGroup, routeGroup } from '#platform/http';
 import { trackingContract } from './contract.ts';
+import { importHandlers } from './imports/handlers.ts';
+import type { ImportService } from './imports/service.ts';
 import type { MetricPoint, Run } from './model.ts';
 import type { TrackingService } from './service.ts';
 import type { ExploreService } from './services/explore.ts';
 
-export function trackingHandlers(service: TrackingService, explore: ExploreService): RouteGroup {
+export function trackingHandlers(
+  service: TrackingService,
+  explore: ExploreService,
+  imports: ImportService,
+): RouteGroup {
   return routeGroup(trackingContract, {
+    ...importHandlers(imports, service.artifacts),
     ensureExperiment: ({ body }, ctx) => service.ensureExperiment(ctx, body.name),
     listExperiments: async ({ query }, ctx) => copied(await service.listExperiments(query, ctx)),
     deleteExperiment: ({ params }, ctx) => service.deleteExperiment(ctx, params.experiment),

@@ -1,6 +1,7 @@
 import type { DomainParts } from '#platform/domain';
 import { UploadService } from './artifacts/index.ts';
 import { trackingHandlers } from './handlers.ts';
+import { ImportService } from './imports/service.ts';
 import { artifactProtocol } from './protocol/artifacts/index.ts';
 import { trackingProtocol } from './protocol/mlflow/routes.ts';
 import { otlpProtocolGroup } from './protocol/otlp/routes.ts';
@@ -31,7 +32,7 @@ export function createTracking(deps: TrackingDeps): Tracking {
   const traces = new TraceService(deps);
   const spans = new SpanService(deps, traces);
   const parts: DomainParts = {
-    routes: [trackingHandlers(service, new ExploreService(deps))],
+    routes: [trackingHandlers(service, new ExploreService(deps), new ImportService(deps))],
     protocols: [
       trackingProtocol(deps, { artifacts: service.artifacts, traces, spans }),
       otlpProtocolGroup(spans),

@@ -8,6 +8,7 @@ export interface ConnectionOptions {
   readonly url?: string | undefined;
   readonly token?: string | undefined;
   readonly data?: string | undefined;
+  readonly project?: string | undefined;
 }
 
 /** The address of the control plane that the options or the configuration name. */
@@ -16,7 +17,7 @@ export function urlOf(options: ConnectionOptions): string {
 }
 
 export function connectFrom(options: ConnectionOptions): Kedge {
-  return connect(addressFrom(options));
+  return connect({ ...addressFrom(options), project: options.project });
 }
 
 /**

@@ -7,6 +7,7 @@ import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { gcCommand } from './commands/gc.ts';
 import { historyCommand } from './commands/history.ts';
+import { importCommand } from './commands/import.ts';
 import { loginCommands } from './commands/login.ts';
 import { modelCommands } from './commands/models.ts';
 import { resourceCommands } from './commands/resources.ts';
@@ -40,6 +41,7 @@ projectCommands(program);
 loginCommands(program);
 doctorCommand(program);
 gcCommand(program);
+importCommand(program);
 configCommand(program);
 demoCommand(program);
 

@@ -16,6 +16,8 @@ export interface ClientOptions {
   /** Such as `http://127.0.0.1:4600`; empty in the console, which lives on the same origin. */
   readonly baseUrl: string;
   readonly token?: string | undefined;
+  /** Which project requests are in; `default` unless told. */
+  readonly project?: string | undefined;
   readonly fetch?: typeof fetch;
 }
 
@@ -59,6 +61,7 @@ async function request(spec: RouteSpec, input: AnyInput, options: ClientOptions)
       ...(input.upload ? { 'content-type': input.upload.contentType } : {}),
       ...(input.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(options.token ? { authorization: `Bearer ${options.token}` } : {}),
+      ...(options.project ? { 'x-mlflow-workspace': options.project } : {}),
     },
     ...(input.upload ? { body: input.upload.bytes } : {}),
     ...(input.body === undefined ? {} : { body: JSON.stringify(input.body) }),

@@ -39,6 +39,7 @@ const version = (change: Partial<ModelVersion> = {}): ModelVersion => ({
   aliases: [],
   createdAt: Date.parse('2026-06-01T00:00:00Z'),
   createdBy: 'user:ada',
+  author: null,
   updatedAt: 0,
   deletedAt: null,
   ...change,

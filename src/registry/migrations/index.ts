@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Migration } from '#platform/db';
+import { importMigrations } from '../imports/migrations.ts';
 
 export const registryMigrations: readonly Migration[] = [
   {
@@ -172,4 +173,5 @@ export const registryMigrations: readonly Migration[] = [
       }
     },
   },
+  ...importMigrations,
 ];

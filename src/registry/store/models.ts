@@ -34,6 +34,7 @@ export async function insertModel(
     readonly lastVersion: number;
     readonly createdAt: number;
     readonly createdBy: string;
+    readonly author?: string | null;
   },
 ): Promise<void> {
   await tables(db)
@@ -46,6 +47,7 @@ export async function insertModel(
       last_version: draft.lastVersion,
       created_at: draft.createdAt,
       created_by: draft.createdBy,
+      author: draft.author ?? null,
       updated_at: draft.createdAt,
       deleted_at: null,
       renamed_to: null,
@@ -59,13 +61,14 @@ export interface ModelChange {
   readonly lastVersion?: number;
   readonly createdAt?: number;
   readonly createdBy?: string;
+  readonly author?: string | null;
   readonly deletedAt?: number | null;
   readonly renamedTo?: string | null;
 }
 
 /** Changes what is told, and when the model was last changed. */
 export async function updateModel(db: Db, name: string, change: ModelChange, now: number): Promise<void> {
-  const { description, protectedAliases, lastVersion, createdAt, createdBy, deletedAt, renamedTo } = change;
+  const { description, protectedAliases, lastVersion, createdAt, createdBy, author, deletedAt, renamedTo } = change;
   await tables(db)
     .updateTable('registry_model')
     .set({
@@ -75,6 +78,7 @@ export async function updateModel(db: Db, name: string, change: ModelChange, now
       ...(lastVersion === undefined ? {} : { last_version: lastVersion }),
       ...(createdAt === undefined ? {} : { created_at: createdAt }),
       ...(createdBy === undefined ? {} : { created_by: createdBy }),
+      ...(author === undefined ? {} : { author }),
       ...(deletedAt === undefined ? {} : { deleted_at: deletedAt }),
       ...(renamedTo === undefined ? {} : { renamed_to: renamedTo }),
     })
@@ -93,6 +97,7 @@ export async function moveContents(db: Db, from: string, to: string): Promise<vo
   await narrowed.updateTable('registry_alias').set({ model: to }).where('model', '=', from).execute();
   await narrowed.updateTable('registry_alias_move').set({ model: to }).where('model', '=', from).execute();
   await narrowed.updateTable('registry_stage_move').set({ model: to }).where('model', '=', from).execute();
+  await narrowed.updateTable('registry_import').set({ model: to }).where('model', '=', from).execute();
 }
 
 /** Whether any version was ever registered under the name and is there still, deleted or not. */
@@ -133,6 +138,7 @@ export async function assembleModels(db: Db, rows: readonly ModelTable[]): Promi
     lastVersion: row.last_version,
     createdAt: row.created_at,
     createdBy: row.created_by,
+    author: row.author,
     updatedAt: row.updated_at,
     deletedAt: row.deleted_at,
   }));

@@ -16,6 +16,8 @@ export interface ModelTable {
   last_version: number;
   created_at: number;
   created_by: string;
+  /** Who made it on the server that it was brought in from, as that says. */
+  author: string | null;
   updated_at: number;
   deleted_at: number | null;
   /** Under which name the model goes on; its former name stays as a tombstone. */
@@ -44,6 +46,7 @@ export interface VersionTable {
   description: string;
   created_at: number;
   created_by: string;
+  author: string | null;
   updated_at: number;
   deleted_at: number | null;
 }
@@ -97,6 +100,13 @@ export interface Tables {
   readonly registry_alias: { model: string; alias: string; version: number };
   readonly registry_alias_move: AliasMoveTable;
   readonly registry_stage_move: StageMoveTable;
+  readonly registry_import: {
+    model: string;
+    source: string;
+    digest: string | null;
+    begun_at: number;
+    finished_at: number | null;
+  };
 }
 
 /** The handle, narrowed to the tables of this domain. */

@@ -131,6 +131,7 @@ export interface NewVersion extends VersionKey {
   readonly description: string;
   readonly createdAt: number;
   readonly createdBy: string;
+  readonly author?: string | undefined;
 }
 
 export async function insertVersion(db: Db, version: NewVersion): Promise<void> {
@@ -157,6 +158,7 @@ export async function insertVersion(db: Db, version: NewVersion): Promise<void> 
       description: version.description,
       created_at: version.createdAt,
       created_by: version.createdBy,
+      author: version.author ?? null,
       updated_at: version.createdAt,
       deleted_at: null,
     })
@@ -289,6 +291,7 @@ function contentOf(row: VersionTable): Omit<ModelVersion, 'tags' | 'aliases'> {
     description: row.description,
     createdAt: row.created_at,
     createdBy: row.created_by,
+    author: row.author,
     updatedAt: row.updated_at,
     deletedAt: row.deleted_at,
   };

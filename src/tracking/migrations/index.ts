@@ -2,6 +2,7 @@ import type { Migration } from '#platform/db';
 import { artifactMigrations } from '../artifacts/index.ts';
 import { evaluationMigrations } from '../evaluation/migrations.ts';
 import { traceMigrations } from '../traces/migrations.ts';
+import { importMigrations } from '../imports/migrations.ts';
 import { lineageMigrations } from './lineage.ts';
 import { mlflowMigrations } from './mlflow.ts';
 
@@ -90,4 +91,5 @@ export const trackingMigrations: readonly Migration[] = [
   ...lineageMigrations,
   ...traceMigrations,
   ...evaluationMigrations,
+  ...importMigrations,
 ];

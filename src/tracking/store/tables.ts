@@ -123,6 +123,15 @@ export interface Tables extends TraceTables, EvaluationTables {
   readonly tracking_model_param: { model: string; key: string; value: string };
   readonly tracking_model_tag: { model: string; key: string; value: string };
   readonly tracking_model_metric: ModelMetricTable;
+  readonly tracking_import: {
+    kind: string;
+    id: string;
+    source: string;
+    /** Of what the source said when it was last brought in; null until then. */
+    digest: string | null;
+    begun_at: number;
+    finished_at: number | null;
+  };
   readonly tracking_model_link: { run: string; direction: string; model: string; step: number };
 }
 

@@ -14,6 +14,11 @@ export function connected(command: Command): Command {
     .option('--json', 'answer as JSON');
 }
 
+/** Adds the option by which a command about what belongs to a project says which one. */
+export function inProject(command: Command): Command {
+  return command.option('--project <name>', 'the project (MLflow says workspace)', 'default');
+}
+
 /** Wraps a command: commander passes the arguments, then the options, then itself. */
 export function withKedge(
   work: (kedge: Kedge, args: readonly string[], options: CommandOptions) => Promise<unknown>,

@@ -1,0 +1,74 @@
+import { messageOf } from '#core/errors';
+import { formatBytes } from '#core/units';
+import { UsageError } from '../failure.ts';
+
+interface Counted {
+  /** How many the source has. */
+  found: number;
+  /** How many were made here. */
+  made: number;
+}
+
+/** What became of a run or logged model; `same` when all that the source says of it is here already. */
+interface Moved extends Counted {
+  resumed: number;
+  same: number;
+}
+
+/** What an import found and did; in a dry run, what it would do. */
+export class ImportReport {
+  readonly experiments: Counted = { found: 0, made: 0 };
+  readonly runs: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
+  readonly loggedModels: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
+  readonly registeredModels: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
+  readonly versions: Counted = { found: 0, made: 0 };
+  /** Points of metrics that were sent. */
+  points = 0;
+  readonly files = { sent: 0, bytes: 0 };
+  /** Protected places that came too late to be brought along: the gate is to be asked about them. */
+  readonly held: { readonly what: string; readonly why: string }[] = [];
+  readonly failures: { readonly what: string; readonly why: string }[] = [];
+
+  readonly source: string;
+  readonly dryRun: boolean;
+
+  constructor(source: string, dryRun: boolean) {
+    this.source = source;
+    this.dryRun = dryRun;
+  }
+
+  /** Does some of the work; when it fails, that is noted and the rest goes on. */
+  async attempt(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof UsageError || isOutOfReach(error)) throw error;
+      this.failures.push({ what, why: messageOf(error) });
+    }
+  }
+
+  get words(): string {
+    const would = this.dryRun ? 'would be ' : '';
+    const { files, held, failures } = this;
+    const moved = (name: string, { found, made, resumed, same }: Moved) =>
+      `${name}: ${found} found, ${made} ${would}brought in, ${resumed} gone on with, ${same} here already`;
+    return [
+      `experiments: ${this.experiments.found} found, ${this.experiments.made} ${would}made`,
+      moved('runs', this.runs),
+      moved('logged models', this.loggedModels),
+      moved('registered models', this.registeredModels),
+      `versions: ${this.versions.found} found, ${this.versions.made} ${would}registered`,
+      ...(this.dryRun
+        ? []
+        : [`sent: ${this.points} points of metrics, ${files.sent} files of ${formatBytes(files.bytes)}`]),
+      ...held.map(({ what, why }) => `left to the gate: ${why} for ${what}`),
+      ...failures.map(({ what, why }) => `FAILED ${what}: ${why}`),
+    ].join('\n');
+  }
+}
+
+/** Nothing that follows could work either. */
+function isOutOfReach(error: unknown): boolean {
+  const code = (error as { cause?: { code?: string } }).cause?.code;
+  return code === 'ECONNREFUSED' || (error as { code?: unknown }).code === 'access/unauthenticated';
+}

@@ -180,7 +180,7 @@ const versionRoutes = contract({
     body: versionBody,
     bodyBytesMax: 8_388_608,
     reply: versionView,
-    errors: ['registry/missing-artifact', 'registry/limit'],
+    errors: ['registry/missing-artifact', 'registry/source', 'registry/limit'],
     audit: 'model-version.register',
   }),
   listVersions: route({

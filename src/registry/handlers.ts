@@ -59,7 +59,7 @@ function modelHandlers(service: RegistryService) {
 function versionHandlers(service: RegistryService) {
   const handlers: Omit<Handled, ModelRoutes | ImportRoutes> = {
     registerVersion: async ({ params, body }, ctx) =>
-      shownVersion(await service.registerVersion(ctx, { ...body, ...inProject(ctx, params) })),
+      shownVersion(await service.registerSent(ctx, { ...body, ...inProject(ctx, params) })),
     registerFromSource: async ({ params, body }, ctx) =>
       shownVersion(await service.registerFromSource(ctx, { ...body, ...inProject(ctx, params) })),
     listVersions: async ({ params, query }, ctx) => {

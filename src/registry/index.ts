@@ -18,6 +18,7 @@ export type {
 export { registryErrors } from './errors.ts';
 export { aliasMoved, evidenceAdded, modelChanged, stageMoved, versionChanged, versionRegistered } from './events.ts';
 export type { RegistryGate, RegistryGateRequest } from './gate.ts';
+export { registeredFiles } from './holders.ts';
 export { registryMigrations } from './migrations/index.ts';
 export { PROTECTED_STAGE, partsOfKey, versionSubject } from './model.ts';
 export { withVersionFiles } from './protocol/mlflow/version-files.ts';

@@ -10,9 +10,9 @@ import { checked, registryErrors } from './errors.ts';
 import { appendEvidence } from './evidence.ts';
 import { type FromSource, registrationOf } from './from-source.ts';
 import type { RegistryGate } from './gate.ts';
-import { holderOf } from './holders.ts';
 import { modelSubject, versionDigest, versionSubject } from './model.ts';
 import { createModel, deleteModel, describeModel, type ModelDraft, renameModel } from './models.ts';
+import { requireOrigin } from './origin.ts';
 import { numberCursor, type PageQuery, page } from './pages.ts';
 import { addEvidence, addVersion } from './register.ts';
 import { requireLive, requireModel, requireReady, requireVersion } from './require.ts';
@@ -29,7 +29,7 @@ import {
   type VersionDraft,
   versionDraft,
 } from './shapes.ts';
-import type { ModelSources, Source } from './sources.ts';
+import type { ModelSources } from './sources.ts';
 import { moveToStage, type StageTarget } from './stages.ts';
 import * as aliases from './store/aliases.ts';
 import * as evidence from './store/evidence.ts';
@@ -81,6 +81,13 @@ export class RegistryService {
       return (await addVersion(tx, context, { ...registration, evidence: draft.evidence }, nextId)).version;
     });
     return this.getVersion(model, version);
+  }
+
+  /** {@link registerVersion} for a caller who is only let register what they may read; see {@link requireOrigin}. */
+  async registerSent(context: RequestContext, input: VersionDraft): Promise<ModelVersion> {
+    const draft = checked(versionDraft, input, 'version');
+    if (this.#deps.sources) await requireOrigin(this.#deps.sources, context, draft);
+    return this.registerVersion(context, input);
   }
 
   /**
@@ -233,11 +240,6 @@ export class RegistryService {
   /** Which of these contents versions rely on, deleted ones included; what nobody relies on may be removed. */
   heldAmong(digests: Parameters<typeof versions.heldAmong>[1]): ReturnType<typeof versions.heldAmong> {
     return versions.heldAmong(this.#deps.db.reader, digests);
-  }
-
-  /** See {@link holderOf}. */
-  holderOf(place: Source): Promise<VersionKey | undefined> {
-    return holderOf(this.#deps.db.reader, place);
   }
 
   async versionArtifact(model: string, version: number, path: string): Promise<VersionArtifact> {

@@ -16,6 +16,8 @@ export interface ModelSources {
   run(context: RequestContext, run: string): Promise<SourceOwner>;
   /** Errors: those of tracking for a logged model that there is not. */
   loggedModel(context: RequestContext, model: string): Promise<SourceOwner>;
+  /** What the steps of a pipeline's run made; `undefined` for a run that there is not, or not for the caller. */
+  pipelineRun?(context: RequestContext, run: string): Promise<SourceOwner | undefined>;
 }
 
 /** Where a version is registered from, as read from its `source`. */

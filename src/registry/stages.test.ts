@@ -5,6 +5,7 @@ import { type Digest, digestOf } from '#core/hash';
 import { fullAccess } from '#platform/access';
 import type { RequestContext } from '#platform/http';
 import { forEachDialect } from '#testing/databases';
+import { holderOf } from './holders.ts';
 import { createRegistry, type RegistryGateRequest, registryMigrations, type VersionDraft } from './index.ts';
 import type { VersionArtifact } from './shapes.ts';
 import { parseSource, type SourceOwner } from './sources.ts';
@@ -159,12 +160,12 @@ forEachDialect('Stages, names and sources of the registry', registryMigrations, 
   });
 
   test('what is part of a version is held where it was logged, until the version is deleted', async () => {
-    const { registry, files, stored, close } = await open();
+    const { registry, db, files, stored, close } = await open();
     files.push(stored('model/model.onnx', 'graph'));
     await registry.createModel(ada, { model: 'delays' });
     await registry.registerFromSource(ada, source());
     await registry.registerFromSource(ada, source({ source: 'models:/m-1', modelId: 'm-1' }));
-    const holder = async (text: string) => (await registry.holderOf(parseSource(text)))?.version;
+    const holder = async (text: string) => (await holderOf(db.reader, parseSource(text)))?.version;
     const expected = {
       'runs:/r1/model/model.onnx': 1,
       'runs:/r1/model/more/notes.txt': 1,

@@ -224,7 +224,13 @@ export const trackingContract = contract({
     query: z.object({ path: artifactPathSchema }),
     upload: ['application/octet-stream'],
     reply: artifactView,
-    errors: ['tracking/run-not-found', 'tracking/run-deleted', 'tracking/artifact-conflict', 'tracking/limit'],
+    errors: [
+      'tracking/run-not-found',
+      'tracking/run-deleted',
+      'tracking/artifact-conflict',
+      'tracking/artifact-locked',
+      'tracking/limit',
+    ],
     audit: 'tracking-run.put-artifact',
   }),
   listArtifacts: route({

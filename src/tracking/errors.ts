@@ -24,6 +24,7 @@ export const trackingErrors = defineErrors('tracking', {
   'model-exists': { status: 409, title: 'Another logged model has this id' },
   'artifact-not-found': { status: 404, title: 'No such artifact' },
   'artifact-conflict': { status: 409, title: 'A file and a folder cannot have the same path' },
+  'artifact-locked': { status: 409, title: 'A registered version is made of this file' },
   'upload-not-found': { status: 404, title: 'No such open upload' },
   limit: { status: 409, title: 'The run holds as much as it may' },
 });

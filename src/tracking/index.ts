@@ -11,7 +11,7 @@ import { ExploreService } from './services/explore.ts';
 import { TraceService } from './traces/service.ts';
 import { SpanService } from './traces/spans.ts';
 
-export type { ArtifactOwner, ArtifactPlace } from './artifacts/index.ts';
+export type { ArtifactLock, ArtifactOwner, ArtifactPlace } from './artifacts/index.ts';
 export type { Artifact, Experiment, LogBatch, RunDraft } from './contract.ts';
 export { trackingErrors } from './errors.ts';
 export { trackingMigrations } from './migrations/index.ts';

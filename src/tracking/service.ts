@@ -173,13 +173,13 @@ export class TrackingService {
     if (sent.params + sent.tags === 0) {
       await this.#deps.db.maintain(async (tx) => {
         const state = await requireWritable(tx.db, context, run);
-        await logMetrics(tx, [{ run: state, metrics: points(tx.now) }]);
+        await logMetrics(tx, [{ run: state, asker: context, metrics: points(tx.now) }]);
       });
       return sent;
     }
     await this.#deps.db.transact(context, async (tx) => {
       const state = await requireWritable(tx.db, context, run);
-      await logInto(tx, state, { params, tags, metrics: points(tx.now) });
+      await logInto(tx, context, state, { params, tags, metrics: points(tx.now) });
     });
     return sent;
   }

@@ -55,7 +55,7 @@ export async function openComposedWorld(): Promise<ComposedWorld> {
     ...{ plane, url, token, failures, known },
     async populate() {
       const blobs = await openBlobs(config, dataDir);
-      const { digest, bytes } = await blobs.put(new TextEncoder().encode('no model, but content'));
+      const { digest, bytes } = await blobs.put(new TextEncoder().encode(CONTENT));
       known.learn({ digest, bytes, file: 'model.onnx' });
       const learning: typeof fetch = async (...request) => {
         const response = await fetch(...request);
@@ -99,6 +99,7 @@ const DECLARED = [
   { kind: 'rule', name: 'a', spec: { on: { monitor: 'a', alert: 'a' }, run: { pipeline: 'a' } } },
 ];
 
+const CONTENT = 'no model, but content';
 type File = { readonly path: string; readonly digest: `sha256:${string}`; readonly bytes: number };
 
 async function populate(kedge: Kedge, file: File): Promise<void> {
@@ -109,6 +110,10 @@ async function populate(kedge: Kedge, file: File): Promise<void> {
   await kedge.pipelines.startPipelineRun({ params: { pipeline: 'a' }, body: {} });
   const signature = { inputs: [{ name: 'n', kind: 'numeric' as const }], output: 'probability' as const };
   for (const run of ['first', 'second', 'third']) {
+    await kedge.tracking.createTrackingRun({ body: { id: run, experiment: 'made' } });
+    const bytes = new TextEncoder().encode(CONTENT);
+    const upload = { contentType: 'application/octet-stream', bytes };
+    await kedge.tracking.putArtifact({ params: { run }, query: { path: file.path }, upload });
     await kedge.registry.registerVersion({ params: { model: 'a' }, body: { artifacts: [file], signature, run } });
   }
   await kedge.registry.moveAlias({ params: { model: 'a', alias: 'a' }, body: { version: 1, reason: 'a' } });

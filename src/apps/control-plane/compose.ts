@@ -15,7 +15,14 @@ import type { BlobStore } from '#ports/blob-store';
 import type { KeyValue } from '#ports/key-value';
 import type { Notifier } from '#ports/notifier';
 import type { SqlStore } from '#ports/sql';
-import { createRegistry, type Registry, registryMigrations, trackedSources, withVersionFiles } from '#registry';
+import {
+  createRegistry,
+  type Registry,
+  registeredFiles,
+  registryMigrations,
+  trackedSources,
+  withVersionFiles,
+} from '#registry';
 import { createBom } from '#registry/bom';
 import { createSigning, signingMigrations } from '#registry/signing';
 import { createServing, type Serving, servingKinds, servingMigrations } from '#serving';
@@ -23,6 +30,7 @@ import { createTracking, trackingMigrations } from '#tracking';
 import type { ProcessBase } from '../process.ts';
 import { monitoringSources } from './monitoring-sources.ts';
 import { pinsOf } from './pins.ts';
+import { pipelineContent } from './pipeline-content.ts';
 import { runLineage } from './run-lineage.ts';
 
 export interface Stores {
@@ -79,9 +87,11 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
   const governance = createGovernance(deps);
   const datasets = createDatasets(deps);
   const features = createFeatures({ ...deps, datasets });
-  const tracking = createTracking({ ...deps, artifactRoot: base.config.artifactRoot });
+  const tracking = createTracking({ ...deps, artifactRoot: base.config.artifactRoot, lock: registeredFiles });
   await tracking.placeDefaultExperiment();
-  const registry = createRegistry({ ...deps, gate: governance.gate, sources: trackedSources(tracking) });
+  // Asked for only once everything is connected.
+  const sources = { ...trackedSources(tracking), pipelineRun: pipelineContent(() => pipelines) };
+  const registry = createRegistry({ ...deps, gate: governance.gate, sources });
   const pipelines = createPipelines({ ...deps, pins: pinsOf({ ...deps, datasets }), leaseMs: base.config.leaseMs });
   const serving = createServing({ ...deps, gate: governance.gate, versions: registry, features });
   const monitoring = createMonitoring({ ...deps, ...monitoringSources({ registry, features, resources }) });

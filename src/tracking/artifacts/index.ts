@@ -1,3 +1,4 @@
+export type { ArtifactLock } from './lock.ts';
 export { artifactMigrations } from './migrations.ts';
 export { type ArtifactOwner, type ArtifactPlace, artifactPlace } from './owner.ts';
 export { type ArtifactEntry, ArtifactService } from './service.ts';

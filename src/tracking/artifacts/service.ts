@@ -4,6 +4,7 @@ import { type Artifact, artifactPathSchema } from '../contract.ts';
 import { checked, trackingErrors } from '../errors.ts';
 import { RUN_ARTIFACTS_MAX } from '../model.ts';
 import type { Asker } from '../services/require.ts';
+import { type ArtifactLock, refuseLocked } from './lock.ts';
 import { type ArtifactPlace, subjectOf } from './owner.ts';
 import { requireOwner, requireWritableOwner } from './owners.ts';
 import * as store from './store/files.ts';
@@ -11,6 +12,8 @@ import * as store from './store/files.ts';
 export interface ArtifactDeps {
   readonly db: Database;
   readonly blobs: BlobStore;
+  /** Without one, every file of what may be written to can be replaced. */
+  readonly lock?: ArtifactLock | undefined;
 }
 
 /** A file, or a folder with something in it, right below a folder. */
@@ -24,7 +27,8 @@ export interface ArtifactEntry {
  *
  * 1. A path refers to content that is stored whole: content is put first, the path is written after it.
  * 2. No path is both a file and a folder.
- * 3. Content is never changed or removed here. What no path refers to any more is garbage of the blob store.
+ * 3. What somebody relies on to stay as it is stays, by whichever way a change comes: see {@link ArtifactLock}.
+ * 4. Content is never changed or removed here. What no path refers to any more is garbage of the blob store.
  */
 export class ArtifactService {
   readonly #deps: ArtifactDeps;
@@ -43,17 +47,19 @@ export class ArtifactService {
     place: ArtifactPlace,
     content: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<Artifact> {
-    const { db, blobs } = this.#deps;
+    const { db, blobs, lock } = this.#deps;
     // Refused before the bytes are taken; decided inside the transaction, because the owner may be deleted meanwhile.
     await this.requirePlace(place, context);
     const stored = await blobs.put(content);
-    return db.react(context, (tx) => refer(tx, context, { place, content: stored }));
+    return db.react(context, (tx) => refer(tx, context, { place, content: stored, lock }));
   }
 
   /** Throws what {@link put} would refuse before it takes any bytes. */
   async requirePlace(place: ArtifactPlace, asker: Asker): Promise<void> {
     checked(artifactPathSchema, place.path, 'path');
-    await requireWritableOwner(this.#deps.db.reader, asker, place);
+    const { db, lock } = this.#deps;
+    await requireWritableOwner(db.reader, asker, place);
+    await refuseLocked(db.reader, asker, { lock, place });
   }
 
   /** By path; all that the place's owner has, or what lies below the folder that the place is. */
@@ -86,8 +92,10 @@ export class ArtifactService {
   /** Removes a file, a folder or, with an empty path, all that the owner has. Tells how many files went. */
   async remove(context: Context, place: ArtifactPlace): Promise<number> {
     const { owner, path } = place;
-    return this.#deps.db.react(context, async (tx) => {
+    const { db, lock } = this.#deps;
+    return db.react(context, async (tx) => {
       await requireWritableOwner(tx.db, context, place);
+      await refuseLocked(tx.db, context, { lock, place });
       const removed = await store.removeFiles(tx.db, owner, path);
       if (removed > 0) tx.audit(subjectOf(owner), { removed: path, files: removed });
       return removed;
@@ -99,10 +107,15 @@ export class ArtifactService {
 export async function refer(
   tx: Tx,
   context: Context,
-  what: { readonly place: ArtifactPlace; readonly content: Pick<Artifact, 'digest' | 'bytes'> },
+  what: {
+    readonly place: ArtifactPlace;
+    readonly content: Pick<Artifact, 'digest' | 'bytes'>;
+    readonly lock: ArtifactLock | undefined;
+  },
 ): Promise<Artifact> {
   const { owner, path } = what.place;
   await requireWritableOwner(tx.db, context, what.place);
+  await refuseLocked(tx.db, context, what);
   const known = await store.findFile(tx.db, owner, path);
   if (known?.digest === what.content.digest) return known;
   const conflict = await store.conflictingPath(tx.db, owner, path);

@@ -82,17 +82,17 @@ export class UploadService {
     at: { readonly id: string; readonly place: ArtifactPlace },
     named: readonly { readonly part: number; readonly digest: string }[],
   ): Promise<Artifact> {
-    const { db, blobs, artifacts } = this.#deps;
+    const { db, blobs, artifacts, lock } = this.#deps;
     const { id, place } = at;
     const upload = await store.findUpload(db.reader, id);
     if (!upload || !isAt(upload, place)) throw gone(id);
-    await artifacts.requirePlace(place, context);
     if (upload.completedAt !== null) return artifacts.find(place, context);
+    await artifacts.requirePlace(place, context);
     const parts = await store.partsOf(db.reader, id);
     requireAll(upload, parts, named);
     const stored = await blobs.put(joined(blobs, parts));
     return db.react(context, async (tx) => {
-      const artifact = await refer(tx, context, { place, content: stored });
+      const artifact = await refer(tx, context, { place, content: stored, lock });
       await store.completeUpload(tx.db, id, tx.now);
       return artifact;
     });

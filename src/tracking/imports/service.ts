@@ -152,7 +152,7 @@ export class ImportService {
       }
       const run = await requireRun(tx.db, context, { id: key.id, level: 'EDIT' });
       const { params, tags, metrics } = batch;
-      await logInto(tx, run, { params, tags, metrics });
+      await logInto(tx, context, run, { params, tags, metrics });
       for (const { dataset, tags: of } of batch.datasets) {
         const id = await lineage.putDataset(tx.db, run.experiment, { id: this.#deps.system.ids.next('ds'), dataset });
         await lineage.putDatasetInput(tx.db, run.id, { dataset: id, tags: of });

@@ -1,9 +1,12 @@
 import type { DomainDeps } from '#platform/domain';
 import type { BlobStore } from '#ports/blob-store';
+import type { ArtifactLock } from '../artifacts/index.ts';
 import { placeUnusedExperiment } from '../store/experiments.ts';
 
 export interface TrackingDeps extends DomainDeps {
   readonly blobs: BlobStore;
+  /** Who relies on files of runs and logged models to stay as they are. */
+  readonly lock?: ArtifactLock | undefined;
   /** Where experiments keep their files unless told: the proxy, or a place that clients write to themselves. */
   readonly artifactRoot?: string;
 }

@@ -1,10 +1,11 @@
 import type { Tx } from '#platform/db';
 import { trackingErrors } from '../errors.ts';
 import { type Metric, RUN_METRICS_MAX } from '../model.ts';
-import { findModelState, insertModelMetrics, type ModelMetric } from '../store/models.ts';
+import { insertModelMetrics, type ModelMetric } from '../store/models.ts';
 import type { RunState } from '../store/runs.ts';
 import { appendMetrics, countSeries } from '../store/series.ts';
-import { modelNotFound } from './require-model.ts';
+import type { Asker } from './require.ts';
+import { modelNotFound, requireModel } from './require-model.ts';
 
 /** A metric that may also say which logged model, on which data set, it was measured of. */
 export interface LoggedMetric extends Metric {
@@ -13,6 +14,8 @@ export interface LoggedMetric extends Metric {
 
 export interface MetricsOfRun {
   readonly run: RunState;
+  /** Who logs: a logged model that a metric names must be theirs to write to as well. */
+  readonly asker: Asker;
   readonly metrics: readonly LoggedMetric[];
 }
 
@@ -27,12 +30,12 @@ export async function logMetrics({ db }: Pick<Tx, 'db'>, batches: readonly Metri
     throw trackingErrors.limit(`run '${run}' would have more than ${RUN_METRICS_MAX} metrics`);
   }
   const ofModels: ModelMetric[] = [];
-  for (const { run, metrics } of batches) {
+  for (const { run, asker, metrics } of batches) {
     const measured = metrics.filter((metric) => metric.model !== undefined);
     // Found here, or the database would refuse what the caller got wrong.
     for (const id of new Set(measured.map((metric) => metric.model?.id ?? ''))) {
-      const model = await findModelState(db, id);
-      if (model?.lifecycle !== 'active' || model.project !== run.project) throw modelNotFound(id);
+      const model = await requireModel(db, asker, { id, level: 'EDIT' });
+      if (model.project !== run.project) throw modelNotFound(id);
     }
     ofModels.push(...measured.map((metric) => modelMetricOf(run.id, metric)));
   }

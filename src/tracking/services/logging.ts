@@ -7,7 +7,7 @@ import { updateRun } from '../store/runs.ts';
 import type { TrackingDeps } from './deps.ts';
 import { type LoggedMetric, logMetrics } from './log-metrics.ts';
 import { MetricWriter } from './metric-writer.ts';
-import { requireWritable } from './require.ts';
+import { type Asker, requireWritable } from './require.ts';
 
 export interface Batch {
   readonly metrics: readonly LoggedMetric[];
@@ -40,7 +40,7 @@ export class LogService {
       return;
     }
     await this.#deps.db.transact(context, async (tx) => {
-      await logInto(tx, await requireWritable(tx.db, context, run), batch);
+      await logInto(tx, context, await requireWritable(tx.db, context, run), batch);
     });
   }
 
@@ -63,16 +63,16 @@ export class LogService {
     await this.#deps.db.transact(context, async (tx) => {
       const state = await requireWritable(tx.db, context, run);
       const before = (await logged.keyedOf(tx.db, 'tracking_tag', [run], [key])).get(run)?.[key];
-      await logInto(tx, state, { metrics: [], params: {}, tags: { [key]: change(before) } });
+      await logInto(tx, context, state, { metrics: [], params: {}, tags: { [key]: change(before) } });
     });
   }
 }
 
 /** Logs a batch with params or tags within a transaction, and audits it. */
-export async function logInto(tx: Tx, run: RunState, { metrics, params, tags }: Batch): Promise<void> {
+export async function logInto(tx: Tx, asker: Asker, run: RunState, { metrics, params, tags }: Batch): Promise<void> {
   await logParams(tx, run.id, params);
   await logTags(tx, run, tags);
-  await logMetrics(tx, [{ run, metrics }]);
+  await logMetrics(tx, [{ run, asker, metrics }]);
   tx.audit(`tracking-run/${run.id}`, { params: Object.keys(params), tags: Object.keys(tags), metrics: metrics.length });
 }
 

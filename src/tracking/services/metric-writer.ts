@@ -81,7 +81,7 @@ async function writeAll(tx: Pick<Tx, 'db'>, group: readonly Waiting[]): Promise<
   for (const waiting of group) {
     try {
       const { asker, run: id, metrics } = waiting;
-      admitted.push({ run: writable(states.get(id), asker, id), metrics });
+      admitted.push({ run: writable(states.get(id), asker, id), asker, metrics });
     } catch (error) {
       refused.set(waiting, error);
     }

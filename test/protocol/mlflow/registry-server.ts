@@ -11,7 +11,14 @@ import { applyMigrations, Database, platformMigrations } from '#platform/db';
 import { openHttpServer } from '#platform/http';
 import { createLogger, createMetrics } from '#platform/observe';
 import { Resources } from '#platform/resources';
-import { createRegistry, type Registry, registryMigrations, trackedSources, withVersionFiles } from '#registry';
+import {
+  createRegistry,
+  type Registry,
+  registeredFiles,
+  registryMigrations,
+  trackedSources,
+  withVersionFiles,
+} from '#registry';
 import { createTracking, trackingMigrations } from '#tracking';
 
 export interface RegistryServer {
@@ -40,7 +47,7 @@ export async function openRegistryServer(): Promise<RegistryServer> {
   const notifier = openHttpNotifier({ insideToo: true });
   const deps = { db, resources, system, logger, metrics, blobs, notifier };
   const governance = createGovernance(deps);
-  const tracking = createTracking(deps);
+  const tracking = createTracking({ ...deps, lock: registeredFiles });
   const registry = createRegistry({ ...deps, gate: governance.gate, sources: trackedSources(tracking) });
   const proxy = (tracking.parts.protocols ?? []).map((group) => withVersionFiles(group, { service: registry, blobs }));
   const actors = [

@@ -4,8 +4,7 @@ import { jsonReply, mlflowErrors } from '#tracking/mlflow';
 import { modelKey, partsOfKey } from '../../model.ts';
 import type { RegistryService } from '../../service.ts';
 import type { ModelVersion, VersionArtifact } from '../../shapes.ts';
-import { parseSource } from '../../sources.ts';
-import { allowed, isVisible } from './models.ts';
+import { allowed } from './models.ts';
 
 const ROOT = 'versions';
 
@@ -23,8 +22,7 @@ type Answer = (request: ForeignRequest, ctx: RequestContext, place: VersionPath)
 
 /**
  * MLflow's artifact proxy with the files of registered versions below `versions/<model>/<number>`, where nothing can be
- * written or removed. Every other path is the proxy's own, but for what of a run or logged model has become part of a
- * version: that stays as it is too.
+ * written or removed. Every other path is the proxy's own.
  */
 export function withVersionFiles(
   group: ProtocolGroup,
@@ -48,23 +46,11 @@ export function withVersionFiles(
         const rooted = isFile ? (request.params['*'] ?? '') : (request.query.get('path') ?? '');
         const place = versionPath(rooted);
         if (place) return answer(request, ctx, place);
-        if (writes) await refuseRegistered(service, ctx, rooted);
         return route.handler(request, ctx);
       },
     };
   };
   return { ...group, routes: group.routes.map(guarded) };
-}
-
-async function refuseRegistered(service: RegistryService, ctx: RequestContext, rooted: string): Promise<void> {
-  const held = await service.holderOf(parseSource(`mlflow-artifacts:/${rooted}`));
-  if (!held || partsOfKey(held.model).project !== ctx.project) return;
-  const whose = isVisible(ctx, held.model)
-    ? `version ${held.version} of '${partsOfKey(held.model).name}'`
-    : 'a version of a model';
-  throw mlflowErrors.RESOURCE_CONFLICT(
-    `'${rooted}' is part of ${whose}, and what is registered cannot be changed. Log another model instead.`,
-  );
 }
 
 interface VersionPath {

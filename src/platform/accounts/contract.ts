@@ -94,7 +94,7 @@ export const accountsContract = contract({
     path: '/api/v1/users',
     summary: 'Add a user, who signs in with a password or, without one, only with keys',
     permission: 'accounts:manage',
-    body: z.strictObject({ name: userName, roles: z.array(role).max(3).default([]), password: password.optional() }),
+    body: z.strictObject({ name: userName, roles: z.array(role).max(4).default([]), password: password.optional() }),
     reply: userView,
     errors: ['accounts/user-exists', 'accounts/password-weak'],
     audit: 'user.create',
@@ -106,7 +106,7 @@ export const accountsContract = contract({
     permission: 'accounts:manage',
     params: oneUser,
     body: z.strictObject({
-      roles: z.array(role).max(3).optional(),
+      roles: z.array(role).max(4).optional(),
       disabled: z.boolean().optional(),
       password: password.optional(),
     }),

@@ -1,6 +1,7 @@
 import type { Rule, Violation } from '../source-file.ts';
 
-const kinds = /\.(ts|tsx|mjs|json|jsonl|md|ya?ml|sh|css|html|svg|png|proto|py|csv|parquet|onnx|wat|txt|toml|go)$/;
+const kinds =
+  /\.(ts|tsx|mjs|json|jsonl|md|ya?ml|sh|css|html|svg|png|proto|py|csv|parquet|onnx|wat|txt|toml|go|java|xml)$/;
 const names =
   'LICENSE|NOTICE|Dockerfile|\\.(git|docker)ignore|\\.gitattributes|\\.editorconfig|\\.npmrc|go\\.(mod|sum)';
 const named = new RegExp(`(^|/)(${names})$|^\\.ci/run$`);

@@ -1,6 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openLocalLog } from '#adapters/log/local';
-import { startGateway } from '#serving';
+import { defineErrors, messageOf } from '#core/errors';
+import { type Config, containerEnvironment } from '#platform/config';
+import { type GatewayOptions, startGateway } from '#serving';
+import product from '../../../package.json' with { type: 'json' };
 import type { ProcessBase, RunningProcess } from '../process.ts';
 import { openBlobs, openOnlineStore } from '../stores.ts';
 import { onlineFeatures } from './online-features.ts';
@@ -15,14 +19,21 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     onFinding: (finding) => logger.warn(finding, 'the log of recorded predictions was found damaged'),
   });
   const features = onlineFeatures(() => openOnlineStore(dataDir, 'read'), logger);
+  const { modelRepository: models, modelControl: control } = config;
+  const { port: containerPort, ...routes } = containerEnvironment();
   const gateway = await startGateway({
     host: config.host,
-    port: config.gatewayPort,
+    port: containerPort ?? config.gatewayPort,
     grpcPort: config.grpcPort,
     controlPlane: { url: config.controlPlaneUrl, token: config.token || undefined },
     routingFile: join(dataDir.gateway, 'routing.json'),
     blobs: await openBlobs(config, dataDir),
     ...{ log, features, system, logger, metrics },
+    repository: models === '' ? undefined : { folder: models, control },
+    dialect: config.servingDialect === 'triton' ? 'triton' : 'kedge',
+    contract: { ...routes, defaultEndpoint: config.defaultEndpoint },
+    version: product.version,
+    tls: await tlsOf(config),
     limits: { modelMemoryBytesMax, predictTimeoutMs, recordQueueMax },
   });
   return {
@@ -33,4 +44,22 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
       await log.close();
     },
   };
+}
+
+const gatewayConfigErrors = defineErrors('gateway-config', {
+  tls: { status: 400, title: 'The gateway cannot serve over TLS as configured' },
+});
+
+/** Reads the files that the configuration names. Errors: `gateway-config/tls`. */
+async function tlsOf({ tlsCert, tlsKey, tlsClientCa }: Config): Promise<GatewayOptions['tls']> {
+  if (tlsCert === '' && tlsKey === '' && tlsClientCa === '') return undefined;
+  if (tlsCert === '' || tlsKey === '') {
+    throw gatewayConfigErrors.tls('KEDGE_TLS_CERT and KEDGE_TLS_KEY belong together');
+  }
+  try {
+    const [cert, key] = await Promise.all([readFile(tlsCert), readFile(tlsKey)]);
+    return { cert, key, ...(tlsClientCa === '' ? {} : { clientCa: await readFile(tlsClientCa) }) };
+  } catch (error) {
+    throw gatewayConfigErrors.tls(messageOf(error));
+  }
 }

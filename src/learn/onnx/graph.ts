@@ -2,7 +2,22 @@ import { assert } from '#core/assert';
 import { ProtobufWriter } from './protobuf.ts';
 
 /** Element types that the writer knows, with their numbers in `TensorProto.DataType`. */
-const ELEMENT_TYPES = { float: 1, int64: 7, string: 8, bool: 9, double: 11 } as const;
+const ELEMENT_TYPES = {
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  double: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
+} as const;
 
 export type ElementType = keyof typeof ELEMENT_TYPES;
 

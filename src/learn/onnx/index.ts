@@ -9,3 +9,4 @@ export {
   type OnnxModelSpec,
   type Tensor,
 } from './graph.ts';
+export { ProtobufWriter } from './protobuf.ts';

@@ -1,6 +1,7 @@
 import { defineErrors, type FieldIssue } from '#core/errors';
 import { type ConfigKey, expectedOf, KEYS, type KeyName } from './keys.ts';
 
+export { type ContainerEnvironment, containerEnvironment } from './container.ts';
 export { describeConfig } from './describe.ts';
 export { KEYS, type KeyName } from './keys.ts';
 

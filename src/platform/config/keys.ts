@@ -170,6 +170,40 @@ export const KEYS = {
     unit: 'records',
     reason: 'Recorded predictions waiting for the control plane in a gateway before more are dropped and counted.',
   },
+  modelRepository: {
+    env: 'KEDGE_MODEL_REPOSITORY',
+    default: '',
+    reason:
+      "Folder of ONNX models laid out as Triton's model repository, which gateways serve beside the endpoints over " +
+      'the Open Inference Protocol; empty serves none.',
+  },
+  modelControl: {
+    env: 'KEDGE_MODEL_CONTROL',
+    default: false,
+    reason: 'Whoever reaches a gateway may load and unload models of that folder, and send models to it.',
+  },
+  servingDialect: {
+    env: 'KEDGE_SERVING_DIALECT',
+    default: 'kedge',
+    oneOf: ['kedge', 'triton'],
+    reason: "Whose name and error texts the Open Inference Protocol answers with; some clients insist on Triton's.",
+  },
+  defaultEndpoint: {
+    env: 'KEDGE_DEFAULT_ENDPOINT',
+    default: '',
+    reason: 'Endpoint that answers /invocations and /ping of a gateway; empty takes the only one there is.',
+  },
+  tlsCert: {
+    env: 'KEDGE_TLS_CERT',
+    default: '',
+    reason: 'PEM file with the certificate of gateways, over HTTP and gRPC; empty serves without TLS.',
+  },
+  tlsKey: { env: 'KEDGE_TLS_KEY', default: '', reason: 'PEM file with the private key of that certificate.' },
+  tlsClientCa: {
+    env: 'KEDGE_TLS_CLIENT_CA',
+    default: '',
+    reason: 'PEM file with the authority whose certificates clients of gateways have to show; empty asks for none.',
+  },
 } as const satisfies Record<string, ConfigKey>;
 
 export type KeyName = keyof typeof KEYS;

@@ -1,9 +1,14 @@
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { ControlPlane } from './control-plane.ts';
+import type { ContainerContract } from './http/scoring.ts';
+import type { Dialect } from './open-inference/dialect.ts';
 import type { Predictor } from './predictor.ts';
+import type { ModelRepository } from './repository/model-repository.ts';
 import type { Router } from './router.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
+import type { StatisticsBook } from './statistics.ts';
+import type { TensorScorer } from './tensor-scorer.ts';
 
 /** What a gateway may use and refuse. Every figure has a default; see {@link DEFAULT_LIMITS}. */
 export interface GatewayLimits {
@@ -32,6 +37,14 @@ export interface GatewayParts {
   readonly router: Router;
   readonly predictor: Predictor;
   readonly cache: ModelCache;
+  readonly repository: ModelRepository;
+  readonly tensorScorer: TensorScorer;
+  readonly statistics: StatisticsBook;
+  /** The names and words of the Open Inference Protocol. */
+  readonly dialect: Dialect;
+  readonly contract: ContainerContract;
+  /** Of the product, for people. */
+  readonly version: string;
   readonly controlPlane: ControlPlane;
   readonly system: System;
   readonly limits: GatewayLimits;

@@ -8,11 +8,13 @@ import { answeringArm, type Prediction, rowFor, type ShadowResult, shadowArm } f
 import type { Row } from './read-instance.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
 import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
+import { add, type ModelStatistics, type StatisticsBook } from './statistics.ts';
 import { WaitingRows } from './waiting-rows.ts';
 
 export interface ScorerOptions {
   readonly cache: ModelCache;
   readonly clock: Clock;
+  readonly statistics: StatisticsBook;
   /** The longest time that any prediction may take, whatever its endpoint says. */
   readonly timeoutMsMax: number;
   /** Writes answered predictions down. Called before their answers are released. Must not throw. */
@@ -158,6 +160,7 @@ export class Scorer {
       this.#runLater(items);
       return;
     }
+    const startedMs = this.#options.clock.monotonic();
     let result: Float32Array | Promise<Float32Array>;
     try {
       result = scoreRows(runtime, items);
@@ -166,14 +169,14 @@ export class Scorer {
       return;
     }
     if (result instanceof Float32Array) {
-      this.#settleAll(items, result);
+      this.#settleAll(items, result, startedMs);
       return;
     }
     this.#working.add(digest);
     for (const item of items) this.#startTimer(item);
     result.then(
       (scores) => {
-        this.#settleAll(items, scores);
+        this.#settleAll(items, scores, startedMs);
         this.#runNext(digest);
       },
       (error) => {
@@ -227,8 +230,9 @@ export class Scorer {
     else for (const item of left) this.#fail(item, error);
   }
 
-  #settleAll(items: readonly Item[], scores: Float32Array): void {
+  #settleAll(items: readonly Item[], scores: Float32Array, startedMs: number): void {
     const nowMs = this.#options.clock.monotonic();
+    this.#count(items, startedMs, nowMs - startedMs);
     for (let i = 0; i < items.length; i++) {
       const item = items[i] as Item;
       const score = scores[i] as number;
@@ -245,6 +249,26 @@ export class Scorer {
         this.#shadows.push({ prediction: item.prediction, shadow: { revision: item.arm.arm.revision, score } });
       }
     }
+  }
+
+  /** Counts one run for every revision whose rows were in it. Scores beside answers are nobody's inference. */
+  #count(items: readonly Item[], startedMs: number, inferMs: number): void {
+    const { statistics, clock } = this.#options;
+    const now = clock.now();
+    let last: ModelStatistics | undefined;
+    let rows = 0;
+    for (const { arm, prediction, purpose, queuedMs } of items) {
+      if (purpose !== 'answer') continue;
+      const found = statistics.ofArm(arm, prediction.endpoint.routed.name);
+      if (found !== last) {
+        last?.executed(rows, inferMs, now);
+        last = found;
+        rows = 0;
+      }
+      rows += 1;
+      add(found.queue, Math.max(0, startedMs - queuedMs));
+    }
+    last?.executed(rows, inferMs, now);
   }
 
   #fail(work: Work, error: unknown): void {
@@ -294,7 +318,18 @@ export class Scorer {
     if (answered.length > 0) {
       this.#answered = [];
       this.#options.record(answered);
-      for (const { reply } of answered) if (--reply.waiting === 0) reply.finish(reply.predictions);
+      const nowMs = this.#options.clock.monotonic();
+      for (const prediction of answered) {
+        const { reply } = prediction;
+        if (--reply.waiting > 0) continue;
+        reply.finish(reply.predictions);
+        const { success, fail } = this.#options.statistics.ofArm(
+          answeringArm(prediction),
+          prediction.endpoint.routed.name,
+        );
+        const failed = reply.predictions.some(({ error }) => error);
+        add(failed ? fail : success, nowMs - prediction.startedMs);
+      }
       this.#open.answer -= answered.length;
       for (const prediction of answered) {
         const arm = prediction.error ? undefined : shadowArm(prediction);

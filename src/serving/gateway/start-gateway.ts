@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
 import { backoffMs } from '#core/backoff';
 import { sleep } from '#core/clock';
 import { KedgeError, messageOf } from '#core/errors';
@@ -18,8 +19,11 @@ import type { FeatureReader } from './feature-reader.ts';
 import { DEFAULT_LIMITS, type GatewayLimits, type GatewayParts } from './gateway-parts.ts';
 import { startGrpcServer } from './grpc/grpc-server.ts';
 import { createHttpServer } from './http/http-server.ts';
+import type { ContainerContract } from './http/scoring.ts';
+import { type DialectName, dialectOf } from './open-inference/dialect.ts';
 import { Predictor } from './predictor.ts';
 import { Recorder } from './recorder.ts';
+import { ModelRepository } from './repository/model-repository.ts';
 import { Router } from './router.ts';
 import { readRoutingFile, writeRoutingFile } from './routing-file.ts';
 import { ModelCache } from './runtime/model-cache.ts';
@@ -27,6 +31,9 @@ import type { RuntimeChoice } from './runtime/model-runtime.ts';
 import { resumed, type Unscored } from './score-again.ts';
 import { Scorer } from './scorer.ts';
 import { Shipper } from './shipper.ts';
+import { StatisticsBook } from './statistics.ts';
+import { TensorScorer } from './tensor-scorer.ts';
+import type { ServerTls } from './tls.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -45,6 +52,14 @@ export interface GatewayOptions {
   readonly metrics: Metrics;
   readonly limits?: Partial<GatewayLimits>;
   readonly runtime?: RuntimeChoice;
+  /** A folder of models that are served beside the endpoints, and whether clients may load and unload them. */
+  readonly repository?: { readonly folder: string; readonly control: boolean } | undefined;
+  readonly dialect?: DialectName;
+  readonly contract?: ContainerContract;
+  /** Of the product, for people. */
+  readonly version?: string;
+  /** Serves HTTP and gRPC over TLS. */
+  readonly tls?: ServerTls | undefined;
   /** How long recorded predictions are gathered before they are sent; 250 ms unless told. */
   readonly shipEveryMs?: number;
 }
@@ -67,17 +82,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const stop = new AbortController();
   const { parts, scorer, shipper } = await assemble(options, stop.signal);
   const { router, controlPlane, cache } = parts;
+  await parts.repository.scan();
   await restoreRouting(router, routingFile, logger);
   await shipper.start();
-  const server = createHttpServer(parts);
+  const server = createHttpServer(parts, options.tls);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(options.port, options.host, resolve);
   });
-  const grpc = options.grpcPort === null ? undefined : await startGrpcServer(parts, options.host, options.grpcPort);
+  const { grpcPort, host, tls } = options;
+  const grpc = grpcPort === null ? undefined : await startGrpcServer(parts, { host, port: grpcPort, tls });
   const following = follow({ router, controlPlane, routingFile, system, logger, signal: stop.signal });
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    url: `${tls ? 'https' : 'http'}://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
     grpcAddress: grpc?.address,
     get routingVersion() {
       return router.version;
@@ -87,7 +104,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       await grpc?.close();
-      await scorer.drained();
+      await Promise.all([scorer.drained(), parts.tensorScorer.drained()]);
       server.closeAllConnections();
       await closed;
       await shipper.stop();
@@ -121,6 +138,8 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
   const controlPlane = connectControlPlane(options.controlPlane);
   const cache = new ModelCache({ blobs, memoryBytesMax: limits.modelMemoryBytesMax, choice, clock, logger });
   const router = new Router({ cache, logger });
+  const statistics = new StatisticsBook();
+  const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs: limits.predictTimeoutMs });
   const post = controlPlane.predictions;
   const scoreAgain = (unscored: readonly Unscored[]): readonly string[] => {
     const startedMs = clock.monotonic();
@@ -138,7 +157,7 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
     onRecorded: () => shipper.wake(),
   });
   const scorer = new Scorer({
-    ...{ cache, clock, timeoutMsMax: limits.predictTimeoutMs },
+    ...{ cache, clock, statistics, timeoutMsMax: limits.predictTimeoutMs },
     record: (predictions) => recorder.record(predictions),
     recordShadows: (results) => recorder.recordShadows(results),
     onTrip(endpoint, trip) {
@@ -150,9 +169,19 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
     },
   });
   const parts: GatewayParts = {
-    ...{ router, cache, controlPlane, system, limits, logger, metrics, signal },
+    ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, statistics, tensorScorer },
+    repository: new ModelRepository({
+      folder: options.repository?.folder,
+      control: options.repository?.control ?? false,
+      uploads: join(dirname(options.routingFile), 'uploads'),
+      cache,
+      rowsMax: limits.instancesMax,
+    }),
+    dialect: dialectOf(options.dialect ?? 'kedge'),
+    contract: options.contract ?? {},
+    version: options.version ?? '',
     predictor: new Predictor({ scorer, features, system }),
-    inWork: () => scorer.inWork,
+    inWork: () => scorer.inWork + tensorScorer.inWork,
     flush: () => shipper.flush(),
     onError: (error, where) => {
       if (!(error instanceof KedgeError) || error.status >= 500) logger.error({ err: error, where }, messageOf(error));

@@ -2,23 +2,38 @@ import { fileURLToPath } from 'node:url';
 import {
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
   type ServerUnaryCall,
   type sendUnaryData,
   status,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { load, type ServiceDefinition } from '@grpc/proto-loader';
-import { invalidField } from '../errors.ts';
+import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { expected } from '../http/http-io.ts';
-import { infer, metadataOf, modelReady, SERVER_EXTENSIONS, SERVER_NAME } from '../open-inference.ts';
-import type { TensorInput } from '../tensors.ts';
+import {
+  configOf,
+  indexOf,
+  loadNow,
+  metadataOf,
+  modelReady,
+  statisticsOf,
+  unloadNow,
+} from '../open-inference/describe.ts';
+import { infer } from '../open-inference/infer.ts';
+import { statisticsJson } from '../open-inference/statistics-json.ts';
+import type { LoadParameters } from '../repository/model-repository.ts';
+import type { ServerTls } from '../tls.ts';
+import { callOf, type InferMessage, messageOf } from './infer-message.ts';
+import { streamInfer } from './stream.ts';
 
-/** The service as a server or a client of grpc-js takes it: 64-bit numbers as numbers, every field there. */
-export async function loadService(): Promise<ServiceDefinition> {
-  const path = fileURLToPath(new URL('./inference.proto', import.meta.url));
-  const definition = await load(path, { keepCase: true, longs: Number, defaults: true, oneofs: true });
-  return definition['inference.GRPCInferenceService'] as ServiceDefinition;
+/** A service as a server or a client of grpc-js takes it: 64-bit numbers as texts, every field there. */
+export async function loadService(name: 'inference' | 'health' = 'inference'): Promise<ServiceDefinition> {
+  const path = fileURLToPath(new URL(`./${name}.proto`, import.meta.url));
+  const definition = await load(path, { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true });
+  const service = name === 'health' ? 'grpc.health.v1.Health' : 'inference.GRPCInferenceService';
+  return definition[service] as ServiceDefinition;
 }
 
 export interface GrpcServer {
@@ -26,35 +41,32 @@ export interface GrpcServer {
   close(): Promise<void>;
 }
 
-/** The Open Inference Protocol v2 over gRPC. Answers carry their tensors raw, the form that every client reads. */
-export async function startGrpcServer(parts: GatewayParts, host: string, port: number): Promise<GrpcServer> {
-  const service = await loadService();
-  const { bodyBytesMax } = parts.limits;
-  const server = new Server({ 'grpc.max_receive_message_length': bodyBytesMax });
-  const unary =
-    <Request, Response>(work: (request: Request) => Promise<Response>): UntypedHandleCall =>
-    (call: ServerUnaryCall<Request, Response>, reply: sendUnaryData<Response>) => {
-      work(call.request).then(
-        (response) => reply(null, response),
-        (error) => {
-          parts.onError(error, call.getPath());
-          const { status: httpStatus, message } = expected(error);
-          reply({ code: GRPC_STATUS[httpStatus] ?? status.INTERNAL, details: message });
-        },
-      );
-    };
-  server.addService(service, {
-    ServerLive: unary(async () => ({ live: true })),
-    ServerReady: unary(async () => ({ ready: parts.router.version >= 0 })),
-    ModelReady: unary(async ({ name, version }: ModelCall) => ({
-      ready: await modelReady(parts, name, version || undefined),
-    })),
-    ServerMetadata: unary(async () => ({ name: SERVER_NAME, version: '2', extensions: SERVER_EXTENSIONS })),
-    ModelMetadata: unary(({ name, version }: ModelCall) => metadataOf(parts, name, version || undefined)),
-    ModelInfer: unary((request: InferRequest) => modelInfer(parts, request)),
+export interface GrpcAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: ServerTls | undefined;
+}
+
+/** Calls that one connection may have open. */
+const STREAMS_MAX = 1_000;
+
+/** The Open Inference Protocol v2 over gRPC, and gRPC's own health check. */
+export async function startGrpcServer(parts: GatewayParts, { host, port, tls }: GrpcAddress): Promise<GrpcServer> {
+  const server = new Server({
+    'grpc.max_receive_message_length': parts.limits.bodyBytesMax,
+    'grpc.max_concurrent_streams': STREAMS_MAX,
   });
+  server.addService(await loadService(), inferenceHandlers(parts));
+  server.addService(await loadService('health'), healthHandlers(parts));
+  const credentials = tls
+    ? ServerCredentials.createSsl(
+        tls.clientCa ?? null,
+        [{ private_key: tls.key, cert_chain: tls.cert }],
+        !!tls.clientCa,
+      )
+    : ServerCredentials.createInsecure();
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, boundPort) =>
+    server.bindAsync(`${host}:${port}`, credentials, (error, boundPort) =>
       error ? reject(error) : resolve(boundPort),
     );
   });
@@ -74,8 +86,10 @@ const SHUTDOWN_MS = 2_000;
 
 const GRPC_STATUS: Readonly<Record<number, status>> = {
   400: status.INVALID_ARGUMENT,
+  403: status.PERMISSION_DENIED,
   404: status.NOT_FOUND,
   413: status.RESOURCE_EXHAUSTED,
+  501: status.UNIMPLEMENTED,
   503: status.UNAVAILABLE,
   504: status.DEADLINE_EXCEEDED,
 };
@@ -85,66 +99,85 @@ interface ModelCall {
   readonly version: string;
 }
 
-/** `ModelInferRequest` as proto-loader decodes it. */
-interface InferRequest {
+interface RepositoryCall {
   readonly model_name: string;
-  readonly model_version: string;
-  readonly id: string;
-  readonly parameters: Readonly<Record<string, { readonly int64_param?: number; readonly double_param?: number }>>;
-  readonly inputs: readonly {
-    readonly name: string;
-    readonly datatype: string;
-    readonly shape: readonly number[];
-    readonly contents: Readonly<Record<string, readonly unknown[]>> | null;
-  }[];
-  readonly raw_input_contents: readonly Buffer[];
+  readonly parameters: Readonly<Record<string, { readonly string_param?: string; readonly bytes_param?: Buffer }>>;
 }
 
-async function modelInfer(parts: GatewayParts, request: InferRequest): Promise<Record<string, unknown>> {
-  const { inputs, raw_input_contents: raw, parameters } = request;
-  if (raw.length > 0 && raw.length !== inputs.length) {
-    throw invalidField('raw_input_contents', `has ${raw.length} tensors, inputs has ${inputs.length}`);
-  }
-  const result = await infer(parts, {
-    model: request.model_name,
-    version: request.model_version || undefined,
-    id: request.id || undefined,
-    at: parameters['at']?.int64_param ?? parameters['at']?.double_param,
-    inputs: inputs.map((input, i) => tensorOf(input, raw[i])),
-  });
-  const { buffer, byteOffset, byteLength } = result.scores;
+function inferenceHandlers(parts: GatewayParts): Record<string, UntypedHandleCall> {
+  const unary = unaryFor(parts);
+  const { server, extensions } = parts.dialect;
+  const wordsOf = (error: unknown, model: string): string => {
+    parts.onError(error, 'ModelStreamInfer');
+    return parts.dialect.text(expected(error), model);
+  };
+  const stream = (call: ServerDuplexStream<InferMessage, object>): void => streamInfer(parts, call, wordsOf);
   return {
-    model_name: result.model,
-    model_version: result.version,
-    id: result.id,
-    parameters: { revision: { string_param: result.revision } },
-    outputs: [{ name: result.output, datatype: 'FP32', shape: [result.scores.length, 1] }],
-    raw_output_contents: [Buffer.from(buffer, byteOffset, byteLength)],
+    ServerLive: unary(async () => ({ live: true })),
+    ServerReady: unary(async () => ({ ready: parts.router.version >= 0 })),
+    ModelReady: unary(async ({ name, version }: ModelCall) => ({
+      ready: await modelReady(parts, name, version || undefined),
+    })),
+    ServerMetadata: unary(async () => ({ name: server, version: '2', extensions })),
+    ModelMetadata: unary(({ name, version }: ModelCall) => metadataOf(parts, name, version || undefined)),
+    ModelConfig: unary(async ({ name, version }: ModelCall) => ({
+      config: await configOf(parts, name, version || undefined),
+    })),
+    ModelStatistics: unary(async ({ name, version }: ModelCall) => ({
+      model_stats: (await statisticsOf(parts, name || undefined, version || undefined)).map(statisticsJson),
+    })),
+    ModelInfer: unary(async (message: InferMessage) => messageOf(await infer(parts, callOf(message)))),
+    ModelStreamInfer: stream,
+    RepositoryIndex: unary(async ({ ready }: { readonly ready: boolean }) => ({
+      models: indexOf(parts, { readyOnly: ready }),
+    })),
+    RepositoryModelLoad: unary(async ({ model_name: model, parameters }: RepositoryCall) => {
+      await loadNow(parts, model, loadParameters(parameters));
+      return {};
+    }),
+    RepositoryModelUnload: unary(async ({ model_name: model }: RepositoryCall) => {
+      await unloadNow(parts, model);
+      return {};
+    }),
   };
 }
 
-const CONTENTS: Readonly<Record<string, string>> = {
-  BOOL: 'bool_contents',
-  INT8: 'int_contents',
-  INT16: 'int_contents',
-  INT32: 'int_contents',
-  INT64: 'int64_contents',
-  UINT8: 'uint_contents',
-  UINT16: 'uint_contents',
-  UINT32: 'uint_contents',
-  UINT64: 'uint64_contents',
-  FP32: 'fp32_contents',
-  FP64: 'fp64_contents',
-  BYTES: 'bytes_contents',
-};
+/** https://grpc.io/docs/guides/health-checking: of the whole server under the empty name, or of its one service. */
+function healthHandlers(parts: GatewayParts): Record<string, UntypedHandleCall> {
+  return {
+    Check: unaryFor(parts)(async ({ service }: { readonly service: string }) => {
+      if (service !== '' && service !== 'inference.GRPCInferenceService') {
+        throw gatewayErrors['not-found'](`there is no service '${service.slice(0, 100)}'`);
+      }
+      return { status: parts.router.version >= 0 ? 'SERVING' : 'NOT_SERVING' };
+    }),
+  };
+}
 
-function tensorOf(input: InferRequest['inputs'][number], raw: Buffer | undefined): TensorInput {
-  const { name, datatype, shape, contents } = input;
-  if (raw) return { name, datatype, shape, raw };
-  const values = contents?.[CONTENTS[datatype] ?? ''] ?? [];
-  // NaN is how a number is missing in a form that has no null.
-  const data = values.map((value) =>
-    Buffer.isBuffer(value) ? value.toString('utf8') : typeof value === 'number' && Number.isNaN(value) ? null : value,
-  );
-  return { name, datatype, shape, data };
+type Work<Request> = (request: Request) => Promise<object>;
+
+function unaryFor(parts: GatewayParts) {
+  return <Request extends object>(work: Work<Request>): UntypedHandleCall =>
+    (call: ServerUnaryCall<Request, object>, reply: sendUnaryData<object>) => {
+      work(call.request).then(
+        (response) => reply(null, response),
+        (error) => {
+          parts.onError(error, call.getPath());
+          const known = expected(error);
+          const { name, model_name: model = name } = call.request as { name?: string; model_name?: string };
+          const details = parts.dialect.text(known, model ?? '');
+          reply({ code: GRPC_STATUS[known.status] ?? status.INTERNAL, details });
+        },
+      );
+    };
+}
+
+function loadParameters(parameters: RepositoryCall['parameters']): LoadParameters {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, { bytes_param: bytes }] of Object.entries(parameters)) {
+    if (!name.startsWith('file:')) continue;
+    if (!bytes) throw invalidField(`parameters.${name.slice(0, 100)}`, 'expected bytes_param');
+    files.set(name.slice('file:'.length), bytes);
+  }
+  return { config: parameters['config']?.string_param, files };
 }

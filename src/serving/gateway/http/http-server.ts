@@ -1,38 +1,54 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { messageOf } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import type { ServerTls } from '../tls.ts';
 import { sendJson, sendProblem } from './http-io.ts';
-import { handleOpenInference } from './open-inference.ts';
+import { handleOpenInference } from './open-inference/handle.ts';
 import { handlePredict } from './predict.ts';
+import { handleScoring, scoringAction } from './scoring.ts';
 
 const PREDICT_PREFIX = '/v1/endpoints/';
 const PREDICT_SUFFIX = '/predict';
 const HEAD_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
+/** How often connections are looked through for those that are past these times. */
+const CHECK_EVERY_MS = 5_000;
 const KEEP_ALIVE_MS = 65_000;
 /** More are refused before they are read; what they may have in work is limited by `requestsMax`. */
 const CONNECTIONS_MAX = 20_000;
 
 /** The HTTP side of a gateway, on bare node:http: a framework would cost more than the models it serves. */
-export function createHttpServer(parts: GatewayParts): Server {
+export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
   const { requestsMax } = parts.limits;
-  const server = createServer(
-    { headersTimeout: HEAD_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
-    (request, response) => {
-      if (parts.inWork() >= requestsMax) {
-        request.resume();
-        sendProblem(response, gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`));
-        return;
-      }
-      try {
-        dispatch(parts, request, response);
-      } catch (error) {
-        parts.onError(error, request.url ?? '');
-        sendProblem(response, error);
-      }
-    },
-  );
+  const options = {
+    headersTimeout: HEAD_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_EVERY_MS,
+  };
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    if (parts.inWork() >= requestsMax) {
+      request.resume();
+      const busy = gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`);
+      if (request.url?.startsWith('/v2')) sendJson(response, busy.status, JSON.stringify({ error: busy.message }));
+      else sendProblem(response, busy);
+      return;
+    }
+    try {
+      dispatch(parts, request, response);
+    } catch (error) {
+      parts.onError(error, request.url ?? '');
+      sendProblem(response, error);
+    }
+  };
+  const server = tls
+    ? createTlsServer(
+        { ...options, cert: tls.cert, key: tls.key, ...(tls.clientCa ? { ca: tls.clientCa, requestCert: true } : {}) },
+        listener,
+      )
+    : createServer(options, listener);
   server.maxConnections = CONNECTIONS_MAX;
   return server;
 }
@@ -54,7 +70,9 @@ function dispatch(parts: GatewayParts, request: IncomingMessage, response: Serve
       text: JSON.stringify({ shipped: await shipAll(parts), routing: parts.router.version }),
     }));
   } else {
-    throw gatewayErrors['not-found'](`${request.method} ${path.slice(0, 200)}`);
+    const action = scoringAction(path, request.method ?? '', parts.contract);
+    if (!action) throw gatewayErrors['not-found'](`${request.method} ${path.slice(0, 200)}`);
+    handleScoring(parts, action, { request, response });
   }
 }
 

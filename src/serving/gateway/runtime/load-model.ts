@@ -10,7 +10,7 @@ import { warmUp } from './warm-up.ts';
 /** A model whose row takes longer would delay every other request of the event loop by that much. */
 export const INLINE_ROW_MS_MAX = 2;
 /** Loading a larger file would itself hold the event loop for too long, so it is not even tried inline. */
-const INLINE_FILE_BYTES_MAX = 16 * 1024 * 1024;
+export const INLINE_FILE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Past some two thousand trees ONNX Runtime is the faster one, and reading the file holds the event loop. */
 const TREES_FILE_BYTES_MAX = 4 * 1024 * 1024;
@@ -62,7 +62,7 @@ export async function loadModel(request: LoadRequest): Promise<ModelRuntime> {
 
 const MIB = 1024 * 1024;
 /** What an empty thread with the runtime's library takes, beside the model. */
-const THREAD_BYTES = 32 * MIB;
+export const THREAD_BYTES = 32 * MIB;
 
 /** Twice the file (its graph and its compiled form), because the runtime does not tell what it uses. */
 export function memoryEstimate(fileBytes: number): number {

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Digest } from '#core/hash';
@@ -6,7 +7,8 @@ import type { Logger } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import { gatewayErrors } from '../errors.ts';
 import { loadModel, memoryEstimate } from './load-model.ts';
-import type { ModelFile, ModelRuntime, RuntimeChoice } from './model-runtime.ts';
+import { loadTensors } from './load-tensors.ts';
+import type { ModelFile, ModelRuntime, RuntimeChoice, TensorFile, TensorRuntime } from './model-runtime.ts';
 
 export interface ModelCacheOptions {
   readonly blobs: Pick<BlobStore, 'size' | 'localPath'>;
@@ -17,9 +19,12 @@ export interface ModelCacheOptions {
 }
 
 interface Loaded {
-  readonly runtime: ModelRuntime;
+  readonly runtime: ModelRuntime | TensorRuntime;
   lastUse: number;
 }
+
+/** The digest, and whether the model is called by the names of its tensors. */
+type Key = Digest | `tensors:${string}`;
 
 /** A model that could not be loaded is left alone for so long, so that a broken file does not cost every request. */
 const RETRY_MS = 1_000;
@@ -36,9 +41,9 @@ const RETRY_MS = 1_000;
  */
 export class ModelCache {
   readonly #options: ModelCacheOptions;
-  readonly #loaded = new Map<Digest, Loaded>();
-  readonly #loading = new Map<Digest, Promise<void>>();
-  readonly #failed = new Map<Digest, { readonly until: number; readonly message: string }>();
+  readonly #loaded = new Map<Key, Loaded>();
+  readonly #loading = new Map<Key, Promise<void>>();
+  readonly #failed = new Map<Key, { readonly until: number; readonly message: string }>();
   #uses = 0;
   #reservedBytes = 0;
 
@@ -46,29 +51,59 @@ export class ModelCache {
     this.#options = options;
   }
 
-  /** The model, if it is loaded. For use in this turn of the event loop. */
+  /** The tabular model, if it is loaded. For use in this turn of the event loop. */
   ready(digest: Digest): ModelRuntime | undefined {
-    const loaded = this.#loaded.get(digest);
+    const runtime = this.#ready(digest);
+    return runtime && 'infer' in runtime ? runtime : undefined;
+  }
+
+  /** The model of any tensors, if it is loaded. For use in this turn of the event loop. */
+  readyTensors({ key }: TensorFile): TensorRuntime | undefined {
+    const runtime = this.#ready(`tensors:${key}`);
+    return runtime && 'run' in runtime ? runtime : undefined;
+  }
+
+  /** Resolves when the model is loaded; call {@link ready} in that same turn. Throws `gateway/model-unavailable`. */
+  async load(file: ModelFile): Promise<void> {
+    await this.#once(file.digest, file);
+  }
+
+  /** Resolves when the model is loaded; call {@link readyTensors} in that same turn. */
+  async loadTensors(file: TensorFile): Promise<void> {
+    await this.#once(`tensors:${file.key}`, file);
+  }
+
+  /** Takes a model of any tensors out of memory, and forgets that it could not be loaded. */
+  async unloadTensors(file: TensorFile): Promise<void> {
+    const key: Key = `tensors:${file.key}`;
+    await this.#loading.get(key)?.catch(() => undefined);
+    this.#failed.delete(key);
+    const loaded = this.#loaded.get(key);
+    this.#loaded.delete(key);
+    await loaded?.runtime.unload();
+  }
+
+  #ready(key: Key): ModelRuntime | TensorRuntime | undefined {
+    const loaded = this.#loaded.get(key);
     if (!loaded) return undefined;
     if (!loaded.runtime.usable) {
-      this.#loaded.delete(digest);
+      this.#loaded.delete(key);
       return undefined;
     }
     loaded.lastUse = ++this.#uses;
     return loaded.runtime;
   }
 
-  /** Resolves when the model is loaded; call {@link ready} in that same turn. Throws `gateway/model-unavailable`. */
-  async load(file: ModelFile): Promise<void> {
-    if (this.ready(file.digest)) return;
-    const failed = this.#failed.get(file.digest);
+  async #once(key: Key, file: ModelFile | TensorFile): Promise<void> {
+    if (this.#ready(key)) return;
+    const failed = this.#failed.get(key);
     if (failed && failed.until > this.#options.clock.monotonic()) {
       throw gatewayErrors['model-unavailable'](failed.message);
     }
-    let loading = this.#loading.get(file.digest);
+    let loading = this.#loading.get(key);
     if (!loading) {
-      loading = this.#load(file).finally(() => this.#loading.delete(file.digest));
-      this.#loading.set(file.digest, loading);
+      loading = this.#load(key, file).finally(() => this.#loading.delete(key));
+      this.#loading.set(key, loading);
     }
     await loading;
   }
@@ -87,22 +122,23 @@ export class ModelCache {
     await Promise.all(runtimes.map((runtime) => runtime.unload()));
   }
 
-  async #load({ digest, shape }: ModelFile): Promise<void> {
+  async #load(key: Key, file: ModelFile | TensorFile): Promise<void> {
     const { blobs, choice, clock, logger } = this.#options;
     let reserved = 0;
     try {
-      const fileBytes = await blobs.size(digest);
-      const path = await blobs.localPath(digest, { bytes: fileBytes });
+      const fileBytes = 'path' in file ? (await stat(file.path)).size : await blobs.size(file.digest);
+      const path = 'path' in file ? file.path : await blobs.localPath(file.digest, { bytes: fileBytes });
       reserved = this.#makeRoom(memoryEstimate(fileBytes));
-      const runtime = await loadModel({ path, fileBytes, shape, choice, clock });
-      this.#failed.delete(digest);
-      this.#loaded.set(digest, { runtime, lastUse: ++this.#uses });
+      const request = { path, fileBytes, choice, clock };
+      const runtime = 'shape' in file ? await loadModel({ ...request, shape: file.shape }) : await loadTensors(request);
+      this.#failed.delete(key);
+      this.#loaded.set(key, { runtime, lastUse: ++this.#uses });
       const { kind, rowMs, memoryBytes } = runtime;
-      logger.info({ digest, runtime: kind, rowMs, memoryBytes }, 'model loaded');
+      logger.info({ model: key, runtime: kind, rowMs, memoryBytes }, 'model loaded');
     } catch (error) {
-      const message = `model ${digest} cannot be loaded: ${messageOf(error)}`;
-      this.#failed.set(digest, { until: clock.monotonic() + RETRY_MS, message });
-      logger.error({ digest, err: error }, message);
+      const message = `model ${key} cannot be loaded: ${messageOf(error)}`;
+      this.#failed.set(key, { until: clock.monotonic() + RETRY_MS, message });
+      logger.error({ model: key, err: error }, message);
       throw gatewayErrors['model-unavailable'](message);
     } finally {
       this.#reservedBytes -= reserved;
@@ -113,14 +149,14 @@ export class ModelCache {
   #makeRoom(bytes: number): number {
     const { memoryBytesMax, logger } = this.#options;
     while (this.memoryBytes + bytes > memoryBytesMax) {
-      const [digest, oldest] = [...this.#loaded].sort(([, a], [, b]) => a.lastUse - b.lastUse)[0] ?? [];
-      if (!digest || !oldest) {
+      const [key, oldest] = [...this.#loaded].sort(([, a], [, b]) => a.lastUse - b.lastUse)[0] ?? [];
+      if (!key || !oldest) {
         const needed = `it needs about ${formatBytes(bytes)} of the ${formatBytes(memoryBytesMax)} for models`;
         throw new Error(`${needed} (KEDGE_MODEL_MEMORY_BYTES), and the rest is in use`);
       }
-      this.#loaded.delete(digest);
+      this.#loaded.delete(key);
       void oldest.runtime.unload();
-      logger.info({ digest }, 'model unloaded to make room');
+      logger.info({ model: key }, 'model unloaded to make room');
     }
     this.#reservedBytes += bytes;
     return bytes;

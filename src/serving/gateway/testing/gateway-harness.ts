@@ -1,8 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { openLocalLog } from '#adapters/log/local';
 import { realSystem } from '#core/system';
@@ -100,7 +100,11 @@ export interface Answer {
   readonly outputs: readonly { readonly data: readonly number[] }[];
 }
 
-export interface HarnessOptions extends Partial<Pick<GatewayOptions, 'limits' | 'runtime' | 'features' | 'grpcPort'>> {
+type Passed = 'limits' | 'runtime' | 'features' | 'grpcPort' | 'dialect' | 'tls' | 'contract';
+
+export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
+  /** Models of the repository, by `<model>/<version>/<file>`; given, clients may load and unload them. */
+  readonly repository?: Readonly<Record<string, Uint8Array | string>>;
   /** Makes the routing table; models are put into the blob store by {@link armOf}. */
   readonly table: (put: (model: TestModel, name: string, version: number) => Promise<Arm>) => Promise<RoutingTable>;
   /** What a process that is gone left in the log. */
@@ -118,6 +122,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
   const table = await options.table((model, name, version) => putModel(blobs, model, { name, version }));
   controlPlane.route(table);
   await writeRoutingFile(join(folder, 'routing.json'), table);
+  const repository = options.repository && (await writeRepository(join(folder, 'models'), options.repository));
   const gateway = await startGateway({
     host: '127.0.0.1',
     port: 0,
@@ -132,6 +137,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.runtime ? { runtime: options.runtime } : {}),
     ...(options.features ? { features: options.features } : {}),
+    ...{ repository, tls: options.tls, dialect: options.dialect ?? 'kedge', contract: options.contract ?? {} },
   });
   return {
     ...{ gateway, controlPlane, blobs, folder },
@@ -149,6 +155,18 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
       await rm(folder, { recursive: true });
     },
   };
+}
+
+async function writeRepository(
+  folder: string,
+  files: Readonly<Record<string, Uint8Array | string>>,
+): Promise<{ readonly folder: string; readonly control: boolean }> {
+  await mkdir(folder, { recursive: true });
+  for (const [place, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, place)), { recursive: true });
+    await writeFile(join(folder, place), content);
+  }
+  return { folder, control: true };
 }
 
 /** Stores a model and describes it as the routing table does. */

@@ -107,39 +107,43 @@ function float32s(bytes: Uint8Array): readonly number[] {
   return Array.from({ length: bytes.length >> 2 }, (_, i) => view.getFloat32(4 * i, true));
 }
 
-function textOf(bytes: Uint8Array, number: number): string {
+export function textOf(bytes: Uint8Array, number: number): string {
   for (const field of fieldsOf(bytes)) if (field.number === number) return utf8(field.bytes);
   return '';
 }
 
-interface Field {
+export interface Field {
   readonly number: number;
   /** Of a varint; 0 otherwise. */
   readonly integer: number;
   /** Of everything else; empty for a varint. */
   readonly bytes: Uint8Array;
+  /** The field as it stands in the message, with its number. */
+  readonly whole: Uint8Array;
 }
 
 const NO_BYTES = new Uint8Array(0);
 /** Bytes of the wire types that have a fixed length: 64 bits and 32 bits. */
 const FIXED_LENGTH: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
 
-function* fieldsOf(bytes: Uint8Array): Iterable<Field> {
+/** The fields of a message, in order. Throws a `RangeError` for bytes that end early. */
+export function* fieldsOf(bytes: Uint8Array): Iterable<Field> {
   for (let at = 0; at < bytes.length; ) {
     const tag = varint(bytes, at);
     const number = Math.floor(tag.value / 8);
     const wire = tag.value % 8;
     const head = wire === 0 || wire === 2 ? varint(bytes, tag.next) : undefined;
     if (wire === 0 && head) {
-      yield { number, integer: head.value, bytes: NO_BYTES };
+      yield { number, integer: head.value, bytes: NO_BYTES, whole: bytes.subarray(at, head.next) };
       at = head.next;
       continue;
     }
     const start = head?.next ?? tag.next;
     const length = head?.value ?? FIXED_LENGTH[wire];
     if (length === undefined || start + length > bytes.length) throw new RangeError('the file ends within a field');
-    yield { number, integer: 0, bytes: bytes.subarray(start, start + length) };
-    at = start + length;
+    const end = start + length;
+    yield { number, integer: 0, bytes: bytes.subarray(start, end), whole: bytes.subarray(at, end) };
+    at = end;
   }
 }
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Client, credentials } from '@grpc/grpc-js';
 import type { ServiceDefinition } from '@grpc/proto-loader';
-import { loadService } from './grpc/grpc-server.ts';
-import { type Answer, endpointOf, type GatewayHarness, openGateway, putModel } from './testing/gateway-harness.ts';
-import { categoryModel, logisticModel } from './testing/models.ts';
+import { loadService } from '../grpc/grpc-server.ts';
+import { type Answer, endpointOf, type GatewayHarness, openGateway, putModel } from '../testing/gateway-harness.ts';
+import { categoryModel, logisticModel } from '../testing/models.ts';
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const fp32 = (...values: number[]): Buffer => Buffer.from(Float32Array.from(values).buffer);
@@ -16,7 +16,7 @@ interface Reply {
   readonly name: string;
   readonly id: string;
   readonly inputs: readonly { readonly name: string; readonly datatype: string }[];
-  readonly outputs: readonly { readonly shape: readonly number[] }[];
+  readonly outputs: readonly { readonly shape: readonly string[] }[];
   readonly raw_output_contents: readonly Buffer[];
 }
 
@@ -270,7 +270,7 @@ describe('the Open Inference Protocol over gRPC', () => {
 
     const [raw] = reply.raw_output_contents;
     assert.ok(raw);
-    assert.deepEqual(reply.outputs[0]?.shape, [2, 1]);
+    assert.deepEqual(reply.outputs[0]?.shape, ['2', '1']);
     assert.ok(Math.abs(raw.readFloatLE(0) - sigmoid(1)) < 1e-6);
     assert.ok(Math.abs(raw.readFloatLE(4) - sigmoid(-2)) < 1e-6);
     assert.equal(reply.id, 'g');

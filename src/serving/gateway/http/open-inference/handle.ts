@@ -1,0 +1,148 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { gatewayErrors, invalidField } from '../../errors.ts';
+import type { GatewayParts } from '../../gateway-parts.ts';
+import {
+  configOf,
+  indexOf,
+  loadNow,
+  metadataOf,
+  modelReady,
+  statisticsOf,
+  unloadNow,
+} from '../../open-inference/describe.ts';
+import { infer } from '../../open-inference/infer.ts';
+import { statisticsJson } from '../../open-inference/statistics-json.ts';
+import type { LoadParameters } from '../../repository/model-repository.ts';
+import { expected, parseJson, readBody, sendJson } from '../http-io.ts';
+import { acceptedCoding, deflated, inflated } from './compression.ts';
+import { readInfer } from './read-infer.ts';
+import { isUnsupported, type Target, targetOf } from './target.ts';
+import { type WrittenAnswer, writeInfer } from './write-infer.ts';
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** The Open Inference Protocol v2 over REST. Errors have its form: `{ error: text }`. */
+export function handleOpenInference(parts: GatewayParts, path: string, { request, response }: Exchange): void {
+  const target = targetOf(path);
+  const fail = (error: unknown): void => {
+    parts.onError(error, path);
+    const known = expected(error);
+    if (known.status === 413) response.setHeader('Connection', 'close');
+    const text = parts.dialect.text(known, target?.model ?? '');
+    sendJson(response, known.status, JSON.stringify({ error: text }));
+  };
+  if (!target) {
+    request.resume();
+    const name = `${request.method} ${path.slice(0, 200)}`;
+    fail(isUnsupported(path) ? gatewayErrors.unsupported(name) : gatewayErrors['not-found'](name));
+    return;
+  }
+  if (request.method !== target.method) {
+    request.resume();
+    fail(gatewayErrors['method-not-allowed'](`${request.method} ${path.slice(0, 200)}: expected ${target.method}`));
+    return;
+  }
+  if (target.method === 'GET') {
+    describe(parts, target).then(({ status, body }) => sendJson(response, status, JSON.stringify(body)), fail);
+    return;
+  }
+  const { headers } = request;
+  const done = (raw: Buffer): void => {
+    const { bodyBytesMax } = parts.limits;
+    const answered = headers['content-encoding']
+      ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) => act(parts, target, { body, headers }))
+      : act(parts, target, { body: raw, headers });
+    answered.then((answer) => send(response, answer, headers['accept-encoding'])).catch(fail);
+  };
+  readBody(request, parts.limits.bodyBytesMax, { done, fail });
+}
+
+async function send(response: ServerResponse, answer: WrittenAnswer, accepted: string | undefined): Promise<void> {
+  const { jsonBytes } = answer;
+  const coding = acceptedCoding(accepted, answer.body.length);
+  const body = coding ? await deflated(answer.body, coding) : answer.body;
+  response.writeHead(200, [
+    ...['Content-Type', jsonBytes === undefined ? 'application/json' : 'application/octet-stream'],
+    ...['Content-Length', String(body.length)],
+    ...(jsonBytes === undefined ? [] : ['Inference-Header-Content-Length', String(jsonBytes)]),
+    ...(coding ? ['Content-Encoding', coding, 'Vary', 'Accept-Encoding'] : []),
+  ]);
+  response.end(body);
+}
+
+async function describe(parts: GatewayParts, target: Target): Promise<{ status: number; body: unknown }> {
+  const { what, model, version } = target;
+  const { server, extensions } = parts.dialect;
+  const ok = (body: unknown): { status: number; body: unknown } => ({ status: 200, body });
+  const readiness = (ready: boolean, body: object): { status: number; body: unknown } => ({
+    status: ready ? 200 : 503,
+    body: { ...body, ready },
+  });
+  switch (what) {
+    case 'server':
+      return ok({ name: server, version: '2', extensions });
+    case 'live':
+      return ok({ live: true });
+    case 'server-ready':
+      return readiness(parts.router.version >= 0, {});
+    case 'ready':
+      return readiness(await modelReady(parts, model, version), { name: model });
+    case 'metadata':
+      return ok(await metadataOf(parts, model, version));
+    case 'config':
+      return ok(await configOf(parts, model, version));
+    case 'statistics':
+      return ok({ model_stats: (await statisticsOf(parts, model || undefined, version)).map(statisticsJson) });
+    default:
+      throw gatewayErrors['not-found'](what);
+  }
+}
+
+interface Message {
+  readonly body: Buffer;
+  readonly headers: IncomingMessage['headers'];
+}
+
+async function act(parts: GatewayParts, target: Target, { body, headers }: Message): Promise<WrittenAnswer> {
+  const { what, model, version } = target;
+  if (what === 'infer') {
+    const { binary, ...call } = readInfer(body, headers['inference-header-content-length']);
+    return writeInfer(await infer(parts, { ...call, model, version }), binary);
+  }
+  const json = (value: unknown): WrittenAnswer => ({ body: Buffer.from(JSON.stringify(value)), jsonBytes: undefined });
+  const given = body.length === 0 ? {} : parseJson(body);
+  if (!isRecord(given)) throw invalidField('body', 'expected an object');
+  if (what === 'index') {
+    const { ready } = given;
+    if (ready !== undefined && typeof ready !== 'boolean') throw invalidField('ready', 'expected true or false');
+    return json(indexOf(parts, { readyOnly: ready === true }));
+  }
+  if (what === 'load') await loadNow(parts, model, loadParameters(given['parameters']));
+  else await unloadNow(parts, model);
+  return json({});
+}
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+function loadParameters(value: unknown): LoadParameters {
+  if (value === undefined) return { files: new Map() };
+  if (!isRecord(value)) throw invalidField('parameters', 'expected an object');
+  const files = new Map<string, Uint8Array>();
+  for (const [name, content] of Object.entries(value)) {
+    if (!name.startsWith('file:')) continue;
+    if (typeof content !== 'string' || !BASE64.test(content)) {
+      throw invalidField(`parameters.${name.slice(0, 100)}`, 'expected a file in base64');
+    }
+    files.set(name.slice('file:'.length), Buffer.from(content, 'base64'));
+  }
+  const { config } = value;
+  if (config !== undefined && typeof config !== 'string') throw invalidField('parameters.config', 'expected a text');
+  return { config, files };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}

@@ -1,0 +1,173 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { gatewayErrors } from '../errors.ts';
+import type { GatewayParts } from '../gateway-parts.ts';
+import { modelReady } from '../open-inference/describe.ts';
+import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
+import { scoreFrame } from '../scoring/score-frame.ts';
+import { expected, readBody, sendJson } from './http-io.ts';
+
+/**
+ * The contracts of MLflow's scoring server, of SageMaker's and Vertex AI's containers and of the first KServe protocol,
+ * as translations onto the Open Inference Protocol.
+ */
+export interface ContainerContract {
+  /** Answers where the address names no model; absent takes the only endpoint there is. */
+  readonly defaultEndpoint?: string | undefined;
+  /** Addresses that the environment of a Vertex AI container names. */
+  readonly predictRoute?: string | undefined;
+  readonly healthRoute?: string | undefined;
+}
+
+interface Action {
+  readonly what: 'predict' | 'health' | 'version' | 'endpoints' | 'endpoint' | 'model';
+  readonly model?: string | undefined;
+  readonly version?: string | undefined;
+}
+
+const MODEL = /^\/v1\/models\/([^/:]+)(?:\/versions\/([^/:]+))?(:predict)?$/;
+const ENDPOINT = /^\/endpoints\/([^/]+)\/invocations$/;
+const DEPLOYMENT = /^\/api\/2\.0\/endpoints\/([^/]*)$/;
+
+/** `undefined` for an address that is none of these. */
+export function scoringAction(path: string, method: string, contract: ContainerContract): Action | undefined {
+  const action = addressed(path, contract);
+  if (!action) return undefined;
+  const allowed = action.what === 'predict' ? 'POST' : 'GET';
+  if (method === allowed || (method === 'HEAD' && action.what === 'health')) return action;
+  throw gatewayErrors['method-not-allowed'](`${method} ${path.slice(0, 200)}: expected ${allowed}`);
+}
+
+function addressed(path: string, { predictRoute, healthRoute }: ContainerContract): Action | undefined {
+  if (path === predictRoute || path === '/invocations') return { what: 'predict' };
+  if (path === healthRoute || path === '/ping' || path === '/health') return { what: 'health' };
+  if (path === '/version') return { what: 'version' };
+  const [, model, version, predict] = MODEL.exec(path) ?? [];
+  if (model !== undefined) return { what: predict ? 'predict' : 'model', model, version };
+  const [, endpoint] = ENDPOINT.exec(path) ?? [];
+  if (endpoint !== undefined) return { what: 'predict', model: endpoint };
+  const [, deployment] = DEPLOYMENT.exec(path) ?? [];
+  if (deployment === undefined) return undefined;
+  return deployment === '' ? { what: 'endpoints' } : { what: 'endpoint', model: deployment };
+}
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** Answers such a call. Errors have MLflow's form: `{ error_code, message }`. */
+export function handleScoring(parts: GatewayParts, action: Action, { request, response }: Exchange): void {
+  const fail = (error: unknown): void => {
+    parts.onError(error, action.what);
+    const { status, message } = expected(error);
+    if (status === 413) response.setHeader('Connection', 'close');
+    const error_code = status < 500 ? 'BAD_REQUEST' : 'INTERNAL_ERROR';
+    sendJson(response, status, JSON.stringify({ error_code, message, error: message }));
+  };
+  if (action.what !== 'predict') {
+    request.resume();
+    describe(parts, action).then(({ status, body, type }) => sendJson(response, status, body, type), fail);
+    return;
+  }
+  const { headers } = request;
+  const done = (body: Buffer): void => {
+    predict(parts, action, { body, headers }).then(({ text, type }) => sendJson(response, 200, text, type), fail);
+  };
+  readBody(request, parts.limits.bodyBytesMax, { done, fail });
+}
+
+interface Message {
+  readonly body: Buffer;
+  readonly headers: IncomingMessage['headers'];
+}
+
+const JSON_LINES = 'application/jsonlines';
+
+async function predict(
+  parts: GatewayParts,
+  { model, version }: Action,
+  { body, headers }: Message,
+): Promise<{ readonly text: string; readonly type: string }> {
+  const [type = ''] = (headers['content-type'] ?? 'application/json').split(';');
+  const text = body.toString('utf8');
+  const parsed = type.trim() === 'text/csv' ? undefined : type.trim() === JSON_LINES ? linesOf(text) : jsonBody(text);
+  const frame = (inputs: readonly string[]): Frame =>
+    parsed === undefined ? frameOfCsv(text, inputs, parts.limits.instancesMax) : frameOfJson(parsed);
+  const inferenceId = headers['x-amzn-sagemaker-inference-id'];
+  const predictions = await scoreFrame(parts, {
+    model: model ?? defaultEndpoint(parts),
+    ...{ version, frame, id: typeof inferenceId === 'string' ? inferenceId : undefined },
+  });
+  const accepted = headers.accept ?? '';
+  if (accepted.startsWith('text/csv')) {
+    const lines = predictions.map((row) => (Array.isArray(row) ? row.join(',') : JSON.stringify(row)));
+    return { text: `${lines.join('\n')}\n`, type: 'text/csv' };
+  }
+  if (accepted.startsWith(JSON_LINES)) {
+    const lines = predictions.map((prediction) => JSON.stringify({ predictions: [prediction] }));
+    return { text: `${lines.join('\n')}\n`, type: JSON_LINES };
+  }
+  return { text: JSON.stringify({ predictions }), type: 'application/json' };
+}
+
+/** A list alone is its rows, as SageMaker's clients send it. */
+function jsonBody(text: string): unknown {
+  const value = parsePythonJson(text);
+  return Array.isArray(value) ? { instances: value } : value;
+}
+
+/** One instance a line; `{ "features": [...] }` is SageMaker's own form of a row. */
+function linesOf(text: string): unknown {
+  const instances = text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map(parsePythonJson);
+  return {
+    instances: instances.map((row) => (isRecord(row) && Array.isArray(row['features']) ? row['features'] : row)),
+  };
+}
+
+/** Throws `gateway/unknown-endpoint` when it is not clear which one is meant. */
+function defaultEndpoint(parts: GatewayParts): string {
+  const { defaultEndpoint: named } = parts.contract;
+  if (named) return named;
+  const names = [...parts.router.endpoints].map(({ routed }) => routed.name);
+  if (names.length === 1 && names[0] !== undefined) return names[0];
+  throw gatewayErrors['unknown-endpoint'](
+    `there are ${names.length} endpoints: KEDGE_DEFAULT_ENDPOINT names the one that answers here`,
+  );
+}
+
+interface Described {
+  readonly status: number;
+  readonly body: string;
+  readonly type?: string;
+}
+
+async function describe(parts: GatewayParts, { what, model, version }: Action): Promise<Described> {
+  if (what === 'version') return { status: 200, body: parts.version, type: 'text/plain' };
+  if (what === 'health') {
+    const ready = await modelReady(parts, defaultEndpoint(parts));
+    return { status: ready ? 200 : 503, body: '{}' };
+  }
+  if (what === 'model') {
+    const ready = await modelReady(parts, model ?? '', version);
+    return { status: ready ? 200 : 503, body: JSON.stringify({ name: model, ready }) };
+  }
+  if (what === 'endpoint') {
+    return { status: 200, body: JSON.stringify(deploymentOf(parts.router.endpoint(model ?? '').routed.name)) };
+  }
+  const endpoints = [...parts.router.endpoints].map(({ routed }) => deploymentOf(routed.name));
+  return { status: 200, body: JSON.stringify({ endpoints }) };
+}
+
+/** An endpoint as MLflow's deployment clients list it. */
+function deploymentOf(name: string): object {
+  return {
+    name,
+    endpoint_type: 'kedge/v1/tabular',
+    model: { name, provider: 'kedge' },
+    endpoint_url: `/endpoints/${encodeURIComponent(name)}/invocations`,
+    limit: null,
+  };
+}

@@ -1,0 +1,135 @@
+import { gatewayErrors, invalidField } from '../errors.ts';
+import type { GatewayParts } from '../gateway-parts.ts';
+import type { IndexEntry, LoadParameters, RepositoryVersion } from '../repository/model-repository.ts';
+import type { ModelStatistics } from '../statistics.ts';
+import type { TensorSpec } from '../tensors/tensor.ts';
+import { type ConfigTensor, type ModelMetadata, PLATFORM, type ServedConfig } from './protocol.ts';
+import { columnsOf, findVersion, inputsOf, outputsOf, planOf } from './tabular.ts';
+
+/** Whether requests of this model would be answered. Throws when there is no such model. */
+export async function modelReady(parts: GatewayParts, model: string, version?: string): Promise<boolean> {
+  if (parts.repository.has(model)) {
+    return parts.repository.version(model, version).then(
+      () => true,
+      () => false,
+    );
+  }
+  const arm = version === undefined ? parts.router.endpoint(model).current : await findVersion(parts, model, version);
+  return parts.cache.ready(arm.file.digest) !== undefined;
+}
+
+export async function metadataOf(parts: GatewayParts, model: string, version?: string): Promise<ModelMetadata> {
+  if (parts.repository.has(model)) {
+    const { inputs, outputs } = await parts.repository.version(model, version);
+    return { name: model, versions: parts.repository.versions(model), platform: PLATFORM, inputs, outputs };
+  }
+  const endpoint = version === undefined ? parts.router.endpoint(model) : undefined;
+  const arm = endpoint ? endpoint.current : await findVersion(parts, model, version ?? '');
+  return {
+    name: model,
+    versions: [String(arm.arm.version)],
+    platform: PLATFORM,
+    inputs: inputsOf(endpoint ? columnsOf(endpoint) : planOf(arm)),
+    outputs: outputsOf(arm),
+  };
+}
+
+/** The configuration in force, in the fields of Triton's that have a meaning here. */
+export async function configOf(parts: GatewayParts, model: string, version?: string): Promise<ServedConfig> {
+  const { inputs, outputs } = await metadataOf(parts, model, version);
+  const { instancesMax } = parts.limits;
+  const served = parts.repository.has(model) ? await parts.repository.version(model, version) : undefined;
+  const batch = served ? served.maxBatchSize : instancesMax;
+  return {
+    name: model,
+    platform: PLATFORM,
+    backend: 'onnxruntime',
+    version_policy: policyOf(parts, model, served),
+    max_batch_size: batch,
+    input: inputs.map((spec) => configTensor(spec, batch)),
+    output: outputs.map((spec) => configTensor(spec, batch)),
+    default_model_filename: 'model.onnx',
+    ...(batch > 0 ? { dynamic_batching: { max_queue_delay_microseconds: 0 } } : {}),
+  };
+}
+
+function policyOf(parts: GatewayParts, model: string, served: RepositoryVersion | undefined): object {
+  const versions = served ? parts.repository.versions(model) : [];
+  return versions.length > 1 ? { specific: { versions: versions.map(Number) } } : { latest: { num_versions: 1 } };
+}
+
+function configTensor({ name, datatype, shape }: TensorSpec, batch: number): ConfigTensor {
+  const data_type = `TYPE_${datatype === 'BYTES' ? 'STRING' : datatype}`;
+  return { name, data_type, dims: batch > 0 ? shape.slice(1) : shape };
+}
+
+/** The statistics of one version, of all versions of a model, or of everything. Throws when there is no such model. */
+export async function statisticsOf(
+  parts: GatewayParts,
+  model: string | undefined,
+  version?: string,
+): Promise<readonly ModelStatistics[]> {
+  if (model === undefined) return [...parts.statistics.all()];
+  const { versions } = await known(parts, model, version);
+  return versions.map((each) => parts.statistics.of(model, each));
+}
+
+async function known(
+  parts: GatewayParts,
+  model: string,
+  version: string | undefined,
+): Promise<{ readonly versions: readonly string[] }> {
+  if (parts.repository.has(model)) {
+    const versions = parts.repository.versions(model);
+    if (version === undefined) return { versions };
+    if (versions.includes(version)) return { versions: [version] };
+    throw gatewayErrors['unknown-model'](`there is no version '${version.slice(0, 20)}' of a model '${model}'`);
+  }
+  if (version !== undefined) {
+    await findVersion(parts, model, version);
+    return { versions: [version] };
+  }
+  const { current, candidate } = parts.router.endpoint(model);
+  const arms = candidate ? [current, candidate] : [current];
+  return { versions: [...new Set(arms.map(({ arm }) => String(arm.version)))] };
+}
+
+/** Everything that is served: endpoints with the versions that answer, and the models of the repository. */
+export function indexOf(parts: GatewayParts, { readyOnly }: { readonly readyOnly: boolean }): readonly IndexEntry[] {
+  const endpoints = [...parts.router.endpoints]
+    .filter(({ routed }) => !parts.repository.has(routed.name))
+    .flatMap(({ routed, current, candidate }) =>
+      (candidate ? [current, candidate] : [current]).map(({ arm, file }): IndexEntry => {
+        const ready = parts.cache.ready(file.digest) !== undefined;
+        const reason = ready ? '' : 'not in memory; the next request loads it';
+        return { name: routed.name, version: String(arm.version), state: ready ? 'READY' : 'UNAVAILABLE', reason };
+      }),
+    );
+  const all = [...endpoints, ...parts.repository.index()];
+  return readyOnly ? all.filter(({ state }) => state === 'READY') : all;
+}
+
+/** Loads a model: of the repository anew, or of an endpoint into memory. */
+export async function loadNow(parts: GatewayParts, model: string, parameters: LoadParameters): Promise<void> {
+  if (!parts.repository.has(model) && isEndpoint(parts, model)) {
+    if (parameters.config !== undefined || parameters.files.size > 0) {
+      throw invalidField('parameters', `'${model}' is an endpoint, which serves registered versions`);
+    }
+    await parts.cache.load(parts.router.endpoint(model).current.file);
+    return;
+  }
+  await parts.repository.load(model, parameters);
+}
+
+/** Takes a model of the repository out of service. An endpoint is none: it is routed to until it is declared away. */
+export async function unloadNow(parts: GatewayParts, model: string): Promise<void> {
+  if (!parts.repository.has(model) && isEndpoint(parts, model)) {
+    throw gatewayErrors['not-allowed'](`'${model}' is an endpoint, which the control plane routes to`);
+  }
+  await parts.repository.unload(model);
+}
+
+function isEndpoint(parts: GatewayParts, name: string): boolean {
+  for (const { routed } of parts.router.endpoints) if (routed.name === name) return true;
+  return false;
+}

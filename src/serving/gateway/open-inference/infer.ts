@@ -1,0 +1,49 @@
+import { gatewayErrors, invalidField } from '../errors.ts';
+import type { GatewayParts } from '../gateway-parts.ts';
+import { add } from '../statistics.ts';
+import { CLASSES_MAX } from './classification.ts';
+import type { InferCall, InferResult, RequestedOutput } from './protocol.ts';
+import { inferColumns, inferVersion } from './tabular.ts';
+import { inferTensors } from './tensor-models.ts';
+
+/**
+ * Answers an infer call: by the model of the repository of that name, by the endpoint, or by a registered version that
+ * is addressed directly. Resolves in the turn in which the answers are released.
+ */
+export async function infer(parts: GatewayParts, call: InferCall): Promise<InferResult> {
+  const { requestsMax } = parts.limits;
+  if (parts.inWork() >= requestsMax) {
+    throw gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`);
+  }
+  checkOutputs(call.outputs);
+  if (parts.repository.has(call.model)) return counted(parts, call);
+  return call.version === undefined ? inferColumns(parts, call) : inferVersion(parts, call, call.version);
+}
+
+/** A request that is refused or fails counts for the model that it was meant for. */
+async function counted(parts: GatewayParts, call: InferCall): Promise<InferResult> {
+  const { clock } = parts.system;
+  const startedMs = clock.monotonic();
+  const served = await parts.repository.version(call.model, call.version);
+  const statistics = parts.statistics.of(served.model, served.version);
+  try {
+    const result = await inferTensors(parts, call, served);
+    add(statistics.success, clock.monotonic() - startedMs);
+    return result;
+  } catch (error) {
+    add(statistics.fail, clock.monotonic() - startedMs);
+    throw error;
+  }
+}
+
+function checkOutputs(outputs: readonly RequestedOutput[] | undefined): void {
+  const names = new Set<string>();
+  for (const { name, classes } of outputs ?? []) {
+    const path = `outputs.${name.slice(0, 80)}`;
+    if (names.has(name)) throw invalidField(path, 'is requested twice');
+    if (!Number.isSafeInteger(classes) || classes < 0 || classes > CLASSES_MAX) {
+      throw invalidField(`${path}.parameters.classification`, `expected a whole number from 1 to ${CLASSES_MAX}`);
+    }
+    names.add(name);
+  }
+}

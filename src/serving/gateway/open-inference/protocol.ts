@@ -1,0 +1,60 @@
+import type { Tensor, TensorInput, TensorSpec } from '../tensors/tensor.ts';
+
+/** The calls of the Open Inference Protocol v2, whichever of its two wire forms (REST and gRPC) carries them. */
+
+/** `version` addresses one version of a model; without it `model` is an endpoint, or a model of the repository. */
+export interface InferCall {
+  readonly model: string;
+  readonly version?: string | undefined;
+  readonly id?: string | undefined;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** Raw: the whole body is the one tensor that the model takes, and its shape follows from its length. */
+  readonly inputs: readonly TensorInput[] | { readonly rawBody: Buffer };
+  /** Every output when absent. */
+  readonly outputs?: readonly RequestedOutput[] | undefined;
+}
+
+export interface RequestedOutput {
+  readonly name: string;
+  /** How many of the greatest values to answer, as texts; 0 answers the tensor itself. */
+  readonly classes: number;
+}
+
+export interface InferResult {
+  readonly model: string;
+  readonly version: string;
+  readonly id: string;
+  readonly parameters: Readonly<Record<string, string | number>>;
+  readonly outputs: readonly Tensor[];
+}
+
+export interface ModelMetadata {
+  readonly name: string;
+  readonly versions: readonly string[];
+  readonly platform: string;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+/** A model's configuration, in the fields of Triton's that have a meaning here. */
+export interface ServedConfig {
+  readonly name: string;
+  readonly platform: string;
+  readonly backend: string;
+  readonly version_policy: object;
+  readonly max_batch_size: number;
+  readonly input: readonly ConfigTensor[];
+  readonly output: readonly ConfigTensor[];
+  readonly default_model_filename: string;
+  readonly dynamic_batching?: { readonly max_queue_delay_microseconds: number };
+}
+
+export interface ConfigTensor {
+  readonly name: string;
+  /** `TYPE_FP32` and so on; a text is `TYPE_STRING`. */
+  readonly data_type: string;
+  /** Without the batch, if there is one. */
+  readonly dims: readonly number[];
+}
+
+export const PLATFORM = 'onnxruntime_onnx';

@@ -1,0 +1,174 @@
+import { gatewayErrors, invalidField } from '../errors.ts';
+import type { GatewayParts } from '../gateway-parts.ts';
+import type { LiveArm, LiveEndpoint } from '../live-endpoint.ts';
+import type { Prediction } from '../prediction.ts';
+import { type Instance, readInstance, readRow } from '../read-instance.ts';
+import { scoreRows } from '../score-rows.ts';
+import { add, type ModelStatistics } from '../statistics.ts';
+import { instancesOf, type TensorPlan } from '../tensors/columns.ts';
+import type { Tensor, TensorInput, TensorSpec } from '../tensors/tensor.ts';
+import { asRequested, wantedOf } from './outputs.ts';
+import type { InferCall, InferResult } from './protocol.ts';
+
+/** Endpoints and registered versions in the protocol's terms: a tensor a column in, one tensor of scores out. */
+
+/** Scores rows of an endpoint, routed and recorded as every prediction is. */
+export async function inferColumns(parts: GatewayParts, call: InferCall): Promise<InferResult> {
+  const endpoint = parts.router.endpoint(call.model);
+  const columns = columnsOf(endpoint);
+  const outputs = outputsOf(endpoint.current);
+  const instances = refused(parts.statistics.ofArm(endpoint.current, call.model), () => {
+    wantedOf(call.outputs, outputs);
+    const at = eventTime(call.parameters);
+    const rows = instancesOf(given(call, columns), { ...columns, rowsMax: parts.limits.instancesMax });
+    return rows.map(({ inputs, entities }, i): Instance => {
+      const id = call.id === undefined ? undefined : rows.length === 1 ? call.id : `${call.id}-${i}`;
+      return readInstance({ id, at, entities, inputs }, '');
+    });
+  });
+  const predictions = await new Promise<readonly Prediction[]>((finish, fail) =>
+    parts.predictor.predict({ endpoint, instances, path: 'rows', finish, fail }),
+  );
+  const failed = predictions.find(({ error }) => error);
+  if (failed) throw failed.error;
+  const first = predictions[0] as Prediction;
+  const byCandidate = predictions.some(({ arm }) => arm === 'candidate');
+  const { arm } = byCandidate && endpoint.candidate ? endpoint.candidate : endpoint.current;
+  const fallbacks = predictions.filter(({ fallback }) => fallback).length;
+  const scores = Float32Array.from(predictions, ({ score }) => score);
+  return {
+    model: call.model,
+    version: String(arm.version),
+    id: call.id ?? first.id,
+    parameters: { revision: arm.revision, ...(fallbacks > 0 ? { fallbacks } : {}) },
+    outputs: scoresAs(arm.signature.output, scores, call),
+  };
+}
+
+/** A registered version, addressed directly: not routed and not recorded. */
+export async function inferVersion(parts: GatewayParts, call: InferCall, version: string): Promise<InferResult> {
+  const { clock, ids } = parts.system;
+  const startedMs = clock.monotonic();
+  const arm = await findVersion(parts, call.model, version);
+  const statistics = parts.statistics.of(call.model, version);
+  const plan = planOf(arm);
+  const rows = refused(statistics, () => {
+    wantedOf(call.outputs, outputsOf(arm));
+    return instancesOf(given(call, plan), { ...plan, rowsMax: parts.limits.instancesMax }).map(({ inputs }, i) => {
+      const instance = readInstance({ inputs }, '');
+      return { row: readRow(arm, instance, { features: undefined, path: `rows.${i}` }) };
+    });
+  });
+  await parts.cache.load(arm.file);
+  const runtime = parts.cache.ready(arm.file.digest);
+  if (!runtime) throw gatewayErrors['model-unavailable'](`${arm.arm.revision} left memory; try again`);
+  try {
+    const runMs = clock.monotonic();
+    const scores = await withTimeout(parts, arm, () => scoreRows(runtime, rows));
+    const doneMs = clock.monotonic();
+    statistics.executed(rows.length, doneMs - runMs, clock.now());
+    add(statistics.success, doneMs - startedMs);
+    const { revision, signature } = arm.arm;
+    const id = call.id ?? ids.next('pred');
+    const outputs = scoresAs(signature.output, scores, call);
+    return { model: call.model, version, id, parameters: { revision }, outputs };
+  } catch (error) {
+    add(statistics.fail, clock.monotonic() - startedMs);
+    throw error;
+  }
+}
+
+/** Counts a request that is refused before it is scored. */
+function refused<Result>(statistics: ModelStatistics, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    add(statistics.fail, 0);
+    throw error;
+  }
+}
+
+function withTimeout(
+  parts: GatewayParts,
+  arm: LiveArm,
+  score: () => Float32Array | Promise<Float32Array>,
+): Promise<Float32Array> {
+  const { predictTimeoutMs } = parts.limits;
+  return new Promise((resolve, reject) => {
+    const cancel = parts.system.clock.after(predictTimeoutMs, () =>
+      reject(gatewayErrors.timeout(`${arm.arm.revision} did not answer within ${predictTimeoutMs} ms`)),
+    );
+    const failed = (error: unknown): void => {
+      const message = error instanceof Error ? error.message : String(error);
+      reject(gatewayErrors['model-failed'](`${arm.arm.revision}: ${message.slice(0, 500)}`));
+    };
+    const scores = new Promise<Float32Array>((scored) => scored(score()));
+    scores.then(resolve, failed).finally(cancel);
+  });
+}
+
+/** Throws `gateway/unknown-model`, or `gateway/model-unavailable` while nobody can tell what the version is. */
+export async function findVersion(parts: GatewayParts, model: string, version: string): Promise<LiveArm> {
+  const unknown = gatewayErrors['unknown-model'](
+    `there is no version '${version.slice(0, 20)}' of a model '${model.slice(0, 100)}'`,
+  );
+  if (!/^[1-9]\d{0,8}$/.test(version)) throw unknown;
+  const known = parts.router.arm(`${model}@${version}`);
+  if (known) return known;
+  const found = await parts.controlPlane.resolve(model, Number(version), parts.signal).catch((error) => {
+    parts.onError(error, `${model}@${version}`);
+    throw gatewayErrors['model-unavailable'](`${model}@${version} is not routed to, and the control plane is away`);
+  });
+  if (!found) throw unknown;
+  return parts.router.remember(found);
+}
+
+type Columns = Omit<TensorPlan, 'rowsMax'>;
+
+/** The tensors an endpoint takes: its model's columns without those that a feature view delivers, and entity keys. */
+export function columnsOf(endpoint: LiveEndpoint): Columns {
+  const arms = endpoint.candidate ? [endpoint.current, endpoint.candidate] : [endpoint.current];
+  const all = arms.flatMap(({ arm }) => arm.signature.inputs).filter(({ name }) => endpoint.accepted.has(name));
+  const columns = [...new Map(all.map((input) => [input.name, input])).values()];
+  return { columns, entities: endpoint.entities };
+}
+
+export function planOf(arm: LiveArm): Columns {
+  return { columns: arm.arm.signature.inputs, entities: [] };
+}
+
+export function inputsOf({ columns, entities }: Columns): readonly TensorSpec[] {
+  return [
+    ...columns.map(({ name, kind }) => column(name, kind === 'numeric' ? 'FP32' : 'BYTES')),
+    ...entities.map((name) => column(name, 'BYTES')),
+  ];
+}
+
+export function outputsOf(arm: LiveArm): readonly TensorSpec[] {
+  return [column(arm.arm.signature.output, 'FP32')];
+}
+
+function column(name: string, datatype: 'FP32' | 'BYTES'): TensorSpec {
+  return { name, datatype, shape: [-1, 1] };
+}
+
+/** The tensors of a call. A raw body is the one column of numbers that a model takes. */
+function given({ inputs }: InferCall, { columns, entities }: Columns): readonly TensorInput[] {
+  if (!('rawBody' in inputs)) return inputs;
+  const raw = inputs.rawBody;
+  if (entities.length > 0 || columns.length !== 1 || columns[0]?.kind !== 'numeric') {
+    const count = columns.length + entities.length;
+    throw gatewayErrors['invalid-request'](`body: cannot be a raw tensor: the model takes ${count} inputs`);
+  }
+  return [{ name: columns[0].name, datatype: 'FP32', shape: [Math.floor(raw.length / 4)], raw }];
+}
+
+function scoresAs(name: string, values: Float32Array, { outputs }: InferCall): readonly Tensor[] {
+  const scores: Tensor = { name, datatype: 'FP32', shape: [values.length, 1], values: Float32Array.from(values) };
+  return asRequested([scores], outputs, { batched: true, labels: new Map() });
+}
+
+function eventTime({ at }: InferCall['parameters']): number | undefined {
+  if (at === undefined || typeof at === 'number') return at;
+  throw invalidField('parameters.at', 'expected epoch milliseconds');
+}

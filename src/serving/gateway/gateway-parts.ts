@@ -1,6 +1,7 @@
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { ControlPlane } from './control-plane.ts';
+import type { BodyBudget } from './http/http-io.ts';
 import type { ContainerContract } from './http/scoring.ts';
 import type { Dialect } from './open-inference/dialect.ts';
 import type { Predictor } from './predictor.ts';
@@ -17,6 +18,8 @@ export interface GatewayLimits {
   /** Log entries waiting for the control plane. */
   readonly recordQueueMax: number;
   readonly bodyBytesMax: number;
+  /** Of all bodies that are on their way. */
+  readonly bodiesBytesMax: number;
   /** Rows of one request. */
   readonly instancesMax: number;
   /** Predictions in work at once. */
@@ -28,6 +31,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   predictTimeoutMs: 2_000,
   recordQueueMax: 100_000,
   bodyBytesMax: 4 * 1024 * 1024,
+  bodiesBytesMax: 256 * 1024 * 1024,
   instancesMax: 1_000,
   requestsMax: 10_000,
 };
@@ -43,6 +47,7 @@ export interface GatewayParts {
   /** The names and words of the Open Inference Protocol. */
   readonly dialect: Dialect;
   readonly contract: ContainerContract;
+  readonly bodies: BodyBudget;
   /** Of the product, for people. */
   readonly version: string;
   readonly controlPlane: ControlPlane;

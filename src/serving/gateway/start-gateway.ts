@@ -18,6 +18,7 @@ import {
 import type { FeatureReader } from './feature-reader.ts';
 import { DEFAULT_LIMITS, type GatewayLimits, type GatewayParts } from './gateway-parts.ts';
 import { startGrpcServer } from './grpc/grpc-server.ts';
+import { BodyBudget } from './http/http-io.ts';
 import { createHttpServer } from './http/http-server.ts';
 import type { ContainerContract } from './http/scoring.ts';
 import { type DialectName, dialectOf } from './open-inference/dialect.ts';
@@ -179,6 +180,7 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
     }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
     contract: options.contract ?? {},
+    bodies: new BodyBudget(limits.bodiesBytesMax),
     version: options.version ?? '',
     predictor: new Predictor({ scorer, features, system }),
     inWork: () => scorer.inWork + tensorScorer.inWork,

@@ -2,32 +2,82 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KedgeError } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 
+/** The bytes of bodies that are on their way: many clients that send slowly must not fill the memory. */
+export class BodyBudget {
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Takes bytes into account. Throws `gateway/busy` when there is no room for them. */
+  take(bytes: number): void {
+    if (this.#bytes + bytes > this.#bytesMax) {
+      throw gatewayErrors.busy(`bodies of ${this.#bytesMax} bytes are on their way, which is the limit`);
+    }
+    this.#bytes += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+}
+
+export interface BodyLimits {
+  readonly bytesMax: number;
+  /** Of all bodies together. */
+  readonly budget: BodyBudget;
+}
+
 /**
- * Reads a body and hands it to `done`; past `bytesMax` it is refused with `gateway/too-large` and the connection is
+ * Reads a body and hands it to `done`; past the limit it is refused with `gateway/too-large` and the connection is
  * closed, because the rest of the body is still on its way. Callbacks, not promises: a body that came with its head is
  * parsed in the same turn.
  */
 export function readBody(
   request: IncomingMessage,
-  bytesMax: number,
+  { bytesMax, budget }: BodyLimits,
   { done, fail }: { readonly done: (body: Buffer) => void; readonly fail: (error: Error) => void },
 ): void {
   let first: Buffer | undefined;
   let more: Buffer[] | undefined;
   let bytes = 0;
+  let taken = 0;
+  const release = (): void => {
+    budget.give(taken);
+    taken = 0;
+    more = undefined;
+  };
+  const refuse = (error: Error): void => {
+    request.removeAllListeners('data').removeAllListeners('end');
+    release();
+    request.resume();
+    fail(error);
+  };
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes > bytesMax) {
-      request.removeAllListeners('data').removeAllListeners('end');
-      request.resume();
-      fail(gatewayErrors['too-large'](`the body is larger than ${bytesMax} bytes`));
+      refuse(gatewayErrors['too-large'](`the body is larger than ${bytesMax} bytes`));
     } else if (!first) first = chunk;
     else {
+      // Most bodies come in one piece, and cost nothing here.
+      if (!more) request.on('close', release);
       more ??= [first];
       more.push(chunk);
+      try {
+        budget.take(bytes - taken);
+        taken = bytes;
+      } catch (error) {
+        refuse(error as Error);
+      }
     }
   });
-  request.on('end', () => done(more ? Buffer.concat(more) : (first ?? Buffer.alloc(0))));
+  request.on('end', () => {
+    const body = more ? Buffer.concat(more) : (first ?? Buffer.alloc(0));
+    release();
+    done(body);
+  });
   // An aborted request has nobody to answer.
   request.on('error', () => undefined);
 }

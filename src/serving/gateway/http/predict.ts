@@ -23,7 +23,7 @@ export function handlePredict(
       fail(error);
     }
   };
-  readBody(request, parts.limits.bodyBytesMax, { done, fail });
+  readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
 
 interface Call {

@@ -73,7 +73,7 @@ export function handleScoring(parts: GatewayParts, action: Action, { request, re
   const done = (body: Buffer): void => {
     predict(parts, action, { body, headers }).then(({ text, type }) => sendJson(response, 200, text, type), fail);
   };
-  readBody(request, parts.limits.bodyBytesMax, { done, fail });
+  readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
 
 interface Message {

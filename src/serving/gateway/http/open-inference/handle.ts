@@ -57,7 +57,7 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
       : act(parts, target, { body: raw, headers });
     answered.then((answer) => send(response, answer, headers['accept-encoding'])).catch(fail);
   };
-  readBody(request, parts.limits.bodyBytesMax, { done, fail });
+  readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
 
 async function send(response: ServerResponse, answer: WrittenAnswer, accepted: string | undefined): Promise<void> {

@@ -22,12 +22,17 @@ export interface GatewayProcess {
   /** `host:port` of gRPC. */
   readonly grpc: string;
   readonly folder: string;
-  readonly pid: number;
+  /** The address of its debugger, if it was started with one. */
+  readonly inspector: string | undefined;
+  readonly alive: boolean;
   stop(): Promise<void>;
 }
 
 /** A gateway on any free ports, whose control plane is away: it answers from the routing table that it kept. */
-export async function startGatewayProcess(settings: Readonly<Record<string, string>>): Promise<GatewayProcess> {
+export async function startGatewayProcess(
+  settings: Readonly<Record<string, string>>,
+  { inspect = false }: { readonly inspect?: boolean } = {},
+): Promise<GatewayProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'kedge-serving-'));
   const dataDir = openDataDir(folder);
   const blobs = await openFsBlobStore({ root: dataDir.blobs });
@@ -46,19 +51,38 @@ export async function startGatewayProcess(settings: Readonly<Record<string, stri
       ...{ KEDGE_LOG_LEVEL: 'fatal', KEDGE_PREDICT_TIMEOUT_MS: '30000' },
       ...settings,
     },
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: inspect ? ['--inspect=127.0.0.1:0'] : [],
+    stdio: ['ignore', 'inherit', inspect ? 'pipe' : 'inherit', 'ipc'],
   });
+  const inspector = inspect ? inspectorOf(child) : undefined;
   const ready = await new Promise<{ url: string; grpc: string }>((resolve, reject) => {
     child.once('message', (message) => resolve((message as { ready: { url: string; grpc: string } }).ready));
     child.once('exit', (code) => reject(new Error(`the gateway ended with code ${code} before it was ready`)));
   });
   return {
-    ...{ ...ready, folder, pid: child.pid ?? 0 },
+    ...{ ...ready, folder, inspector: await inspector },
+    get alive() {
+      return child.exitCode === null && child.signalCode === null;
+    },
     async stop() {
       await ended(child);
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Node tells the address of its debugger on the error output; what else comes there is passed on. */
+function inspectorOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      text = (text + chunk.toString()).slice(-10_000);
+      const found = /ws:\/\/\S+/.exec(text);
+      if (found) resolve(found[0]);
+      if (!/Debugger|inspector/.test(chunk.toString())) process.stderr.write(chunk);
+    });
+    child.once('exit', () => reject(new Error(`the gateway ended: ${text}`)));
+  });
 }
 
 async function ended(child: ChildProcess): Promise<void> {

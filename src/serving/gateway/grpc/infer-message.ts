@@ -97,7 +97,7 @@ function tensorOf(input: InputMessage, raw: Buffer | undefined): TensorInput {
   }
   const field = CONTENTS[datatype];
   const values = (field && contents?.[field]) || [];
-  return { name, datatype, shape, data: values.map((value) => scalarOf(value, datatype)) };
+  return { name, datatype, shape, data: values.map((value) => scalarOf(value, datatype)), typed: true };
 }
 
 /** 64-bit numbers come as texts and texts as bytes. */

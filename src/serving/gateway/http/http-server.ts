@@ -4,7 +4,7 @@ import { messageOf } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { ServerTls } from '../tls.ts';
-import { sendJson, sendProblem } from './http-io.ts';
+import { expected, sendJson, sendProblem } from './http-io.ts';
 import { handleOpenInference } from './open-inference/handle.ts';
 import { handlePredict } from './predict.ts';
 import { handleScoring, scoringAction } from './scoring.ts';
@@ -31,16 +31,15 @@ export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     if (parts.inWork() >= requestsMax) {
       request.resume();
-      const busy = gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`);
-      if (request.url?.startsWith('/v2')) sendJson(response, busy.status, JSON.stringify({ error: busy.message }));
-      else sendProblem(response, busy);
+      refuse(request, response, gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`));
       return;
     }
     try {
       dispatch(parts, request, response);
     } catch (error) {
       parts.onError(error, request.url ?? '');
-      sendProblem(response, error);
+      request.resume();
+      refuse(request, response, error);
     }
   };
   const server = tls
@@ -51,6 +50,16 @@ export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
     : createServer(options, listener);
   server.maxConnections = CONNECTIONS_MAX;
   return server;
+}
+
+/** Refuses a request that has not come to its handler, in the form of the protocol that its address belongs to. */
+function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  if (!request.url?.startsWith('/v2')) {
+    sendProblem(response, error);
+    return;
+  }
+  const { status, message } = expected(error);
+  sendJson(response, status, JSON.stringify({ error: message }));
 }
 
 function dispatch(parts: GatewayParts, request: IncomingMessage, response: ServerResponse): void {

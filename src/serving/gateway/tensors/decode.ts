@@ -23,7 +23,9 @@ export function decodeTensor(tensor: TensorInput): Tensor {
     return { name, datatype, shape, values };
   }
   const flat = flattened(tensor.data, { count, depth: shape.length, path });
-  return { name, datatype, shape, values: format ? numbersOf(flat, { datatype, format, path }) : textsOf(flat, path) };
+  const infinite = tensor.typed === true;
+  const values = format ? numbersOf(flat, { datatype, format, path, infinite }) : textsOf(flat, path);
+  return { name, datatype, shape, values };
 }
 
 /** Checks the name of the datatype, and that it has the form in which the data came. */
@@ -88,9 +90,10 @@ interface Target {
   readonly datatype: Datatype;
   readonly format: NumberType;
   readonly path: string;
+  readonly infinite: boolean;
 }
 
-function numbersOf(flat: readonly Scalar[], { datatype, format, path }: Target): TensorValues {
+function numbersOf(flat: readonly Scalar[], { datatype, format, path, infinite }: Target): TensorValues {
   const values = format.over(new ArrayBuffer(flat.length * format.bytes));
   const big = values instanceof BigInt64Array || values instanceof BigUint64Array;
   for (let i = 0; i < flat.length; i++) {
@@ -98,7 +101,7 @@ function numbersOf(flat: readonly Scalar[], { datatype, format, path }: Target):
     const place = `${path}.data.${i}`;
     if (big) values[i] = bigintOf(item, { format, place, signed: values instanceof BigInt64Array });
     else if (format.range) values[i] = wholeNumber(item, { format, datatype, place });
-    else values[i] = floatOf(item, { datatype, place });
+    else values[i] = floatOf(item, { datatype, place, infinite });
   }
   return values;
 }
@@ -127,13 +130,16 @@ function bigintOf(
   throw invalidField(place, `expected a whole number from ${min} to ${max}; send others as binary`);
 }
 
+type FloatTarget = Pick<Target, 'datatype' | 'infinite'> & { readonly place: string };
+
 /** JSON has no word for a number that is none: null stands for it. */
-function floatOf(item: Scalar, { datatype, place }: Pick<Target, 'datatype'> & { readonly place: string }): number {
+function floatOf(item: Scalar, { datatype, place, infinite }: FloatTarget): number {
   if (item === null) return Number.NaN;
   if (typeof item === 'boolean') return Number(item);
   if (typeof item !== 'number') throw invalidField(place, `expected a number, found a ${typeof item}`);
-  if (datatype === 'FP32' && Math.abs(item) > FLOAT32_MAX && Number.isFinite(item)) {
-    throw invalidField(place, 'is outside the range of 32-bit floating point numbers');
+  const max = datatype === 'FP32' ? FLOAT32_MAX : Number.MAX_VALUE;
+  if (Math.abs(item) > max && !(infinite && !Number.isFinite(item))) {
+    throw invalidField(place, `is outside the range of ${datatype}`);
   }
   return item;
 }

@@ -7,6 +7,8 @@ export interface TensorInput {
   readonly shape: readonly number[];
   readonly data?: unknown;
   readonly raw?: Buffer | undefined;
+  /** The data are typed contents, in which a number can be infinite; in JSON that is a number out of range. */
+  readonly typed?: true;
 }
 
 /** A tensor whose values fit its shape. */

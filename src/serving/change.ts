@@ -1,6 +1,8 @@
 import type { Json } from '#core/json';
 import type { Tx } from '#platform/db';
 import { currentChanged, rolloutAdvanced, rolloutFinished, routingChanged } from './events.ts';
+import type { OddRequest } from './live/observation.ts';
+import { writeBundle } from './live/write-bundle.ts';
 import { type Decision, isFinal, type Outcome } from './model.ts';
 import { insertDecision, nextRoutingVersion, type Rollout, updateEndpoint, updateRollout } from './store.ts';
 
@@ -11,10 +13,12 @@ export interface Change {
   readonly outcome: Outcome;
   readonly by: string;
   readonly alias: string;
+  /** Requests that show what a guardrail saw. */
+  readonly odd?: readonly OddRequest[] | undefined;
 }
 
 /** Writes what the state machine decided, with all that follows from it: routing, lock, events and audit. */
-export async function applyOutcome(tx: Tx, { rollout, outcome, by, alias }: Change): Promise<Rollout> {
+export async function applyOutcome(tx: Tx, { rollout, outcome, by, alias, odd = [] }: Change): Promise<Rollout> {
   const { state, decision } = outcome;
   const after: Rollout = { ...rollout, state, finishedAt: isFinal(state.stage) ? tx.now : null };
   await updateRollout(tx.db, after);
@@ -23,6 +27,7 @@ export async function applyOutcome(tx: Tx, { rollout, outcome, by, alias }: Chan
   if (decision.to === 'completed') await makeCurrent(tx, after, alias);
   if (decision.to === 'rolled-back') {
     await updateEndpoint(tx.db, rollout.endpoint, { lock: lockReason(rollout, decision) });
+    await writeBundle(tx, { rollout: after, decision, by, odd });
   }
   await changeRouting(tx);
   return after;
@@ -31,14 +36,21 @@ export async function applyOutcome(tx: Tx, { rollout, outcome, by, alias }: Chan
 export async function recordDecision(
   tx: Tx,
   rollout: Rollout,
-  {
-    decision,
-    by,
-  }: { readonly decision: Omit<Decision, 'figures'> & { figures: Decision['figures'] | null }; readonly by: string },
+  { decision, by }: { readonly decision: Decision; readonly by: string },
 ): Promise<void> {
   const { id, endpoint, model, current, candidate } = rollout;
-  const { from, to, weight, at, sentence, figures } = decision;
-  const view = { at: at ?? tx.now, decidedAt: tx.now, from, to, weight, by, sentence, figures };
+  const { from, to, weight, at, sentence, figures, findings } = decision;
+  const view = {
+    at: at ?? tx.now,
+    decidedAt: tx.now,
+    from,
+    to,
+    weight,
+    by,
+    sentence,
+    figures,
+    ...(findings ? { findings: [...findings] } : {}),
+  };
   await insertDecision(tx.db, id, view);
   const subject = endpointSubject(endpoint);
   const detail: Json = { rollout: id, candidate, from, to, weight, sentence };

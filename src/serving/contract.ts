@@ -1,11 +1,18 @@
 import { z } from 'zod';
 import { DURATION_PATTERN } from '#core/units';
 import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
+import { incidentBundle } from './live/bundle.ts';
+import { liveSpec, STRATEGIES } from './live/live-spec.ts';
+import { HOLDS } from './live/live-state.ts';
+import { observation, oddRequest, outcomes } from './live/observation.ts';
 import { armSchema, routingTableSchema } from './routing.ts';
 
 const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30m, 24h or 7d');
 
 const rolloutSpec = z.strictObject({
+  strategy: z.enum(STRATEGIES).default('paired'),
+  /** Of every strategy but `paired`, which has what follows below. */
+  live: liveSpec.prefault({}),
   /** Scored on every request and never answered with. Not better within this time: refused. */
   shadow: z.strictObject({ maxDuration: duration.default('14d') }).prefault({}),
   /** Answers this share of the requests, step by step; each step lasts at least `bake`. */
@@ -59,8 +66,8 @@ export const endpointSpec = z.strictObject({
   /** Takes a candidate out of traffic within the second. Counted over `window`, once there are `requestsMin`. */
   guardrail: z
     .strictObject({
-      errorRateMax: z.number().min(0).max(1).default(0.02),
-      latencyP95MsMax: z.number().min(0.1).max(600_000).default(250),
+      errorRateMax: z.number().min(0).max(1).default(0.01),
+      latencyP95MsMax: z.number().min(0.1).max(600_000).default(200),
       requestsMin: z.number().int().min(1).max(1_000_000).default(50),
       window: duration.default('5m'),
     })
@@ -98,6 +105,35 @@ const figuresSchema = z.object({
 });
 export type Figures = z.output<typeof figuresSchema>;
 
+const finding = z.object({
+  measure: z.enum(['errors', 'latency', 'flips', 'metric']),
+  verdict: z.enum(['worse', 'undecided', 'harmless', 'better', 'not-measured']),
+  /** Candidate minus current: a share of errors, a ratio of latency, the share of flips, the metric per request. */
+  estimate: z.number().nullable(),
+  low: z.number().nullable(),
+  high: z.number().nullable(),
+  margin: z.number(),
+  requests: z.number().int(),
+  blocks: z.number().int(),
+  /** How many of the declared blocks make one that decides: 1 unless neighbours correlate. */
+  merged: z.number().int(),
+  autocorrelation: z.number().nullable(),
+});
+
+const liveView = z.object({
+  strategy: z.enum(STRATEGIES),
+  hold: z.object({ kind: z.enum(HOLDS), sentence: z.string() }).nullable(),
+  blockMs: z.number(),
+  burnInBlocks: z.number().int(),
+  /** Time of the traffic that was seen last. */
+  latest: z.number().nullable(),
+  stepRequests: z.number().int(),
+  findings: z.array(finding),
+  sampleRatio: z
+    .object({ current: z.number().int(), candidate: z.number().int(), pValue: z.number(), mismatch: z.boolean() })
+    .nullable(),
+});
+
 const decisionSchema = z.object({
   /** Event time of what decided, in epoch milliseconds; the time of the command for a person's. */
   at: z.number(),
@@ -109,6 +145,7 @@ const decisionSchema = z.object({
   by: z.string(),
   sentence: z.string(),
   figures: figuresSchema.nullable(),
+  findings: z.array(finding).optional(),
 });
 export type DecisionView = z.output<typeof decisionSchema>;
 
@@ -128,6 +165,10 @@ const rolloutView = z.object({
   /** Evidence since the rollout began, and since its present stage did. */
   evidence: figuresSchema,
   stageEvidence: figuresSchema,
+  /** Of a rollout that is decided on live traffic. */
+  live: liveView.optional(),
+  /** A person holds it where it is. */
+  paused: z.object({ reason: z.string() }).optional(),
   decisions: z.array(decisionSchema),
 });
 export type RolloutView = z.output<typeof rolloutView>;
@@ -169,6 +210,7 @@ const guardrailReport = z.object({
   limit: z.number().min(0).max(1),
   requests: z.number().int().min(1),
   error: z.string().max(2_000).optional(),
+  odd: z.array(oddRequest).max(20).optional(),
 });
 export type GuardrailReport = z.output<typeof guardrailReport>;
 
@@ -211,6 +253,68 @@ export const servingContract = contract({
     reply: rolloutView,
     errors: ['serving/rollout-not-found', 'serving/not-active'],
     audit: 'rollout.promote',
+  }),
+  approveRollout: route({
+    method: 'POST',
+    path: '/api/v1/rollouts/:rollout/approve',
+    summary: 'Say yes to the next step of a rollout that waits for a person, or will',
+    permission: 'serving:write',
+    params: byRollout,
+    body: reasonBody,
+    reply: rolloutView,
+    errors: ['serving/rollout-not-found', 'serving/not-active'],
+    audit: 'rollout.approve',
+  }),
+  pauseRollout: route({
+    method: 'POST',
+    path: '/api/v1/rollouts/:rollout/pause',
+    summary: 'Hold a rollout where it is; it goes on collecting evidence and may still be rolled back',
+    permission: 'serving:write',
+    params: byRollout,
+    body: reasonBody,
+    reply: rolloutView,
+    errors: ['serving/rollout-not-found', 'serving/not-active'],
+    audit: 'rollout.pause',
+  }),
+  resumeRollout: route({
+    method: 'POST',
+    path: '/api/v1/rollouts/:rollout/resume',
+    summary: 'Let a paused rollout go on',
+    permission: 'serving:write',
+    params: byRollout,
+    body: reasonBody,
+    reply: rolloutView,
+    errors: ['serving/rollout-not-found', 'serving/not-active'],
+    audit: 'rollout.resume',
+  }),
+  getIncidentBundle: route({
+    method: 'GET',
+    path: '/api/v1/rollouts/:rollout/bundle',
+    summary: 'Read what was written down when a rollout was rolled back',
+    permission: 'serving:read',
+    params: byRollout,
+    reply: z.object({ digest: z.string(), bundle: incidentBundle }),
+    errors: ['serving/rollout-not-found', 'serving/no-bundle'],
+  }),
+  observeRollout: route({
+    method: 'POST',
+    path: '/api/v1/rollout-observations',
+    summary: 'Report what a gateway saw of a rollout in one block of time; the same block again changes nothing',
+    permission: 'serving:report',
+    body: observation,
+    reply: z.object({ accepted: z.boolean() }),
+    audit: 'rollout.decide',
+  }),
+  reportOutcomes: route({
+    method: 'POST',
+    path: '/api/v1/rollouts/:rollout/outcomes',
+    summary: 'Report the business metric of both arms of a rollout over one block of time',
+    permission: 'serving:write',
+    params: byRollout,
+    body: outcomes,
+    reply: z.object({ accepted: z.boolean() }),
+    errors: ['serving/rollout-not-found', 'serving/no-metric'],
+    audit: 'rollout.decide',
   }),
   abortRollout: route({
     method: 'POST',

@@ -10,6 +10,8 @@ export const servingErrors = defineErrors('serving', {
   'not-active': { status: 409, title: 'The rollout has ended' },
   locked: { status: 409, title: 'The endpoint is locked after a rollback' },
   'not-locked': { status: 409, title: 'The endpoint is not locked' },
+  'no-bundle': { status: 404, title: 'The rollout was not rolled back' },
+  'no-metric': { status: 409, title: 'The rollout has no business metric' },
   'model-fixed': { status: 409, title: 'The model of an endpoint cannot be changed' },
   'feature-unknown': { status: 409, title: 'A feature view of the endpoint cannot be used' },
   'feature-needed': { status: 409, title: 'A revision of the endpoint needs a feature that would be gone' },

@@ -10,6 +10,14 @@ export function servingHandlers(service: ServingService): RouteGroup {
       service.start(ctx, { endpoint: params.endpoint, version: body.version, force: body.force }),
     promoteRollout: ({ params, body }, ctx) => service.promote(ctx, params.rollout, body.reason),
     abortRollout: ({ params, body }, ctx) => service.abort(ctx, params.rollout, body.reason),
+    approveRollout: ({ params, body }, ctx) => service.approve(ctx, params.rollout, body.reason),
+    pauseRollout: ({ params, body }, ctx) => service.pause(ctx, params.rollout, body.reason),
+    resumeRollout: ({ params, body }, ctx) => service.resume(ctx, params.rollout, body.reason),
+    getIncidentBundle: ({ params }) => service.bundle(params.rollout),
+    observeRollout: async ({ body }, ctx) => ({ accepted: await service.observe(ctx, body) }),
+    reportOutcomes: async ({ params, body }, ctx) => ({
+      accepted: await service.reportOutcomes(ctx, params.rollout, body),
+    }),
     unlockEndpoint: ({ params, body }, ctx) => service.unlock(ctx, params.endpoint, body.reason),
     listRollouts: async ({ params, query }) => {
       const { items, next } = await service.rollouts(params.endpoint, query);

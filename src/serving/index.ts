@@ -29,6 +29,11 @@ export interface Serving
     | 'start'
     | 'promote'
     | 'abort'
+    | 'approve'
+    | 'pause'
+    | 'resume'
+    | 'bundle'
+    | 'observe'
     | 'unlock'
     | 'rollouts'
     | 'rollout'
@@ -47,6 +52,11 @@ export function createServing(deps: ServingDeps): Serving {
     start: service.start.bind(service),
     promote: service.promote.bind(service),
     abort: service.abort.bind(service),
+    approve: service.approve.bind(service),
+    pause: service.pause.bind(service),
+    resume: service.resume.bind(service),
+    bundle: service.bundle.bind(service),
+    observe: service.observe.bind(service),
     unlock: service.unlock.bind(service),
     rollouts: service.rollouts.bind(service),
     rollout: service.rollout.bind(service),

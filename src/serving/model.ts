@@ -2,7 +2,11 @@ import { unreachable } from '#core/assert';
 import { durationMs } from '#core/units';
 import { addBlock, type BlockSequence, decide as judge, startBlockSequence } from '#math/test/block-sequence';
 import type { EndpointSpec, Figures, STAGES } from './contract.ts';
+import type { Finding } from './live/evidence.ts';
+import { type LivePlan, livePlanOf } from './live/live-spec.ts';
+import { type LiveState, startLive } from './live/live-state.ts';
 import { sentenceOf } from './sentence.ts';
+import { weightOf } from './weight.ts';
 
 export type Stage = (typeof STAGES)[number];
 
@@ -20,6 +24,8 @@ export interface RolloutPlan {
   readonly burnInBlocks: number;
   readonly dependence: 'martingale' | 'autoregressive';
   readonly labelLatenessMs: number;
+  /** Of the strategies that are decided on live traffic; without it the rollout is decided on pairs and labels. */
+  readonly live?: LivePlan;
 }
 
 export interface RolloutState {
@@ -36,6 +42,9 @@ export interface RolloutState {
   readonly evidence: BlockSequence;
   /** Blocks of the present stage: carries rollback, so that an old success does not outweigh a new failure. */
   readonly stageEvidence: BlockSequence;
+  /** A person holds it where it is: it may still be taken back. */
+  readonly paused?: { readonly reason: string };
+  readonly live?: LiveState;
 }
 
 /** What can change a rollout. Times are event times in epoch milliseconds. */
@@ -68,7 +77,10 @@ export interface Decision {
   readonly weight: number;
   /** Event time of what decided; null for a guardrail or a command, which have none. */
   readonly at: number | null;
-  readonly figures: Figures;
+  /** Of late labels. */
+  readonly figures: Figures | null;
+  /** Of live traffic. */
+  readonly findings?: readonly Finding[];
   readonly sentence: string;
 }
 
@@ -82,7 +94,7 @@ export const isActive = (stage: Stage): boolean => ACTIVE.includes(stage);
 export const isFinal = (stage: Stage): boolean => !isActive(stage) && stage !== 'queued';
 
 export function planOf(spec: EndpointSpec): RolloutPlan {
-  const { shadow, canary, probation, decision } = spec.rollout;
+  const { strategy, shadow, canary, probation, decision, live } = spec.rollout;
   return {
     shadowMaxMs: durationMs(shadow.maxDuration),
     steps: canary.steps,
@@ -90,6 +102,7 @@ export function planOf(spec: EndpointSpec): RolloutPlan {
     probationMs: durationMs(probation),
     ...decision,
     labelLatenessMs: durationMs(spec.labelLateness),
+    ...(strategy === 'paired' ? {} : { live: livePlanOf(strategy, live) }),
   };
 }
 
@@ -97,18 +110,13 @@ export function planOf(spec: EndpointSpec): RolloutPlan {
 export function startState(plan: RolloutPlan, { forced, stage }: Pick<RolloutState, 'forced' | 'stage'>): RolloutState {
   const evidence = emptyEvidence(plan);
   const none = { stageFrom: null, stepFrom: null, lastBlock: null };
-  return { stage, step: 0, forced, ...none, evidence, stageEvidence: evidence };
-}
-
-/** The candidate's share of the answers in percent; the current revision has the rest. */
-export function weightOf({ stage, step }: Pick<RolloutState, 'stage' | 'step'>, plan: RolloutPlan): number {
-  if (stage === 'canary') return plan.steps[step] ?? 0;
-  return stage === 'probation' || stage === 'completed' ? 100 : 0;
+  const live = plan.live ? { live: startLive(plan.live) } : {};
+  return { stage, step: 0, forced, ...none, evidence, stageEvidence: evidence, ...live };
 }
 
 /**
- * The rollout's state machine: what a fact makes of it. Facts about a rollout that has ended change nothing, and so
- * does a block that was counted before.
+ * The state machine of a rollout that is decided on pairs and labels: what a fact makes of it. Facts about a rollout
+ * that has ended change nothing, and so does a block that was counted before.
  */
 export function decide(state: RolloutState, fact: Fact, plan: RolloutPlan): Outcome {
   if (!isActive(state.stage)) return { state, decision: null };
@@ -126,11 +134,11 @@ export function decide(state: RolloutState, fact: Fact, plan: RolloutPlan): Outc
   }
 }
 
-type BlockFact = Extract<Fact, { kind: 'block' }>;
+export type BlockFact = Extract<Fact, { kind: 'block' }>;
 
 function decideOnBlock(before: RolloutState, fact: BlockFact, plan: RolloutPlan): Outcome {
   if (before.lastBlock !== null && fact.start <= before.lastBlock) return { state: before, decision: null };
-  const state = counted(before, fact, plan);
+  const state = withBlock(before, fact, plan);
   const at = fact.start + BLOCK_MS;
   const overall = judge(state.evidence, { margin: plan.margin }).decision;
   const present = judge(state.stageEvidence, { margin: plan.margin }).decision;
@@ -161,7 +169,7 @@ function decideOnBlock(before: RolloutState, fact: BlockFact, plan: RolloutPlan)
  * `labelLatenessMs` after its end: blocks before that ran under the former stage. They count as evidence, as pairs do
  * not depend on who answers, but neither as baking time nor against the new stage.
  */
-function counted(state: RolloutState, fact: BlockFact, plan: RolloutPlan): RolloutState {
+export function withBlock(state: RolloutState, fact: BlockFact, plan: RolloutPlan): RolloutState {
   const { start, requests, differenceSum } = fact;
   const effectiveFrom = state.lastBlock === null ? start : start + plan.labelLatenessMs;
   const stageFrom = state.stageFrom ?? effectiveFrom;
@@ -212,7 +220,7 @@ function next({ stage, step }: RolloutState, plan: RolloutPlan): { readonly to: 
 }
 
 /** Where a failure leads: what never answered anybody is refused, everything else is rolled back. */
-function failed(stage: Stage): Stage {
+export function failed(stage: Stage): Stage {
   return stage === 'shadow' ? 'refused' : 'rolled-back';
 }
 

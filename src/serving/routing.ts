@@ -58,6 +58,16 @@ export const routedEndpointSchema = z.object({
     windowMs: z.number(),
   }),
   timeoutMs: z.number(),
+  /** Of a rollout that is decided on live traffic: gateways report what they see of it. */
+  live: z
+    .object({
+      blockMs: z.number(),
+      /** The entity key whose values keep their arm; null draws each request anew. */
+      sticky: z.string().nullable(),
+      /** Requests may name their arm. */
+      override: z.boolean(),
+    })
+    .optional(),
   rollout: z.string().optional(),
   locked: z.boolean(),
 });

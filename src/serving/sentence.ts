@@ -14,7 +14,7 @@ export interface Explained {
 
 /** Says a decision in words that hold without the screen around them. */
 export function sentenceOf(explained: Explained): string {
-  return `${reasonOf(explained)}; ${consequenceOf(explained)}.`;
+  return `${reasonOf(explained)}; ${consequenceOf(explained.to, explained.weight)}.`;
 }
 
 function reasonOf({ cause, from, figures, plan, fact }: Explained): string {
@@ -34,7 +34,7 @@ function reasonOf({ cause, from, figures, plan, fact }: Explained): string {
     case 'survived':
       return `The candidate was not worse in its probation of ${formatDuration(plan.probationMs)} (${evidence})`;
     case 'guardrail':
-      return fact?.kind === 'guardrail' ? guardrailOf(fact) : 'A guardrail tripped';
+      return fact?.kind === 'guardrail' ? guardrailSentence(fact) : 'A guardrail tripped';
     case 'promoted':
       return `Promoted by hand: ${reasonGiven(fact)}`;
     case 'aborted':
@@ -42,7 +42,8 @@ function reasonOf({ cause, from, figures, plan, fact }: Explained): string {
   }
 }
 
-function consequenceOf({ to, weight }: Explained): string {
+/** What a decision means for the requests. */
+export function consequenceOf(to: Stage, weight: number): string {
   if (to === 'canary') return `it now answers ${weight} % of the requests`;
   if (to === 'probation') return 'it now answers all requests, with the former revision scored beside it';
   if (to === 'completed') return 'it is the current revision';
@@ -61,7 +62,7 @@ function evidenceOf({ blocks, requests, low, high }: Figures, { alpha, margin }:
   return `${interval}${against}; ${blocks} hours, ${requests} paired requests`;
 }
 
-function guardrailOf(fact: Extract<Fact, { kind: 'guardrail' }>): string {
+export function guardrailSentence(fact: Extract<Fact, { kind: 'guardrail' }>): string {
   const share = `${percent(fact.observed)} of ${fact.requests} requests`;
   const last = fact.error ? `, the last with "${fact.error.slice(0, 200)}"` : '';
   return fact.reason === 'error-rate'

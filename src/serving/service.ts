@@ -4,10 +4,14 @@ import type { Context, Tx } from '#platform/db';
 import type { PlatformEvent } from '#platform/events';
 import { applyOutcome, changeRouting, endpointSubject } from './change.ts';
 import type { BlockPoint, EndpointView, GuardrailReport, RolloutView } from './contract.ts';
+import { decideRollout, type RolloutFact } from './decide.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { comparisonBlock, guardrailTripped } from './events.ts';
-import { decide, figuresOf, isActive } from './model.ts';
+import { type IncidentBundle, incidentBundle } from './live/bundle.ts';
+import type { Observation, OddRequest, Outcomes } from './live/observation.ts';
+import { findBundle, insertObservation } from './live/store.ts';
+import { figuresOf, isActive } from './model.ts';
 import type { Arm, RoutingTable } from './routing.ts';
 import {
   end,
@@ -80,6 +84,20 @@ export class ServingService {
     return this.#command(context, rollout, { kind: 'promote', reason });
   }
 
+  /** Says yes to the next step. Errors: `serving/rollout-not-found`, `serving/not-active`. */
+  approve(context: Context, rollout: string, reason: string): Promise<RolloutView> {
+    return this.#command(context, rollout, { kind: 'approve', reason });
+  }
+
+  /** Holds an active rollout where it is. Errors: `serving/rollout-not-found`, `serving/not-active`. */
+  pause(context: Context, rollout: string, reason: string): Promise<RolloutView> {
+    return this.#command(context, rollout, { kind: 'pause', reason });
+  }
+
+  resume(context: Context, rollout: string, reason: string): Promise<RolloutView> {
+    return this.#command(context, rollout, { kind: 'resume', reason });
+  }
+
   /** Ends an active or waiting rollout. Errors: `serving/rollout-not-found`, `serving/not-active`. */
   abort(context: Context, rollout: string, reason: string): Promise<RolloutView> {
     return this.#command(context, rollout, { kind: 'abort', reason });
@@ -150,7 +168,7 @@ export class ServingService {
 
   /** Makes a gateway's local trip permanent. False when the rollout had ended, as after a second gateway's report. */
   reportGuardrail(context: Context, report: GuardrailReport): Promise<boolean> {
-    const { rollout: id, endpoint, reason, observed, limit, requests, error } = report;
+    const { rollout: id, endpoint, reason, observed, limit, requests, error, odd } = report;
     return this.#deps.db.react(context, async (tx) => {
       const rollout = await requireRollout(tx.db, id);
       if (rollout.endpoint !== endpoint) {
@@ -161,9 +179,41 @@ export class ServingService {
       const data = { rollout: id, endpoint, stage, reason, observed, limit, requests };
       tx.emit(guardrailTripped.draft(endpointSubject(endpoint), data));
       const fact = { kind: 'guardrail', reason, observed, limit, requests, error } as const;
-      await this.#apply(tx, rollout, { fact, by: context.actor.id });
+      await this.#apply(tx, rollout, { fact, by: context.actor.id, odd });
       return true;
     });
+  }
+
+  /** Counts what a gateway saw in a block and acts on it. False when there is nothing left to count it for. */
+  observe(context: Context, seen: Observation): Promise<boolean> {
+    return this.#deps.db.react(context, async (tx) => {
+      const rollout = await findRollout(tx.db, seen.rollout);
+      if (!rollout?.state.live || !isActive(rollout.state.stage)) return false;
+      if (!(await insertObservation(tx.db, { kind: 'traffic', ...seen }))) return false;
+      await this.#apply(tx, rollout, { fact: { kind: 'observation', observation: seen }, by: 'system:serving' });
+      return true;
+    });
+  }
+
+  /** Errors: `serving/rollout-not-found`, `serving/no-metric`. */
+  reportOutcomes(context: Context, id: string, seen: Outcomes): Promise<boolean> {
+    return this.#deps.db.react(context, async (tx) => {
+      const rollout = await requireRollout(tx.db, id);
+      if (!rollout.plan.live?.metric) throw servingErrors['no-metric'](`rollout ${id} declares no metric`);
+      if (!isActive(rollout.state.stage)) return false;
+      if (!(await insertObservation(tx.db, { rollout: id, kind: 'outcomes', ...seen }))) return false;
+      await this.#apply(tx, rollout, { fact: { kind: 'outcomes', outcomes: seen }, by: 'system:serving' });
+      return true;
+    });
+  }
+
+  /** What was written down at the rollback. Errors: `serving/rollout-not-found`, `serving/no-bundle`. */
+  async bundle(id: string): Promise<{ readonly digest: string; readonly bundle: IncidentBundle }> {
+    const { reader } = this.#deps.db;
+    await requireRollout(reader, id);
+    const found = await findBundle(reader, id);
+    if (!found) throw servingErrors['no-bundle'](`rollout ${id} was not rolled back`);
+    return { digest: found.digest, bundle: incidentBundle.parse(JSON.parse(found.bundle)) };
   }
 
   /** Counts an hour of paired requests and acts on what it shows. Blocks of rollouts that have ended change nothing. */
@@ -174,7 +224,7 @@ export class ServingService {
     const { start, requests, lossDifferenceSum: differenceSum } = block;
     if (rollout.state.lastBlock !== null && start <= rollout.state.lastBlock) return;
     const fact = { kind: 'block', start, requests, differenceSum } as const;
-    const { state } = decide(rollout.state, fact, rollout.plan);
+    const { state } = decideRollout(rollout, fact);
     await insertBlock(tx.db, id, {
       ...{ start, requests, lossDifferenceSum: differenceSum },
       ...{ currentLossSum: block.currentLossSum, candidateLossSum: block.candidateLossSum },
@@ -219,7 +269,10 @@ export class ServingService {
   async #command(
     context: Context,
     id: string,
-    fact: { readonly kind: 'promote' | 'abort'; readonly reason: string },
+    fact: RolloutFact & {
+      readonly kind: 'promote' | 'abort' | 'approve' | 'pause' | 'resume';
+      readonly reason: string;
+    },
   ): Promise<RolloutView> {
     const { db } = this.#deps;
     await db.transact(context, async (tx) => {
@@ -230,6 +283,9 @@ export class ServingService {
         await end(tx, rollout, { stage: 'aborted', sentence: `Aborted by hand while it waited: ${fact.reason}.`, by });
       } else if (isActive(stage)) {
         await this.#apply(tx, rollout, { fact, by });
+        if (fact.kind !== 'promote' && fact.kind !== 'abort') {
+          tx.audit(endpointSubject(rollout.endpoint), { rollout: id, reason: fact.reason });
+        }
       } else {
         throw servingErrors['not-active'](`rollout ${id} is ${stage}`);
       }
@@ -240,11 +296,11 @@ export class ServingService {
   async #apply(
     tx: Tx,
     rollout: Rollout,
-    { fact, by }: { readonly fact: Parameters<typeof decide>[1]; readonly by: string },
+    { fact, by, odd }: { readonly fact: RolloutFact; readonly by: string; readonly odd?: OddRequest[] | undefined },
   ): Promise<void> {
-    const outcome = decide(rollout.state, fact, rollout.plan);
+    const outcome = decideRollout(rollout, fact);
     const { spec } = await requireEndpoint(tx.db, rollout.endpoint);
-    await applyOutcome(tx, { rollout, outcome, by, alias: spec.champion });
+    await applyOutcome(tx, { rollout, outcome, by, alias: spec.champion, odd });
   }
 }
 

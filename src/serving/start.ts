@@ -7,7 +7,8 @@ import { changeRouting, endpointSubject, makeCurrent, recordDecision } from './c
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { rolloutStarted } from './events.ts';
-import { planOf, type Stage, startState, weightOf } from './model.ts';
+import { firstStage } from './live/decide-live.ts';
+import { planOf, type Stage, startState } from './model.ts';
 import type { Arm } from './routing.ts';
 import {
   activeRollout,
@@ -21,6 +22,7 @@ import {
   updateEndpoint,
   updateRollout,
 } from './store.ts';
+import { weightOf } from './weight.ts';
 
 export interface StartRequest {
   readonly endpoint: string;
@@ -209,7 +211,9 @@ async function begin(tx: Tx, { rollout, endpoint, prepared, context }: Beginning
     return ended;
   }
   const { forced } = rollout.state;
-  const state = startState(rollout.plan, { stage: forced ? 'probation' : 'shadow', forced });
+  const { live } = rollout.plan;
+  const stage = forced ? 'probation' : live ? firstStage(live) : 'shadow';
+  const state = startState(rollout.plan, { stage, forced });
   const started: Rollout = { ...rollout, state };
   await updateRollout(tx.db, started);
   announce(tx, started);

@@ -3,7 +3,9 @@ import { assert } from '#core/assert';
 import { durationMs } from '#core/units';
 import type { AnyTables } from '#ports/sql';
 import type { EndpointView, RolloutView } from './contract.ts';
-import { figuresOf, weightOf } from './model.ts';
+import { findingsOf, sampleRatio } from './live/evidence.ts';
+import type { LivePlan } from './live/live-spec.ts';
+import { figuresOf } from './model.ts';
 import type { Arm, RoutedEndpoint, RoutingTable } from './routing.ts';
 import {
   activeRollout,
@@ -15,6 +17,7 @@ import {
   type Rollout,
   routingVersion,
 } from './store.ts';
+import { weightOf } from './weight.ts';
 
 type Db = Kysely<AnyTables>;
 
@@ -29,7 +32,23 @@ export async function rolloutView(db: Db, rollout: Rollout): Promise<RolloutView
     cause: { kind, id: causeId, depth, ...(at === undefined ? {} : { at }) },
     evidence: figuresOf(state.evidence, plan),
     stageEvidence: figuresOf(state.stageEvidence, plan),
+    ...liveView(rollout),
+    ...(state.paused ? { paused: state.paused } : {}),
     decisions: await listDecisions(db, id),
+  };
+}
+
+function liveView({ state: { live: state }, plan: { live: plan } }: Rollout): Pick<RolloutView, 'live'> {
+  if (!state || !plan) return {};
+  const ratio = sampleRatio(state.evidence);
+  const [current = 0, candidate = 0] = state.evidence.allocation?.counts ?? [];
+  return {
+    live: {
+      ...{ strategy: plan.strategy, blockMs: plan.blockMs, burnInBlocks: plan.burnInBlocks },
+      ...{ hold: state.hold, latest: state.latest, stepRequests: state.stepRequests },
+      findings: [...findingsOf(state.evidence, plan)],
+      sampleRatio: ratio && { current, candidate, pValue: ratio.pValue, mismatch: ratio.mismatch },
+    },
   };
 }
 
@@ -69,8 +88,13 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
     features,
     guardrail: { ...limits, windowMs: durationMs(window) },
     timeoutMs: spec.timeoutMs,
+    ...(rollout?.plan.live ? { live: liveRouting(rollout.plan.live) } : {}),
     locked,
   };
+}
+
+function liveRouting({ blockMs, sticky, override }: LivePlan): NonNullable<RoutedEndpoint['live']> {
+  return { blockMs, sticky: sticky?.entity ?? null, override };
 }
 
 async function candidate(db: Db, rollout: Rollout): Promise<NonNullable<RoutedEndpoint['candidate']>> {

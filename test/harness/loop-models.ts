@@ -20,6 +20,19 @@ export function linearModel(weight: number): LoopModel {
   return fileOf(graph, 'linear', [{ name: 'x', kind: 'numeric' }]);
 }
 
+/** The same probability for everybody: half of its decisions are wrong where half of the requests are late. */
+export function steadyModel(probability: number): LoopModel {
+  const graph = new OnnxGraph();
+  graph.input('features', 'float', ['N', 1]);
+  graph.initializer('weight', { type: 'float', shape: [1, 1], values: [0] });
+  graph.initializer('bias', { type: 'float', shape: [1], values: [Math.log(probability / (1 - probability))] });
+  graph.node('MatMul', { inputs: ['features', 'weight'], outputs: ['nothing'] });
+  graph.node('Add', { inputs: ['nothing', 'bias'], outputs: ['logit'] });
+  graph.node('Sigmoid', { inputs: ['logit'], outputs: ['probability'] });
+  graph.output('probability', 'float', ['N', 1]);
+  return fileOf(graph, 'steady', [{ name: 'x', kind: 'numeric' }]);
+}
+
 /**
  * Looks a car up in a table that has a row for each car it has seen, and none for others: the run-time throws for a
  * batch in which there is one.

@@ -8,38 +8,43 @@ export interface ArmFailures {
 
 /** ln of the wealth of a bet on each ratio of {@link RATIOS}. Plain data: survives JSON. */
 export interface FailureShare {
+  /** How many times the odds of failing may be those of the baseline. */
+  readonly tolerated: number;
   readonly logWealth: readonly number[];
 }
 
 export interface FailureCheck {
-  /** ln E; under "the candidate fails no more often" the mean of E is at most 1 at whatever look. */
+  /** ln E; under "the odds are at most so many times as high" the mean of E is at most 1 at whatever look. */
   readonly logEvidence: number;
   readonly worse: boolean;
 }
 
-/** How many times as often the candidate may fail: what is bet on, in equal parts. */
+/** Odds over those tolerated that are bet on, in equal parts. */
 const RATIOS = [1.2, 1.5, 2, 3, 5, 10, 30, 100] as const;
 
 /**
- * Does the candidate fail more often than the baseline? Exact for small counts and at every look, whatever the error
- * rate does over time.
+ * Are the odds that the candidate fails more than `tolerated` times those of the baseline? Exact for small counts and
+ * at every look, whatever the error rate does over time.
  *
- * Within a block of time the requests are exchangeable: if the arms fail alike, each of its failures is the
- * candidate's with probability w = its share of the block's requests. So the evidence against that is bets on failures
- * alone: for a ratio r they say the probability is q = rw/(rw + 1 − w), and pay
+ * Within a block of time the requests are alike: if the odds of n₁ requests of the candidate are t times those of n₀
+ * of the baseline, a failure is the candidate's with probability at most w = tn₁/(tn₁ + n₀). So the evidence against
+ * that is bets on failures alone: for a ratio r they say the probability is q = rw/(rw + 1 − w), and pay
  *
  *     (q/w)^(failures of the candidate) · ((1 − q)/(1 − w))^(failures of the baseline)
  *
- * whose mean under the null is at most 1: the failures of the candidate follow a hypergeometric law, under which a
- * convex function has at most its mean under the binomial one (Hoeffding 1963). The average over r is a
- * supermartingale (Ville 1939). A morning in which everything fails moves both arms and pays nothing. Blocks in which
- * only one arm has requests tell nothing.
+ * whose mean under the null is at most 1: given their total, the failures of the candidate follow Fisher's noncentral
+ * hypergeometric law, a sum of independent trials (Harkness 1965), under which a convex function has at most its mean
+ * under the binomial law (Hoeffding 1956). The average over r is a supermartingale (Ville 1939). A morning in which
+ * everything fails moves both arms and pays nothing. Blocks in which only one arm has requests tell nothing.
  *
- * Where one key makes many requests and always gets the same arm, its failures come together and are not exchangeable:
- * use sums over blocks (`test/block-ladder`) there. O(ratios) a block.
+ * With `tolerated` 1 any difference within a block is held against the candidate, one that the weather brings and takes
+ * away again too: tolerate what comes and goes, and leave the rest to sums over blocks (`test/block-ladder`). So too
+ * where one key makes many requests and always gets the same arm: then failures come together. O(ratios) a block.
  */
-export function startFailureShare(): FailureShare {
-  return { logWealth: RATIOS.map(() => 0) };
+export function startFailureShare(options: { readonly tolerated?: number } = {}): FailureShare {
+  const { tolerated = 1 } = options;
+  requireThat(tolerated >= 1 && tolerated <= 1e6, 'tolerated', `must be from 1 to a million, not ${tolerated}`);
+  return { tolerated, logWealth: RATIOS.map(() => 0) };
 }
 
 export function addFailures(state: FailureShare, baseline: ArmFailures, candidate: ArmFailures): FailureShare {
@@ -47,8 +52,10 @@ export function addFailures(state: FailureShare, baseline: ArmFailures, candidat
   checkArm(candidate, 'candidate');
   if (baseline.requests === 0 || candidate.requests === 0) return state;
   if (baseline.failures + candidate.failures === 0) return state;
-  const share = candidate.requests / (baseline.requests + candidate.requests);
+  const weighted = state.tolerated * candidate.requests;
+  const share = weighted / (baseline.requests + weighted);
   return {
+    ...state,
     logWealth: RATIOS.map((ratio, i) => {
       const denominator = ratio * share + 1 - share;
       const payout =

@@ -1,5 +1,6 @@
 import { createClient, ProblemError } from '#platform/contract';
 import { servingContract } from '../contract.ts';
+import type { Observation, OddRequest } from '../live/observation.ts';
 import { type Arm, armSchema, type RoutingTable, routingTableSchema } from '../routing.ts';
 import type { Trip } from './guardrail.ts';
 import type { PredictionRecord } from './prediction-record.ts';
@@ -17,12 +18,14 @@ export interface ControlPlane {
   /** A registered version that no endpoint routes to; `undefined` when it does not exist. */
   resolve(model: string, version: number, signal: AbortSignal): Promise<Arm | undefined>;
   report(report: GuardrailReport, signal: AbortSignal): Promise<void>;
+  observe(seen: Observation, signal: AbortSignal): Promise<void>;
   predictions(records: readonly PredictionRecord[], signal: AbortSignal): Promise<PostResult>;
 }
 
 export interface GuardrailReport extends Trip {
   readonly endpoint: string;
   readonly rollout: string;
+  readonly odd?: readonly OddRequest[];
 }
 
 const POST_TIMEOUT_MS = 30_000;
@@ -49,13 +52,25 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
         throw error;
       }
     },
-    async report({ error, ...report }, signal) {
-      const body = { ...report, ...(error === undefined ? {} : { error }) };
+    async report({ error, odd = [], ...report }, signal) {
+      const body = {
+        ...report,
+        ...(error === undefined ? {} : { error }),
+        ...(odd.length > 0 ? { odd: [...odd] } : {}),
+      };
       try {
         await client.reportGuardrail({ body, signal: within(signal, POST_TIMEOUT_MS) });
       } catch (failure) {
         // A rollout that the control plane no longer knows has no traffic to be taken from.
         if (!(failure instanceof ProblemError) || failure.problem.status !== 404) throw failure;
+      }
+    },
+    async observe(seen, signal) {
+      try {
+        await client.observeRollout({ body: seen, signal: within(signal, POST_TIMEOUT_MS) });
+      } catch (failure) {
+        // What is at fault stays at fault, and later blocks must not wait for it.
+        if (!(failure instanceof ProblemError) || !REFUSALS.includes(failure.problem.status)) throw failure;
       }
     },
     async predictions(records, signal) {

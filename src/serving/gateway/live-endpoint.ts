@@ -1,5 +1,6 @@
 import type { Arm, RoutedEndpoint } from '../routing.ts';
 import { Guardrail } from './guardrail.ts';
+import { RolloutObserver } from './rollout-observer.ts';
 import type { ModelFile } from './runtime/model-runtime.ts';
 
 /** An endpoint of the routing table, prepared so that a request needs no search: immutable but for its guardrail. */
@@ -26,6 +27,7 @@ export interface LiveCandidate extends LiveArm {
   /** Takes exactly what the current revision takes, in the same order, so that one row serves both. */
   readonly sameInputs: boolean;
   readonly guardrail: Guardrail;
+  readonly observer: RolloutObserver;
 }
 
 /** Where an input comes from: `feature` is its place in the row of the feature views, or -1 for the request itself. */
@@ -36,8 +38,11 @@ export interface InputSource {
 
 export const BUCKETS = 10_000;
 
-/** Prepares a routed endpoint. The guardrail of `previous` goes on counting while the same rollout runs. */
-export function liveEndpoint(routed: RoutedEndpoint, previous?: LiveEndpoint): LiveEndpoint {
+/**
+ * Prepares a routed endpoint. The guardrail and the observer of `previous` go on counting while the same rollout runs;
+ * `nowMs` is since the epoch.
+ */
+export function liveEndpoint(routed: RoutedEndpoint, nowMs: number, previous?: LiveEndpoint): LiveEndpoint {
   const planned = routed.features?.views.flatMap((view) => view.features.map((feature) => feature.name)) ?? [];
   const places = new Map(planned.map((name, place) => [name, place]));
   const current = liveArm(routed.current, places);
@@ -45,6 +50,8 @@ export function liveEndpoint(routed: RoutedEndpoint, previous?: LiveEndpoint): L
   const arms = candidate ? [current, candidate] : [current];
   const fromRequest = arms.flatMap((arm) => [...arm.numeric, ...arm.categories]).filter(({ feature }) => feature < 0);
   const entities = routed.features?.views.flatMap((view) => view.keys) ?? [];
+  const counting = previous?.routed.rollout === routed.rollout ? previous?.candidate : undefined;
+  if (routed.candidate) counting?.observer.reweigh(routed.candidate.weight, nowMs);
   return {
     routed,
     current,
@@ -56,10 +63,8 @@ export function liveEndpoint(routed: RoutedEndpoint, previous?: LiveEndpoint): L
             ...candidate,
             buckets: Math.round((routed.candidate.weight / 100) * BUCKETS),
             sameInputs: sameInputs(current, candidate),
-            guardrail:
-              previous?.candidate && previous.routed.rollout === routed.rollout
-                ? previous.candidate.guardrail
-                : new Guardrail(routed.guardrail),
+            guardrail: counting?.guardrail ?? new Guardrail(routed.guardrail),
+            observer: counting?.observer ?? new RolloutObserver(routed, nowMs),
           },
         }
       : {}),

@@ -15,6 +15,8 @@ export interface Prediction {
   /** The row of the candidate, when it is not the same, or why there is none. */
   readonly candidateRow: Row | Error | undefined;
   readonly reply: Reply;
+  /** The request said which arm is to answer: it belongs to no sample. */
+  readonly named: boolean;
   /** The arm that is to answer; becomes `current` when the candidate falls back. */
   arm: 'current' | 'candidate';
   score: number;
@@ -48,7 +50,8 @@ export function rowFor(prediction: Prediction, arm: LiveArm): Row | Error {
 }
 
 /** The probability with which the answering arm was drawn. */
-export function propensityOf({ endpoint, arm, fallback }: Prediction): number {
+export function propensityOf({ endpoint, arm, fallback, named }: Prediction): number {
+  if (named) return 1;
   const share = endpoint.candidate ? (endpoint.routed.candidate?.weight ?? 0) / 100 : 0;
   return arm === 'candidate' || fallback ? share : 1 - share;
 }

@@ -64,7 +64,13 @@ export class Predictor {
   ): Prediction {
     const { source, reply, receivedAt, startedMs } = context;
     const { candidate } = endpoint;
+    const { sticky } = endpoint.routed.live ?? {};
+    const key = sticky ? instance.entities?.[sticky] : undefined;
     const id = instance.id ?? this.#options.system.ids.next('pred');
+    const drawn = key === undefined ? id : `${endpoint.routed.rollout}/${key}`;
+    const arm =
+      instance.arm ?? (candidate && bucketHash(drawn) % BUCKETS < candidate.buckets ? 'candidate' : 'current');
+    if (candidate && !instance.arm) candidate.observer.assigned(arm, key);
     return {
       endpoint,
       id,
@@ -76,7 +82,8 @@ export class Predictor {
       candidateRow:
         candidate && !candidate.sameInputs ? rowOrError(() => readRow(candidate, instance, source)) : undefined,
       reply,
-      arm: candidate && bucketHash(id) % BUCKETS < candidate.buckets ? 'candidate' : 'current',
+      arm,
+      named: instance.arm !== undefined,
       score: Number.NaN,
       error: undefined,
       fallback: undefined,

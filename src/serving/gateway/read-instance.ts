@@ -15,12 +15,14 @@ export interface Instance {
   readonly at: number | undefined;
   readonly entities: Readonly<Record<string, string>> | undefined;
   readonly inputs: Readonly<Record<string, unknown>>;
+  /** The arm that is to answer, where the rollout lets requests name it. */
+  readonly arm?: 'current' | 'candidate' | undefined;
 }
 
 const ID_LENGTH_MAX = 200;
 const TEXT_LENGTH_MAX = 1_000;
 const ENTITIES_MAX = 20;
-const FIELDS = new Set(['id', 'at', 'entities', 'inputs']);
+const FIELDS = new Set(['id', 'at', 'entities', 'inputs', 'arm']);
 /** The year 10000: times beyond it are seconds or microseconds taken for milliseconds. */
 const AT_MAX = 253_402_300_800_000;
 
@@ -29,9 +31,10 @@ export function readInstance(value: unknown, path: string): Instance {
   const at = path === '' ? '' : `${path}.`;
   if (!isRecord(value)) throw invalidField(path || 'body', 'expected an object');
   for (const name in value) {
-    if (!FIELDS.has(name)) throw invalidField(at + shown(name), 'is not a field; expected id, at, entities or inputs');
+    if (!FIELDS.has(name))
+      throw invalidField(at + shown(name), 'is not a field; expected id, at, entities, inputs or arm');
   }
-  const { id, at: time, entities, inputs } = value;
+  const { id, at: time, entities, inputs, arm } = value;
   if (id !== undefined && (typeof id !== 'string' || id.length < 1 || id.length > ID_LENGTH_MAX)) {
     throw invalidField(`${at}id`, `expected a text of 1 to ${ID_LENGTH_MAX} characters`);
   }
@@ -39,7 +42,11 @@ export function readInstance(value: unknown, path: string): Instance {
     throw invalidField(`${at}at`, 'expected epoch milliseconds, a whole number from 0 to the year 10000');
   }
   if (inputs !== undefined && !isRecord(inputs)) throw invalidField(`${at}inputs`, 'expected an object of inputs');
+  if (arm !== undefined && arm !== 'current' && arm !== 'candidate') {
+    throw invalidField(`${at}arm`, 'expected current or candidate');
+  }
   return {
+    arm,
     id: id as string | undefined,
     at: time as number | undefined,
     entities: entities === undefined ? undefined : readEntities(entities, `${at}entities`),
@@ -57,6 +64,9 @@ export function checkAgainst(endpoint: LiveEndpoint, instance: Instance, path: s
     if (endpoint.accepted.has(name)) continue;
     const planned = endpoint.routed.features?.views.find((view) => view.features.some((f) => f.name === name));
     if (planned) throw invalidField(`${at}inputs.${shown(name)}`, `is read from the feature view '${planned.name}'`);
+  }
+  if (instance.arm !== undefined && !(endpoint.candidate && endpoint.routed.live?.override)) {
+    throw invalidField(`${at}arm`, 'cannot be named: the endpoint has no rollout that allows it');
   }
   for (const key of endpoint.entities) {
     if (instance.entities?.[key] === undefined) {

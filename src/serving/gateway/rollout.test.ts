@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
+import type { OddRequest } from '../live/observation.ts';
 import type { RoutingTable } from '../routing.ts';
 import type { PredictionRecord } from './prediction-record.ts';
 import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from './testing/gateway-harness.ts';
@@ -156,7 +157,8 @@ describe('a rollout in the gateway', () => {
 
     assert.deepEqual([after.body.arm, after.body.revision, after.body.fallback], ['current', 'm@1', undefined]);
     while (harness.controlPlane.reports.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    const [report] = harness.controlPlane.reports as [Record<string, unknown>];
+    const [{ odd, ...report }] = harness.controlPlane.reports as [Record<string, unknown> & { odd: OddRequest[] }];
+    assert.ok(odd.length > 0 && odd.every(({ kind, text }) => kind === 'failed' && /indices|index|Gather/i.test(text)));
     assert.deepEqual(
       { ...report, error: '' },
       { endpoint: 'e', rollout: 'roll_1', reason: 'error-rate', observed: 1, limit: 0.1, requests: 10, error: '' },

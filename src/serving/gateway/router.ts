@@ -1,3 +1,4 @@
+import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Logger } from '#platform/observe';
 import type { Arm, RoutingTable } from '../routing.ts';
@@ -8,6 +9,7 @@ import type { ModelCache } from './runtime/model-cache.ts';
 export interface RouterOptions {
   readonly cache: ModelCache;
   readonly logger: Logger;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 /** Versions beside the routing table that stay known, so that scoring one directly asks the control plane once. */
@@ -60,7 +62,7 @@ export class Router {
 
   /** Warms what the table needs and puts it into force. A model that cannot be loaded fails its own requests only. */
   async apply(table: RoutingTable): Promise<void> {
-    const { cache, logger } = this.#options;
+    const { cache, logger, clock } = this.#options;
     const arms = Object.values(table.endpoints).flatMap(({ current, candidate }) =>
       candidate ? [current, candidate] : [current],
     );
@@ -72,7 +74,7 @@ export class Router {
     const rollouts = new Set(Object.values(table.endpoints).map(({ rollout }) => rollout));
     for (const rollout of this.#tripped) if (!rollouts.has(rollout)) this.#tripped.delete(rollout);
     const endpoints = Object.entries(table.endpoints).map(([name, routed]): [string, LiveEndpoint] => {
-      const live = liveEndpoint(routed, this.#endpoints.get(name));
+      const live = liveEndpoint(routed, clock.now(), this.#endpoints.get(name));
       return [name, routed.rollout !== undefined && this.#tripped.has(routed.rollout) ? withoutCandidate(live) : live];
     });
     this.#endpoints = new Map(endpoints);

@@ -32,6 +32,8 @@ export function resumed(
     ...{ endpoint, id, at, receivedAt, startedMs, entities, arm, score },
     row: arm === 'current' ? own : other,
     candidateRow: candidate.sameInputs ? undefined : arm === 'current' ? other : own,
+    // It was counted, or lost to the count, with the process that answered it.
+    named: true,
     reply: { waiting: 0, predictions: [], finish: () => {} },
     error: undefined,
     fallback: undefined,

@@ -247,6 +247,7 @@ export class Scorer {
         this.#answered.push(item.prediction);
       } else {
         this.#shadows.push({ prediction: item.prediction, shadow: { revision: item.arm.arm.revision, score } });
+        item.prediction.endpoint.candidate?.observer.paired(item.prediction, score);
       }
     }
   }
@@ -295,7 +296,9 @@ export class Scorer {
     work.settled = true;
     work.cancelTimer?.();
     const { candidate } = work.prediction.endpoint;
-    if (!candidate || work.arm !== candidate) return;
+    if (!candidate) return;
+    candidate.observer.scored(work.prediction, work.arm === candidate ? 'candidate' : 'current', error);
+    if (work.arm !== candidate) return;
     const trip = candidate.guardrail.observe(error, nowMs - work.queuedMs, nowMs);
     if (trip) this.#options.onTrip(work.prediction.endpoint, trip);
   }
@@ -311,6 +314,13 @@ export class Scorer {
     });
   }
 
+  #observe(answered: readonly Prediction[]): void {
+    const nowMs = this.#options.clock.monotonic();
+    for (const prediction of answered) {
+      prediction.endpoint.candidate?.observer.answered(prediction, nowMs - prediction.startedMs);
+    }
+  }
+
   /** Records what is ready, then lets the answers go, then has the other arm scored. */
   #release(): void {
     const answered = this.#answered;
@@ -318,6 +328,7 @@ export class Scorer {
     if (answered.length > 0) {
       this.#answered = [];
       this.#options.record(answered);
+      this.#observe(answered);
       const nowMs = this.#options.clock.monotonic();
       for (const prediction of answered) {
         const { reply } = prediction;

@@ -31,6 +31,7 @@ import { ModelCache } from './runtime/model-cache.ts';
 import type { RuntimeChoice } from './runtime/model-runtime.ts';
 import { resumed, type Unscored } from './score-again.ts';
 import { Scorer } from './scorer.ts';
+import { sendObservations } from './send-observations.ts';
 import { Shipper } from './shipper.ts';
 import { StatisticsBook } from './statistics.ts';
 import { TensorScorer } from './tensor-scorer.ts';
@@ -93,6 +94,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { grpcPort, host, tls } = options;
   const grpc = grpcPort === null ? undefined : await startGrpcServer(parts, { host, port: grpcPort, tls });
   const following = follow({ router, controlPlane, routingFile, system, logger, signal: stop.signal });
+  const observing = sendObservations({
+    ...{ router, system, signal: stop.signal },
+    send: (seen) =>
+      untilDone('observation', { system, logger, signal: stop.signal }, () => controlPlane.observe(seen, stop.signal)),
+  });
   const { port } = server.address() as AddressInfo;
   return {
     url: `${tls ? 'https' : 'http'}://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
@@ -110,7 +116,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await closed;
       await shipper.stop();
       stop.abort();
-      await following;
+      await Promise.all([following, observing]);
       await cache.close();
     },
   };
@@ -138,7 +144,7 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
   const { clock } = system;
   const controlPlane = connectControlPlane(options.controlPlane);
   const cache = new ModelCache({ blobs, memoryBytesMax: limits.modelMemoryBytesMax, choice, clock, logger });
-  const router = new Router({ cache, logger });
+  const router = new Router({ cache, logger, clock });
   const statistics = new StatisticsBook();
   const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs: limits.predictTimeoutMs });
   const post = controlPlane.predictions;
@@ -163,9 +169,10 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
     recordShadows: (results) => recorder.recordShadows(results),
     onTrip(endpoint, trip) {
       const { rollout, name } = endpoint.routed;
+      const odd = endpoint.candidate?.observer.odd ?? [];
       if (rollout === undefined || !router.trip(endpoint)) return;
       logger.warn({ endpoint: name, rollout, ...trip }, 'guardrail tripped: the candidate is out of traffic');
-      const report: GuardrailReport = { endpoint: name, rollout, ...trip };
+      const report: GuardrailReport = { endpoint: name, rollout, ...trip, odd };
       void untilDone('guardrail report', { system, logger, signal }, () => controlPlane.report(report, signal));
     },
   });

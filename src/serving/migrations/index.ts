@@ -68,4 +68,31 @@ export const servingMigrations: readonly Migration[] = [
       await db.insertInto('serving_routing').values({ id: 1, version: 0 }).execute();
     },
   },
+  {
+    name: 'serving/002-live-rollouts',
+    async up(db) {
+      await db.schema
+        .createTable('serving_observation')
+        .addColumn('rollout', 'text', (c) => c.notNull())
+        .addColumn('kind', 'text', (c) => c.notNull())
+        .addColumn('source', 'text', (c) => c.notNull())
+        .addColumn('start', 'bigint', (c) => c.notNull())
+        .addColumn('observation', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('serving_observation_pk', ['rollout', 'kind', 'source', 'start'])
+        .execute();
+      await db.schema
+        .createIndex('serving_observation_start')
+        .on('serving_observation')
+        .columns(['rollout', 'start'])
+        .execute();
+      await db.schema
+        .createTable('serving_bundle')
+        .addColumn('rollout', 'text', (c) => c.primaryKey())
+        .addColumn('endpoint', 'text', (c) => c.notNull())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('digest', 'text', (c) => c.notNull())
+        .addColumn('bundle', 'text', (c) => c.notNull())
+        .execute();
+    },
+  },
 ];

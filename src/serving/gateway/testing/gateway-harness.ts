@@ -8,6 +8,7 @@ import { openLocalLog } from '#adapters/log/local';
 import { realSystem } from '#core/system';
 import { createLogger, createMetrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
+import type { Observation } from '../../live/observation.ts';
 import type { Arm, RoutedEndpoint, RoutingTable } from '../../routing.ts';
 import { encodeEntry, type LogEntry, type PredictionRecord } from '../prediction-record.ts';
 import { writeRoutingFile } from '../routing-file.ts';
@@ -21,6 +22,7 @@ import type { TestModel } from './models.ts';
 export class ScriptedControlPlane {
   readonly records: PredictionRecord[] = [];
   readonly reports: unknown[] = [];
+  readonly observations: Observation[] = [];
   readonly versions = new Map<string, Arm>();
   /** What `POST /api/v1/predictions` answers for these records. */
   onPredictions: (records: readonly PredictionRecord[]) => number = () => 200;
@@ -45,6 +47,9 @@ export class ScriptedControlPlane {
         answer(status, {});
       } else if (url.pathname === '/api/v1/guardrail-reports') {
         this.reports.push(body);
+        answer(200, { accepted: true });
+      } else if (url.pathname === '/api/v1/rollout-observations') {
+        this.observations.push(body);
         answer(200, { accepted: true });
       } else {
         const match = /models\/([^/]+)\/versions\/(\d+)$/.exec(url.pathname);

@@ -1,0 +1,148 @@
+import { LATENCY_FLOOR_MS, type ObservedBlock, type OddRequest } from '../live/observation.ts';
+import type { RoutedEndpoint } from '../routing.ts';
+import type { Prediction } from './prediction.ts';
+
+type ArmName = 'current' | 'candidate';
+
+interface ArmCounts {
+  answered: number;
+  logLatencySum: number;
+  scored: number;
+  failures: number;
+}
+
+/** Blocks that wait for the control plane; with more of them the oldest is forgotten. */
+const CLOSED_MAX = 1_000;
+/** Odd requests of each kind that a block keeps, the newest. */
+const ODD_MAX: Readonly<Record<OddRequest['kind'], number>> = { failed: 8, slow: 6, flipped: 6 };
+/** Keys whose first assignment is told from later ones; those beyond it are not counted. */
+const KEYS_MAX = 100_000;
+
+/**
+ * Counts what one gateway sees of one rollout, block by block of time. Requests that named their arm are not counted:
+ * nobody drew it.
+ */
+export class RolloutObserver {
+  readonly #latencyMsMax: number;
+  readonly #keys = new Set<string>();
+  #weight: number;
+  #startedAt: number;
+  #current = noCounts();
+  #candidate = noCounts();
+  #pairs = { count: 0, flips: 0 };
+  #assigned = { current: 0, candidate: 0 };
+  #odd: OddRequest[] = [];
+  #closed: ObservedBlock[] = [];
+
+  constructor(routed: RoutedEndpoint, nowMs: number) {
+    this.#latencyMsMax = routed.guardrail.latencyP95MsMax;
+    this.#weight = routed.candidate?.weight ?? 0;
+    this.#startedAt = nowMs;
+  }
+
+  /** When the open block began, in epoch milliseconds. */
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+
+  /** A request was given to an arm; `key` where that holds for all requests of the key. */
+  assigned(arm: ArmName, key: string | undefined): void {
+    if (key !== undefined) {
+      if (this.#keys.has(key) || this.#keys.size >= KEYS_MAX) return;
+      this.#keys.add(key);
+    }
+    this.#assigned[arm] += 1;
+  }
+
+  /** An arm scored a request, as the answer or beside it, or failed with `error`. */
+  scored(prediction: Prediction, arm: ArmName, error: string | undefined): void {
+    if (prediction.named) return;
+    const counts = arm === 'candidate' ? this.#candidate : this.#current;
+    counts.scored += 1;
+    if (error === undefined) return;
+    counts.failures += 1;
+    if (arm === 'candidate') this.#keep(prediction, 'failed', { text: error });
+  }
+
+  /** An answer leaves. The answer of an arm that stood in for the other says nothing about the time of either. */
+  answered(prediction: Prediction, latencyMs: number): void {
+    if (prediction.named || prediction.fallback || prediction.error) return;
+    const counts = prediction.arm === 'candidate' ? this.#candidate : this.#current;
+    counts.answered += 1;
+    counts.logLatencySum += Math.log(latencyMs + LATENCY_FLOOR_MS);
+    if (prediction.arm !== 'candidate' || latencyMs <= this.#latencyMsMax) return;
+    this.#keep(prediction, 'slow', { text: `over ${this.#latencyMsMax} ms`, latencyMs });
+  }
+
+  /** Both arms scored a request. Decisions are compared where scores are probabilities. */
+  paired(prediction: Prediction, besideScore: number): void {
+    if (prediction.named) return;
+    if (prediction.endpoint.current.arm.signature.output !== 'probability') return;
+    this.#pairs.count += 1;
+    if (prediction.score >= 0.5 === besideScore >= 0.5) return;
+    this.#pairs.flips += 1;
+    this.#keep(prediction, 'flipped', { text: 'the arms decide differently', besideScore });
+  }
+
+  /** Another weight from now on: what was counted until now is a block of its own. */
+  reweigh(weight: number, nowMs: number): void {
+    if (weight === this.#weight) return;
+    this.close(nowMs);
+    this.#weight = weight;
+  }
+
+  /** Ends the open block. */
+  close(nowMs: number): void {
+    // Times of blocks rise even if the clock is set back, so that none is taken for one that was counted.
+    const end = Math.max(nowMs, this.#startedAt + 1);
+    this.#closed.push({
+      ...{ start: this.#startedAt, end, weight: this.#weight },
+      ...{ current: this.#current, candidate: this.#candidate },
+      ...{ pairs: this.#pairs, assigned: this.#assigned, odd: this.#odd },
+    });
+    if (this.#closed.length > CLOSED_MAX) this.#closed.shift();
+    this.#startedAt = end;
+    this.#current = noCounts();
+    this.#candidate = noCounts();
+    this.#pairs = { count: 0, flips: 0 };
+    this.#assigned = { current: 0, candidate: 0 };
+    this.#odd = [];
+  }
+
+  /** The blocks that have ended and were not taken, oldest first. */
+  take(): readonly ObservedBlock[] {
+    const closed = this.#closed;
+    this.#closed = [];
+    return closed;
+  }
+
+  /** The odd requests of the open block. */
+  get odd(): readonly OddRequest[] {
+    return this.#odd;
+  }
+
+  #keep(
+    prediction: Prediction,
+    kind: OddRequest['kind'],
+    { text, latencyMs, besideScore }: { text: string; latencyMs?: number; besideScore?: number },
+  ): void {
+    const { id, at, arm, score } = prediction;
+    const known = Number.isFinite(score) ? score : null;
+    const beside = besideScore ?? null;
+    const scores =
+      arm === 'candidate'
+        ? { currentScore: beside, candidateScore: known }
+        : { currentScore: known, candidateScore: beside };
+    if (this.#odd.filter((one) => one.kind === kind).length >= ODD_MAX[kind]) {
+      this.#odd.splice(
+        this.#odd.findIndex((one) => one.kind === kind),
+        1,
+      );
+    }
+    this.#odd.push({ id, at, kind, text: text.slice(0, 500), ...scores, latencyMs: latencyMs ?? null });
+  }
+}
+
+function noCounts(): ArmCounts {
+  return { answered: 0, logLatencySum: 0, scored: 0, failures: 0 };
+}

@@ -1,0 +1,36 @@
+import { sleep } from '#core/clock';
+import type { System } from '#core/system';
+import type { Observation } from '../live/observation.ts';
+import type { Router } from './router.ts';
+
+export interface SendingOptions {
+  readonly router: Router;
+  readonly system: System;
+  readonly signal: AbortSignal;
+  /** Sends until it is taken, or the gateway closes. */
+  readonly send: (seen: Observation) => Promise<void>;
+}
+
+const LOOK_MS = 250;
+const IDLE_LOOK_MS = 1_000;
+
+/**
+ * Ends the blocks of every rollout that is decided on live traffic when their time is over, and sends them, those
+ * without requests too: that nothing comes is a fact as well. Until the gateway closes.
+ */
+export async function sendObservations({ router, system, signal, send }: SendingOptions): Promise<void> {
+  const source = system.ids.next('gw');
+  while (!signal.aborted) {
+    let lookMs = IDLE_LOOK_MS;
+    for (const { routed, candidate } of router.endpoints) {
+      const { live, rollout } = routed;
+      if (!candidate || !live || rollout === undefined) continue;
+      const { observer } = candidate;
+      lookMs = Math.min(lookMs, Math.max(10, Math.min(LOOK_MS, live.blockMs / 4)));
+      const now = system.clock.now();
+      if (now - observer.startedAt >= live.blockMs) observer.close(now);
+      for (const block of observer.take()) await send({ rollout, source, ...block });
+    }
+    await sleep(system.clock, lookMs, signal);
+  }
+}

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { digestOf } from '#core/hash';
+import type { Context } from '#platform/db';
+import { eventsAfter } from '#platform/events';
+import { createRegistry, type Registry, registryMigrations } from '#registry';
+import { forEachDialect, type TestDatabase } from '#testing/databases';
+import { trackingMigrations } from '#tracking';
+import { createServing, rolloutFinished, type Serving, servingKinds, servingMigrations } from '../index.ts';
+import type { Observation } from './observation.ts';
+
+const user: Context = { actor: { id: 'user:ada', roles: ['editor'] }, action: 'test' };
+const gateway: Context = { actor: { id: 'service:gateway', roles: ['gateway'] }, action: 'test' };
+const BLOCK = 10_000;
+
+forEachDialect('live rollouts', [...trackingMigrations, ...registryMigrations, ...servingMigrations], (open) => {
+  let database: TestDatabase;
+  let registry: Registry;
+  let serving: Serving;
+
+  beforeEach(async () => {
+    database = await open({ kinds: servingKinds });
+    const gate = { decide: async () => ({ allow: true, policy: null, satisfied: [] }) as const };
+    registry = createRegistry({ ...database.deps, gate });
+    serving = createServing({ ...database.deps, gate, versions: registry });
+  });
+  afterEach(() => database.close());
+
+  async function register(content: string, inputs: readonly string[]): Promise<number> {
+    const artifact = { path: 'model.onnx', digest: digestOf(content), bytes: content.length };
+    const signature = {
+      inputs: inputs.map((name) => ({ name, kind: 'numeric' as const })),
+      output: 'probability' as const,
+    };
+    return (await registry.registerVersion(user, { model: 'm', artifacts: [artifact], signature })).version;
+  }
+
+  /** An endpoint with a current version and a rollout of a second one. */
+  async function rollOut(live: Record<string, unknown> = {}, strategy = 'canary'): Promise<string> {
+    const rollout = { strategy, live: { bake: '10s', ...live } };
+    const spec = { model: 'm', challengers: 'manual', rollout };
+    await database.resources.apply(user, [{ kind: 'endpoint', name: 'e', spec }]);
+    await serving.start(user, { endpoint: 'e', version: await register('one', ['a', 'b']) });
+    return (await serving.start(user, { endpoint: 'e', version: await register('two', ['b', 'c']) })).id;
+  }
+
+  const seen = (rollout: string, number: number, failures: number): Observation => ({
+    ...{ rollout, source: 'gw_1', start: number * BLOCK, end: (number + 1) * BLOCK, weight: 5 },
+    current: { answered: 380, logLatencySum: 1_140, scored: 400, failures: 0 },
+    candidate: { answered: 20, logLatencySum: 60, scored: 400, failures },
+    pairs: { count: 400, flips: 0 },
+    assigned: { current: 380, candidate: 20 },
+    odd:
+      failures === 0
+        ? []
+        : [
+            {
+              id: `p${number}`,
+              at: 1,
+              kind: 'failed',
+              text: 'boom',
+              currentScore: 0.1,
+              candidateScore: null,
+              latencyMs: 3,
+            },
+          ],
+  });
+  const found = (id: string) => serving.rollout(id);
+
+  test('a canary begins with its first step, and gateways are told what to report', async () => {
+    const id = await rollOut({ sticky: { entity: 'customer' }, override: true });
+    const { endpoints } = await serving.routing(-1);
+    assert.deepEqual(endpoints['e']?.live, { blockMs: BLOCK, sticky: 'customer', override: true });
+    assert.deepEqual([endpoints['e']?.candidate?.weight, endpoints['e']?.candidate?.shadow], [5, false]);
+    const { stage, weight, live } = await found(id);
+    assert.deepEqual([stage, weight, live?.strategy, live?.hold?.kind], ['canary', 5, 'canary', 'sample']);
+  });
+
+  test('a block counts once however often it is sent, and what comes after the end changes nothing', async () => {
+    const id = await rollOut();
+    assert.equal(await serving.observe(gateway, seen(id, 1, 0)), true);
+    assert.equal(await serving.observe(gateway, seen(id, 1, 40)), false);
+    assert.equal((await found(id)).live?.stepRequests, 400);
+    assert.equal(await serving.observe(gateway, { ...seen(id, 1, 0), source: 'gw_2' }), true);
+    assert.equal((await found(id)).live?.stepRequests, 800);
+    await serving.abort(user, id, 'no more');
+    assert.equal(await serving.observe(gateway, seen(id, 2, 40)), false);
+    assert.equal((await found(id)).stage, 'aborted');
+    await assert.rejects(serving.bundle(id), { code: 'serving/no-bundle' });
+  });
+
+  test('harm rolls back, locks and leaves a bundle in one transaction', async () => {
+    const id = await rollOut();
+    await serving.observe(gateway, seen(id, 1, 0));
+    await serving.observe(gateway, seen(id, 2, 40));
+
+    const rollout = await found(id);
+    assert.deepEqual([rollout.stage, rollout.weight], ['rolled-back', 0]);
+    assert.ok(
+      rollout.decisions[0]?.findings?.some(({ measure, verdict }) => measure === 'errors' && verdict === 'worse'),
+    );
+    assert.equal((await serving.endpoint('e')).locked, true);
+    const { endpoints } = await serving.routing(-1);
+    assert.equal(endpoints['e']?.candidate, undefined);
+    const { bundle, digest } = await serving.bundle(id);
+    assert.match(digest, /^sha256:/);
+    assert.deepEqual([bundle.current?.revision, bundle.candidate?.revision], ['m@1', 'm@2']);
+    assert.deepEqual([bundle.difference?.inputsAdded, bundle.difference?.inputsRemoved], [['c'], ['a']]);
+    assert.deepEqual(
+      bundle.routing.map(({ weight, stage }) => [weight, stage]),
+      [
+        [5, 'started'],
+        [0, 'rolled-back'],
+      ],
+    );
+    assert.deepEqual(
+      bundle.traffic.map(({ start }) => start),
+      [BLOCK, 2 * BLOCK],
+    );
+    assert.deepEqual([bundle.requests[0]?.id, bundle.requests[0]?.text], ['p2', 'boom']);
+    assert.equal(bundle.sentence, rollout.decisions[0]?.sentence);
+    const events = await eventsAfter(database.db.reader, 0, 1_000);
+    assert.equal(events.filter(({ type }) => type === rolloutFinished.type).length, 2);
+  });
+
+  test('a pause, an approval and a resumption are commands with a reason', async () => {
+    const id = await rollOut({ approval: 'every', requestsMin: 1 });
+    const paused = await serving.pause(user, id, 'lunch');
+    assert.deepEqual(paused.paused, { reason: 'lunch' });
+    for (let block = 1; block < 40; block++) await serving.observe(gateway, seen(id, block, 0));
+    assert.equal((await found(id)).live?.hold?.kind, 'paused');
+    assert.equal((await serving.resume(user, id, 'back')).paused, undefined);
+    await serving.observe(gateway, seen(id, 40, 0));
+    assert.equal((await found(id)).live?.hold?.kind, 'approval');
+    assert.equal((await serving.approve(user, id, 'seen the figures')).weight, 10);
+    await serving.abort(user, id, 'enough');
+    await assert.rejects(serving.pause(user, id, 'too late'), { code: 'serving/not-active' });
+  });
+});

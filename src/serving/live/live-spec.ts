@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { DURATION_PATTERN, durationMs } from '#core/units';
+import { freezeWindow } from './freeze.ts';
+
+const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30s, 10m or 24h');
+
+/**
+ * How a version becomes the current revision.
+ *
+ * - `paired`: shadow, canary and probation, decided on late labels of the same requests.
+ * - `canary`: by steps of the traffic; each is left once the candidate is shown to be harmless.
+ * - `blue-green`: scored beside first, then all traffic at once, with the former revision ready to take it back.
+ * - `shadow`: scored beside and never answered with, until a person promotes it.
+ * - `ab`: a fixed share until one of the two is better.
+ */
+export const STRATEGIES = ['paired', 'canary', 'blue-green', 'shadow', 'ab'] as const;
+
+/** What the strategies other than `paired` go by. They decide on what the gateways see, in blocks of time. */
+export const liveSpec = z.strictObject({
+  /** Percentages of a canary. */
+  steps: z
+    .array(z.number().min(0.01, 'expected at least 0.01').max(100, 'expected at most 100'))
+    .min(1)
+    .max(20)
+    .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] as number)), {
+      message: 'expected rising percentages',
+    })
+    .default([5, 10, 25, 50, 100]),
+  /** Percentage of the candidate in an A/B test. */
+  share: z.number().min(0.01).max(99.99).default(50),
+  /** How long each step lasts at least. */
+  bake: duration.default('10m'),
+  /** A step is not left before the candidate has scored so many requests in it. */
+  requestsMin: z.number().int().min(1).max(100_000_000).default(200),
+  /** Not shown to be harmless in this time: the current revision answers everything again. */
+  maxDuration: duration.default('7d'),
+  /** Whose word each step up (`every`), or the one to all traffic (`last`), waits for. */
+  approval: z.enum(['never', 'last', 'every']).default('never'),
+  /** No step up begins within these, UTC. Rollbacks do. */
+  freeze: z.array(freezeWindow).max(50).default([]),
+  /** Who always gets the same arm: each request for itself, or each value of this entity key. */
+  sticky: z
+    .strictObject({ entity: z.string().min(1).max(200) })
+    .nullable()
+    .default(null),
+  /** Lets a request name its arm (`"arm": "candidate"`). Such requests are answered and not counted. */
+  override: z.boolean().default(false),
+  block: z
+    .strictObject({
+      /** What requests of one moment share should be over within it. */
+      length: duration.default('10s'),
+      /** `estimated`: merges neighbours while they correlate, up to 64 of them. */
+      choice: z.enum(['estimated', 'declared']).default('estimated'),
+      /** Blocks that only teach the variance: sums of blocks decide nothing before. */
+      burnIn: z.number().int().min(2).max(1_000).default(8),
+    })
+    .prefault({}),
+  /** The error level of all looks and all measures together. */
+  alpha: z.number().min(0.0001).max(0.5).default(0.05),
+  /** More errors than these points above the current revision are harm. */
+  errorMargin: z.number().min(0.0001).max(1).default(0.01),
+  /** Slower by more than this share of the latency (with 5 ms added to both sides) is harm. */
+  latencyMargin: z.number().min(0.001).max(100).default(0.2),
+  /** Decisions (score over one half) may differ from those of the current revision on this share of requests. */
+  flipsMax: z.number().min(0.0001).max(0.9999).nullable().default(0.25),
+  /** A figure of the business that somebody reports for both arms. */
+  metric: z
+    .strictObject({
+      name: z.string().min(1).max(100),
+      better: z.enum(['higher', 'lower']).default('higher'),
+      /** A difference per request that does not matter. */
+      margin: z.number().min(0).max(1e12).default(0),
+    })
+    .nullable()
+    .default(null),
+});
+type LiveSpec = z.output<typeof liveSpec>;
+
+/** What a rollout was started with; see {@link liveSpec}. Durations in milliseconds. */
+export interface LivePlan
+  extends Pick<
+    LiveSpec,
+    | 'requestsMin'
+    | 'approval'
+    | 'freeze'
+    | 'sticky'
+    | 'override'
+    | 'alpha'
+    | 'errorMargin'
+    | 'latencyMargin'
+    | 'flipsMax'
+    | 'metric'
+  > {
+  readonly strategy: Exclude<(typeof STRATEGIES)[number], 'paired'>;
+  readonly steps: readonly number[];
+  readonly bakeMs: number;
+  readonly maxMs: number;
+  readonly blockMs: number;
+  /** 1 takes the blocks as declared. */
+  readonly rungs: number;
+  readonly burnInBlocks: number;
+}
+
+export function livePlanOf(strategy: LivePlan['strategy'], spec: LiveSpec): LivePlan {
+  const { steps, share, bake, maxDuration, block, ...rest } = spec;
+  return {
+    ...rest,
+    strategy,
+    steps: strategy === 'canary' ? steps : strategy === 'ab' ? [share] : [],
+    bakeMs: durationMs(bake),
+    maxMs: durationMs(maxDuration),
+    blockMs: durationMs(block.length),
+    rungs: block.choice === 'declared' ? 1 : 7,
+    burnInBlocks: block.burnIn,
+  };
+}

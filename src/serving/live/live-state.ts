@@ -1,0 +1,42 @@
+import { emptyEvidence, type LiveEvidence } from './evidence.ts';
+import type { LivePlan } from './live-spec.ts';
+
+export const HOLDS = [
+  'paused',
+  'baking',
+  'sample',
+  'sample-ratio',
+  'undecided',
+  'frozen',
+  'approval',
+  'no-harm-found',
+] as const;
+
+/** Why a rollout does not go on at this moment. */
+export interface Hold {
+  readonly kind: (typeof HOLDS)[number];
+  readonly sentence: string;
+}
+
+/** What a rollout that is decided on live traffic knows beside its stage and step. Plain data: survives JSON. */
+export interface LiveState {
+  readonly evidence: LiveEvidence;
+  /** Times of the traffic, in epoch milliseconds; null until the first block with the present weight. */
+  readonly startedAt: number | null;
+  readonly stepFrom: number | null;
+  readonly latest: number | null;
+  /** Requests that the candidate scored in the present step. */
+  readonly stepRequests: number;
+  /** A person has said yes to the next step. */
+  readonly approved: boolean;
+  readonly hold: Hold | null;
+}
+
+export function startLive(plan: LivePlan): LiveState {
+  return {
+    evidence: emptyEvidence(plan),
+    ...{ startedAt: null, stepFrom: null, latest: null, stepRequests: 0 },
+    approved: false,
+    hold: { kind: 'sample', sentence: 'no traffic has been seen yet' },
+  };
+}

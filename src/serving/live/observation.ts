@@ -1,0 +1,60 @@
+import { z } from 'zod';
+
+const count = z.number().int().min(0).max(1_000_000_000);
+
+/** Added to a latency before its logarithm is taken, so that fractions of a millisecond do not look like much. */
+export const LATENCY_FLOOR_MS = 5;
+
+const armObserved = z.strictObject({
+  /** Requests that this arm answered. */
+  answered: count,
+  /** Σ ln(latency in ms + {@link LATENCY_FLOOR_MS}) of those. */
+  logLatencySum: z.number().min(-1e9).max(1e9),
+  /** Requests that it scored or failed to score, as the answer or beside it. */
+  scored: count,
+  failures: count,
+});
+
+/** A request worth looking at after a rollback. */
+export const oddRequest = z.strictObject({
+  id: z.string().max(200),
+  at: z.number(),
+  kind: z.enum(['failed', 'slow', 'flipped']),
+  /** Of the error, or of what differed. */
+  text: z.string().max(500),
+  currentScore: z.number().nullable(),
+  candidateScore: z.number().nullable(),
+  latencyMs: z.number().nullable(),
+});
+export type OddRequest = z.output<typeof oddRequest>;
+
+/** What one gateway saw of one rollout in one block of time. */
+export const observation = z.object({
+  rollout: z.string().min(1).max(100),
+  /** The gateway. A block is counted once for each. */
+  source: z.string().min(1).max(100),
+  /** Epoch milliseconds. */
+  start: z.number().int().min(0).max(1e15),
+  end: z.number().int().min(0).max(1e15),
+  /** Of the candidate in percent, all through the block: it ends where the weight changes. */
+  weight: z.number().min(0).max(100),
+  current: armObserved,
+  candidate: armObserved,
+  /** Requests that both arms scored, and those of them whose decisions differ. */
+  pairs: z.strictObject({ count, flips: count }),
+  /** Assignments: requests, or keys seen for the first time where assignment is sticky. */
+  assigned: z.strictObject({ current: count, candidate: count }),
+  odd: z.array(oddRequest).max(20),
+});
+export type Observation = z.output<typeof observation>;
+export type ObservedBlock = Omit<Observation, 'rollout' | 'source'>;
+
+/** A block of the business metric, from whoever knows it. Sums are over the requests of each arm. */
+export const outcomes = z.strictObject({
+  source: z.string().min(1).max(100),
+  start: z.number().int().min(0).max(1e15),
+  end: z.number().int().min(0).max(1e15),
+  current: z.strictObject({ requests: count, sum: z.number().min(-1e15).max(1e15) }),
+  candidate: z.strictObject({ requests: count, sum: z.number().min(-1e15).max(1e15) }),
+});
+export type Outcomes = z.output<typeof outcomes>;

@@ -1,0 +1,56 @@
+import { digestOf } from '#core/hash';
+import type { Tx } from '#platform/db';
+import type { Decision } from '../model.ts';
+import { findRevision, listBlocks, listDecisions, type Rollout } from '../store.ts';
+import { differenceOf, type IncidentBundle } from './bundle.ts';
+import { findingsOf } from './evidence.ts';
+import type { OddRequest } from './observation.ts';
+import { insertBundle, listObservations } from './store.ts';
+
+const BLOCKS_KEPT = 200;
+const REQUESTS_KEPT = 100;
+const LABEL_HOURS_KEPT = 168;
+
+interface RolledBack {
+  readonly rollout: Rollout;
+  readonly decision: Decision;
+  readonly by: string;
+  /** Requests that came with the report that rolled it back. */
+  readonly odd: readonly OddRequest[];
+}
+
+/** Writes down, within the transaction of a rollback, what is known of it. */
+export async function writeBundle(tx: Tx, { rollout, decision, by, odd }: RolledBack): Promise<void> {
+  const { id, endpoint, model, plan, state, startedAt } = rollout;
+  const observations = await listObservations(tx.db, id, BLOCKS_KEPT);
+  const decisions = await listDecisions(tx.db, id);
+  const current = rollout.current === null ? undefined : await findRevision(tx.db, model, rollout.current);
+  const candidate = await findRevision(tx.db, model, rollout.candidate);
+  const requests = [...observations.flatMap((seen) => seen.odd), ...odd].slice(-REQUESTS_KEPT);
+  const bundle: IncidentBundle = {
+    ...{ rollout: id, endpoint, at: tx.now, by, sentence: decision.sentence },
+    strategy: plan.live?.strategy ?? 'paired',
+    current: current ?? null,
+    candidate: candidate ?? null,
+    difference: current && candidate ? differenceOf(current, candidate) : null,
+    findings: state.live && plan.live ? findingsOf(state.live.evidence, plan.live).map((one) => ({ ...one })) : [],
+    routing: [
+      { at: startedAt, weight: startWeight(rollout, decisions), stage: 'started', by: '', sentence: 'It began.' },
+      ...decisions.map(({ decidedAt, weight, to, sentence, ...rest }) => ({
+        ...{ at: decidedAt, weight, stage: to, by: rest.by, sentence },
+      })),
+    ],
+    traffic: observations.map(({ odd: _, ...seen }) => seen),
+    requests,
+    labels: (await listBlocks(tx.db, id)).slice(-LABEL_HOURS_KEPT).map((block) => ({ ...block })),
+  };
+  const text = JSON.stringify(bundle);
+  await insertBundle(tx.db, { rollout: id, endpoint, at: tx.now, digest: digestOf(text), bundle: text });
+}
+
+/** The weight it began with: before the first decision of the rollout. */
+function startWeight({ plan, state }: Rollout, decisions: readonly { readonly from: string }[]): number {
+  const first = decisions[0]?.from;
+  if (first === 'canary') return (plan.live ?? plan).steps[0] ?? 0;
+  return first === 'probation' || state.forced ? 100 : 0;
+}

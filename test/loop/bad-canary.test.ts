@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { endpoint, type Kedge } from '#client';
+import { seededRandom } from '#core/random';
+import { forgetfulModel, linearModel, slowModel, steadyModel } from '#testing/loop-models';
+import { eventually, type LoopModel, type LoopPlatform, openLoopPlatform } from '#testing/loop-platform';
+
+/** Of the users of a release, at most so many may get a wrong, late or failed answer. */
+const HURT_MAX = 50;
+const SLOW_MS = 200;
+const CLIENTS = 4;
+/** So that a machine with much to do is not the cause of what is late: the load is what one busy shop makes. */
+const PAUSE_MS = 80;
+const WITHIN_MS = 90_000;
+const ENDPOINT = { params: { endpoint: 'lateness' } };
+
+let platform: LoopPlatform;
+let kedge: Kedge;
+
+before(async () => {
+  platform = await openLoopPlatform();
+  kedge = platform.kedge;
+  const spec = endpoint('lateness', {
+    model: 'lateness',
+    challengers: 'manual',
+    rollout: { strategy: 'canary', live: { block: { length: '500ms' } } },
+    guardrail: { requestsMin: 30 },
+    timeoutMs: 5_000,
+  });
+  await kedge.resources.applyResources({ body: { resources: [spec] } });
+  await platform.register('lateness', linearModel(2.5));
+  await platform.settle();
+  await kedge.serving.startRollout({ ...ENDPOINT, body: { version: 1 } });
+  await platform.settle();
+});
+after(() => platform.stop());
+
+interface Told {
+  readonly candidate: boolean;
+  readonly wrong: boolean;
+  readonly failed: boolean;
+  readonly latencyMs: number;
+  readonly answeredAt: number;
+}
+
+/** Clients that go on asking, half of them about a ride that will be late, and know the right answer. */
+class Load {
+  readonly told: Told[] = [];
+  readonly #clients: Promise<void>[];
+  #stopping = false;
+
+  constructor(revision: string) {
+    this.#clients = Array.from({ length: CLIENTS }, (_, i) => this.#client(revision, i));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#clients);
+  }
+
+  async #client(candidate: string, seed: number): Promise<void> {
+    const random = seededRandom(seed);
+    while (!this.#stopping) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      const late = random.next() < 0.5;
+      const inputs = { x: late ? 1 : -1, car: random.next() < 0.5 ? 'van' : 'compact' };
+      const sentAt = performance.now();
+      const url = `${platform.gatewayUrl}/v1/endpoints/lateness/predict`;
+      const response = await fetch(url, { method: 'POST', body: JSON.stringify({ inputs }) });
+      const answer = (await response.json()) as { revision: string; output?: { probability: number } };
+      const wrong = answer.output !== undefined && answer.output.probability >= 0.5 !== late;
+      const latencyMs = performance.now() - sentAt;
+      const seen = { candidate: answer.revision === candidate, wrong, failed: !response.ok };
+      this.told.push({ ...seen, latencyMs, answeredAt: Date.now() });
+    }
+  }
+}
+
+const bad: readonly (readonly [string, LoopModel, RegExp])[] = [
+  ['gives a wrong answer half of the time', steadyModel(0.9), /^decisions differ too often/],
+  ['takes a third of a second or more', slowModel(8), /too slow|latency rose|failed/],
+  ['throws for every second car', forgetfulModel(['compact', 'estate']), /^The candidate failed|^errors rose/],
+];
+
+for (const [what, model, why] of bad) {
+  test(`a canary that ${what} is rolled back by itself, and fewer than ${HURT_MAX} users are hurt`, async (t) => {
+    const version = await platform.register('lateness', model);
+    await platform.settle(WITHIN_MS);
+    const load = new Load(`lateness@${version}`);
+    const { id } = await kedge.serving.startRollout({ ...ENDPOINT, body: { version } });
+    const params = { rollout: id };
+
+    const rollout = await eventually(
+      'the rollout has ended',
+      async () => {
+        const found = await kedge.serving.getRollout({ params });
+        return found.finishedAt ? found : undefined;
+      },
+      WITHIN_MS,
+    );
+    const decided = rollout.decisions.at(-1);
+    assert.equal(rollout.stage, 'rolled-back', decided?.sentence);
+    assert.match(decided?.sentence ?? '', why);
+    await platform.settle(WITHIN_MS);
+    const before = load.told.length;
+    await eventually(
+      'clients were answered since',
+      () => (load.told.length > before + 20 ? true : undefined),
+      WITHIN_MS,
+    );
+    await load.stop();
+
+    const hurt = load.told.filter(
+      ({ candidate, wrong, failed, latencyMs }) => failed || (candidate && (wrong || latencyMs > SLOW_MS)),
+    );
+    const last = load.told.findLast(({ candidate }) => candidate);
+    const afterMs = last ? last.answeredAt - (decided?.decidedAt ?? 0) : 0;
+    t.diagnostic(
+      `${hurt.length} of ${load.told.length} users hurt; rolled back in ` +
+        `${((rollout.finishedAt ?? 0) - rollout.startedAt) / 1_000} s; the candidate's last answer came ` +
+        `${afterMs} ms after the decision: ${decided?.sentence}`,
+    );
+    assert.ok(hurt.length < HURT_MAX, `${hurt.length} users`);
+    assert.ok(load.told.slice(before).every(({ candidate, failed }) => !candidate && !failed));
+    await readable(id, version);
+    await kedge.serving.unlockEndpoint({ ...ENDPOINT, body: { reason: 'the post-mortem is written' } });
+    await platform.settle(WITHIN_MS);
+  });
+}
+
+/** The endpoint is locked, somebody is told, and the bundle says what happened. */
+async function readable(id: string, version: number): Promise<void> {
+  const state = await kedge.serving.getEndpoint(ENDPOINT);
+  assert.deepEqual([state.locked, state.current?.version], [true, 1]);
+  await assert.rejects(kedge.serving.startRollout({ ...ENDPOINT, body: { version } }), /locked/);
+  const { items } = await kedge.automation.listIncidents({ query: { status: 'open' } });
+  assert.ok(items.some(({ subject }) => subject === 'endpoint/lateness'));
+  const { bundle } = await kedge.serving.getIncidentBundle({ params: { rollout: id } });
+  assert.equal(bundle.candidate?.revision, `lateness@${version}`);
+  assert.equal(bundle.difference?.sameFile, false);
+  assert.deepEqual(
+    bundle.routing.map(({ weight }) => weight),
+    [5, 0],
+  );
+  assert.ok(bundle.requests.length > 0, 'requests that show the harm are kept');
+}

@@ -9,6 +9,7 @@ export {
   monitor,
   type Project,
   pipeline,
+  pool,
   project,
   type Resource,
   rule,

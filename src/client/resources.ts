@@ -4,7 +4,7 @@ import type { datasetSpec } from '#datasets/contract';
 import type { featureViewSpec } from '#features/contract';
 import type { gatePolicySpec } from '#governance/contract';
 import type { monitorSpec } from '#monitoring/contract';
-import type { pipelineSpec } from '#pipelines/contract';
+import type { pipelineSpec, poolSpec } from '#pipelines/contract';
 import type { freezeSpec, scheduleSpec } from '#pipelines/schedules/contract';
 import type { ResourceDraft } from '#platform/resources/contract';
 import type { endpointSpec } from '#serving/contract';
@@ -44,6 +44,9 @@ export const featureView: Builder<typeof featureViewSpec> = builder('feature-vie
 
 /** Steps that turn inputs into outputs: exported functions of modules beside the project file, or commands. */
 export const pipeline: Builder<typeof pipelineSpec> = builder('pipeline');
+
+/** Slots that steps of all pipelines share, such as the connections that a warehouse allows. */
+export const pool: Builder<typeof poolSpec> = builder('pool');
 
 /** When a pipeline starts by itself: local times of a time zone, and what becomes of those that were missed. */
 export const schedule: Builder<typeof scheduleSpec> = builder('schedule');

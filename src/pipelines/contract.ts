@@ -1,58 +1,28 @@
 import { z } from 'zod';
 import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
 import { STEP_ERROR_KINDS } from './model.ts';
+import {
+  artifacts,
+  attemptStatus,
+  causeSchema,
+  id,
+  logStream,
+  metrics,
+  progress,
+  runStatus,
+  stepError,
+  stepStatus,
+} from './shapes.ts';
 import { digestSchema, jsonValue, stepName } from './spec.ts';
 
-export { type PipelineSpec, pipelineSpec } from './spec.ts';
+export * from './shapes.ts';
+export { type PipelineSpec, pipelineSpec, poolSpec } from './spec.ts';
+export { type FinishBody, type LeasedAttempt, workContract } from './work-contract.ts';
+export { jsonValue, STEP_ERROR_KINDS };
 
-/** The largest JSON result of a step, in characters of JSON. */
-export const RESULT_LENGTH_MAX = 256 * 1024;
-export const LOG_BATCH_LINES_MAX = 500;
-export const LOG_LINE_LENGTH_MAX = 8_192;
-/** Lines that the log of one attempt keeps. */
-export const LOG_LINES_MAX = 50_000;
-export const LEASE_WAIT_MS_MAX = 10_000;
 /** The largest code bundle as it is sent: its texts, and what JSON adds to them. */
 export const CODE_UPLOAD_BYTES_MAX = 17 * 1024 * 1024;
 export const CODE_MEDIA_TYPE = 'application/vnd.kedge.code';
-
-const id = z.string().min(1).max(100);
-
-export { jsonValue, STEP_ERROR_KINDS };
-
-const runStatus = z.enum(['queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled']);
-const stepStatus = z.enum(['queued', 'running', 'succeeded', 'cached', 'failed', 'skipped', 'cancelled']);
-const attemptStatus = z.enum(['running', 'succeeded', 'failed', 'lost', 'released', 'cancelled']);
-
-const artifact = z.object({
-  digest: digestSchema,
-  bytes: z.number().int().min(0),
-  /** The content is JSON that names blobs, which a worker provides as local files beside it. */
-  manifest: z.literal(true).optional(),
-});
-export type Artifact = z.output<typeof artifact>;
-export const artifacts = z.record(z.string(), artifact);
-
-export const causeSchema = z.object({
-  kind: z.enum(['user', 'rule', 'event', 'schedule']),
-  id: z.string(),
-  depth: z.number().int().min(0),
-  at: z.number().optional(),
-});
-
-const progress = z.object({
-  n: z.number().min(0),
-  of: z.number().min(0),
-  text: z.string().max(500).optional(),
-});
-export type Progress = z.output<typeof progress>;
-
-const metrics = z
-  .record(z.string().min(1).max(200), z.number())
-  .refine((values) => Object.keys(values).length <= 500, 'expected at most 500 metrics');
-
-const stepError = z.object({ kind: z.enum(STEP_ERROR_KINDS), message: z.string().max(4_000) });
-export type StepError = z.output<typeof stepError>;
 
 const attemptView = z.object({
   attempt: z.string(),
@@ -95,7 +65,13 @@ const runView = z.object({
   params: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
   seed: z.number().int(),
   cause: causeSchema,
+  priority: z.number().int(),
   createdAt: z.number(),
+  /** When it was let in; null while it waits for other runs of its pipeline or key to end. */
+  admittedAt: z.number().nullable(),
+  pausedAt: z.number().nullable(),
+  /** The run that it resumes or repeats in part. */
+  origin: z.string().nullable(),
   startedAt: z.number().nullable(),
   finishedAt: z.number().nullable(),
   /** Why it failed or was cancelled. */
@@ -113,7 +89,7 @@ const logLine = z.object({
   position: z.number().int(),
   epoch: z.number().int(),
   at: z.number(),
-  stream: z.enum(['stdout', 'stderr', 'worker']),
+  stream: logStream,
   text: z.string(),
 });
 export type LogLine = z.output<typeof logLine>;
@@ -149,6 +125,8 @@ export const startRunBody = z.strictObject({
   seed: z.number().int().min(0).max(4_294_967_295).optional(),
   /** Asking again with the same key answers the run of the first time. */
   key: z.string().min(1).max(200).optional(),
+  /** Instead of the priority of the pipeline. */
+  priority: z.number().int().min(-100).max(100).optional(),
 });
 
 export const pipelinesContract = contract({
@@ -202,6 +180,68 @@ export const pipelinesContract = contract({
     errors: ['pipelines/run-not-found', 'pipelines/run-finished'],
     audit: 'pipeline-run.cancel',
   }),
+  pausePipelineRun: route({
+    method: 'POST',
+    path: '/api/v1/pipeline-runs/:run/pause',
+    summary: 'Pause a run: nothing more of it starts, what runs goes on',
+    permission: 'pipelines:write',
+    params: ofRun,
+    reply: runView,
+    errors: ['pipelines/run-not-found', 'pipelines/run-not-so'],
+    audit: 'pipeline-run.pause',
+  }),
+  unpausePipelineRun: route({
+    method: 'POST',
+    path: '/api/v1/pipeline-runs/:run/unpause',
+    summary: 'Let a paused run go on',
+    permission: 'pipelines:write',
+    params: ofRun,
+    reply: runView,
+    errors: ['pipelines/run-not-found', 'pipelines/run-not-so'],
+    audit: 'pipeline-run.unpause',
+  }),
+  resumePipelineRun: route({
+    method: 'POST',
+    path: '/api/v1/pipeline-runs/:run/resume',
+    summary: 'Start a run that does what is left of one that failed or was cancelled',
+    permission: 'pipelines:write',
+    params: ofRun,
+    reply: runView,
+    errors: ['pipelines/run-not-found', 'pipelines/run-not-so'],
+    audit: 'pipeline-run.resume',
+  }),
+  rerunPipelineRun: route({
+    method: 'POST',
+    path: '/api/v1/pipeline-runs/:run/rerun',
+    summary: 'Start a run that does some steps of another anew, and what needs them, as declared now',
+    permission: 'pipelines:write',
+    params: ofRun,
+    body: z.strictObject({
+      from: z.array(stepName).min(1).max(200),
+      /** Instead of those of the run. */
+      params: z.record(z.string().max(60), z.unknown()).default({}),
+    }),
+    reply: runView,
+    errors: [
+      'pipelines/run-not-found',
+      'pipelines/run-not-so',
+      'pipelines/not-found',
+      'pipelines/step-not-found',
+      'pipelines/invalid-params',
+    ],
+    audit: 'pipeline-run.rerun',
+  }),
+  decideStep: route({
+    method: 'POST',
+    path: '/api/v1/pipeline-runs/:run/steps/:step/decide',
+    summary: 'Approve or reject a step that waits for it',
+    permission: 'pipelines:write',
+    params: ofStep,
+    body: z.strictObject({ decision: z.enum(['approve', 'reject']), reason: z.string().max(1_000).default('') }),
+    reply: runView,
+    errors: ['pipelines/run-not-found', 'pipelines/step-not-found', 'pipelines/run-not-so', 'pipelines/own-run'],
+    audit: 'pipeline-step.decide',
+  }),
   readStepLog: route({
     method: 'GET',
     path: '/api/v1/pipeline-runs/:run/steps/:step/log',
@@ -230,133 +270,5 @@ export const pipelinesContract = contract({
     summary: 'List the workers that asked this control plane for work, and when last',
     permission: 'pipelines:read',
     reply: z.object({ items: z.array(workerView) }),
-  }),
-});
-
-const workerName = z
-  .string()
-  .min(1)
-  .max(200)
-  .refine((name) => !name.includes('\0'), 'expected text without NUL');
-const labels = z.record(z.string().min(1).max(60), z.string().max(100));
-const epoch = z.number().int().min(1);
-const ofAttempt = z.object({ attempt: id });
-
-const leasedAttempt = z.object({
-  attempt: z.string(),
-  epoch: z.number().int(),
-  run: z.string(),
-  pipeline: z.string(),
-  step: z.string(),
-  command: z.array(z.string()).optional(),
-  function: z.object({ code: digestSchema, module: z.string(), export: z.string() }).optional(),
-  params: z.record(z.string(), jsonValue),
-  inputs: artifacts,
-  outputs: z.array(z.string()),
-  env: z.record(z.string(), z.string()),
-  leaseMs: z.number(),
-  timeoutMs: z.number(),
-  seed: z.number().int(),
-  cause: causeSchema,
-});
-export type LeasedAttempt = z.output<typeof leasedAttempt>;
-
-const stepResult = jsonValue.refine(
-  (value) => JSON.stringify(value).length <= RESULT_LENGTH_MAX,
-  `expected at most ${RESULT_LENGTH_MAX} characters of JSON`,
-);
-
-/** What a step said of itself since its attempt began. */
-const seen = { progress: progress.optional(), metrics: metrics.optional() };
-
-const finishBody = z.discriminatedUnion('status', [
-  z.strictObject({
-    status: z.literal('succeeded'),
-    epoch,
-    outputs: artifacts,
-    result: stepResult.optional(),
-    ...seen,
-  }),
-  z.strictObject({ status: z.literal('failed'), epoch, error: stepError, ...seen }),
-  /** The worker ended the attempt because it was told to cancel it, or because it stops itself. */
-  z.strictObject({ status: z.literal('stopped'), epoch, ...seen }),
-]);
-export type FinishBody = z.output<typeof finishBody>;
-
-/** The work protocol: what a worker says. An attempt that lost its step gets 409 `pipelines/stale-attempt`. */
-export const workContract = contract({
-  leaseWork: route({
-    method: 'POST',
-    path: '/api/v1/work/lease',
-    summary: 'Lease step attempts, waiting up to waitMs for the first',
-    permission: 'work:lease',
-    body: z.strictObject({
-      worker: workerName,
-      slots: z.number().int().min(1).max(64),
-      labels: labels.default({}),
-      waitMs: z.number().int().min(0).max(LEASE_WAIT_MS_MAX).default(LEASE_WAIT_MS_MAX),
-    }),
-    reply: z.object({ attempts: z.array(leasedAttempt) }),
-    audit: 'work.lease',
-  }),
-  leaveWork: route({
-    method: 'POST',
-    path: '/api/v1/work/leave',
-    summary: 'Say that a worker ends: it gets no more work, and what it holds is queued again',
-    permission: 'work:lease',
-    body: z.strictObject({
-      worker: workerName,
-      /** Attempts that it is still ending, and whose end it will report itself. */
-      keep: z.array(id).max(64).default([]),
-    }),
-    reply: z.object({ released: z.number().int() }),
-    audit: 'work.leave',
-  }),
-  heartbeatWork: route({
-    method: 'POST',
-    path: '/api/v1/work/:attempt/heartbeat',
-    summary: 'Extend the lease of an attempt and report its progress',
-    permission: 'work:lease',
-    params: ofAttempt,
-    body: z.strictObject({ epoch, ...seen }),
-    reply: z.object({ cancel: z.boolean() }),
-    errors: ['pipelines/attempt-not-found', 'pipelines/stale-attempt'],
-    audit: 'work.heartbeat',
-  }),
-  appendWorkLog: route({
-    method: 'POST',
-    path: '/api/v1/work/:attempt/log',
-    summary: 'Append lines to the log of an attempt. A line sent twice (by seq) is kept once',
-    permission: 'work:lease',
-    params: ofAttempt,
-    bodyBytesMax: 8 * 1024 * 1024,
-    body: z.strictObject({
-      epoch,
-      lines: z
-        .array(
-          z.object({
-            seq: z.number().int().min(1).max(LOG_LINES_MAX),
-            at: z.number(),
-            stream: logLine.shape.stream,
-            text: z.string().max(LOG_LINE_LENGTH_MAX),
-          }),
-        )
-        .min(1)
-        .max(LOG_BATCH_LINES_MAX),
-    }),
-    reply: z.object({ appended: z.number().int() }),
-    errors: ['pipelines/attempt-not-found', 'pipelines/stale-attempt'],
-    audit: 'work.log',
-  }),
-  finishWork: route({
-    method: 'POST',
-    path: '/api/v1/work/:attempt/finish',
-    summary: 'Report how an attempt ended. What a current attempt reports is committed once; a repeat changes nothing',
-    permission: 'work:lease',
-    params: ofAttempt,
-    body: finishBody,
-    reply: z.object({ status: attemptStatus }),
-    errors: ['pipelines/attempt-not-found', 'pipelines/stale-attempt', 'pipelines/output-missing'],
-    audit: 'pipeline-step.finish',
   }),
 });

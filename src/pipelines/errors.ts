@@ -10,6 +10,8 @@ export const pipelineErrors = defineErrors('pipelines', {
   'code-invalid': { status: 400, title: 'The code cannot be bundled' },
   'run-finished': { status: 409, title: 'The run is over' },
   'schedule-not-found': { status: 404, title: 'No such schedule' },
+  'run-not-so': { status: 409, title: 'The run or step is not in a state for this' },
+  'own-run': { status: 403, title: 'Whoever started the run does not decide about it' },
   'attempt-not-found': { status: 404, title: 'No such attempt' },
   'stale-attempt': { status: 409, title: 'The attempt no longer holds its step; its work is discarded' },
   'output-missing': { status: 400, title: 'An output is not in the blob store as it was reported' },

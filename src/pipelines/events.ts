@@ -26,6 +26,18 @@ export const pipelineStepFinished = defineEvent(
   }),
 );
 
+/** A run was paused, or goes on. */
+export const pipelineRunPaused = defineEvent(
+  'pipeline.run-paused',
+  z.object({ run: z.string(), pipeline: z.string(), paused: z.boolean() }),
+);
+
+/** A step waits for a person to approve it, or for a time. */
+export const pipelineStepWaiting = defineEvent(
+  'pipeline.step-waiting',
+  z.object({ run: z.string(), pipeline: z.string(), step: z.string(), until: z.number().nullable() }),
+);
+
 /** All steps of a run are final. */
 export const pipelineRunFinished = defineEvent(
   'pipeline.run-finished',

@@ -7,6 +7,7 @@ export interface GraphStep {
   /** Name of the input to `<step>.<output>` or to a reference, `<kind>:<name>`. */
   readonly inputs: Readonly<Record<string, string>>;
   readonly outputs: readonly string[];
+  readonly onFailure?: boolean;
 }
 
 /** A problem of the graph and where it is, as a path below `steps`. */
@@ -45,7 +46,9 @@ export function graphIssues(steps: readonly GraphStep[]): GraphIssue[] {
 function referenceIssues(step: GraphStep, index: number, byName: ReadonlyMap<string, GraphStep>): GraphIssue[] {
   const issues: GraphIssue[] = [];
   for (const [i, name] of step.needs.entries()) {
-    if (!byName.has(name)) issues.push({ path: [index, 'needs', i], message: `there is no step '${name}'` });
+    const needed = byName.get(name);
+    const message = needed ? `step '${name}' runs only after a failure` : `there is no step '${name}'`;
+    if (!needed || needed.onFailure) issues.push({ path: [index, 'needs', i], message });
   }
   for (const [name, text] of Object.entries(step.inputs)) {
     if (parseReference(text)) continue;
@@ -54,6 +57,7 @@ function referenceIssues(step: GraphStep, index: number, byName: ReadonlyMap<str
     const source = ref && byName.get(ref.step);
     if (!ref)
       issues.push({ path, message: `'${text}' is neither <step>.<output> nor <kind>:<name>, as in dataset:flights` });
+    else if (source?.onFailure) issues.push({ path, message: `step '${ref.step}' runs only after a failure` });
     else if (!source) issues.push({ path, message: `there is no step '${ref.step}'` });
     else if (!source.outputs.includes(ref.output)) {
       const known = source.outputs.join(', ') || 'none';

@@ -1,8 +1,9 @@
 import { type RouteGroup, routeGroup } from '#platform/http';
 import { pipelinesContract, workContract } from './contract.ts';
+import type { RunControl } from './service/control.ts';
 import type { PipelineService } from './service/service.ts';
 
-export function pipelineHandlers(service: PipelineService): RouteGroup {
+export function pipelineHandlers(service: PipelineService, control: RunControl): RouteGroup {
   return routeGroup(pipelinesContract, {
     putPipelineCode: async ({ upload }, ctx) => {
       const { digest, files } = await service.putCode(ctx, upload.bytes);
@@ -15,6 +16,12 @@ export function pipelineHandlers(service: PipelineService): RouteGroup {
     listPipelineRuns: ({ query }) => service.runs(query),
     getPipelineRun: ({ params }) => service.run(params.run),
     cancelPipelineRun: ({ params, body }, ctx) => service.cancelRun(ctx, params.run, body.reason),
+    pausePipelineRun: ({ params }, ctx) => control.setPaused(ctx, params.run, true),
+    unpausePipelineRun: ({ params }, ctx) => control.setPaused(ctx, params.run, false),
+    resumePipelineRun: ({ params }, ctx) => control.resume(ctx, params.run),
+    rerunPipelineRun: ({ params, body }, ctx) => control.rerun(ctx, params.run, body),
+    decideStep: ({ params, body }, ctx) =>
+      control.decide(ctx, params, { approve: body.decision === 'approve', reason: body.reason }),
     readStepLog: ({ params, query }) => service.stepLog(params.run, params.step, query),
     listWorkers: async () => ({ items: service.workers() }),
     explainStepCache: ({ params }) => service.explainCache(params.run, params.step),

@@ -2,14 +2,15 @@ import type { Migration } from '#platform/db';
 import type { DomainParts } from '#platform/domain';
 import type { ResourceKind } from '#platform/resources';
 import { pipelineHandlers, workHandlers } from './handlers.ts';
-import { leaseExpiryJob } from './jobs.ts';
+import { leaseExpiryJob, tendJob } from './jobs.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
 import { scheduleHandlers } from './schedules/handlers.ts';
 import { scheduleKinds } from './schedules/kinds.ts';
 import { scheduleMigrations } from './schedules/migrations.ts';
 import { Schedules } from './schedules/service.ts';
+import { RunControl } from './service/control.ts';
 import { PipelineService, type PipelinesDeps } from './service/service.ts';
-import { type PipelineSpec, pipelineSpec } from './spec.ts';
+import { type PipelineSpec, type PoolSpec, pipelineSpec, poolSpec } from './spec.ts';
 import { removePipeline, savePipeline } from './store/runs.ts';
 
 export { type CodeBundle, storeBundle } from './code/bundle.ts';
@@ -17,7 +18,7 @@ export { packCode } from './code/pack.ts';
 export { unpackCode } from './code/unpack.ts';
 export type { Artifact, LeasedAttempt, Progress, RunDetail, RunView, StepError, StepView } from './contract.ts';
 export { pipelineErrors } from './errors.ts';
-export { pipelineRunFinished, pipelineRunStarted, pipelineStepFinished } from './events.ts';
+export { pipelineRunFinished, pipelineRunStarted, pipelineStepFinished, pipelineStepWaiting } from './events.ts';
 export type { RunStatus, StepErrorKind } from './model.ts';
 export type { Pin, Pins } from './references.ts';
 export type { StartRun } from './service/start-run.ts';
@@ -36,15 +37,18 @@ export const pipelineKinds: readonly ResourceKind[] = [
   {
     kind: 'pipeline',
     schema: pipelineSpec,
+    references: ({ steps }) => steps.flatMap(({ pool }) => (pool ? [{ kind: 'pool', name: pool.name }] : [])),
     onApply: (tx, { name, generation, spec }) => savePipeline(tx.db, name, generation, spec),
     onDelete: (tx, name) => removePipeline(tx.db, name),
   } satisfies ResourceKind<PipelineSpec>,
+  { kind: 'pool', schema: poolSpec } satisfies ResourceKind<PoolSpec>,
   ...scheduleKinds,
 ];
 
 /** Pipelines: declared graphs of steps, run by workers under leases, every finished step committed exactly once. */
 export function createPipelines(deps: PipelinesDeps): Pipelines {
   const service = new PipelineService(deps);
+  const control = new RunControl(deps);
   const schedules = new Schedules({ ...deps, startRunIn: service.startRunIn.bind(service) });
   return {
     startRun: service.startRun.bind(service),
@@ -54,9 +58,9 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
     runs: service.runs.bind(service),
     stepLog: service.stepLog.bind(service),
     parts: {
-      routes: [pipelineHandlers(service), workHandlers(service), scheduleHandlers(schedules)],
+      routes: [pipelineHandlers(service, control), workHandlers(service), scheduleHandlers(schedules)],
       consumers: [],
-      jobs: [leaseExpiryJob(service, deps.system.clock), schedules.job()],
+      jobs: [leaseExpiryJob(service, deps.system.clock), tendJob(control), schedules.job()],
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '#core/clock';
 import type { Job } from '#platform/domain';
+import type { RunControl } from './service/control.ts';
 import type { PipelineService } from './service/service.ts';
 
 /** How late an expired lease is noticed. A look costs a few indexed queries. */
@@ -21,4 +22,9 @@ export function leaseExpiryJob(service: PipelineService, clock: Clock): Job {
       await service.expireLeases();
     },
   };
+}
+
+/** Each look costs three indexed queries. */
+export function tendJob(control: RunControl): Job {
+  return { name: 'pipelines/tend', everyMs: EXPIRY_EVERY_MS, run: () => control.tend() };
 }

@@ -22,6 +22,7 @@ const step = (name: string, change: Partial<StepState> = {}): StepState => ({
   retries: 2,
   failures: 0,
   losses: 0,
+  onFailure: false,
   readyAt: null,
   reason: null,
   ...change,
@@ -29,7 +30,7 @@ const step = (name: string, change: Partial<StepState> = {}): StepState => ({
 
 /** Applies facts in turn; one that is stale is a mistake of the test. */
 function after(steps: readonly StepState[], ...facts: readonly Fact[]): RunState {
-  let run: RunState = { status: 'queued', steps };
+  let run: RunState = { status: 'queued', paused: false, steps };
   for (const fact of [{ type: 'started', now: 0 } as const, ...facts]) {
     const decision = decide(run, fact);
     assert.ok(decision !== 'stale', `stale: ${JSON.stringify(fact)}`);
@@ -129,14 +130,23 @@ test('a run whose steps are all cached succeeds without having run', () => {
 
 /** Graphs without cycles: a step needs only earlier ones. */
 const graphs = fc
-  .array(fc.record({ needs: fc.array(fc.nat(20), { maxLength: 3 }), retries: fc.nat(2) }), {
-    minLength: 1,
-    maxLength: 6,
-  })
+  .array(
+    fc.record({
+      needs: fc.array(fc.nat(20), { maxLength: 3 }),
+      retries: fc.nat(2),
+      hook: fc.constantFrom(false, false, false, true),
+    }),
+    {
+      minLength: 1,
+      maxLength: 6,
+    },
+  )
   .map((items) =>
-    items.map(({ needs, retries }, i) => {
-      const earlier = i === 0 ? [] : [...new Set(needs.map((n) => `s${n % i}`))];
-      return step(`s${i}`, { needs: earlier, retries });
+    items.map(({ needs, retries, hook }, i) => {
+      const onFailure = hook && i > 0;
+      const work = items.slice(0, i).flatMap((item, n) => (item.hook && n > 0 ? [] : [`s${n}`]));
+      const earlier = onFailure || i === 0 ? [] : [...new Set(needs.map((n) => work[n % work.length] as string))];
+      return step(`s${i}`, { needs: earlier, retries, onFailure });
     }),
   );
 
@@ -155,12 +165,19 @@ const moves = fc.array(
       'stop',
       'hit',
       'cancel',
+      'open',
+      'approve',
+      'reject',
+      'unmet',
+      'pause',
+      'unpause',
     ),
     /** How many epochs behind the report is. */
     lag: fc.constantFrom(0, 0, 0, 1),
   }),
   { maxLength: 80 },
 );
+const REPORTS = ['finish', 'fail', 'break', 'expire', 'stop'];
 type Move = { readonly step: number; readonly what: string; readonly lag: number };
 
 function factOf({ step: index, what, lag }: Move, run: RunState, now: number): Fact {
@@ -177,6 +194,16 @@ function factOf({ step: index, what, lag }: Move, run: RunState, now: number): F
       return { type: 'stopped', step: name, epoch, now };
     case 'expire':
       return { type: 'expired', step: name, epoch, now };
+    case 'open':
+      return { type: 'opened', step: name, now, until: now + 5 };
+    case 'approve':
+    case 'reject':
+      return { type: 'decided', step: name, now, ok: what === 'approve', reason: 'looked' };
+    case 'unmet':
+      return { type: 'unmet', step: name, now, reason: 'not met' };
+    case 'pause':
+    case 'unpause':
+      return { type: what === 'pause' ? 'paused' : 'unpaused', now };
     case 'cancel':
       return { type: 'cancelled', reason: 'test', now };
     default: {
@@ -202,7 +229,14 @@ function checkMove(before: RunState, now: RunState, attempt: AttemptStatus | und
       });
       assert.ok(done, 'a step runs only after everything it needs');
     }
-    if (step.status === 'succeeded' && was.status !== 'succeeded') assert.equal(attempt, 'succeeded');
+    if (step.status === 'succeeded' && was.status === 'running') assert.equal(attempt, 'succeeded');
+    if (step.epoch > was.epoch) assert.equal(before.paused, false, 'nothing of a paused run is leased');
+    if (step.onFailure && step.status === 'running') {
+      const others = now.steps.filter((other) => !other.onFailure);
+      assert.ok(
+        others.every((other) => isFinalStep(other.status)) && others.some((other) => other.status === 'failed'),
+      );
+    }
   }
   assert.equal(
     isFinalRun(now.status),
@@ -218,7 +252,7 @@ test('in any order of leases, ends, expiries and cancels, statuses move as the t
       for (const [i, move] of sequence.entries()) {
         const decision = decide(run, factOf(move, run, 10 * (i + 1)));
         if (decision === 'stale') continue;
-        if (move.lag > 0) assert.ok(['lease', 'hit', 'cancel'].includes(move.what), 'a late report changes nothing');
+        if (move.lag > 0) assert.ok(!REPORTS.includes(move.what), 'a late report changes nothing');
         checkMove(run, decision.run, decision.attempt);
         run = decision.run;
       }

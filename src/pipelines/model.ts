@@ -2,8 +2,11 @@ import { assert, unreachable } from '#core/assert';
 
 /** `queued` until the first step is leased; `cancelling` while workers end what still runs. */
 export type RunStatus = 'queued' | 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled';
-/** `queued` covers waiting for other steps, for a retry and for a worker; `cached` is a success without a process. */
-export type StepStatus = 'queued' | 'running' | 'succeeded' | 'cached' | 'failed' | 'skipped' | 'cancelled';
+/**
+ * `queued` covers waiting for other steps, for a retry and for a worker; `waiting` is for a person or a time; `cached`
+ * is a success without a process.
+ */
+export type StepStatus = 'queued' | 'running' | 'waiting' | 'succeeded' | 'cached' | 'failed' | 'skipped' | 'cancelled';
 /** `lost` = its lease ran out; `released` = its worker gave it back. Neither says anything about the step's code. */
 export type AttemptStatus = 'running' | 'succeeded' | 'failed' | 'lost' | 'released' | 'cancelled';
 
@@ -41,7 +44,8 @@ export const TRANSITIONS = {
     cancelled: [],
   },
   step: {
-    queued: ['running', 'cached', 'skipped', 'cancelled'],
+    queued: ['running', 'waiting', 'cached', 'skipped', 'cancelled'],
+    waiting: ['succeeded', 'failed', 'cancelled'],
     running: ['queued', 'succeeded', 'failed', 'cancelled'],
     succeeded: [],
     cached: [],
@@ -79,6 +83,8 @@ export interface StepState {
   readonly retries: number;
   readonly failures: number;
   readonly losses: number;
+  /** It runs when all other steps are final and one of them failed; what becomes of it does not change the outcome. */
+  readonly onFailure: boolean;
   /** When a queued step may be leased, in epoch milliseconds; null while it waits for other steps. */
   readonly readyAt: number | null;
   /** Why it failed, was skipped, cancelled or will be tried again. */
@@ -87,6 +93,8 @@ export interface StepState {
 
 export interface RunState {
   readonly status: RunStatus;
+  /** Nothing of it is leased while it is paused; what runs goes on. */
+  readonly paused: boolean;
   readonly steps: readonly StepState[];
 }
 
@@ -96,6 +104,19 @@ export type Fact =
   | { readonly type: 'leased'; readonly step: string; readonly now: number }
   /** A cache entry holds what the step would produce. */
   | { readonly type: 'hit'; readonly step: string; readonly now: number }
+  /** The step waits for a person or a time and not for a worker, until `until` at the latest. */
+  | { readonly type: 'opened'; readonly step: string; readonly now: number; readonly until: number }
+  /** A person decided about a waiting step, or its time has come. */
+  | {
+      readonly type: 'decided';
+      readonly step: string;
+      readonly now: number;
+      readonly ok: boolean;
+      readonly reason: string;
+    }
+  /** The condition of the step is not met: it is skipped, and what needs it. */
+  | { readonly type: 'unmet'; readonly step: string; readonly now: number; readonly reason: string }
+  | { readonly type: 'paused' | 'unpaused'; readonly now: number }
   | { readonly type: 'succeeded'; readonly step: string; readonly epoch: number; readonly now: number }
   | {
       readonly type: 'failed';
@@ -141,7 +162,14 @@ export function decide(run: RunState, fact: Fact): Decision | 'stale' {
       return draft.settle(fact.now);
     case 'cancelled':
       return cancel(draft, fact);
+    case 'paused':
+    case 'unpaused':
+      return pause(draft, fact);
+    case 'decided':
+      return fromPerson(draft, fact);
     case 'leased':
+    case 'opened':
+    case 'unmet':
     case 'hit':
       return fromQueue(draft, fact);
     case 'succeeded':
@@ -154,7 +182,7 @@ export function decide(run: RunState, fact: Fact): Decision | 'stale' {
   }
 }
 
-function fromQueue(draft: Draft, fact: Fact & { type: 'leased' | 'hit' }): Decision | 'stale' {
+function fromQueue(draft: Draft, fact: Fact & { type: 'leased' | 'opened' | 'unmet' | 'hit' }): Decision | 'stale' {
   const step = draft.step(fact.step);
   const { readyAt, epoch } = step;
   if (draft.status === 'cancelling' || step.status !== 'queued' || readyAt === null) return 'stale';
@@ -162,10 +190,33 @@ function fromQueue(draft: Draft, fact: Fact & { type: 'leased' | 'hit' }): Decis
     draft.move(step, 'cached', { reason: null });
     return draft.settle(fact.now);
   }
-  if (readyAt > fact.now) return 'stale';
+  if (fact.type === 'unmet') {
+    draft.move(step, 'skipped', { reason: fact.reason, readyAt: null });
+    return draft.settle(fact.now);
+  }
+  if (fact.type === 'opened') {
+    draft.move(step, 'waiting', { reason: null, readyAt: fact.until });
+    if (draft.status === 'queued') draft.become('running');
+    return draft.settle(fact.now);
+  }
+  if (readyAt > fact.now || draft.paused) return 'stale';
   draft.move(step, 'running', { epoch: epoch + 1, reason: null });
   if (draft.status === 'queued') draft.become('running');
   return draft.settle(fact.now, 'running');
+}
+
+function fromPerson(draft: Draft, fact: Fact & { type: 'decided' }): Decision | 'stale' {
+  const step = draft.step(fact.step);
+  if (step.status !== 'waiting') return 'stale';
+  draft.move(step, fact.ok ? 'succeeded' : 'failed', { reason: fact.reason });
+  return draft.settle(fact.now);
+}
+
+function pause(draft: Draft, fact: Fact & { type: 'paused' | 'unpaused' }): Decision | 'stale' {
+  const paused = fact.type === 'paused';
+  if (draft.status === 'cancelling' || draft.paused === paused) return 'stale';
+  draft.paused = paused;
+  return draft.settle(fact.now);
 }
 
 type AttemptFact = Fact & { type: 'succeeded' | 'failed' | 'stopped' | 'expired' };
@@ -212,7 +263,8 @@ function wordsOf(fact: AttemptFact, losses: number): string {
 function cancel(draft: Draft, fact: Fact & { type: 'cancelled' }): Decision | 'stale' {
   if (draft.status === 'cancelling') return 'stale';
   for (const step of draft.steps()) {
-    if (step.status === 'queued') draft.move(step, 'cancelled', { reason: fact.reason, readyAt: null });
+    const waits = step.status === 'queued' || step.status === 'waiting';
+    if (waits) draft.move(step, 'cancelled', { reason: fact.reason, readyAt: null });
   }
   if (draft.steps().some((step) => step.status === 'running')) draft.become('cancelling');
   else draft.become('cancelled');
@@ -222,11 +274,13 @@ function cancel(draft: Draft, fact: Fact & { type: 'cancelled' }): Decision | 's
 /** A run while a fact is applied to it. Every change of status passes the transition table. */
 class Draft {
   status: RunStatus;
+  paused: boolean;
   readonly #steps: Map<string, StepState>;
   readonly #changed = new Set<string>();
 
   constructor(run: RunState) {
     this.status = run.status;
+    this.paused = run.paused;
     this.#steps = new Map(run.steps.map((step) => [step.name, step]));
   }
 
@@ -257,7 +311,9 @@ class Draft {
     while (this.#skipDependants()) {
       // Skipping one step may condemn those that need it.
     }
+    this.#settleHooks(now);
     for (const step of this.steps()) {
+      if (step.onFailure) continue;
       if (step.status === 'queued' && step.readyAt === null && step.needs.every((name) => this.#isDone(name))) {
         this.#set({ ...step, readyAt: now });
       }
@@ -265,7 +321,7 @@ class Draft {
     const steps = this.steps();
     if (!isFinalRun(this.status) && steps.every((step) => isFinalStep(step.status))) this.become(this.#outcome());
     const changed = [...this.#changed].map((name) => this.step(name));
-    return { run: { status: this.status, steps }, changed, ...(attempt ? { attempt } : {}) };
+    return { run: { status: this.status, paused: this.paused, steps }, changed, ...(attempt ? { attempt } : {}) };
   }
 
   #skipDependants(): boolean {
@@ -280,6 +336,21 @@ class Draft {
     return skipped;
   }
 
+  /** Steps for the case of failure start when everything else is over and something failed, else they are skipped. */
+  #settleHooks(now: number): void {
+    const [hooks, others] = [
+      this.steps().filter((step) => step.onFailure),
+      this.steps().filter((step) => !step.onFailure),
+    ];
+    if (hooks.length === 0 || !others.every((step) => isFinalStep(step.status))) return;
+    const failed = others.some((step) => step.status === 'failed');
+    for (const hook of hooks) {
+      if (hook.status !== 'queued' || hook.readyAt !== null) continue;
+      if (failed) this.#set({ ...hook, readyAt: now });
+      else this.move(hook, 'skipped', { reason: 'no step failed' });
+    }
+  }
+
   #isDone(name: string): boolean {
     const { status } = this.step(name);
     return status === 'succeeded' || status === 'cached';
@@ -287,7 +358,7 @@ class Draft {
 
   #outcome(): RunStatus {
     if (this.status === 'cancelling') return 'cancelled';
-    return this.steps().some((step) => step.status === 'failed') ? 'failed' : 'succeeded';
+    return this.steps().some((step) => step.status === 'failed' && !step.onFailure) ? 'failed' : 'succeeded';
   }
 
   #set(step: StepState): void {

@@ -40,12 +40,14 @@ test('unknown references, duplicates and cycles are told with the path of the st
   assert.deepEqual(issuesOf({ steps: cycle }), ['steps.0.needs: the steps wait for each other: a -> c -> b -> a']);
 });
 
-test('a step is either a function of the code bundle or a command', () => {
+test('a step is a function of the code bundle, a command, an approval or a wait', () => {
   const fn = { module: 'steps.ts', export: 'train' };
 
-  assert.deepEqual(issuesOf({ steps: [{ name: 'a' }] }), ['steps.0.function: expected either function or command']);
+  assert.deepEqual(issuesOf({ steps: [{ name: 'a' }] }), [
+    'steps.0.function: expected exactly one of function, command, approval, wait',
+  ]);
   assert.deepEqual(issuesOf({ steps: [{ name: 'a', command, function: fn }], code: `sha256:${'0'.repeat(64)}` }), [
-    'steps.0.function: expected either function or command',
+    'steps.0.function: expected exactly one of function, command, approval, wait',
   ]);
   assert.deepEqual(issuesOf({ steps: [{ name: 'a', function: fn }] }), [
     'steps.0.function: needs the code bundle of the pipeline: set code',

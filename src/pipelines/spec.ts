@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Json } from '#core/json';
 import { DURATION_PATTERN, durationMs } from '#core/units';
-import { graphIssues } from './graph.ts';
+import { nameSchema } from '#platform/contract';
+import { graphIssues, upstreamOf } from './graph.ts';
 import { checkParam, PARAM_TYPES, referencedParams } from './params.ts';
 
 export const STEPS_MAX = 200;
@@ -69,6 +70,27 @@ const envName = z
   .regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, 'expected the name of an environment variable')
   .refine((name) => !name.toUpperCase().startsWith('KEDGE_'), 'names that begin with KEDGE_ are set by the worker');
 
+const WORK = ['function', 'command', 'approval', 'wait'] as const;
+
+const comparable = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);
+
+/** A value of the run, compared. `of` is `params.<name>`, or `<step>` or `<step>.<path>` of that step's result. */
+const condition = z
+  .strictObject({
+    of: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9_-]{0,59}(?:\.[A-Za-z0-9_-]{1,60}){0,10}$/, 'expected a path such as check.auc'),
+    equals: comparable.optional(),
+    not: comparable.optional(),
+    atLeast: z.number().optional(),
+    below: z.number().optional(),
+  })
+  .refine(
+    ({ of: _of, ...rest }) => Object.values(rest).filter((value) => value !== undefined).length === 1,
+    'expected exactly one of equals, not, atLeast, below',
+  );
+export type Condition = z.output<typeof condition>;
+
 const stepSpec = z
   .strictObject({
     name: stepName,
@@ -93,11 +115,37 @@ const stepSpec = z
     env: z.record(envName, z.string().max(10_000)).default({}),
     /** What a worker's labels must contain for it to get the step. */
     labels: z.record(z.string().min(1).max(60), z.string().max(100)).default({}),
+    /** What of a worker the step takes while it runs: `cpu` (cores), `memoryGiB`, `gpu`, or a name of your own. */
+    resources: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,39}$/), z.number().positive().max(1e9)).default({}),
+    /** A pool whose slots the step takes while it runs, wherever that is. */
+    pool: z.strictObject({ name: nameSchema, slots: z.number().int().min(1).max(10_000).default(1) }).optional(),
+    /** Runs only when all other steps are over and one of them failed. It needs no other step. */
+    onFailure: z.boolean().default(false),
+    /** Instead of a program: waits until a person approves or rejects. */
+    approval: z
+      .strictObject({
+        message: z.string().max(1_000).default(''),
+        /** Whoever started the run does not decide. */
+        independent: z.boolean().default(false),
+        /** Nobody decided for so long: rejected. */
+        within: duration.default('14d'),
+      })
+      .optional(),
+    /** Instead of a program: waits so long, or until a time such as `${params.at}`. */
+    wait: z
+      .union([z.strictObject({ for: duration }), z.strictObject({ until: z.string().min(1).max(200) })])
+      .optional(),
+    /** The step runs only if this holds, and is skipped with all that needs it otherwise. */
+    when: condition.optional(),
   })
   .superRefine((step, issues) => {
     const refuse = (path: string, message: string): void => issues.addIssue({ code: 'custom', path: [path], message });
-    if ((step.function === undefined) === (step.command === undefined)) {
-      refuse('function', 'expected either function or command');
+    if (WORK.filter((kind) => step[kind] !== undefined).length !== 1) {
+      refuse('function', `expected exactly one of ${WORK.join(', ')}`);
+    }
+    if ((step.approval || step.wait) && step.outputs.length > 0) refuse('outputs', 'a step that waits writes none');
+    if (step.onFailure && (step.needs.length > 0 || Object.keys(step.inputs).length > 0)) {
+      refuse('onFailure', 'such a step waits for all others: it has no needs and no inputs');
     }
     for (const part of ['inputs', 'outputs', 'params'] as const) {
       const names = part === 'outputs' ? step.outputs : Object.keys(step[part]);
@@ -110,6 +158,15 @@ const stepSpec = z
     if (Object.keys(step.env).length > 100) refuse('env', 'has more than 100 variables');
   });
 
+export const priority = z.number().int().min(-100).max(100).default(0);
+
+/** The spec of the resource kind `pool`: slots that steps of any pipeline share. */
+export const poolSpec = z.strictObject({
+  description: z.string().max(2_000).default(''),
+  slots: z.number().int().min(1).max(1_000_000),
+});
+export type PoolSpec = z.output<typeof poolSpec>;
+
 /** The spec of the resource kind `pipeline`. */
 export const pipelineSpec = z
   .strictObject({
@@ -118,12 +175,31 @@ export const pipelineSpec = z
     /** The code bundle that holds the modules of the `function` steps. */
     code: digestSchema.optional(),
     steps: z.array(stepSpec).min(1).max(STEPS_MAX),
+    /** Runs of higher priority are served first. */
+    priority,
+    /** How many runs may go on at a time; further ones are queued. */
+    concurrency: z
+      .strictObject({
+        runs: z.number().int().min(1).max(10_000).optional(),
+        /** Runs whose key is the same text, such as `${params.customer}`, are counted together. */
+        key: z.string().min(1).max(500).optional(),
+        runsOfKey: z.number().int().min(1).max(10_000).default(1),
+      })
+      .optional(),
+    /** A run that goes on for longer is cancelled. */
+    timeout: duration.optional(),
   })
   .superRefine((pipeline, issues) => {
     for (const issue of graphIssues(pipeline.steps)) {
       issues.addIssue({ code: 'custom', path: ['steps', ...issue.path], message: issue.message });
     }
     for (const [index, step] of pipeline.steps.entries()) {
+      const source = step.when?.of.split('.')[0];
+      const unknownSource = source !== undefined && source !== 'params' && !upstreamOf(step).includes(source);
+      if (unknownSource) {
+        const message = `'${source}' is neither params nor a step that this one needs`;
+        issues.addIssue({ code: 'custom', path: ['steps', index, 'when', 'of'], message });
+      }
       if (step.function && pipeline.code === undefined) {
         const message = 'needs the code bundle of the pipeline: set code';
         issues.addIssue({ code: 'custom', path: ['steps', index, 'function'], message });

@@ -11,6 +11,7 @@ import { recentEvents } from '#platform/events';
 import type { OpenDatabase } from '#testing/databases';
 import type { Artifact, LeasedAttempt } from './contract.ts';
 import { pipelineKinds } from './index.ts';
+import { RunControl } from './service/control.ts';
 import { PipelineService } from './service/service.ts';
 
 export const context: Context = { actor: { id: 'user:ada', roles: ['admin'] }, action: 'pipeline-run.start' };
@@ -43,6 +44,7 @@ export async function openPipelines(t: TestContext, open: OpenDatabase) {
     ...database,
     blobs,
     service,
+    control: new RunControl({ ...database.deps, blobs }),
     put,
     declare: (steps: Steps, spec: Readonly<Record<string, unknown>> = {}) =>
       database.resources.apply({ ...context, action: 'resource.apply' }, [

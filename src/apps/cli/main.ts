@@ -10,6 +10,7 @@ import { historyCommand } from './commands/history.ts';
 import { importCommand } from './commands/import.ts';
 import { loginCommands } from './commands/login.ts';
 import { modelCommands } from './commands/models.ts';
+import { pipelineCommands } from './commands/pipelines.ts';
 import { resourceCommands } from './commands/resources.ts';
 import { runCommands } from './commands/runs.ts';
 import { scheduleCommands } from './commands/schedules.ts';
@@ -28,6 +29,7 @@ const program = new Command('kedge')
 upCommand(program);
 resourceCommands(program);
 runCommands(program);
+pipelineCommands(program);
 scheduleCommands(program);
 modelCommands(program);
 approvalCommands(program);

@@ -27,6 +27,8 @@ export interface WorkerOptions {
   readonly slots: number;
   /** What steps may ask of a worker, such as `{ gpu: 'a100' }`. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** What steps may take of it while they run, such as `{ cpu: 4, memoryGiB: 16 }`. */
+  readonly resources?: Readonly<Record<string, number>>;
   /** A directory of this worker alone. What an earlier one left there is removed. */
   readonly scratchDir: string;
   readonly logger: Logger;
@@ -41,7 +43,7 @@ const LEAVE_DEADLINE_MS = 2_000;
 
 /** Leases step attempts and runs them until the signal. Survives a control plane that comes and goes. */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { name, client, system, slots, labels = {}, logger, signal } = options;
+  const { name, client, system, slots, labels = {}, resources = {}, logger, signal } = options;
   const attemptsDir = join(options.scratchDir, 'attempts');
   await rm(attemptsDir, { recursive: true, force: true });
   await mkdir(attemptsDir, { recursive: true, mode: 0o700 });
@@ -60,7 +62,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       continue;
     }
     try {
-      const body = { worker: name, slots: slots - running.size, labels: { ...labels } };
+      const body = { worker: name, slots: slots - running.size, labels: { ...labels }, resources: { ...resources } };
       const { attempts } = await withDeadline(system.clock, { ms: LEASE_DEADLINE_MS, signal }, (deadline) =>
         client.leaseWork({ body, signal: deadline }),
       );

@@ -1,4 +1,4 @@
-import { hostname } from 'node:os';
+import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { openProcessExecutor } from '#adapters/exec/process';
 import { workContract } from '#pipelines/contract';
@@ -22,6 +22,7 @@ export async function startWorkerProcess(base: ProcessBase): Promise<RunningProc
     executor: openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment() }),
     system,
     slots: config.workerSlots,
+    resources: { cpu: availableParallelism(), memoryGiB: totalmem() / 2 ** 30 },
     scratchDir: join(dataDir.scratch, config.workerName),
     logger,
     signal: stop.signal,

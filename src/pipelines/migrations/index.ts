@@ -1,4 +1,5 @@
 import type { Migration } from '#platform/db';
+import { queueMigrations } from './queue.ts';
 
 export const pipelineMigrations: readonly Migration[] = [
   {
@@ -125,4 +126,5 @@ export const pipelineMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  ...queueMigrations,
 ];

@@ -1,14 +1,19 @@
 import { assert } from '#core/assert';
+import type { Json } from '#core/json';
+import { durationMs } from '#core/units';
 import type { Tx } from '#platform/db';
 import { cacheKeyOf, ingredientsOf } from '../cache-key.ts';
+import { obstacleOf, sourceOf, valueAt } from '../conditions.ts';
 import type { Artifact } from '../contract.ts';
-import { pipelineRunFinished, pipelineStepFinished } from '../events.ts';
+import { pipelineRunFinished, pipelineStepFinished, pipelineStepWaiting } from '../events.ts';
 import { parseOutputRef } from '../graph.ts';
 import { type AttemptStatus, decide, type Fact, isFinalRun, type RunState, type StepState } from '../model.ts';
+import type { Condition } from '../spec.ts';
 import { type CacheEntry, findCacheEntry } from '../store/cache.ts';
-import { type StoredRun, updateRun } from '../store/runs.ts';
+import { activeRuns, admitRun, findPipeline, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
 import {
   definitionOf,
+  findStep,
   outputsByStep,
   type StepDefinition,
   saveInputs,
@@ -17,6 +22,9 @@ import {
   stepStates,
   updateStepState,
 } from '../store/steps.ts';
+
+/** Runs that one end lets in; the job that looks every second lets in further ones. */
+const ADMITTED_MAX = 100;
 
 export const runSubject = (run: string): string => `pipeline-run/${run}`;
 
@@ -30,13 +38,14 @@ export interface Advanced {
  * cache hits of the steps that it made ready (and what follows from those), events, and the end of the run.
  */
 export async function advance(tx: Tx, run: StoredRun, fact: Fact): Promise<Advanced | 'stale'> {
-  let state: RunState = { status: run.status, steps: await stepStates(tx.db, run.run) };
+  const paused = run.pausedAt !== null;
+  let state: RunState = { status: run.status, paused, steps: await stepStates(tx.db, run.run) };
   let attempt: AttemptStatus | undefined;
   const pending: Fact[] = [fact];
   for (const next of pending) {
     const decision = decide(state, next);
     if (decision === 'stale') {
-      assert(next === fact, `a hit of run ${run.run} was refused`);
+      assert(next === fact, `a ${next.type} of run ${run.run} was refused`);
       return 'stale';
     }
     const before = new Map(state.steps.map((step) => [step.name, step]));
@@ -44,12 +53,10 @@ export async function advance(tx: Tx, run: StoredRun, fact: Fact): Promise<Advan
     attempt ??= decision.attempt;
     for (const step of decision.changed) {
       await updateStepState(tx.db, run.run, step, tx.now);
-      emitStepFinished(tx, run, step);
+      emitStep(tx, run, step);
       const becameReady = step.readyAt !== null && before.get(step.name)?.readyAt === null;
-      const hit = becameReady && step.status === 'queued' ? await prepare(tx, run, step.name) : undefined;
-      if (!hit) continue;
-      await takeFromCache(tx, { run: run.run, step: step.name }, hit);
-      pending.push({ type: 'hit', step: step.name, now: tx.now });
+      const next = becameReady && step.status === 'queued' ? await prepare(tx, run, step.name) : undefined;
+      if (next) pending.push(next);
     }
   }
   await saveRun(tx, run, { state, reason: fact.type === 'cancelled' ? fact.reason : undefined });
@@ -66,9 +73,37 @@ export async function takeFromCache(
   await saveProduct(tx.db, of, { outputs, result, metrics, cachedFrom: entry.run });
 }
 
-/** Resolves the inputs of a step that may run now, and looks for its work in the cache. */
-async function prepare(tx: Tx, run: StoredRun, step: string): Promise<CacheEntry | undefined> {
+/**
+ * Prepares a step that may run now: checks its condition, resolves its inputs, looks for its work in the cache. Answers
+ * the fact that follows, if one does before a worker takes the step.
+ */
+async function prepare(tx: Tx, run: StoredRun, step: string): Promise<Fact | undefined> {
   const definition = await definitionOf(tx.db, run.run, step);
+  const { when, approval, wait } = definition;
+  const reason = when && obstacleOf(when, await comparedOf(tx, run, when));
+  if (reason !== undefined) return { type: 'unmet', step, reason, now: tx.now };
+  if (approval) return { type: 'opened', step, now: tx.now, until: tx.now + approval.withinMs };
+  if (wait) {
+    const until = 'forMs' in wait ? tx.now + wait.forMs : wait.untilMs;
+    return { type: 'opened', step, now: tx.now, until };
+  }
+  const hit = await lookUp(tx, run, { step, definition });
+  if (!hit) return undefined;
+  await takeFromCache(tx, { run: run.run, step }, hit);
+  return { type: 'hit', step, now: tx.now };
+}
+
+async function comparedOf(tx: Tx, run: StoredRun, when: Condition): Promise<Json | undefined> {
+  const { source, path } = sourceOf(when);
+  if (source === 'params') return valueAt(run.params, path);
+  return valueAt((await findStep(tx.db, run.run, source))?.result, path);
+}
+
+async function lookUp(
+  tx: Tx,
+  run: StoredRun,
+  { step, definition }: { readonly step: string; readonly definition: StepDefinition },
+): Promise<CacheEntry | undefined> {
   const inputs = await resolveInputs(tx, run.run, definition);
   await saveInputs(tx.db, { run: run.run, step }, inputs);
   if (!definition.cache) return undefined;
@@ -106,11 +141,33 @@ async function saveRun(
   if (!isFinalRun(status)) return updateRun(tx.db, run.run, { status, now: tx.now, reason });
   const outputs = await outputsOfRun(tx, run.run);
   await updateRun(tx.db, run.run, { status, now: tx.now, reason, outputs });
+  await admitNext(tx, run.pipeline);
   assert(status === 'succeeded' || status === 'failed' || status === 'cancelled', `${status} is not final`);
   const { pipeline, generation, project, cause } = run;
   const data = { run: run.run, pipeline, generation, project, status, cause, reason, outputs };
   tx.emit(pipelineRunFinished.draft(runSubject(run.run), data));
   tx.audit(runSubject(run.run), { finished: status, reason });
+}
+
+/**
+ * Lets in the runs of a pipeline for which there is room: what goes on is looked up and never counted along, so no
+ * death can leave a place taken. A run that waits for its key does not hold up those of other keys.
+ */
+export async function admitNext(tx: Tx, pipeline: string): Promise<void> {
+  const spec = (await findPipeline(tx.db, pipeline))?.spec;
+  const { runs = Number.POSITIVE_INFINITY, runsOfKey = 1 } = spec?.concurrency ?? {};
+  const full = new Set<string>();
+  for (const run of await waitingRuns(tx.db, pipeline, ADMITTED_MAX)) {
+    if (run.lane !== null && full.has(run.lane)) continue;
+    if ((await activeRuns(tx.db, pipeline)) >= runs) return;
+    if (run.lane !== null && spec?.concurrency?.key && (await activeRuns(tx.db, pipeline, run.lane)) >= runsOfKey) {
+      full.add(run.lane);
+      continue;
+    }
+    const deadlineAt = spec?.timeout ? tx.now + durationMs(spec.timeout) : null;
+    await admitRun(tx.db, run.run, tx.now, deadlineAt);
+    await advance(tx, run, { type: 'started', now: tx.now });
+  }
 }
 
 function reasonOf(state: RunState): string | null {
@@ -126,8 +183,12 @@ async function outputsOfRun(tx: Pick<Tx, 'db'>, run: string): Promise<Record<str
   return outputs;
 }
 
-function emitStepFinished(tx: Tx, run: StoredRun, { name, status, reason }: StepState): void {
-  if (status === 'queued' || status === 'running') return;
+function emitStep(tx: Tx, run: StoredRun, { name, status, reason, readyAt }: StepState): void {
+  if (status === 'waiting') {
+    const waiting = { run: run.run, pipeline: run.pipeline, step: name, until: readyAt };
+    tx.emit(pipelineStepWaiting.draft(runSubject(run.run), waiting));
+  }
+  if (status === 'queued' || status === 'running' || status === 'waiting') return;
   const data = { run: run.run, pipeline: run.pipeline, step: name, status, reason };
   tx.emit(pipelineStepFinished.draft(runSubject(run.run), data));
 }

@@ -1,9 +1,18 @@
 import type { System } from '#core/system';
 import type { Database, Tx } from '#platform/db';
 import { LEASE_WAIT_MS_MAX, type LeasedAttempt } from '../contract.ts';
+import { type Candidate, couldRun, match, type Queue } from '../matching.ts';
 import { decide } from '../model.ts';
 import { insertAttempt } from '../store/attempts.ts';
-import { anyReady, nextReadyAt, type ReadyStep, readyLabels, readySteps } from '../store/queue.ts';
+import {
+  anyReady,
+  heldResources,
+  nextReadyAt,
+  queuedClasses,
+  readySteps,
+  runningByProject,
+  takenSlots,
+} from '../store/queue.ts';
 import { findRun, updateRun } from '../store/runs.ts';
 import { definitionOf, inputsOf, stepStates, updateStepState } from '../store/steps.ts';
 import type { Wake } from '../wake.ts';
@@ -12,6 +21,8 @@ export interface LeaseRequest {
   readonly worker: string;
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** All that the worker has of what steps take. */
+  readonly resources?: Readonly<Record<string, number>> | undefined;
   readonly waitMs: number;
 }
 
@@ -21,11 +32,16 @@ export interface LeaseRequest {
  */
 const UNCONFIRMED_MS = 3_000;
 
+/** Ready steps of each class that a match looks at, for each slot. */
+const CANDIDATES_PER_SLOT = 4;
+
 interface LeaseDeps {
   readonly db: Database;
   readonly system: System;
   readonly wake: Wake;
   readonly leaseMs: number;
+  /** The slots of a pool as it is declared, in the transaction. */
+  poolSlots(tx: Pick<Tx, 'db'>, pool: string): Promise<number>;
   /** Whether the worker has said meanwhile that it ends. */
   readonly hasLeft: () => boolean;
 }
@@ -59,32 +75,48 @@ async function leaseNow(
   deps: LeaseDeps,
 ): Promise<LeasedAttempt[]> {
   if (deps.hasLeft()) return [];
-  const labels = (await readyLabels(tx.db, tx.now)).filter((text) => satisfies(request.labels, JSON.parse(text)));
-  if (labels.length === 0) return [];
-  const candidates = await readySteps(tx.db, { now: tx.now, labels, limit: request.slots * 4 });
+  const { labels, resources: capacity = {}, worker, slots } = request;
+  const classes = (await queuedClasses(tx.db)).filter((found) => couldRun({ labels, capacity }, found.class));
+  if (classes.length === 0) return [];
+  const limit = slots * CANDIDATES_PER_SLOT;
+  const queues = await Promise.all(
+    classes.map(async ({ text, class: of }) => ({
+      class: of,
+      steps: await readySteps(tx.db, { now: tx.now, class: text, limit }),
+    })),
+  );
+  const offer = {
+    ...{ slots, labels, capacity, now: tx.now },
+    held: await heldResources(tx.db, worker),
+    pools: await freeSlots(tx, queues, deps),
+    running: await runningByProject(tx.db),
+  };
   const leased: LeasedAttempt[] = [];
-  const keys = new Set<string>();
-  for (const candidate of candidates) {
-    if (leased.length >= request.slots) break;
-    if (candidate.key !== null && keys.has(candidate.key)) continue;
-    if (candidate.key !== null) keys.add(candidate.key);
-    leased.push(...(await leaseStep(tx, candidate, { worker: request.worker, deps })));
-  }
+  for (const candidate of match(queues, offer)) leased.push(...(await leaseStep(tx, candidate, { worker, deps })));
   return leased;
 }
 
-function satisfies(has: Readonly<Record<string, string>>, wants: Readonly<Record<string, string>>): boolean {
-  return Object.entries(wants).every(([name, value]) => has[name] === value);
+async function freeSlots(
+  tx: Pick<Tx, 'db'>,
+  queues: readonly Queue[],
+  deps: Pick<LeaseDeps, 'poolSlots'>,
+): Promise<Map<string, number>> {
+  const free = new Map<string, number>();
+  for (const name of new Set(queues.flatMap((queue) => queue.class.pool?.name ?? []))) {
+    free.set(name, (await deps.poolSlots(tx, name)) - (await takenSlots(tx.db, name)));
+  }
+  return free;
 }
 
 async function leaseStep(
   tx: Omit<Tx, 'audit' | 'as'>,
-  { run: runId, step }: ReadyStep,
+  { run: runId, step }: Candidate,
   { worker, deps }: { readonly worker: string; readonly deps: LeaseDeps },
 ): Promise<LeasedAttempt[]> {
   const run = await findRun(tx.db, runId);
   if (!run) return [];
-  const before = { status: run.status, steps: await stepStates(tx.db, runId) };
+  const paused = run.pausedAt !== null;
+  const before = { status: run.status, paused, steps: await stepStates(tx.db, runId) };
   const decision = decide(before, { type: 'leased', step, now: tx.now });
   if (decision === 'stale') return [];
   for (const state of decision.changed) await updateStepState(tx.db, runId, state, tx.now);

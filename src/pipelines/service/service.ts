@@ -38,7 +38,7 @@ import { advance, runSubject } from './advance.ts';
 import { explainCache } from './explain.ts';
 import { expire, finish, RETRY_CAP_MS, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
 import { type LeaseRequest, lease } from './lease.ts';
-import { keyedRunId, type StartRun, startRun } from './start-run.ts';
+import { keyedRunId, type StartRun, startRun, viewOf } from './start-run.ts';
 
 export interface PipelinesDeps extends DomainDeps {
   readonly blobs: BlobStore;
@@ -178,7 +178,9 @@ export class PipelineService {
     this.#workers.saw(request.worker, { at: system.clock.now(), labels: request.labels });
     try {
       const hasLeft = (): boolean => poll.left;
-      return await lease(request, { db, system, wake: this.#wake, leaseMs: this.#leaseMs, hasLeft });
+      const poolSlots = async (tx: Pick<Tx, 'db'>, name: string): Promise<number> =>
+        Number((await this.#deps.resources.find('pool', name, tx.db))?.spec['slots'] ?? 0);
+      return await lease(request, { db, system, wake: this.#wake, leaseMs: this.#leaseMs, hasLeft, poolSlots });
     } finally {
       if (this.#polls.get(request.worker) === poll) this.#polls.delete(request.worker);
     }
@@ -290,8 +292,4 @@ export class PipelineService {
     if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
     return run;
   }
-}
-
-function viewOf({ code: _code, ...view }: StoredRun): RunView {
-  return view;
 }

@@ -3,17 +3,19 @@ import { digestOfJson } from '#core/hash';
 import type { System } from '#core/system';
 import { durationMs } from '#core/units';
 import type { Tx } from '#platform/db';
-import type { Artifact } from '../contract.ts';
+import type { Artifact, RunView } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import { pipelineRunStarted } from '../events.ts';
 import { upstreamOf } from '../graph.ts';
 import type { StepState } from '../model.ts';
-import { interpolate, type ParamValue, resolveParams } from '../params.ts';
+import { checkParam, interpolate, type ParamValue, resolveParams } from '../params.ts';
 import { type Pins, pinReferences } from '../references.ts';
-import type { StepSpec } from '../spec.ts';
+import type { PipelineSpec, StepSpec } from '../spec.ts';
 import { findPipeline, findRun, insertRun, type StoredRun } from '../store/runs.ts';
-import { insertSteps, type StepDefinition } from '../store/steps.ts';
-import { advance, runSubject } from './advance.ts';
+import { insertSteps, type StepDefinition, type StepProduct, saveProduct, updateStepState } from '../store/steps.ts';
+import { admitNext, runSubject } from './advance.ts';
+
+const CACHED = 'cached' as const;
 
 export interface StartRun {
   readonly pipeline: string;
@@ -24,14 +26,28 @@ export interface StartRun {
   readonly seed?: number | undefined;
   /** Makes the request idempotent: the same key of the same pipeline is the same run. */
   readonly key?: string | undefined;
+  /** Instead of that of the pipeline. */
+  readonly priority?: number | undefined;
 }
 
 /** Creates a run of the pipeline as it is declared in this transaction. */
-export async function startRun(
+export async function startRun(tx: Tx, request: StartRun, surroundings: Surroundings): Promise<StoredRun> {
+  const { run, steps } = await buildRun(tx, request, surroundings);
+  return begin(tx, run, { steps, taken: new Map() });
+}
+
+interface Surroundings {
+  readonly system: System;
+  readonly seed: number;
+  readonly pins: Pins;
+}
+
+/** A run of the pipeline as it is declared in this transaction, not written yet. */
+export async function buildRun(
   tx: Tx,
   request: StartRun,
-  { system, seed, pins }: { readonly system: System; readonly seed: number; readonly pins: Pins },
-): Promise<StoredRun> {
+  { system, seed, pins }: Surroundings,
+): Promise<{ readonly run: StoredRun; readonly steps: readonly NewStep[] }> {
   const pipeline = await findPipeline(tx.db, request.pipeline);
   if (!pipeline) {
     throw pipelineErrors['not-found'](`there is no pipeline '${request.pipeline}': declare it with kedge apply`);
@@ -56,24 +72,60 @@ export async function startRun(
     finishedAt: null,
     reason: null,
     outputs: {},
+    lane: laneOf(pipeline.spec, params),
+    priority: request.priority ?? pipeline.spec.priority ?? 0,
+    admittedAt: null,
+    pausedAt: null,
+    deadlineAt: null,
+    origin: null,
   };
   const steps = [];
   for (const step of pipeline.spec.steps) {
     const pinned = await pinReferences(tx, step.inputs, pins);
     steps.push({ state: initialState(step), definition: definitionFrom(step, params, pinned) });
   }
+  return { run, steps };
+}
+
+export type NewStep = Parameters<typeof insertSteps>[2][number];
+
+/**
+ * Writes a new run and lets it in, if there is room for it. Steps of `taken` are not done again: they have what another
+ * run produced, and count as cached.
+ */
+export async function begin(
+  tx: Tx,
+  run: StoredRun,
+  {
+    steps,
+    taken,
+  }: {
+    readonly steps: readonly NewStep[];
+    readonly taken: ReadonlyMap<string, StepProduct & { readonly from: string }>;
+  },
+): Promise<StoredRun> {
   await insertRun(tx.db, run);
-  await insertSteps(tx.db, run, steps);
+  const isTaken = ({ name, onFailure }: StepState): boolean => taken.has(name) && !onFailure;
+  const begun = steps.map((step) =>
+    isTaken(step.state) ? { ...step, state: { ...step.state, status: CACHED } } : step,
+  );
+  await insertSteps(tx.db, run, begun);
+  for (const { state } of begun.filter((step) => isTaken(step.state))) {
+    const { from, ...product } = taken.get(state.name) as StepProduct & { readonly from: string };
+    await saveProduct(tx.db, { run: run.run, step: state.name }, { ...product, cachedFrom: from });
+    await updateStepState(tx.db, run.run, { ...state, reason: `taken over from run ${from}` }, tx.now);
+  }
   const { generation, project, cause } = run;
   const started = { run: run.run, pipeline: run.pipeline, generation, project, cause };
   tx.emit(pipelineRunStarted.draft(runSubject(run.run), started));
   tx.audit(runSubject(run.run), {
     pipeline: run.pipeline,
     generation,
-    params,
+    params: run.params,
+    origin: run.origin,
     cause: { ...cause, at: cause.at ?? null },
   });
-  await advance(tx, run, { type: 'started', now: tx.now });
+  await admitNext(tx, run.pipeline);
   return (await findRun(tx.db, run.run)) ?? run;
 }
 
@@ -91,9 +143,26 @@ function initialState(step: StepSpec): StepState {
     retries: step.retries,
     failures: 0,
     losses: 0,
+    onFailure: step.onFailure ?? false,
     readyAt: null,
     reason: null,
   };
+}
+
+/** The text under which runs of equal key are counted together. */
+function laneOf({ concurrency }: PipelineSpec, params: Readonly<Record<string, ParamValue>>): string | null {
+  return concurrency?.key === undefined ? null : String(interpolate(concurrency.key, params));
+}
+
+function waitOf(
+  { name, wait }: StepSpec,
+  params: Readonly<Record<string, ParamValue>>,
+): { readonly forMs: number } | { readonly untilMs: number } {
+  if (wait && 'for' in wait) return { forMs: durationMs(wait.for) };
+  const found = interpolate(wait?.until ?? '', params);
+  const checked = checkParam('timestamp', found);
+  if ('value' in checked && typeof checked.value === 'number') return { untilMs: checked.value };
+  throw pipelineErrors['invalid-params'](`step '${name}' waits until '${String(found)}': expected a time`);
 }
 
 function definitionFrom(
@@ -109,9 +178,22 @@ function definitionFrom(
     inputs: step.inputs,
     pinned,
     outputs: step.outputs,
-    cache: step.cache,
+    cache: step.cache && !step.onFailure,
     timeoutMs: durationMs(step.timeout),
     env: step.env,
     labels: step.labels,
+    resources: step.resources,
+    pool: step.pool,
+    when: step.when,
+    approval: step.approval && {
+      message: step.approval.message,
+      independent: step.approval.independent,
+      withinMs: durationMs(step.approval.within),
+    },
+    wait: step.wait && waitOf(step, params),
   };
+}
+
+export function viewOf({ code: _code, lane: _lane, deadlineAt: _deadlineAt, ...view }: StoredRun): RunView {
+  return view;
 }

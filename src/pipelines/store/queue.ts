@@ -1,11 +1,7 @@
+import { sql } from 'kysely';
 import type { Digest } from '#core/hash';
+import type { Candidate, StepClass } from '../matching.ts';
 import { type Db, tables } from './tables.ts';
-
-export interface ReadyStep {
-  readonly run: string;
-  readonly step: string;
-  readonly key: Digest | null;
-}
 
 /** Whether any step may be leased now, by some worker. */
 export async function anyReady(db: Db, now: number): Promise<boolean> {
@@ -14,6 +10,7 @@ export async function anyReady(db: Db, now: number): Promise<boolean> {
     .select('name')
     .where('status', '=', 'queued')
     .where('ready_at', '<=', now)
+    .where('class', 'is not', null)
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
@@ -58,32 +55,36 @@ export async function boundReady(
     .execute();
 }
 
-/** The distinct label requirements of the steps that may be leased now, each as canonical JSON. */
-export async function readyLabels(db: Db, now: number): Promise<string[]> {
-  const rows = await tables(db)
-    .selectFrom('pipeline_step')
-    .select('labels')
-    .distinct()
-    .where('status', '=', 'queued')
-    .where('ready_at', '<=', now)
-    .execute();
-  return rows.map((row) => row.labels);
+/**
+ * The distinct classes of queued steps. It jumps from one class to the next in the index, so that its cost grows with
+ * the classes and not with the steps. Steps of a paused run have none.
+ */
+export async function queuedClasses(db: Db): Promise<{ readonly text: string; readonly class: StepClass }[]> {
+  const { rows } = await sql<{ class: string }>`
+    with recursive classes(class) as (
+      select min(class) from pipeline_step where status = 'queued'
+      union all
+      select (select min(s.class) from pipeline_step s where s.status = 'queued' and s.class > classes.class)
+      from classes where classes.class is not null
+    ) select class from classes where class is not null`.execute(db);
+  return rows.map(({ class: text }) => ({ text, class: JSON.parse(text) }));
 }
 
 /**
- * Steps that may be leased now, longest ready first. A step whose key another step is computing at the moment is left
- * out: it is answered from the cache when that one succeeds, and may be leased when it does not.
+ * Steps of a class that may be leased now, by priority and then longest ready first. A step whose key another step is
+ * computing at the moment is left out: it is answered from the cache when that one succeeds, and may be leased when it
+ * does not.
  */
 export async function readySteps(
   db: Db,
-  query: { readonly now: number; readonly labels: readonly string[]; readonly limit: number },
-): Promise<ReadyStep[]> {
+  query: { readonly now: number; readonly class: string; readonly limit: number },
+): Promise<Candidate[]> {
   const rows = await tables(db)
     .selectFrom('pipeline_step as s')
-    .select(['s.run', 's.name', 's.cache_key'])
+    .select(['s.run', 's.name', 's.cache_key', 's.rank', 's.ready_at', 's.position'])
     .where('s.status', '=', 'queued')
+    .where('s.class', '=', query.class)
     .where('s.ready_at', '<=', query.now)
-    .where('s.labels', 'in', [...query.labels])
     .where((e) =>
       e.not(
         e.exists(
@@ -95,16 +96,28 @@ export async function readySteps(
         ),
       ),
     )
+    .orderBy('s.rank')
     .orderBy('s.ready_at')
     .orderBy('s.run')
     .orderBy('s.position')
     .limit(query.limit)
     .execute();
-  return rows.map((row) => ({ run: row.run, step: row.name, key: row.cache_key as Digest | null }));
+  return rows.map((row) => ({
+    run: row.run,
+    step: row.name,
+    key: row.cache_key,
+    priority: -row.rank,
+    readyAt: row.ready_at ?? 0,
+    position: row.position,
+  }));
 }
 
 /** Queued steps with this key: what a new cache entry answers. */
-export async function queuedTwins(db: Db, key: Digest, limit: number): Promise<ReadyStep[]> {
+export async function queuedTwins(
+  db: Db,
+  key: Digest,
+  limit: number,
+): Promise<{ readonly run: string; readonly step: string }[]> {
   const rows = await tables(db)
     .selectFrom('pipeline_step')
     .select(['run', 'name'])
@@ -114,5 +127,47 @@ export async function queuedTwins(db: Db, key: Digest, limit: number): Promise<R
     .orderBy('position')
     .limit(limit)
     .execute();
-  return rows.map((row) => ({ run: row.run, step: row.name, key }));
+  return rows.map((row) => ({ run: row.run, step: row.name }));
+}
+
+/** What the live leases of a worker take of it. */
+export async function heldResources(db: Db, worker: string): Promise<Record<string, number>> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_attempt as a')
+    .innerJoin('pipeline_step as s', (join) => join.onRef('s.run', '=', 'a.run').onRef('s.name', '=', 'a.step'))
+    .select('s.resources')
+    .where('a.status', '=', 'running')
+    .where('a.worker', '=', worker)
+    .where('s.resources', '!=', '{}')
+    .execute();
+  const held: Record<string, number> = {};
+  for (const { resources } of rows) {
+    for (const [name, amount] of Object.entries(JSON.parse(resources) as Record<string, number>)) {
+      held[name] = (held[name] ?? 0) + amount;
+    }
+  }
+  return held;
+}
+
+/** Slots of a pool that running steps take. */
+export async function takenSlots(db: Db, pool: string): Promise<number> {
+  const row = await tables(db)
+    .selectFrom('pipeline_step')
+    .select((e) => e.fn.coalesce(e.fn.sum<number>('pool_slots'), e.val(0)).as('taken'))
+    .where('pool', '=', pool)
+    .where('status', '=', 'running')
+    .executeTakeFirst();
+  return Number(row?.taken ?? 0);
+}
+
+/** Running steps by project; '' stands for none. */
+export async function runningByProject(db: Db): Promise<Map<string, number>> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_attempt as a')
+    .innerJoin('pipeline_run as r', 'r.id', 'a.run')
+    .select(['r.project', (e) => e.fn.countAll<number>().as('running')])
+    .where('a.status', '=', 'running')
+    .groupBy('r.project')
+    .execute();
+  return new Map(rows.map((row) => [row.project ?? '', Number(row.running)]));
 }

@@ -7,6 +7,11 @@ import { type Db, storableText, type Tables, tables } from './tables.ts';
 /** A run as it is stored: its view, and the code bundle that it was pinned to. */
 export interface StoredRun extends RunView {
   readonly code: Digest | null;
+  /** The text that it shares with the runs that are counted together with it. */
+  readonly lane: string | null;
+  /** When it was let in; null while it waits for others of its pipeline or key to end. */
+  readonly admittedAt: number | null;
+  readonly deadlineAt: number | null;
 }
 
 export async function savePipeline(db: Db, name: string, generation: number, spec: PipelineSpec): Promise<void> {
@@ -48,6 +53,12 @@ export async function insertRun(db: Db, run: StoredRun): Promise<void> {
       finished_at: run.finishedAt,
       reason: run.reason,
       outputs: JSON.stringify(run.outputs),
+      lane: run.lane,
+      priority: run.priority,
+      admitted_at: run.admittedAt,
+      paused_at: run.pausedAt,
+      deadline_at: run.deadlineAt,
+      origin: run.origin,
     })
     .execute();
 }
@@ -123,5 +134,77 @@ function runOf(row: Tables['pipeline_run']): StoredRun {
     finishedAt: row.finished_at,
     reason: row.reason,
     outputs: JSON.parse(row.outputs),
+    lane: row.lane,
+    priority: row.priority,
+    admittedAt: row.admitted_at,
+    pausedAt: row.paused_at,
+    deadlineAt: row.deadline_at,
+    origin: row.origin,
   };
+}
+
+const ACTIVE: readonly string[] = ['queued', 'running', 'cancelling'];
+
+/** Runs of a pipeline that were let in and have not ended; of one lane, if it is told. */
+export async function activeRuns(db: Db, pipeline: string, lane?: string): Promise<number> {
+  let query = tables(db)
+    .selectFrom('pipeline_run')
+    .select((e) => e.fn.countAll<number>().as('active'))
+    .where('pipeline', '=', pipeline)
+    .where('status', 'in', ACTIVE)
+    .where('admitted_at', 'is not', null);
+  if (lane !== undefined) query = query.where('lane', '=', lane);
+  return Number((await query.executeTakeFirst())?.active ?? 0);
+}
+
+/** Runs of a pipeline that were not let in yet, by priority, longest waiting first. */
+export async function waitingRuns(db: Db, pipeline: string, limit: number): Promise<StoredRun[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_run')
+    .selectAll()
+    .where('pipeline', '=', pipeline)
+    .where('status', '=', 'queued')
+    .where('admitted_at', 'is', null)
+    .orderBy('priority', 'desc')
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return rows.map(runOf);
+}
+
+/** Pipelines with runs that were not let in yet. */
+export async function crowdedPipelines(db: Db): Promise<string[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_run')
+    .select('pipeline')
+    .distinct()
+    .where('status', '=', 'queued')
+    .where('admitted_at', 'is', null)
+    .execute();
+  return rows.map(({ pipeline }) => pipeline);
+}
+
+export async function admitRun(db: Db, run: string, at: number, deadlineAt: number | null): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_run')
+    .set({ admitted_at: at, deadline_at: deadlineAt })
+    .where('id', '=', run)
+    .execute();
+}
+
+export async function pauseRun(db: Db, run: string, pausedAt: number | null): Promise<void> {
+  await tables(db).updateTable('pipeline_run').set({ paused_at: pausedAt }).where('id', '=', run).execute();
+}
+
+/** Runs that go on for longer than they may. */
+export async function overdueRuns(db: Db, now: number, limit: number): Promise<string[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_run')
+    .select('id')
+    .where('status', 'in', ['queued', 'running'])
+    .where('deadline_at', '<=', now)
+    .limit(limit)
+    .execute();
+  return rows.map(({ id }) => id);
 }

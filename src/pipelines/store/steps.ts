@@ -2,6 +2,7 @@ import type { Digest } from '#core/hash';
 import { canonicalJson, type Json } from '#core/json';
 import type { Artifact, StepView } from '../contract.ts';
 import { isFinalStep, type StepState, type StepStatus } from '../model.ts';
+import type { Condition } from '../spec.ts';
 import { type Db, storableText, type Tables, tables } from './tables.ts';
 
 /** What an attempt of a step needs to know, with the run's parameters filled in. It does not change during a run. */
@@ -18,6 +19,13 @@ export interface StepDefinition {
   readonly timeoutMs: number;
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  readonly resources?: Readonly<Record<string, number>> | undefined;
+  readonly pool?: { readonly name: string; readonly slots: number } | undefined;
+  readonly when?: Condition | undefined;
+  readonly approval?:
+    | { readonly message: string; readonly independent: boolean; readonly withinMs: number }
+    | undefined;
+  readonly wait?: { readonly forMs: number } | { readonly untilMs: number } | undefined;
 }
 
 /** What a step produced, by a process or from the cache. */
@@ -40,7 +48,12 @@ export type StoredStep = Omit<StepView, 'attempts'>;
 
 export async function insertSteps(
   db: Db,
-  run: { readonly run: string; readonly pipeline: string },
+  run: {
+    readonly run: string;
+    readonly pipeline: string;
+    readonly project: string | null;
+    readonly priority: number;
+  },
   steps: readonly { readonly state: StepState; readonly definition: StepDefinition }[],
 ): Promise<void> {
   const rows = steps.map(({ state, definition }, position) => ({
@@ -55,6 +68,12 @@ export async function insertSteps(
     failures: state.failures,
     losses: state.losses,
     labels: canonicalJson(definition.labels),
+    class: classOf(definition, run.project),
+    rank: -run.priority,
+    resources: canonicalJson(definition.resources ?? {}),
+    pool: definition.pool?.name ?? null,
+    pool_slots: definition.pool?.slots ?? 0,
+    on_failure: state.onFailure ? 1 : 0,
     definition: JSON.stringify(definition),
     metrics: '{}',
     outputs: '{}',
@@ -64,6 +83,11 @@ export async function insertSteps(
     .insertInto('pipeline_step')
     .values(rows.map((row) => ({ ...EMPTY, ...row })))
     .execute();
+}
+
+/** What steps that may run in the same places have in common, `StepClass` in `matching.ts`, as canonical JSON. */
+function classOf({ labels, resources = {}, pool }: StepDefinition, project: string | null): string {
+  return canonicalJson({ labels, resources, pool: pool ? { name: pool.name, slots: pool.slots } : null, project });
 }
 
 const EMPTY = {
@@ -77,13 +101,14 @@ const EMPTY = {
   finished_at: null,
   progress: null,
   cached_from: null,
+  class_paused: null,
 };
 
 /** The states of all steps of a run, in the order in which they were declared. */
 export async function stepStates(db: Db, run: string): Promise<StepState[]> {
   const rows = await tables(db)
     .selectFrom('pipeline_step')
-    .select(['name', 'status', 'needs', 'epoch', 'retries', 'failures', 'losses', 'ready_at', 'reason'])
+    .select(['name', 'status', 'needs', 'epoch', 'retries', 'failures', 'losses', 'ready_at', 'reason', 'on_failure'])
     .where('run', '=', run)
     .orderBy('position')
     .execute();
@@ -95,6 +120,7 @@ export async function stepStates(db: Db, run: string): Promise<StepState[]> {
     retries: row.retries,
     failures: row.failures,
     losses: row.losses,
+    onFailure: row.on_failure === 1,
     readyAt: row.ready_at,
     reason: row.reason,
   }));
@@ -111,7 +137,9 @@ export async function updateStepState(db: Db, run: string, step: StepState, now:
       losses: step.losses,
       ready_at: step.readyAt,
       reason: step.reason && storableText(step.reason),
-      ...(step.status === 'running' ? { started_at: e.fn.coalesce('started_at', e.val(now)), progress: null } : {}),
+      ...(step.status === 'running' || step.status === 'waiting'
+        ? { started_at: e.fn.coalesce('started_at', e.val(now)), progress: null }
+        : {}),
       ...(isFinalStep(step.status) ? { finished_at: now } : {}),
     }))
     .where('run', '=', run)
@@ -291,4 +319,61 @@ function stepOf(row: Tables['pipeline_step']): StoredStep {
     result: JSON.parse(row.result),
     cachedFrom: row.cached_from,
   };
+}
+
+/** Takes the steps of a run out of every queue, or puts them back. */
+export async function pauseSteps(db: Db, run: string, paused: boolean): Promise<void> {
+  const [from, to] = paused ? (['class', 'class_paused'] as const) : (['class_paused', 'class'] as const);
+  await tables(db)
+    .updateTable('pipeline_step')
+    .set((e) => ({ [to]: e.ref(from), [from]: null }))
+    .where('run', '=', run)
+    .where(from, 'is not', null)
+    .where('status', 'in', ['queued', 'running', 'waiting'])
+    .execute();
+}
+
+/** Waiting steps whose time has come. */
+export async function elapsedSteps(db: Db, now: number, limit: number): Promise<StepAddress[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_step')
+    .select(['run', 'name'])
+    .where('status', '=', 'waiting')
+    .where('ready_at', '<=', now)
+    .orderBy('ready_at')
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({ run: row.run, step: row.name }));
+}
+
+/** The products of the steps of a run that have one, by step. */
+export async function productsOf(db: Db, run: string): Promise<Map<string, StepProduct & { readonly from: string }>> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_step')
+    .select(['name', 'outputs', 'result', 'metrics', 'cached_from'])
+    .where('run', '=', run)
+    .where('status', 'in', ['succeeded', 'cached'])
+    .execute();
+  return new Map(
+    rows.map((row) => [
+      row.name,
+      {
+        outputs: JSON.parse(row.outputs),
+        result: JSON.parse(row.result),
+        metrics: JSON.parse(row.metrics),
+        from: row.cached_from ?? run,
+      },
+    ]),
+  );
+}
+
+/** The states and definitions of a run's steps, as a further run can take them over. */
+export async function definitionsOf(db: Db, run: string): Promise<{ name: string; definition: StepDefinition }[]> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_step')
+    .select(['name', 'definition'])
+    .where('run', '=', run)
+    .orderBy('position')
+    .execute();
+  return rows.map((row) => ({ name: row.name, definition: JSON.parse(row.definition) }));
 }

@@ -18,6 +18,13 @@ export interface Tables {
     finished_at: number | null;
     reason: string | null;
     outputs: string;
+    /** The text that runs of one key share. */
+    lane: string | null;
+    priority: number;
+    admitted_at: number | null;
+    paused_at: number | null;
+    deadline_at: number | null;
+    origin: string | null;
   };
   readonly pipeline_step: {
     run: string;
@@ -45,6 +52,15 @@ export interface Tables {
     outputs: string;
     result: string;
     cached_from: string | null;
+    /** What decides where it may run, as canonical JSON; null while its run is paused. */
+    class: string | null;
+    class_paused: string | null;
+    /** The negated priority of its run, so that an index serves the highest first. */
+    rank: number;
+    resources: string;
+    pool: string | null;
+    pool_slots: number;
+    on_failure: number;
   };
   readonly pipeline_attempt: {
     id: string;

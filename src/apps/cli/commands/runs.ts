@@ -3,37 +3,13 @@ import type { Kedge } from '#client';
 import { sleep, systemClock } from '#core/clock';
 import { formatDuration } from '#core/units';
 import { UsageError } from '../failure.ts';
-import { formatTable } from '../table.ts';
 import { connected, printJson, withKedge } from './connected.ts';
 
 const FINAL = new Set(['succeeded', 'failed', 'cancelled']);
 const POLL_MS = 300;
 
 export function runCommands(program: Command): void {
-  connected(program.command('run <pipeline>').description('start a run of a pipeline'))
-    .option('-p, --param <name=value...>', 'a parameter of the run')
-    .option('--wait', 'wait until it has ended; exit code 1 when it failed')
-    .action(
-      withKedge(async (kedge, [pipeline = ''], options) => {
-        const resource = await kedge.resources.getResource({ params: { kind: 'pipeline', name: pipeline } });
-        const declared = resource.spec['params'] as Readonly<Record<string, { readonly type: string }>>;
-        const params = paramsOf((options['param'] as string[] | undefined) ?? [], declared);
-        const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline }, body: { params } });
-        if (options['wait']) return waitFor(kedge, run, options.json ?? false);
-        if (options.json) return printJson({ run });
-        process.stdout.write(`started ${run}\n`);
-      }),
-    );
-  connected(program.command('runs [pipeline]').description('list pipeline runs, newest first')).action(
-    withKedge(async (kedge, [pipeline], options) => {
-      const { items } = await kedge.pipelines.listPipelineRuns({
-        query: { limit: 50, ...(pipeline ? { pipeline } : {}) },
-      });
-      if (options.json) return printJson(items);
-      const rows = items.map((item) => [item.run, item.pipeline, item.status, item.cause.id, item.reason]);
-      process.stdout.write(`${formatTable(['run', 'pipeline', 'status', 'cause', 'reason'], rows)}\n`);
-    }),
-  );
+  startCommand(program.command('run <pipeline>'));
   connected(program.command('logs <run> [step]').description('print the log of a run, or of one of its steps'))
     .option('-f, --follow', 'go on until the step has ended')
     .action(
@@ -45,6 +21,35 @@ export function runCommands(program: Command): void {
         }
       }),
     );
+}
+
+/** Starts a run: `kedge run` and `kedge pipelines start`. */
+export function startCommand(command: Command): void {
+  connected(command.description('start a run of a pipeline'))
+    .option('-p, --param <name=value...>', 'a parameter of the run')
+    .option('--priority <priority>', 'instead of that of the pipeline, -100 to 100')
+    .option('--wait', 'wait until it has ended; exit code 1 when it failed')
+    .action(
+      withKedge(async (kedge, [pipeline = ''], options) => {
+        const params = await paramsFor(kedge, pipeline, options['param']);
+        const priority = options['priority'] === undefined ? {} : { priority: Number(options['priority']) };
+        const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline }, body: { params, ...priority } });
+        if (options['wait']) return waitFor(kedge, run, options.json ?? false);
+        if (options.json) return printJson({ run });
+        process.stdout.write(`started ${run}\n`);
+      }),
+    );
+}
+
+/** Parameters from the command line, as the pipeline declares them. */
+export async function paramsFor(
+  kedge: Kedge,
+  pipeline: string,
+  pairs: unknown,
+): Promise<Record<string, string | number | boolean>> {
+  const resource = await kedge.resources.getResource({ params: { kind: 'pipeline', name: pipeline } });
+  const declared = resource.spec['params'] as Readonly<Record<string, { readonly type: string }>>;
+  return paramsOf((pairs as string[] | undefined) ?? [], declared);
 }
 
 /** Parameters as the pipeline declares them; a text that does not fit is left for the control plane to refuse. */
@@ -67,7 +72,7 @@ function paramsOf(
   );
 }
 
-async function waitFor(kedge: Kedge, run: string, json: boolean): Promise<void> {
+export async function waitFor(kedge: Kedge, run: string, json: boolean): Promise<void> {
   const told = new Map<string, string>();
   for (;;) {
     const detail = await kedge.pipelines.getPipelineRun({ params: { run } });

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { connect, type Kedge, pipeline } from '#client';
+import { realSystem } from '#core/system';
+import { workContract } from '#pipelines/contract';
+import { loadConfig } from '#platform/config';
+import { type Client, createClient } from '#platform/contract';
+import { createLogger, createMetrics } from '#platform/observe';
+import { type OpenControlPlane, openControlPlane } from '../../control-plane/control-plane.ts';
+import { openDataDir } from '../../data-dir.ts';
+import { kedge } from '../testing.ts';
+
+let plane: OpenControlPlane;
+let folder = '';
+let connection: readonly string[] = [];
+let api: Kedge;
+let work: Client<typeof workContract>;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kedge-cli-pipelines-'));
+  const config = loadConfig({ dataDir: join(folder, 'data'), port: 0, logLevel: 'fatal' }, {});
+  const [logger, metrics] = [createLogger('test', config.logLevel), createMetrics('test')];
+  const dataDir = openDataDir(config.dataDir);
+  plane = await openControlPlane({ role: 'test', config, system: realSystem(), logger, metrics, dataDir });
+  const url = await plane.start();
+  const { admin: token, worker } = dataDir.tokens;
+  connection = ['--url', url, '--token', token];
+  api = connect({ url, token });
+  work = createClient(workContract, { baseUrl: url, token: worker });
+  const steps = [
+    { name: 'fit', command: ['/bin/true'], params: { depth: '${params.depth}' }, retries: 0 },
+    { name: 'ok', approval: {}, needs: ['fit'] },
+    { name: 'ship', command: ['/bin/true'], needs: ['ok'] },
+  ];
+  const resources = [pipeline('train', { params: { depth: { type: 'integer', default: 1 } }, steps })];
+  await api.resources.applyResources({ body: { resources } });
+});
+
+after(async () => {
+  await plane.stop();
+  await rm(folder, { recursive: true, maxRetries: 5 });
+});
+
+const run = (...args: readonly string[]) => kedge([...args, ...connection]);
+
+/** Plays a worker that does the one step that is ready. */
+async function does(step: string, succeeds = true): Promise<void> {
+  const { attempts } = await work.leaseWork({ body: { worker: 'w', slots: 1, waitMs: 10_000 } });
+  assert.deepEqual(
+    attempts.map((attempt) => attempt.step),
+    [step],
+  );
+  const { attempt, epoch } = attempts[0]!;
+  const error = { kind: 'threw' as const, message: 'no' };
+  const body = succeeds
+    ? { status: 'succeeded' as const, epoch, outputs: {} }
+    : { status: 'failed' as const, epoch, error };
+  await work.finishWork({ params: { attempt }, body });
+}
+
+test('a run is started, explained, approved, watched and done again from the command line', async () => {
+  assert.match((await run('pipelines')).stdout, /^PIPELINE +GENERATION +STEPS +LAST +ENDED\ntrain +1 +3 +- +-\n$/);
+  assert.match((await run('pipelines', 'get', 'train')).stdout, /depth +integer +1\n[\s\S]*ok +waits +fit\n/);
+  const started = await run('pipelines', 'start', 'train', '-p', 'depth=3', '--priority', '5', '--json');
+  const { run: id } = JSON.parse(started.stdout) as { run: string };
+  await does('fit');
+  assert.equal((await run('runs', 'approve', id, 'ok', '--reason', 'fine')).stdout, `run ${id} running\n`);
+  await does('ship');
+  const watched = await run('runs', 'watch', id);
+  assert.match(
+    watched.stdout,
+    /fit: succeeded in .*\nok: succeeded in .*approved by user:admin: fine\n[\s\S]*succeeded\n$/,
+  );
+  assert.match((await run('runs', 'get', id)).stdout, /^train succeeded, started by user:admin\n/);
+  assert.match((await run('cache', 'explain', id, 'fit')).stdout, /^fit: miss, no earlier run of this step/);
+
+  const again = JSON.parse((await run('runs', 'rerun', id, '--from', 'fit', '-p', 'depth=4', '--json')).stdout);
+  assert.equal(again.params.depth, 4);
+  await does('fit', false);
+  assert.equal((await run('runs', 'watch', again.run)).code, 1);
+  const resumed = JSON.parse((await run('runs', 'resume', again.run, '--json')).stdout);
+  assert.equal((await run('runs', 'pause', resumed.run)).stdout, `run ${resumed.run} paused\n`);
+  assert.match((await run('runs', 'train')).stdout, /paused/);
+  assert.equal((await run('runs', 'unpause', resumed.run)).stdout, `run ${resumed.run} queued\n`);
+  await does('fit');
+  const rejected = await run('runs', 'reject', resumed.run, 'ok');
+  assert.equal(rejected.stdout, `run ${resumed.run} failed\n`);
+  const over = await run('runs', 'cancel', resumed.run);
+  assert.equal(over.code, 1);
+  assert.match(over.stderr, /is failed/);
+});

@@ -1,0 +1,218 @@
+import type { Context, Tx } from '#platform/db';
+import type { RunView } from '../contract.ts';
+import { pipelineErrors } from '../errors.ts';
+import { pipelineRunPaused } from '../events.ts';
+import { upstreamOf } from '../graph.ts';
+import { isFinalRun, type StepState } from '../model.ts';
+import { crowdedPipelines, findPipeline, findRun, overdueRuns, pauseRun, type StoredRun } from '../store/runs.ts';
+import {
+  definitionOf,
+  definitionsOf,
+  elapsedSteps,
+  findStep,
+  pauseSteps,
+  productsOf,
+  stepStates,
+} from '../store/steps.ts';
+import { admitNext, advance, runSubject } from './advance.ts';
+import type { PipelinesDeps } from './service.ts';
+import { begin, buildRun, type NewStep, viewOf } from './start-run.ts';
+
+const BATCH = 100;
+const SYSTEM = { id: 'system:pipelines', roles: ['system'] } as const;
+
+/** What people do to runs that exist, and what becomes due without anybody doing anything. */
+export class RunControl {
+  readonly #deps: PipelinesDeps;
+
+  constructor(deps: PipelinesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Lets nothing of a run be leased until it is unpaused, or lets it go on. What runs is not interrupted. */
+  async setPaused(context: Context, runId: string, paused: boolean): Promise<RunView> {
+    await this.#deps.db.transact(context, async (tx) => {
+      const run = await requireRun(tx, runId);
+      const advanced = await advance(tx, run, { type: paused ? 'paused' : 'unpaused', now: tx.now });
+      if (advanced === 'stale') {
+        const state =
+          isFinalRun(run.status) || run.status === 'cancelling' ? run.status : paused ? 'paused' : 'not paused';
+        throw pipelineErrors['run-not-so'](`run '${runId}' is ${state}`);
+      }
+      await pauseRun(tx.db, runId, paused ? tx.now : null);
+      await pauseSteps(tx.db, runId, paused);
+      tx.emit(pipelineRunPaused.draft(runSubject(runId), { run: runId, pipeline: run.pipeline, paused }));
+      tx.audit(runSubject(runId), { paused });
+    });
+    return this.#view(runId);
+  }
+
+  /** Approves or rejects a step that waits for it. */
+  async decide(
+    context: Context,
+    of: { readonly run: string; readonly step: string },
+    { approve, reason }: { readonly approve: boolean; readonly reason: string },
+  ): Promise<RunView> {
+    await this.#deps.db.transact(context, async (tx) => {
+      const run = await requireRun(tx, of.run);
+      const step = await findStep(tx.db, of.run, of.step);
+      if (!step) throw pipelineErrors['step-not-found'](`run '${of.run}' has no step '${of.step}'`);
+      const { approval } = await definitionOf(tx.db, of.run, of.step);
+      if (!approval || step.status !== 'waiting') {
+        const what = approval ? `is ${step.status}` : 'asks for no approval';
+        throw pipelineErrors['run-not-so'](`step '${of.step}' ${what}`);
+      }
+      if (approval.independent && run.cause.id === context.actor.id) {
+        throw pipelineErrors['own-run'](`${context.actor.id} started run '${of.run}': somebody else decides`);
+      }
+      const words = `${approve ? 'approved' : 'rejected'} by ${context.actor.id}${reason ? `: ${reason}` : ''}`;
+      await advance(tx, run, { type: 'decided', step: of.step, now: tx.now, ok: approve, reason: words });
+      tx.audit(runSubject(of.run), { step: of.step, approved: approve, reason });
+    });
+    return this.#view(of.run);
+  }
+
+  /**
+   * Starts a run that does what is left of one that failed or was cancelled: with its parameters, declaration and
+   * pinned inputs, taking over the work of the steps that succeeded.
+   */
+  async resume(context: Context, runId: string): Promise<RunView> {
+    const started = await this.#deps.db.transact(context, async (tx) => {
+      const run = await this.#requireOver(tx, runId);
+      const taken = await productsOf(tx.db, runId);
+      const states = await stepStates(tx.db, runId);
+      if (states.every((step) => step.onFailure || taken.has(step.name))) {
+        throw pipelineErrors['run-not-so'](`run '${runId}' ${run.status}: nothing of it is left to do`);
+      }
+      const definitions = new Map(
+        (await definitionsOf(tx.db, runId)).map(({ name, definition }) => [name, definition] as const),
+      );
+      const steps = states.flatMap((state): NewStep[] => {
+        const definition = definitions.get(state.name);
+        return definition ? [{ state: freshState(state), definition }] : [];
+      });
+      return begin(tx, this.#further(tx, { run, context }), { steps, taken });
+    });
+    return viewOf(started);
+  }
+
+  /**
+   * Starts a run of the pipeline as it is declared now, with the parameters of an earlier run and those given, that
+   * does the named steps and all that needs them anew and takes over the others as far as they succeeded.
+   */
+  async rerun(
+    context: Context,
+    runId: string,
+    { from, params }: { readonly from: readonly string[]; readonly params: Readonly<Record<string, unknown>> },
+  ): Promise<RunView> {
+    const started = await this.#deps.db.transact(context, async (tx) => {
+      const run = await this.#requireOver(tx, runId);
+      const pipeline = await findPipeline(tx.db, run.pipeline);
+      const declared = pipeline?.spec.params ?? {};
+      const kept = Object.entries(run.params).filter(([name]) => Object.hasOwn(declared, name));
+      const given: Record<string, unknown> = { ...Object.fromEntries(kept), ...params };
+      const { project, seed, priority } = run;
+      const cause = causeOf(context);
+      const request = { pipeline: run.pipeline, params: given, cause, seed, priority, ...(project ? { project } : {}) };
+      const built = await buildRun(tx, request, { ...this.#deps, pins: this.#deps.pins ?? {}, seed });
+      const again = downstream(pipeline?.spec.steps ?? [], from);
+      const unknown = from.find((name) => !built.steps.some(({ state }) => state.name === name));
+      if (unknown) throw pipelineErrors['step-not-found'](`pipeline '${run.pipeline}' declares no step '${unknown}'`);
+      const done = await productsOf(tx.db, runId);
+      const taken = new Map([...done].filter(([name]) => !again.has(name)));
+      const steps = built.steps.map((step) =>
+        again.has(step.state.name) ? { ...step, definition: { ...step.definition, cache: false } } : step,
+      );
+      return begin(tx, { ...built.run, origin: runId }, { steps, taken });
+    });
+    return viewOf(started);
+  }
+
+  /** Lets in runs for which there is room, ends those that take too long, and moves on what waited for a time. */
+  async tend(): Promise<void> {
+    const { db, system } = this.#deps;
+    const now = system.clock.now();
+    const act = (action: string, work: (tx: Tx) => Promise<void>): Promise<void> =>
+      db.react({ actor: SYSTEM, action }, work);
+    for (const run of await overdueRuns(db.reader, now, BATCH))
+      await act('pipeline-run.cancel', (tx) => overdue(tx, run));
+    for (const of of await elapsedSteps(db.reader, now, BATCH))
+      await act('pipeline-step.decide', (tx) => elapse(tx, of));
+    for (const name of await crowdedPipelines(db.reader)) await act('pipeline-run.start', (tx) => admitNext(tx, name));
+  }
+
+  #further(tx: Tx, { run, context }: { readonly run: StoredRun; readonly context: Context }): StoredRun {
+    const unset = {
+      startedAt: null,
+      finishedAt: null,
+      reason: null,
+      admittedAt: null,
+      pausedAt: null,
+      deadlineAt: null,
+    };
+    return {
+      ...run,
+      ...unset,
+      run: this.#deps.system.ids.next('prun'),
+      status: 'queued',
+      cause: causeOf(context),
+      createdAt: tx.now,
+      outputs: {},
+      origin: run.run,
+    };
+  }
+
+  async #requireOver(tx: Tx, runId: string): Promise<StoredRun> {
+    const run = await requireRun(tx, runId);
+    if (isFinalRun(run.status)) return run;
+    throw pipelineErrors['run-not-so'](`run '${runId}' is ${run.status}: wait for its end, or cancel it`);
+  }
+
+  async #view(runId: string): Promise<RunView> {
+    return viewOf(await requireRun({ db: this.#deps.db.reader }, runId));
+  }
+}
+
+function causeOf({ actor }: Context) {
+  return { kind: 'user', id: actor.id, depth: 0 } as const;
+}
+
+function freshState(state: StepState): StepState {
+  return { ...state, status: 'queued', epoch: 0, failures: 0, losses: 0, readyAt: null, reason: null };
+}
+
+/** The named steps and all that needs them, directly or not. */
+function downstream(steps: readonly Parameters<typeof upstreamOf>[0][], from: readonly string[]): ReadonlySet<string> {
+  const found = new Set(from);
+  for (let before = -1; before !== found.size; ) {
+    before = found.size;
+    for (const step of steps) if (upstreamOf(step).some((name) => found.has(name))) found.add(step.name);
+  }
+  return found;
+}
+
+async function overdue(tx: Tx, runId: string): Promise<void> {
+  const run = await requireRun(tx, runId);
+  if (run.deadlineAt === null || run.deadlineAt > tx.now) return;
+  const seconds = Math.round((run.deadlineAt - (run.admittedAt ?? run.createdAt)) / 1_000);
+  const reason = `timeout: the run took longer than ${seconds} s`;
+  const advanced = await advance(tx, run, { type: 'cancelled', reason, now: tx.now });
+  if (advanced !== 'stale') tx.audit(runSubject(runId), { reason });
+}
+
+/** A wait is over; an approval that nobody gave in time is refused. */
+async function elapse(tx: Tx, { run: runId, step }: { readonly run: string; readonly step: string }): Promise<void> {
+  const run = await requireRun(tx, runId);
+  const found = await findStep(tx.db, runId, step);
+  if (found?.status !== 'waiting' || (found.readyAt ?? 0) > tx.now) return;
+  const { approval } = await definitionOf(tx.db, runId, step);
+  const reason = approval ? 'nobody decided in time' : 'the time has come';
+  const advanced = await advance(tx, run, { type: 'decided', step, now: tx.now, ok: !approval, reason });
+  if (advanced !== 'stale') tx.audit(runSubject(runId), { step, reason });
+}
+
+async function requireRun(tx: Pick<Tx, 'db'> | { readonly db: PipelinesDeps['db']['reader'] }, runId: string) {
+  const run = await findRun(tx.db, runId);
+  if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
+  return run;
+}

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { STEP_ERROR_KINDS } from './model.ts';
+import { digestSchema } from './spec.ts';
+
+/** The largest JSON result of a step, in characters of JSON. */
+export const RESULT_LENGTH_MAX = 256 * 1024;
+export const LOG_BATCH_LINES_MAX = 500;
+export const LOG_LINE_LENGTH_MAX = 8_192;
+/** Lines that the log of one attempt keeps. */
+export const LOG_LINES_MAX = 50_000;
+export const LEASE_WAIT_MS_MAX = 10_000;
+export const id = z.string().min(1).max(100);
+
+export const runStatus = z.enum(['queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled']);
+export const stepStatus = z.enum([
+  'queued',
+  'running',
+  'waiting',
+  'succeeded',
+  'cached',
+  'failed',
+  'skipped',
+  'cancelled',
+]);
+export const attemptStatus = z.enum(['running', 'succeeded', 'failed', 'lost', 'released', 'cancelled']);
+
+export const artifact = z.object({
+  digest: digestSchema,
+  bytes: z.number().int().min(0),
+  /** The content is JSON that names blobs, which a worker provides as local files beside it. */
+  manifest: z.literal(true).optional(),
+});
+export type Artifact = z.output<typeof artifact>;
+export const artifacts = z.record(z.string(), artifact);
+
+export const causeSchema = z.object({
+  kind: z.enum(['user', 'rule', 'event', 'schedule']),
+  id: z.string(),
+  depth: z.number().int().min(0),
+  at: z.number().optional(),
+});
+
+export const progress = z.object({
+  n: z.number().min(0),
+  of: z.number().min(0),
+  text: z.string().max(500).optional(),
+});
+export type Progress = z.output<typeof progress>;
+
+export const metrics = z
+  .record(z.string().min(1).max(200), z.number())
+  .refine((values) => Object.keys(values).length <= 500, 'expected at most 500 metrics');
+
+export const stepError = z.object({ kind: z.enum(STEP_ERROR_KINDS), message: z.string().max(4_000) });
+export type StepError = z.output<typeof stepError>;
+
+export const logStream = z.enum(['stdout', 'stderr', 'worker']);

@@ -3,6 +3,7 @@ import { datasetsContract } from '#datasets/contract';
 import { featuresContract } from '#features/contract';
 import { governanceContract } from '#governance/contract';
 import { monitoringContract } from '#monitoring/contract';
+import { backfillsContract } from '#pipelines/backfills/contract';
 import { pipelinesContract } from '#pipelines/contract';
 import { schedulesContract } from '#pipelines/schedules/contract';
 import { accountsContract, sessionContract } from '#platform/accounts/contract';
@@ -31,6 +32,7 @@ export interface Kedge {
   readonly signing: Client<typeof signingContract>;
   readonly bom: Client<typeof bomContract>;
   readonly pipelines: Client<typeof pipelinesContract>;
+  readonly backfills: Client<typeof backfillsContract>;
   readonly schedules: Client<typeof schedulesContract>;
   readonly serving: Client<typeof servingContract>;
   readonly monitoring: Client<typeof monitoringContract>;
@@ -63,6 +65,7 @@ export function connect({ url, token, project, fetch }: ConnectOptions): Kedge {
     signing: createClient(signingContract, options),
     bom: createClient(bomContract, options),
     pipelines: createClient(pipelinesContract, options),
+    backfills: createClient(backfillsContract, options),
     schedules: createClient(schedulesContract, options),
     serving: createClient(servingContract, options),
     monitoring: createClient(monitoringContract, options),

@@ -72,6 +72,8 @@ const runView = z.object({
   pausedAt: z.number().nullable(),
   /** The run that it resumes or repeats in part. */
   origin: z.string().nullable(),
+  /** The partition of its pipeline that it does. */
+  partition: z.string().nullable(),
   startedAt: z.number().nullable(),
   finishedAt: z.number().nullable(),
   /** Why it failed or was cancelled. */

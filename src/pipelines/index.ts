@@ -1,6 +1,9 @@
 import type { Migration } from '#platform/db';
 import type { DomainParts } from '#platform/domain';
 import type { ResourceKind } from '#platform/resources';
+import { backfillHandlers } from './backfills/handlers.ts';
+import { backfillMigrations } from './backfills/migrations.ts';
+import { Backfills } from './backfills/service.ts';
 import { pipelineHandlers, workHandlers } from './handlers.ts';
 import { leaseExpiryJob, tendJob } from './jobs.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
@@ -26,7 +29,11 @@ export type { PipelineSpec } from './spec.ts';
 export { envPart } from './spec.ts';
 export type { StepContext, StepFunction } from './step-context.ts';
 
-export const pipelineMigrations: readonly Migration[] = [...runMigrations, ...scheduleMigrations];
+export const pipelineMigrations: readonly Migration[] = [
+  ...runMigrations,
+  ...scheduleMigrations,
+  ...backfillMigrations,
+];
 
 export interface Pipelines
   extends Pick<PipelineService, 'startRun' | 'startRunIn' | 'cancelRun' | 'run' | 'runs' | 'stepLog'> {
@@ -50,6 +57,11 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
   const service = new PipelineService(deps);
   const control = new RunControl(deps);
   const schedules = new Schedules({ ...deps, startRunIn: service.startRunIn.bind(service) });
+  const backfills = new Backfills({
+    ...deps,
+    startRunIn: service.startRunIn.bind(service),
+    cancelRun: service.cancelRun.bind(service),
+  });
   return {
     startRun: service.startRun.bind(service),
     startRunIn: service.startRunIn.bind(service),
@@ -58,9 +70,14 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
     runs: service.runs.bind(service),
     stepLog: service.stepLog.bind(service),
     parts: {
-      routes: [pipelineHandlers(service, control), workHandlers(service), scheduleHandlers(schedules)],
+      routes: [
+        pipelineHandlers(service, control),
+        workHandlers(service),
+        scheduleHandlers(schedules),
+        backfillHandlers(backfills),
+      ],
       consumers: [],
-      jobs: [leaseExpiryJob(service, deps.system.clock), tendJob(control), schedules.job()],
+      jobs: [leaseExpiryJob(service, deps.system.clock), tendJob(control), schedules.job(), backfills.job()],
     },
   };
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Json } from '#core/json';
 import { DURATION_PATTERN, durationMs } from '#core/units';
 import { nameSchema } from '#platform/contract';
+import { partitionsSpec } from './backfills/partitions.ts';
 import { graphIssues, upstreamOf } from './graph.ts';
 import { checkParam, PARAM_TYPES, referencedParams } from './params.ts';
 
@@ -186,10 +187,17 @@ export const pipelineSpec = z
         runsOfKey: z.number().int().min(1).max(10_000).default(1),
       })
       .optional(),
+    /** Into which parts its work falls, for backfills and for the view of what is missing. */
+    partitions: partitionsSpec.optional(),
     /** A run that goes on for longer is cancelled. */
     timeout: duration.optional(),
   })
   .superRefine((pipeline, issues) => {
+    const partition = pipeline.partitions && pipeline.params[pipeline.partitions.param];
+    if (pipeline.partitions && partition?.type !== 'string' && partition?.type !== 'timestamp') {
+      const message = 'expected the name of a parameter of the type string or timestamp';
+      issues.addIssue({ code: 'custom', path: ['partitions', 'param'], message });
+    }
     for (const issue of graphIssues(pipeline.steps)) {
       issues.addIssue({ code: 'custom', path: ['steps', ...issue.path], message: issue.message });
     }

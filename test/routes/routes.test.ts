@@ -5,6 +5,7 @@ import { datasetsContract } from '#datasets/contract';
 import { featuresContract } from '#features/contract';
 import { governanceContract } from '#governance/contract';
 import { monitoringContract } from '#monitoring/contract';
+import { backfillsContract } from '#pipelines/backfills/contract';
 import { pipelinesContract, workContract } from '#pipelines/contract';
 import { schedulesContract } from '#pipelines/schedules/contract';
 import { accountsContract } from '#platform/accounts/contract';
@@ -33,6 +34,7 @@ const CONTRACTS = [
   pipelinesContract,
   workContract,
   schedulesContract,
+  backfillsContract,
   servingContract,
   monitoringContract,
   automationContract,

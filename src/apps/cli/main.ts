@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { approvalCommands } from './commands/approvals.ts';
 import { auditCommands } from './commands/audit.ts';
+import { backfillCommands } from './commands/backfill.ts';
 import { bomCommand } from './commands/bom.ts';
 import { configCommand } from './commands/config.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -31,6 +32,7 @@ resourceCommands(program);
 runCommands(program);
 pipelineCommands(program);
 scheduleCommands(program);
+backfillCommands(program);
 modelCommands(program);
 approvalCommands(program);
 signingCommands(program);

@@ -3,6 +3,7 @@ import { digestOfJson } from '#core/hash';
 import type { System } from '#core/system';
 import { durationMs } from '#core/units';
 import type { Tx } from '#platform/db';
+import { partitionOf } from '../backfills/partitions.ts';
 import type { Artifact, RunView } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import { pipelineRunStarted } from '../events.ts';
@@ -78,6 +79,7 @@ export async function buildRun(
     pausedAt: null,
     deadlineAt: null,
     origin: null,
+    partition: partitionOfRun(pipeline.spec, params),
   };
   const steps = [];
   for (const step of pipeline.spec.steps) {
@@ -152,6 +154,10 @@ function initialState(step: StepSpec): StepState {
 /** The text under which runs of equal key are counted together. */
 function laneOf({ concurrency }: PipelineSpec, params: Readonly<Record<string, ParamValue>>): string | null {
   return concurrency?.key === undefined ? null : String(interpolate(concurrency.key, params));
+}
+
+function partitionOfRun({ partitions }: PipelineSpec, params: Readonly<Record<string, ParamValue>>): string | null {
+  return (partitions && partitionOf(partitions, params[partitions.param])) ?? null;
 }
 
 function waitOf(

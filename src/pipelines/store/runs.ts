@@ -12,6 +12,8 @@ export interface StoredRun extends RunView {
   /** When it was let in; null while it waits for others of its pipeline or key to end. */
   readonly admittedAt: number | null;
   readonly deadlineAt: number | null;
+  /** The partition of its pipeline that it does. */
+  readonly partition: string | null;
 }
 
 export async function savePipeline(db: Db, name: string, generation: number, spec: PipelineSpec): Promise<void> {
@@ -59,6 +61,7 @@ export async function insertRun(db: Db, run: StoredRun): Promise<void> {
       paused_at: run.pausedAt,
       deadline_at: run.deadlineAt,
       origin: run.origin,
+      partition_key: run.partition,
     })
     .execute();
 }
@@ -140,6 +143,7 @@ function runOf(row: Tables['pipeline_run']): StoredRun {
     pausedAt: row.paused_at,
     deadlineAt: row.deadline_at,
     origin: row.origin,
+    partition: row.partition_key,
   };
 }
 

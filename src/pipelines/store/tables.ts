@@ -25,6 +25,7 @@ export interface Tables {
     paused_at: number | null;
     deadline_at: number | null;
     origin: string | null;
+    partition_key: string | null;
   };
   readonly pipeline_step: {
     run: string;

@@ -25,6 +25,11 @@ before(async () => {
   const token = dataDir.tokens.admin;
   connection = ['--url', url, '--token', token];
   const resources = [
+    pipeline('regions', {
+      params: { region: { type: 'string' } },
+      partitions: { param: 'region', values: ['eu', 'us', 'asia'] },
+      steps: [{ name: 'a', command: ['/bin/true'] }],
+    }),
     pipeline('report', { params: { until: { type: 'timestamp' } }, steps: [{ name: 'a', command: ['/bin/true'] }] }),
     schedule('weekly', {
       pipeline: 'report',
@@ -67,4 +72,19 @@ test('schedules are listed, told in their time zone, paused and resumed', async 
   const missing = await run('schedules', 'get', 'none');
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /there is no schedule 'none'/);
+});
+
+test('a backfill is started, paused, described and cancelled, and tells what is missing', async () => {
+  const started = await run('backfill', 'start', 'regions', '--partition', 'eu', 'us', '--concurrency', '1');
+  assert.match(
+    started.stdout,
+    /^(backfill_\S+) of regions running: 2 partitions, 0 succeeded, .* 1 active, 1 waiting\n$/,
+  );
+  const id = started.stdout.split(' ')[0] ?? '';
+  assert.match((await run('backfill', 'pause', id)).stdout, / paused: /);
+  assert.match((await run('backfill', 'get', id)).stdout, /\neu +queued +prun_\S+ +-\nus +waiting +- +-\n$/);
+  const missing = await run('backfill', 'missing', 'regions');
+  assert.match(missing.stdout, /asia +missing +-\n3 of 3 partitions are missing\n$/);
+  assert.match((await run('backfill', 'cancel', id)).stdout, / cancelled: 2 partitions/);
+  assert.match((await run('backfill')).stdout, /^BACKFILL +PIPELINE +STATUS/);
 });

@@ -1,21 +1,30 @@
 import { parseArgs } from 'node:util';
 import { systemClock } from '#core/clock';
-import { Stage } from './play.ts';
+import { applyMutation } from './mutations/apply.ts';
 import { summaryOf, Tally } from './tally.ts';
+import type { Violation } from './world/world.ts';
 
-/** `npm run sim -- --seeds 10000`, or `--seed 7 --trace` to see one world. */
+/**
+ * `npm run sim -- --seeds 10000` plays many worlds, `--seed 7 --trace` shows one. `--first` stops at the first that
+ * fails, `--mutation` plays them with a product that is broken on purpose.
+ */
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    first: { type: 'boolean', default: false },
+    mutation: { type: 'string' },
   },
 });
 
 const PROGRESS_EVERY = 500;
 
 async function main(): Promise<number> {
+  if (values.mutation !== undefined) applyMutation(values.mutation);
+  // Loaded only now, so that a mutation is in force.
+  const { Stage } = await import('./play.ts');
   const stage = await Stage.open();
   const say = (text: string): void => console.log(text);
   const from = Number(values.seed ?? values.from);
@@ -28,7 +37,8 @@ async function main(): Promise<number> {
       const played = await stage.play(seed, { onTrace });
       tally.add(played);
       if (played.violation) say(wordsOf(seed, played.violation));
-      if ((seed - from + 1) % PROGRESS_EVERY === 0) say(`${seed - from + 1} of ${count} seeds, ${tally.failed} failed`);
+      if (played.violation && values.first) break;
+      if (tally.seeds % PROGRESS_EVERY === 0) say(`${tally.seeds} of ${count} seeds, ${tally.failed} failed`);
     }
   } finally {
     stage.close();
@@ -37,7 +47,7 @@ async function main(): Promise<number> {
   return tally.failed > 0 ? 1 : 0;
 }
 
-function wordsOf(seed: number, { invariant, message }: { invariant: number; message: string }): string {
+function wordsOf(seed: number, { invariant, message }: Violation): string {
   return `seed ${seed}: invariant ${invariant}: ${message}\n  again: npm run sim -- --seed ${seed} --trace`;
 }
 

@@ -5,13 +5,14 @@ import { openSqlite } from '#adapters/sql/sqlite';
 import type { Digest } from '#core/hash';
 import { pipelineMigrations } from '#pipelines';
 import { applyMigrations, platformMigrations } from '#platform/db';
-import { checkEnd } from './check/check-end.ts';
+import { checkEnd, checkNoLoss } from './check/check-end.ts';
 import { Observer } from './check/observer.ts';
 import { Cast } from './nodes/cast.ts';
 import { drawWorkload } from './workload.ts';
 import type { Blobs } from './world/blobs.ts';
 import { emptyDisk } from './world/disk.ts';
-import { CALM, drawPlan } from './world/plan.ts';
+import { CALM, drawPlan, isQuiet } from './world/plan.ts';
+import type { Process } from './world/process.ts';
 import { WriteLock } from './world/store.ts';
 import { type Violation, World } from './world/world.ts';
 
@@ -59,9 +60,9 @@ export class Stage {
     const world = new World({ seed, onTrace });
     const observer = new Observer(path);
     let commits = 0;
-    const onCommit = (): void => {
+    const onCommit = ({ name }: Process): void => {
       commits += 1;
-      const broken = observer.afterCommit();
+      const broken = observer.afterCommit(onTrace && ((move) => world.tell(() => `  ${name} commits ${move}`)));
       if (broken) world.violated(broken);
     };
     const blobs: Blobs = new Map();
@@ -107,7 +108,7 @@ async function playStory(
     return bytes && { bytes: bytes.length, text: Buffer.from(bytes).toString() };
   };
   const history = observer.history();
-  const broken = checkEnd(history, stored) ?? observer.told();
+  const broken = checkEnd(history, stored) ?? observer.told() ?? (isQuiet(plan) ? checkNoLoss(history) : undefined);
   if (broken) world.violated(broken);
   if (before !== JSON.stringify(history)) world.violated({ invariant: 3, message: 'the recorded end has changed' });
   const lost = [...users.started.values()].find((run) => !history.runs.some((row) => row.id === run));

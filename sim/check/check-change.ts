@@ -29,6 +29,25 @@ export function checkChange(before: State, after: State): Broken | undefined {
   return undefined;
 }
 
+/** The moves between two committed states, in words. */
+export function movesBetween(before: State, after: State): string[] {
+  const moves = <Row extends { readonly status: string }>(
+    name: (row: Row) => string,
+    rows: readonly (readonly Row[])[],
+  ) => {
+    const was = new Map(rows[0]?.map((row) => [name(row), row.status]));
+    return (rows[1] ?? []).flatMap((row) => {
+      const from = was.get(name(row)) ?? 'new';
+      return from === row.status ? [] : [`${name(row)} ${from} -> ${row.status}`];
+    });
+  };
+  return [
+    ...moves((run) => run.id, [before.runs, after.runs]),
+    ...moves(stepKey, [before.steps, after.steps]),
+    ...moves(({ id, worker, run, step }) => `${id} of ${worker} (${run}/${step})`, [before.attempts, after.attempts]),
+  ];
+}
+
 function stepChange(step: StepRow, now: StepRow | undefined): Broken | undefined {
   if (!now) return broken(3, `step ${nameOf(step)} is gone`);
   if (FINAL_STEP.has(step.status) && now.status !== step.status) {

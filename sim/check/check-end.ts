@@ -23,6 +23,12 @@ export function checkEnd(history: History, stored: Stored): Broken | undefined {
   return checkOutputs(history, stored) ?? checkFollowers(history);
 }
 
+/** Where every worker was heard all the time, no lease ended. */
+export function checkNoLoss({ attempts }: History): Broken | undefined {
+  const lost = attempts.find((attempt) => attempt.status === 'lost');
+  return lost && broken(8, `${lost.worker} was heard all the time and lost attempt ${lost.id}`);
+}
+
 function checkOutputs({ steps }: History, stored: Stored): Broken | undefined {
   const byName = new Map(steps.map((step) => [nameOf(step), step]));
   for (const step of steps) {

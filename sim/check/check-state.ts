@@ -25,6 +25,28 @@ export function checkState({ runs, steps, attempts }: State): Broken | undefined
       );
     if (found) return found;
   }
+  return checkLeases(attempts) ?? checkTwins(steps);
+}
+
+/** A lease is taken from a worker only when its time is over. */
+function checkLeases(attempts: readonly AttemptRow[]): Broken | undefined {
+  const robbed = attempts.find(
+    ({ status, lease_until, finished_at }) => status === 'lost' && finished_at !== null && finished_at <= lease_until,
+  );
+  if (!robbed) return undefined;
+  const spareMs = robbed.lease_until - Number(robbed.finished_at);
+  return broken(8, `attempt ${robbed.id} was taken from ${robbed.worker} ${spareMs} ms before the end of its lease`);
+}
+
+/** Work that is the same is done once at a time. */
+function checkTwins(steps: readonly StepRow[]): Broken | undefined {
+  const running = new Map<string, StepRow>();
+  for (const step of steps) {
+    if (step.status !== 'running' || step.cache_key === null) continue;
+    const twin = running.get(step.cache_key);
+    if (twin) return broken(9, `steps ${nameOf(twin)} and ${nameOf(step)} do the same work at the same time`);
+    running.set(step.cache_key, step);
+  }
   return undefined;
 }
 

@@ -44,6 +44,7 @@ export interface AttemptRow {
   readonly worker: string;
   readonly status: string;
   readonly lease_until: number;
+  readonly finished_at: number | null;
   readonly error: string | null;
 }
 
@@ -68,7 +69,8 @@ export const HISTORY_QUERIES = {
     'select run, name, status, needs, epoch, retries, failures, losses, ready_at, reason, definition, inputs, ' +
     'outputs, cache_key, cached_from from pipeline_step order by run, position',
   attempts:
-    'select id, run, step, epoch, worker, status, lease_until, error from pipeline_attempt order by run, step, epoch',
+    'select id, run, step, epoch, worker, status, lease_until, finished_at, error from pipeline_attempt ' +
+    'order by run, step, epoch',
   events: "select seq, type, subject, data from event where type like 'pipeline.%' order by seq",
   audit: "select seq, action, subject, detail from audit where subject like 'pipeline-run/%' order by seq",
 } as const satisfies Record<keyof History, string>;

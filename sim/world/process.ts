@@ -17,8 +17,15 @@ export class Machine {
 /** The first instant of every world, in epoch milliseconds. */
 const EPOCH_MS = Date.UTC(2030, 0, 1);
 
+const LONG_PAUSE_SHARE = 0.03;
+
 /** Never resolves: what waits in a process that died, waits for ever. */
 export const never = (): Promise<never> => new Promise(() => {});
+
+/** Mostly as long as a statement of somebody else takes; now and then as long as a machine stands still. */
+function drawPauseMs(world: World): number {
+  return world.random.next() < LONG_PAUSE_SHARE ? world.between(100, 2_000) : world.between(0, 30);
+}
 
 /** A process that may die at any of its awaits. What it waits for then never comes, and its timers never fire. */
 export class Process {
@@ -81,7 +88,7 @@ export class Process {
       world.at(0, () => this.kill(`at ${where}`));
       return never();
     }
-    if (draw < crashAtAwait + pauseAtAwait) await this.wait(world.between(0, 30));
+    if (draw < crashAtAwait + pauseAtAwait) await this.wait(drawPauseMs(world));
   }
 
   /** Virtual time that only a living process sees pass. */

@@ -1,0 +1,170 @@
+/** A deliberate defect: pieces of the product's source and what stands there instead. */
+export interface Mutation {
+  /** What the broken product does. */
+  readonly name: string;
+  /** Any of these invariants may be the first that is seen to break. */
+  readonly breaks: readonly number[];
+  readonly patches: readonly Patch[];
+}
+
+export interface Patch {
+  /** Below `src`. */
+  readonly file: string;
+  /** Stands there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+const MODEL = 'pipelines/model.ts';
+const FINISH = 'pipelines/service/finish.ts';
+const SERVICE = 'pipelines/service/service.ts';
+const DATABASE = 'platform/db/database.ts';
+
+/** What a simulation has to find, or it finds nothing. */
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'a report of an older epoch is accepted',
+    breaks: [0, 1, 2],
+    patches: [
+      {
+        file: MODEL,
+        find: "step.status !== 'running' || step.epoch !== fact.epoch",
+        replace: "step.status !== 'running'",
+      },
+      { file: FINISH, find: "if (attempt.status !== 'running') return repeated(attempt, body);", replace: '' },
+    ],
+  },
+  {
+    name: 'a heartbeat does not extend the lease',
+    breaks: [8],
+    patches: [
+      {
+        file: SERVICE,
+        find: 'if (!cancel && !isOverdue) await extendLease',
+        replace: 'if (!attempt) await extendLease',
+      },
+    ],
+  },
+  {
+    name: 'a worker that is stuck keeps its step for as long as it is heard',
+    breaks: [4],
+    patches: [{ file: SERVICE, find: 'if (!cancel && !isOverdue)', replace: 'if (isOverdue || !isOverdue)' }],
+  },
+  {
+    name: 'times of a wrong clock are not corrected',
+    breaks: [4],
+    patches: [{ file: 'pipelines/jobs.ts', find: 'await service.correctTimes();', replace: '' }],
+  },
+  {
+    name: 'events are written after the commit of what they tell',
+    breaks: [2],
+    patches: [
+      { file: DATABASE, find: 'let published = false;', replace: 'let published = false; let later = async () => {};' },
+      {
+        file: DATABASE,
+        find: 'if (events.length > 0) await appendEvents(trx, now, events);',
+        replace:
+          'if (events.length > 0) later = () => this.#store.transaction((own) => appendEvents(own, now, events));',
+      },
+      { file: DATABASE, find: 'if (published) for', replace: 'await later(); if (published) for' },
+    ],
+  },
+  {
+    name: 'a step is ended in another transaction than its attempt',
+    breaks: [0, 1],
+    patches: [
+      {
+        file: SERVICE,
+        find: 'finish(tx, attemptId, body, this.#deps.system));',
+        replace:
+          'finish(tx, attemptId, body, this.#deps.system));' +
+          'await this.#deps.db.maintain((tx) => endAttempt(tx.db, attemptId, { status, now: tx.now }));',
+      },
+      {
+        file: SERVICE,
+        find: "import { Wake } from '../wake.ts';",
+        replace: "import { Wake } from '../wake.ts'; import { endAttempt } from '../store/attempts.ts';",
+      },
+      {
+        file: FINISH,
+        find: 'await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error });',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'an expired lease is not looked at again before it is taken',
+    breaks: [8],
+    patches: [{ file: FINISH, find: ' || attempt.leaseUntil >= tx.now) return;', replace: ') return;' }],
+  },
+  {
+    name: 'twins run at the same time',
+    breaks: [9],
+    patches: [{ file: 'pipelines/store/queue.ts', find: "'=', 's.cache_key')", replace: "'=', 's.run')" }],
+  },
+  {
+    name: 'a twin is answered although it is not queued any more',
+    breaks: [0, 2],
+    patches: [
+      {
+        file: 'pipelines/store/queue.ts',
+        find: ".where('cache_key', '=', key)\n    .where('status', '=', 'queued')",
+        replace: ".where('cache_key', '=', key)",
+      },
+    ],
+  },
+  {
+    name: 'a failure is counted twice',
+    breaks: [4],
+    patches: [{ file: MODEL, find: "(fact.type === 'failed' ? 1 : 0)", replace: "(fact.type === 'failed' ? 2 : 0)" }],
+  },
+  {
+    name: 'what needs a failed step is not skipped',
+    breaks: [4],
+    patches: [{ file: MODEL, find: 'while (this.#skipDependants()) {', replace: 'while (this.#changed.size < 0) {' }],
+  },
+  {
+    name: 'a cancel forgets the steps that wait for others',
+    breaks: [0, 3, 4],
+    patches: [
+      {
+        file: MODEL,
+        find: "if (waits) draft.move(step, 'cancelled'",
+        replace: "if (waits && step.readyAt !== null) draft.move(step, 'cancelled'",
+      },
+    ],
+  },
+  {
+    name: 'a step starts when one of those that it needs is done',
+    breaks: [0, 2],
+    patches: [
+      {
+        file: MODEL,
+        find: 'step.needs.every((name) => this.#isDone(name))',
+        replace: '(step.needs.length === 0 || step.needs.some((name) => this.#isDone(name)))',
+      },
+    ],
+  },
+  {
+    name: 'two relays deliver one event twice',
+    breaks: [2],
+    patches: [
+      {
+        file: 'platform/events/relay.ts',
+        find: 'if ((await cursorOf(tx.db, consumer.name)) >= event.seq) return;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'a worker that leaves keeps the lease of what it gave back',
+    breaks: [1],
+    patches: [
+      {
+        file: FINISH,
+        find: "await endAttempt(tx.db, attempt.attempt, { status: advanced.attempt ?? 'released', now: tx.now });",
+        replace: '',
+      },
+    ],
+  },
+];

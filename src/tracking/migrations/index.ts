@@ -1,8 +1,8 @@
 import type { Migration } from '#platform/db';
 import { artifactMigrations } from '../artifacts/index.ts';
 import { evaluationMigrations } from '../evaluation/migrations.ts';
-import { traceMigrations } from '../traces/migrations.ts';
 import { importMigrations } from '../imports/migrations.ts';
+import { traceMigrations } from '../traces/migrations.ts';
 import { lineageMigrations } from './lineage.ts';
 import { mlflowMigrations } from './mlflow.ts';
 

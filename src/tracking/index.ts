@@ -16,7 +16,7 @@ export type { Artifact, Experiment, LogBatch, RunDraft } from './contract.ts';
 export { trackingErrors } from './errors.ts';
 export { trackingMigrations } from './migrations/index.ts';
 export type { MetricPoint, Run } from './model.ts';
-export { type Purged, purgeRuns } from './services/purge.ts';
+export { type Purged, purgeDeleted } from './services/purge.ts';
 export { lineageOf as trackedLineage } from './store/lineage.ts';
 
 export type Tracking = TrackingService & {

@@ -5,6 +5,7 @@ import { importMigrations } from '../imports/migrations.ts';
 import { traceMigrations } from '../traces/migrations.ts';
 import { lineageMigrations } from './lineage.ts';
 import { mlflowMigrations } from './mlflow.ts';
+import { purgeMigrations } from './purged.ts';
 
 export const trackingMigrations: readonly Migration[] = [
   {
@@ -92,4 +93,5 @@ export const trackingMigrations: readonly Migration[] = [
   ...traceMigrations,
   ...evaluationMigrations,
   ...importMigrations,
+  ...purgeMigrations,
 ];

@@ -7,12 +7,15 @@ import { openFsBlobStore } from '#adapters/blob/fs';
 import { AuditLog } from '#platform/audit';
 import { type Context, columnsOf, type Database } from '#platform/db';
 import { forEachDialect, type OpenDatabase } from '#testing/databases';
-import { createTracking, purgeRuns, trackingMigrations } from '../index.ts';
+import { createTracking, purgeDeleted, trackingMigrations } from '../index.ts';
 import { LineageService } from './lineage.ts';
+import { LoggedModelService } from './models.ts';
 
 const DAY_MS = 86_400_000;
 const ada: Context = { actor: { id: 'user:ada', roles: ['editor'] }, action: 'test' };
 const gc: Context = { actor: { id: 'user:ada', roles: ['admin'] }, action: 'tracking-run.purge' };
+
+const NOTHING = { runs: 0, loggedModels: 0, experiments: 0, files: 0, bytes: 0 };
 
 async function open(t: TestContext, openDb: OpenDatabase) {
   const database = await openDb();
@@ -24,6 +27,7 @@ async function open(t: TestContext, openDb: OpenDatabase) {
   const deps = { ...database.deps, blobs: await openFsBlobStore({ root }) };
   const tracking = createTracking(deps);
   const lineage = new LineageService(deps);
+  const models = new LoggedModelService(deps);
   /** A run with something in every table that has runs. */
   async function logRun(): Promise<string> {
     const { id } = await tracking.createRun(ada, {
@@ -40,8 +44,8 @@ async function open(t: TestContext, openDb: OpenDatabase) {
     return id;
   }
   const purge = (dryRun: boolean) =>
-    purgeRuns({ db: database.db, context: gc, before: database.clock.now() - 30 * DAY_MS, dryRun });
-  return { ...database, tracking, logRun, purge };
+    purgeDeleted({ db: database.db, context: gc, before: database.clock.now() - 30 * DAY_MS, dryRun });
+  return { ...database, tracking, models, logRun, purge };
 }
 
 /** How many rows of each table are of this run. Any table with a column for runs, or for owners of files, counts. */
@@ -73,7 +77,7 @@ forEachDialect('Permanent deletion', trackingMigrations, (openDb) => {
     assert.equal(await points(), 12);
 
     const plan = await purge(true);
-    assert.deepEqual(plan, { runs: 1, files: 2, bytes: `${old} a.txt${old} plots/b.txt`.length });
+    assert.deepEqual(plan, { ...NOTHING, runs: 1, files: 2, bytes: `${old} a.txt${old} plots/b.txt`.length });
     assert.deepEqual(await rowsOf(db, old), before);
     assert.deepEqual(await purge(false), plan);
 
@@ -82,7 +86,7 @@ forEachDialect('Permanent deletion', trackingMigrations, (openDb) => {
     for (const run of [restored, recent, active]) assert.deepEqual(await rowsOf(db, run), before, run);
     await assert.rejects(tracking.getRun(old), { status: 404 });
     assert.equal((await tracking.restoreRun(ada, recent)).id, recent);
-    assert.deepEqual(await purge(false), { runs: 0, files: 0, bytes: 0 });
+    assert.deepEqual(await purge(false), NOTHING);
   });
 
   test('leaves the history of the run, and says in it that the run went', async (t) => {
@@ -99,5 +103,40 @@ forEachDialect('Permanent deletion', trackingMigrations, (openDb) => {
     const { actor, action, detail } = all.at(-1) ?? {};
     const bytes = `${run} a.txt${run} plots/b.txt`.length;
     assert.deepEqual([actor, action, detail], ['user:ada', 'tracking-run.purge', { purged: true, files: 2, bytes }]);
+  });
+
+  test('takes logged models and experiments that were deleted long ago, and gives no id of theirs again', async (t) => {
+    const { tracking, models, purge, clock, db } = await open(t, openDb);
+    const make = async (name: string) => {
+      const { id: experiment } = await tracking.ensureExperiment(ada, name);
+      const model = (await models.create(ada, { experiment, params: { p: '1' }, tags: { t: '1' } })).id;
+      await tracking.artifacts.put(ada, { owner: { kind: 'model', id: model }, path: 'a.txt' }, Buffer.from(model));
+      return { experiment, model };
+    };
+    const [kept, old, young] = [await make('kept'), await make('old'), await make('young')];
+    const gone = (await models.create(ada, { experiment: kept.experiment, params: {}, tags: {} })).id;
+    await models.delete(ada, gone);
+    const run = await tracking.createRun(ada, { experiment: 'old' });
+    await tracking.deleteExperiment(ada, old.experiment);
+    await tracking.deleteExperiment(ada, '0');
+    clock.advance(31 * DAY_MS);
+    await tracking.deleteExperiment(ada, young.experiment);
+
+    const plan = await purge(true);
+    assert.deepEqual(plan, { runs: 1, loggedModels: 2, experiments: 1, files: 1, bytes: old.model.length });
+    assert.deepEqual(await purge(false), plan);
+    assert.deepEqual(await purge(false), NOTHING);
+    for (const id of [run.id, old.model, gone]) assert.deepEqual(await rowsOf(db, id), {}, id);
+    const { items } = await tracking.listExperiments({ lifecycle: 'deleted', limit: 10 });
+    assert.deepEqual(items.map(({ id }) => id).sort(), ['0', young.experiment]);
+    assert.equal((await models.get(ada, kept.model)).params.get('p'), '1');
+    assert.equal((await tracking.restoreExperiment(ada, young.experiment)).lifecycle, 'active');
+
+    const again = await tracking.ensureExperiment(ada, 'old');
+    assert.equal(Number(again.id), Number(young.experiment) + 1);
+    await tracking.deleteExperiment(ada, again.id);
+    clock.advance(31 * DAY_MS);
+    assert.equal((await purge(false)).experiments, 1);
+    assert.equal(Number((await tracking.ensureExperiment(ada, 'old')).id), Number(again.id) + 1);
   });
 });

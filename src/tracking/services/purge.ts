@@ -1,10 +1,13 @@
 import type { Context, Database } from '#platform/db';
-import { removeEverythingOf, totalOf } from '../artifacts/index.ts';
-import { removeRunDeletedBefore, runsDeletedBefore } from '../store/purge.ts';
+import { type ArtifactOwner, removeEverythingOf, subjectOf, totalOf } from '../artifacts/index.ts';
+import * as store from '../store/purge.ts';
+import type { Db } from '../store/tables.ts';
 
 /** What went, or in a dry run would go. The bytes are those of the files; content that others have too stays stored. */
 export interface Purged {
   readonly runs: number;
+  readonly loggedModels: number;
+  readonly experiments: number;
   readonly files: number;
   readonly bytes: number;
 }
@@ -12,38 +15,63 @@ export interface Purged {
 export interface PurgeOptions {
   readonly db: Database;
   readonly context: Context;
-  /** Runs that were deleted before this time go, in epoch milliseconds. */
+  /** What was deleted before this time goes, in epoch milliseconds. */
   readonly before: number;
   /** Only tells what would go. */
   readonly dryRun: boolean;
 }
 
+type Kind = 'runs' | 'loggedModels' | 'experiments';
+
+interface Purge {
+  readonly kind: Kind;
+  readonly owner: Exclude<ArtifactOwner['kind'], 'trace'>;
+  find(db: Db, before: number): Promise<string[]>;
+  /** Tells whether it went: it may have been restored meanwhile. */
+  remove(db: Db, id: string, before: number): Promise<boolean>;
+}
+
+/** In this order: an experiment goes once nothing is left in it. */
+const PURGES: readonly Purge[] = [
+  { kind: 'runs', owner: 'run', find: store.runsDeletedBefore, remove: store.removeRunDeletedBefore },
+  { kind: 'loggedModels', owner: 'model', find: store.modelsDeletedBefore, remove: store.removeModelDeletedBefore },
+  {
+    kind: 'experiments',
+    owner: 'experiment',
+    find: store.experimentsDeletedBefore,
+    remove: store.removeExperimentDeletedBefore,
+  },
+];
+
 /**
- * Removes runs for ever that were deleted long enough ago, with their params, tags, metrics and files, each in a
- * transaction of its own. One that is restored meanwhile stays. The audit log keeps what was done to them, and that
- * they went. A registered version has its own hold on its files, which a run does not take along.
+ * Removes for ever what was deleted long enough ago: runs, logged models (also those of a deleted experiment), and
+ * experiments with nothing left in them; each with all it has and its files, in a transaction of its own. What is
+ * restored meanwhile stays. The audit log keeps what was done to it, and that it went. A registered version has its own
+ * hold on its files, which neither a run nor a logged model takes along.
  */
-export async function purgeRuns({ db, context, before, dryRun }: PurgeOptions): Promise<Purged> {
-  const purged = { runs: 0, files: 0, bytes: 0 };
-  const add = ({ files, bytes }: Omit<Purged, 'runs'>): void => {
-    purged.runs += 1;
+export async function purgeDeleted({ db, context, before, dryRun }: PurgeOptions): Promise<Purged> {
+  const purged = { runs: 0, loggedModels: 0, experiments: 0, files: 0, bytes: 0 };
+  const add = (kind: Kind, { files, bytes }: Pick<Purged, 'files' | 'bytes'>): void => {
+    purged[kind] += 1;
     purged.files += files;
     purged.bytes += bytes;
   };
-  for (const run of await runsDeletedBefore(db.reader, before)) {
-    const owner = { kind: 'run', id: run } as const;
-    if (dryRun) {
-      add(await totalOf(db.reader, owner));
-      continue;
+  for (const { kind, owner: ownerKind, find, remove } of PURGES) {
+    for (const id of await find(db.reader, before)) {
+      const owner = { kind: ownerKind, id };
+      if (dryRun) {
+        add(kind, await totalOf(db.reader, owner));
+        continue;
+      }
+      const total = await db.react(context, async (tx) => {
+        if (!(await remove(tx.db, id, before))) return undefined;
+        const held = await totalOf(tx.db, owner);
+        await removeEverythingOf(tx.db, owner);
+        tx.audit(subjectOf(owner), { purged: true, ...held });
+        return held;
+      });
+      if (total) add(kind, total);
     }
-    const total = await db.react(context, async (tx) => {
-      if (!(await removeRunDeletedBefore(tx.db, run, before))) return undefined;
-      const held = await totalOf(tx.db, owner);
-      await removeEverythingOf(tx.db, owner);
-      tx.audit(`tracking-run/${run}`, { purged: true, ...held });
-      return held;
-    });
-    if (total) add(total);
   }
   return purged;
 }

@@ -67,7 +67,11 @@ export async function insertExperiment(db: Db, draft: NewExperiment): Promise<Ex
     .selectFrom('tracking_experiment')
     .select((e) => e.fn.max('number').as('number'))
     .executeTakeFirst();
-  const number = Number(last?.number ?? 0) + 1;
+  const purged = await tables(db)
+    .selectFrom('tracking_purged_experiment')
+    .select((e) => e.fn.max('number').as('number'))
+    .executeTakeFirst();
+  const number = Math.max(Number(last?.number ?? 0), Number(purged?.number ?? 0)) + 1;
   const id = String(number);
   const row = {
     id,

@@ -123,6 +123,8 @@ export interface Tables extends TraceTables, EvaluationTables {
   readonly tracking_model_param: { model: string; key: string; value: string };
   readonly tracking_model_tag: { model: string; key: string; value: string };
   readonly tracking_model_metric: ModelMetricTable;
+  /** Numbers of experiments that were removed for ever. */
+  readonly tracking_purged_experiment: { number: number };
   readonly tracking_import: {
     kind: string;
     id: string;

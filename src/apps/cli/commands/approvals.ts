@@ -7,7 +7,7 @@ import { approvalStatement } from '#governance/contract';
 import { UsageError } from '../failure.ts';
 import { textOf } from '../read-file.ts';
 import { formatTable } from '../table.ts';
-import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
+import { type CommandOptions, connectedInProject, modelKeyOf, printJson, withKedge } from './connected.ts';
 import { everyItem, placeOf } from './models.ts';
 import { versionNamed } from './version-name.ts';
 
@@ -17,13 +17,15 @@ const STATUSES = ['pending', 'approved', 'rejected', 'withdrawn'] as const;
 export function approvalCommands(program: Command): void {
   const approvals = program.command('approvals').description('list, request and decide approvals of versions');
   listCommand(approvals);
-  connected(approvals.command('request <version>').description('ask for a version to be approved'))
+  connectedInProject(approvals.command('request <version>').description('ask for a version to be approved'))
     .option('--alias <alias>', 'for this alias')
     .option('--stage <stage>', 'for this stage', 'Production')
     .option('--reason <text>', 'why', '')
     .action(
       withKedge(async (kedge, [name = ''], options) => {
-        const body = { ...versionNamed(name), ...placeOf(options), reason: String(options['reason']) };
+        const { model, version } = versionNamed(name);
+        const of = { model: modelKeyOf(model, options), version };
+        const body = { ...of, ...placeOf(options), reason: String(options['reason']) };
         const request = await kedge.governance.requestApproval({ body });
         if (options.json) return printJson(request);
         process.stdout.write(`requested ${request.id}\n`);
@@ -31,14 +33,14 @@ export function approvalCommands(program: Command): void {
     );
   decisionCommand(approvals, 'approve');
   decisionCommand(approvals, 'reject');
-  connected(approvals.command('withdraw <request>').description('take a request of yours back')).action(
+  connectedInProject(approvals.command('withdraw <request>').description('take a request of yours back')).action(
     withKedge(async (kedge, [id = ''], options) => {
       const request = await kedge.governance.withdrawApproval({ params: { request: id } });
       if (options.json) return printJson(request);
       process.stdout.write(`request ${id} is ${request.status}\n`);
     }),
   );
-  connected(
+  connectedInProject(
     approvals.command('enrol <public-key>').description('enrol the Ed25519 key (PEM) that you sign with'),
   ).action(
     withKedge(async (kedge, [path = ''], options) => {
@@ -50,7 +52,7 @@ export function approvalCommands(program: Command): void {
 }
 
 function listCommand(approvals: Command): void {
-  connected(approvals.command('list', { isDefault: true }).description('list approval requests, newest first'))
+  connectedInProject(approvals.command('list', { isDefault: true }).description('list approval requests, newest first'))
     .option('--status <status>', STATUSES.join(', '))
     .action(
       withKedge(async (kedge, _args, options) => {
@@ -78,7 +80,7 @@ function statusOf(options: CommandOptions): { readonly status?: (typeof STATUSES
 }
 
 function decisionCommand(approvals: Command, verb: 'approve' | 'reject'): void {
-  connected(approvals.command(`${verb} <request>`).description(`${verb} a version, signed with your key`))
+  connectedInProject(approvals.command(`${verb} <request>`).description(`${verb} a version, signed with your key`))
     .requiredOption('--key <path>', 'your Ed25519 private key (PEM); it does not leave this machine')
     .requiredOption('--reason <text>', 'why')
     .action(

@@ -2,13 +2,13 @@ import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { bomProblems } from '#registry/bom';
 import { UsageError } from '../failure.ts';
-import { connected, withKedge } from './connected.ts';
+import { connectedInProject, withKedge } from './connected.ts';
 import { versionsGroup } from './signing.ts';
 import { versionNamed } from './version-name.ts';
 
 export function bomCommand(program: Command): void {
   const described = 'write what a version (<model>@<n>) is made of as a CycloneDX 1.7 ML-BOM, checked by its schema';
-  connected(versionsGroup(program).command('bom <version>').description(described))
+  connectedInProject(versionsGroup(program).command('bom <version>').description(described))
     .option('--output <file>', 'where to write it, instead of the standard output')
     .action(
       withKedge(async (kedge, [version = ''], options) => {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Kedge } from '#client';
+import { DEFAULT_PROJECT } from '#platform/access';
 import { type ConnectionOptions, connectFrom } from '../connection.ts';
 import { explainFailure } from '../failure.ts';
 
@@ -14,9 +15,14 @@ export function connected(command: Command): Command {
     .option('--json', 'answer as JSON');
 }
 
-/** Adds the option by which a command about what belongs to a project says which one. */
-export function inProject(command: Command): Command {
-  return command.option('--project <name>', 'the project (MLflow says workspace)', 'default');
+/** As {@link connected}, for a command about what belongs to a project. */
+export function connectedInProject(command: Command): Command {
+  return connected(command).option('--project <name>', 'the project (MLflow says workspace)', DEFAULT_PROJECT);
+}
+
+/** How policies and approvals name a model, whichever project they are asked in. */
+export function modelKeyOf(model: string, { project = DEFAULT_PROJECT }: CommandOptions): string {
+  return project === DEFAULT_PROJECT ? model : `${project}/${model}`;
 }
 
 /** Wraps a command: commander passes the arguments, then the options, then itself. */

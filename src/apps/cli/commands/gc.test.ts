@@ -50,12 +50,21 @@ async function installation(t: TestContext) {
 test('kedge gc removes runs deleted long ago and the content that only they had, once told to', async (t) => {
   const { dir, stored } = await installation(t);
   const gc = (...args: readonly string[]) => kedge(['gc', '--data', dir, ...args], { HOME: '/nonexistent' });
-  const purged = { runs: 1, files: 2, bytes: 'of the run that is deleted'.length + 'of both runs'.length };
+  const purged = {
+    runs: 1,
+    loggedModels: 0,
+    experiments: 0,
+    files: 2,
+    bytes: 'of the run that is deleted'.length + 'of both runs'.length,
+  };
 
   const young = JSON.parse((await gc('--older-than', '50d', '--json')).stdout);
   assert.deepEqual([young.purged.runs, young.content.removed.blobs, await stored()], [0, 0, 3]);
   const planned = await gc('--dry-run');
-  assert.match(planned.stdout, /^runs deleted long ago: 1 would be removed, with 2 files of 38 B$/m);
+  assert.match(
+    planned.stdout,
+    /^deleted long ago: 1 runs, 0 logged models and 0 experiments would be removed, with 2 files of 38 B$/m,
+  );
   assert.deepEqual(JSON.parse((await gc('--dry-run', '--json')).stdout).purged, purged);
   assert.equal(await stored(), 3);
 

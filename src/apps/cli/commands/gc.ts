@@ -6,7 +6,7 @@ import { durationMs, formatBytes } from '#core/units';
 import { collectGarbage, type Garbage } from '#platform/blobs';
 import { loadConfig } from '#platform/config';
 import { type Context, Database } from '#platform/db';
-import { type Purged, purgeRuns } from '#tracking';
+import { type Purged, purgeDeleted } from '#tracking';
 import { openDataDir } from '../../data-dir.ts';
 import { openBlobs, openSql } from '../../stores.ts';
 import { databasePlace } from '../database-place.ts';
@@ -27,15 +27,15 @@ interface Collected {
 }
 
 /** Whoever can read and write the data directory is whom the audit log names. */
-const CONTEXT: Context = { actor: { id: 'user:local', roles: ['admin'] }, action: 'tracking-run.purge' };
+const CONTEXT: Context = { actor: { id: 'user:local', roles: ['admin'] }, action: 'tracking.purge' };
 
 /** Works on the stores themselves, beside a running platform or without one. */
 export function gcCommand(program: Command): void {
   program
     .command('gc')
-    .description('remove for ever: runs deleted long ago with their files, and stored content that nothing refers to')
+    .description('remove for ever what was deleted long ago, with its files, and stored content that nothing refers to')
     .option('--data <dir>', 'data directory; KEDGE_DATABASE and KEDGE_BLOBS move what it holds elsewhere')
-    .option('--older-than <duration>', 'how long ago a run was deleted at least, as in 30d or 12h', '30d')
+    .option('--older-than <duration>', 'how long ago it was deleted at least, as in 30d or 12h', '30d')
     .option('--dry-run', 'only tell what would go')
     .option('--json', 'answer as JSON')
     .action(async (options: GcOptions) => {
@@ -59,7 +59,7 @@ async function collect({ data, olderThan, dryRun = false }: GcOptions): Promise<
   const dataDir = openDataDir(config.dataDir);
   const db = new Database(await openSql(config, dataDir), system);
   try {
-    const purged = await purgeRuns({ db, context: CONTEXT, before: now - retainedMs, dryRun });
+    const purged = await purgeDeleted({ db, context: CONTEXT, before: now - retainedMs, dryRun });
     const content = await collectGarbage({ db, blobs: await openBlobs(config, dataDir), now, dryRun });
     return { dryRun, purged, content };
   } finally {
@@ -79,10 +79,14 @@ function wordsOf({ dryRun, purged, content }: Collected): string {
   const went = dryRun ? 'would be removed' : 'removed';
   const later = dryRun && purged.files > 0 ? '; what only they refer to would go as well' : '';
   return [
-    `runs deleted long ago: ${purged.runs} ${went}, with ${purged.files} files of ${formatBytes(purged.bytes)}`,
+    `deleted long ago: ${counted(purged)} ${went}, with ${purged.files} files of ${formatBytes(purged.bytes)}`,
     `content that nothing refers to: ${amount(content.removed)} ${went}${later}`,
     `content kept: ${amount(content.kept)}; not referred to, but of the last 24 h: ${amount(content.recent)}`,
   ].join('\n');
+}
+
+function counted({ runs, loggedModels, experiments }: Purged): string {
+  return `${runs} runs, ${loggedModels} logged models and ${experiments} experiments`;
 }
 
 function amount({ blobs, bytes }: Garbage['kept']): string {

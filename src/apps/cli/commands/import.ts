@@ -8,7 +8,7 @@ import { RestSource } from '../mlflow-import/rest-source.ts';
 import { type MlflowSource, SourceError } from '../mlflow-import/source.ts';
 import { type ImportPlan, importExperiment } from '../mlflow-import/tracking-import.ts';
 import { textOf } from '../read-file.ts';
-import { type CommandOptions, connected, inProject, printJson } from './connected.ts';
+import { type CommandOptions, connectedInProject, printJson } from './connected.ts';
 
 interface ImportOptions extends CommandOptions {
   readonly sourceCredentials?: string;
@@ -20,7 +20,7 @@ interface ImportOptions extends CommandOptions {
 /** `kedge import mlflow`: what an MLflow server or file store has, with its ids, times and authors. */
 export function importCommand(program: Command): void {
   const group = program.command('import').description('bring in what another system has');
-  inProject(connected(group.command('mlflow <uri>')))
+  connectedInProject(group.command('mlflow <uri>'))
     .description('bring in experiments, runs, models and files of a tracking server or of a folder mlruns')
     .option('--source-credentials <file>', 'a file with <user>:<password>, or with a token, for the source')
     .option('--experiment <name...>', 'only these experiments, and no registered models')

@@ -6,7 +6,7 @@ import type { Page } from '#platform/contract';
 import { UsageError } from '../failure.ts';
 import { textOf } from '../read-file.ts';
 import { formatTable } from '../table.ts';
-import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
+import { type CommandOptions, connectedInProject, modelKeyOf, printJson, withKedge } from './connected.ts';
 import { versionsGroup } from './signing.ts';
 import { versionNamed } from './version-name.ts';
 
@@ -14,7 +14,7 @@ const STAGES = ['Proposal', 'Development', 'QA', 'PreProduction', 'Production', 
 
 /** `kedge models`, and in the group `kedge versions` what is done to one version. */
 export function modelCommands(program: Command): void {
-  connected(program.command('models').description('list registered models'))
+  connectedInProject(program.command('models').description('list registered models'))
     .option('--filter <filter>', 'which ones, as in "tags.team = \'risk\'"')
     .action(
       withKedge(async (kedge, _args, options) => {
@@ -27,7 +27,7 @@ export function modelCommands(program: Command): void {
       }),
     );
   const versions = versionsGroup(program);
-  connected(versions.command('list <model>').description('list the versions of a model, newest first')).action(
+  connectedInProject(versions.command('list <model>').description('list the versions of a model, newest first')).action(
     withKedge(async (kedge, [model = ''], options) => {
       const params = { model };
       const items = await everyItem((after) => kedge.registry.listVersions({ params, query: after }));
@@ -47,7 +47,9 @@ export function modelCommands(program: Command): void {
 }
 
 function stageCommand(versions: Command): void {
-  connected(versions.command('stage <version> <stage>').description('move a version, such as delays@3, to a stage'))
+  connectedInProject(
+    versions.command('stage <version> <stage>').description('move a version, such as delays@3, to a stage'),
+  )
     .option('--reason <text>', 'why', '')
     .option('--archive-others', 'archive the other versions of that stage')
     .action(
@@ -62,7 +64,9 @@ function stageCommand(versions: Command): void {
 }
 
 function aliasCommand(versions: Command): void {
-  connected(versions.command('alias <version> <alias>').description('give a version, such as delays@3, an alias'))
+  connectedInProject(
+    versions.command('alias <version> <alias>').description('give a version, such as delays@3, an alias'),
+  )
     .option('--reason <text>', 'why', '')
     .action(
       withKedge(async (kedge, [name = '', alias = ''], options) => {
@@ -77,7 +81,7 @@ function aliasCommand(versions: Command): void {
 
 function evidenceCommand(versions: Command): void {
   const words = 'list what was found out about a version, or record a finding of this kind';
-  connected(versions.command('evidence <version> [kind]').description(words))
+  connectedInProject(versions.command('evidence <version> [kind]').description(words))
     .option('--file <path>', 'its data, as JSON')
     .option('--summary <text>', 'its data, in one sentence')
     .option('--passed', 'it is a check that passed')
@@ -134,12 +138,16 @@ function parsed(file: string, text: string): Json {
 }
 
 function checkCommand(versions: Command): void {
-  connected(versions.command('check <version>').description('tell what a version lacks for a stage or an alias'))
+  connectedInProject(
+    versions.command('check <version>').description('tell what a version lacks for a stage or an alias'),
+  )
     .option('--alias <alias>', 'for this alias')
     .option('--stage <stage>', 'for this stage', 'Production')
     .action(
       withKedge(async (kedge, [name = ''], options) => {
-        const list = await kedge.governance.gateChecklist({ query: { ...versionNamed(name), ...placeOf(options) } });
+        const { model, version } = versionNamed(name);
+        const of = { model: modelKeyOf(model, options), version };
+        const list = await kedge.governance.gateChecklist({ query: { ...of, ...placeOf(options) } });
         process.exitCode = list.allow ? 0 : 1;
         if (options.json) return printJson(list);
         const rows = list.items.map((item) => [item.met ? 'ok' : 'missing', item.policy, item.text]);

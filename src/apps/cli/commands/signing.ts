@@ -25,7 +25,7 @@ import { addressFrom } from '../connection.ts';
 import { UsageError } from '../failure.ts';
 import { bytesOf, textOf } from '../read-file.ts';
 import { formatTable } from '../table.ts';
-import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
+import { type CommandOptions, connectedInProject, printJson, withKedge } from './connected.ts';
 import { versionNamed } from './version-name.ts';
 
 type VersionFiles = Awaited<ReturnType<Kedge['registry']['getVersion']>>;
@@ -38,7 +38,9 @@ export function versionsGroup(program: Command): Command {
 
 export function signingCommands(program: Command): void {
   const versions = versionsGroup(program);
-  connected(versions.command('sign <version>').description('sign a version (<model>@<n>) by OpenSSF Model Signing 1.0'))
+  connectedInProject(
+    versions.command('sign <version>').description('sign a version (<model>@<n>) by OpenSSF Model Signing 1.0'),
+  )
     .option('--key <file>', 'private key in PEM: ECDSA on P-256, P-384 or P-521, or Ed25519. It stays on this machine')
     .option('--passphrase-file <file>', 'file whose first line opens the key')
     .option('--certificates <file>', 'certificates in PEM that say whose key it is: that of the signer first')
@@ -46,7 +48,7 @@ export function signingCommands(program: Command): void {
     .option('--directory <dir>', 'sign only if this folder holds exactly the files of the version')
     .option('--output <file>', `also write the signature file (${SIGNATURE_FILE})`)
     .action(withKedge((kedge, [version = ''], options) => sign(kedge, version, options)));
-  connected(
+  connectedInProject(
     versions.command('verify <version>').description('verify the signatures of a version; exit code 1 if none does'),
   )
     .option('--key <file>', 'verify here with this public key, trusting the control plane with nothing')
@@ -59,7 +61,7 @@ export function signingCommands(program: Command): void {
 
 function signerCommands(program: Command): void {
   const signers = program.command('signers').description('whose signatures of models are trusted');
-  connected(signers.command('list', { isDefault: true }).description('list signers')).action(
+  connectedInProject(signers.command('list', { isDefault: true }).description('list signers')).action(
     withKedge(async (kedge, _, options) => {
       const { items } = await kedge.signing.listSigners();
       if (options.json) return printJson(items);
@@ -70,7 +72,7 @@ function signerCommands(program: Command): void {
       process.stdout.write(`${formatTable(['name', 'kind', 'algorithm', 'subject', 'fingerprint', 'state'], rows)}\n`);
     }),
   );
-  connected(signers.command('add <name>').description('trust a public key or a certificate authority'))
+  connectedInProject(signers.command('add <name>').description('trust a public key or a certificate authority'))
     .option('--key <file>', 'public key in PEM')
     .option('--authority <file>', 'certificate in PEM')
     .action(
@@ -85,7 +87,7 @@ function signerCommands(program: Command): void {
         process.stdout.write(`${name} is trusted: ${added.algorithm}, fingerprint ${added.fingerprint}\n`);
       }),
     );
-  connected(signers.command('revoke <name>').description('trust a signer no longer'))
+  connectedInProject(signers.command('revoke <name>').description('trust a signer no longer'))
     .option('--reason <text>', 'why, for the audit log', '')
     .action(
       withKedge(async (kedge, [name = ''], options) => {

@@ -206,7 +206,15 @@ function inputCases(spec: RouteSpec, send: Send): void {
 }
 
 const ODD_TEXTS = ['not a number', '', '-1', 'UPPER case', '../..', 'x'.repeat(501), '\u0000'];
-const PLAUSIBLE = ['a', '1', `sha256:${'0'.repeat(64)}`, '00000000-0000-0000-0000-000000000000', 'serve', 'user:a'];
+const PLAUSIBLE = [
+  'a',
+  '1',
+  `sha256:${'0'.repeat(64)}`,
+  '00000000-0000-0000-0000-000000000000',
+  'serve',
+  'user:a',
+  'run',
+];
 
 /** A value that a parameter of the route takes. */
 function sampleOf(spec: RouteSpec, name: string): string {

@@ -79,7 +79,7 @@ function inspectorOf(child: ChildProcess): Promise<string> {
       text = (text + chunk.toString()).slice(-10_000);
       const found = /ws:\/\/\S+/.exec(text);
       if (found) resolve(found[0]);
-      if (!/Debugger|inspector/.test(chunk.toString())) process.stderr.write(chunk);
+      if (!/Debugger|debugging|inspector/.test(chunk.toString())) process.stderr.write(chunk);
     });
     child.once('exit', () => reject(new Error(`the gateway ended: ${text}`)));
   });

@@ -300,3 +300,30 @@ describe('the Open Inference Protocol over gRPC', () => {
     await assert.rejects(call('ModelInfer', { ...short, raw_input_contents: [fp32(1, 2), fp32(1)] }), { code: 3 });
   });
 });
+
+test('a full queue is told with 503, and over gRPC as UNAVAILABLE', async () => {
+  const full = await openGateway({
+    grpcPort: 0,
+    limits: { requestsMax: 0 },
+    table: async (put) => ({
+      version: 1,
+      endpoints: { delays: endpointOf('delays', await put(logisticModel({ a: 1 }), 'delay', 3)) },
+    }),
+  });
+  const client = new Client(full.gateway.grpcAddress ?? '', credentials.createInsecure());
+  try {
+    const inputs = [{ name: 'a', datatype: 'FP32', shape: [1], data: [1] }];
+    const { status, body } = await full.post('/v2/models/delays/infer', { inputs });
+    assert.deepEqual([status, body.error], [503, '0 predictions are in work, which is the limit']);
+
+    const { path, requestSerialize, responseDeserialize } = (await loadService())['ModelInfer'] ?? assert.fail();
+    const message = { model_name: 'delays', inputs: [{ name: 'a', datatype: 'FP32', shape: [1] }] };
+    const code = await new Promise((resolve) =>
+      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, message, (error) => resolve(error?.code)),
+    );
+    assert.equal(code, 14);
+  } finally {
+    client.close();
+    await full.close();
+  }
+});

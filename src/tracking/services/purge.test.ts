@@ -7,7 +7,11 @@ import { openFsBlobStore } from '#adapters/blob/fs';
 import { AuditLog } from '#platform/audit';
 import { type Context, columnsOf, type Database } from '#platform/db';
 import { forEachDialect, type OpenDatabase } from '#testing/databases';
+import { EvaluationDatasetService } from '../evaluation/datasets.ts';
+import { ScorerService } from '../evaluation/scorers.ts';
 import { createTracking, purgeDeleted, trackingMigrations } from '../index.ts';
+import { TraceService } from '../traces/service.ts';
+import { SpanService } from '../traces/spans.ts';
 import { LineageService } from './lineage.ts';
 import { LoggedModelService } from './models.ts';
 
@@ -45,7 +49,19 @@ async function open(t: TestContext, openDb: OpenDatabase) {
   }
   const purge = (dryRun: boolean) =>
     purgeDeleted({ db: database.db, context: gc, before: database.clock.now() - 30 * DAY_MS, dryRun });
-  return { ...database, tracking, models, logRun, purge };
+  /** A trace of a run with a span and a file, and what it is evaluated with. */
+  async function traced(experiment: string, run: string): Promise<void> {
+    const spans = new SpanService(deps, new TraceService(deps));
+    const traceId = '0af7651916cd43dd8448eb211c80319c';
+    const times = { startTimeUnixNano: '1', endTimeUnixNano: '2' };
+    const span = { traceId, spanId: 'b7ad6b7169203331', name: 'ask', attributes: [], ...times };
+    await spans.log(ada, { experiment, run, spans: [span] });
+    const owner = { kind: 'trace' as const, id: `${experiment}/tr-${traceId}` };
+    await tracking.artifacts.put(ada, { owner, path: 'a.json' }, Buffer.from('spans'));
+    await new ScorerService(deps).register(ada, { experiment, name: 'tone' }, '{}');
+    await new EvaluationDatasetService(deps).create(ada, { name: 'asked', tags: {}, experiments: [experiment] });
+  }
+  return { ...database, tracking, models, logRun, purge, traced };
 }
 
 /** How many rows of each table are of this run. Any table with a column for runs, or for owners of files, counts. */
@@ -106,7 +122,7 @@ forEachDialect('Permanent deletion', trackingMigrations, (openDb) => {
   });
 
   test('takes logged models and experiments that were deleted long ago, and gives no id of theirs again', async (t) => {
-    const { tracking, models, purge, clock, db } = await open(t, openDb);
+    const { tracking, models, purge, traced, clock, db } = await open(t, openDb);
     const make = async (name: string) => {
       const { id: experiment } = await tracking.ensureExperiment(ada, name);
       const model = (await models.create(ada, { experiment, params: { p: '1' }, tags: { t: '1' } })).id;
@@ -117,14 +133,21 @@ forEachDialect('Permanent deletion', trackingMigrations, (openDb) => {
     const gone = (await models.create(ada, { experiment: kept.experiment, params: {}, tags: {} })).id;
     await models.delete(ada, gone);
     const run = await tracking.createRun(ada, { experiment: 'old' });
+    await traced(old.experiment, run.id);
     await tracking.deleteExperiment(ada, old.experiment);
     await tracking.deleteExperiment(ada, '0');
     clock.advance(31 * DAY_MS);
     await tracking.deleteExperiment(ada, young.experiment);
 
     const plan = await purge(true);
-    assert.deepEqual(plan, { runs: 1, loggedModels: 2, experiments: 1, files: 1, bytes: old.model.length });
+    assert.deepEqual(plan, { runs: 1, loggedModels: 2, experiments: 1, files: 2, bytes: old.model.length + 5 });
     assert.deepEqual(await purge(false), plan);
+    for (const { table, column } of await columnsOf(db)) {
+      if (column !== 'experiment') continue;
+      const left = await db.reader.selectFrom(table).select(column).where(column, '=', old.experiment).execute();
+      assert.deepEqual(left, [], table);
+    }
+    assert.deepEqual(await db.reader.selectFrom('tracking_span').select('name').execute(), []);
     assert.deepEqual(await purge(false), NOTHING);
     for (const id of [run.id, old.model, gone]) assert.deepEqual(await rowsOf(db, id), {}, id);
     const { items } = await tracking.listExperiments({ lifecycle: 'deleted', limit: 10 });

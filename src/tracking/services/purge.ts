@@ -1,5 +1,5 @@
 import type { Context, Database } from '#platform/db';
-import { type ArtifactOwner, removeEverythingOf, subjectOf, totalOf } from '../artifacts/index.ts';
+import { type ArtifactOwner, removeEverythingOf, subjectOf, totalOf, tracesWithFiles } from '../artifacts/index.ts';
 import * as store from '../store/purge.ts';
 import type { Db } from '../store/tables.ts';
 
@@ -60,13 +60,13 @@ export async function purgeDeleted({ db, context, before, dryRun }: PurgeOptions
     for (const id of await find(db.reader, before)) {
       const owner = { kind: ownerKind, id };
       if (dryRun) {
-        add(kind, await totalOf(db.reader, owner));
+        add(kind, await totalWithTraces(db.reader, owner));
         continue;
       }
       const total = await db.react(context, async (tx) => {
         if (!(await remove(tx.db, id, before))) return undefined;
-        const held = await totalOf(tx.db, owner);
-        await removeEverythingOf(tx.db, owner);
+        const held = await totalWithTraces(tx.db, owner);
+        for (const one of await withTraces(tx.db, owner)) await removeEverythingOf(tx.db, one);
         tx.audit(subjectOf(owner), { purged: true, ...held });
         return held;
       });
@@ -74,4 +74,19 @@ export async function purgeDeleted({ db, context, before, dryRun }: PurgeOptions
     }
   }
   return purged;
+}
+
+/** Files of traces are found through their experiment alone, and go with it. */
+async function withTraces(db: Db, owner: ArtifactOwner): Promise<ArtifactOwner[]> {
+  return owner.kind === 'experiment' ? [owner, ...(await tracesWithFiles(db, owner.id))] : [owner];
+}
+
+async function totalWithTraces(db: Db, owner: ArtifactOwner): Promise<{ files: number; bytes: number }> {
+  const total = { files: 0, bytes: 0 };
+  for (const one of await withTraces(db, owner)) {
+    const { files, bytes } = await totalOf(db, one);
+    total.files += files;
+    total.bytes += bytes;
+  }
+  return total;
 }

@@ -1,3 +1,5 @@
+import { removeScorersOf } from '../evaluation/store/scorers.ts';
+import { removeTracesOf } from '../traces/store/traces.ts';
 import { type Db, tables } from './tables.ts';
 
 /** Ids of the runs that were deleted before a time, those longest ago first. */
@@ -91,7 +93,7 @@ export async function experimentsDeletedBefore(db: Db, before: number): Promise<
 }
 
 /**
- * Removes an experiment with its tags and data sets, if it is one of {@link experimentsDeletedBefore} and its runs and
+ * Removes an experiment with its tags, data sets, traces and scorers, if it is one of {@link experimentsDeletedBefore} and its runs and
  * logged models are gone. Its number is remembered, so that no other experiment ever gets the same id.
  */
 export async function removeExperimentDeletedBefore(db: Db, experiment: string, before: number): Promise<boolean> {
@@ -106,7 +108,9 @@ export async function removeExperimentDeletedBefore(db: Db, experiment: string, 
     const left = tables(db).selectFrom(table).select('id').where('experiment', '=', experiment).limit(1);
     if (await left.executeTakeFirst()) return false;
   }
-  for (const table of ['tracking_experiment_tag', 'tracking_dataset'] as const) {
+  await removeTracesOf(db, experiment);
+  await removeScorersOf(db, experiment);
+  for (const table of ['tracking_experiment_tag', 'tracking_dataset', 'tracking_evaluation_experiment'] as const) {
     await tables(db).deleteFrom(table).where('experiment', '=', experiment).execute();
   }
   await tables(db).deleteFrom('tracking_experiment').where('id', '=', experiment).execute();

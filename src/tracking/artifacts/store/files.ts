@@ -49,6 +49,18 @@ export async function totalOf(db: Db, owner: ArtifactOwner): Promise<{ files: nu
   return { files: Number(row.files), bytes: Number(row.bytes ?? 0) };
 }
 
+/** The traces of an experiment that have files. */
+export async function tracesWithFiles(db: Db, experiment: string): Promise<ArtifactOwner[]> {
+  const rows = await files(db)
+    .selectFrom('tracking_file')
+    .select('owner')
+    .distinct()
+    .where('owner_kind', '=', 'trace')
+    .where('owner', 'like', `${experiment}/%`)
+    .execute();
+  return rows.map(({ owner }) => ({ kind: 'trace', id: owner }));
+}
+
 /** Stores a file in place of the one of the same path, if any. */
 export async function putFile(db: Db, owner: ArtifactOwner, artifact: Artifact): Promise<void> {
   const { path, digest, bytes, createdAt } = artifact;

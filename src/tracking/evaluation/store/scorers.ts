@@ -85,6 +85,13 @@ export async function scorerVersions(
   return rows.map(({ created_at, ...row }) => ({ ...row, createdAt: Number(created_at) }));
 }
 
+/** Removes the scorers of an experiment with all their versions. */
+export async function removeScorersOf(db: Db, experiment: string): Promise<void> {
+  const scorers = tables(db).selectFrom('tracking_scorer').select('id').where('experiment', '=', experiment);
+  await tables(db).deleteFrom('tracking_scorer_version').where('scorer', 'in', scorers).execute();
+  await tables(db).deleteFrom('tracking_scorer').where('experiment', '=', experiment).execute();
+}
+
 export async function deleteScorerVersions(
   db: Db,
   of: { readonly scorer: string; readonly versions: readonly number[]; readonly at: number },

@@ -207,6 +207,13 @@ const OF_TRACE = [
   'tracking_trace_prompt',
 ] as const;
 
+/** Removes all traces of an experiment, and that they were there. */
+export async function removeTracesOf(db: Db, experiment: string): Promise<void> {
+  const traces = tables(db).selectFrom('tracking_trace').select('key').where('experiment', '=', experiment);
+  for (const table of OF_TRACE) await tables(db).deleteFrom(table).where('trace', 'in', traces).execute();
+  await tables(db).deleteFrom('tracking_trace').where('experiment', '=', experiment).execute();
+}
+
 /** Removes what a trace says, and leaves of it that there was one of this id. */
 export async function removeTrace(db: Db, key: string, now: number): Promise<void> {
   for (const table of OF_TRACE) await tables(db).deleteFrom(table).where('trace', '=', key).execute();

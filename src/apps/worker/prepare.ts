@@ -91,6 +91,7 @@ async function commandEnvironment(attempt: LeasedAttempt, places: CommandPlaces)
     Object.fromEntries(Object.entries(values).map(([name, value]) => [`KEDGE_${prefix}_${envPart(name)}`, value]));
   const params = Object.fromEntries(Object.entries(attempt.params).map(([name, value]) => [name, textOf(value)]));
   return {
+    ...mlflowEnvironment(attempt, places.connection),
     ...attempt.env,
     ...named('PARAM', params),
     ...named('INPUT', places.inputs),
@@ -102,6 +103,23 @@ async function commandEnvironment(attempt: LeasedAttempt, places: CommandPlaces)
     KEDGE_SEED: String(attempt.seed),
     KEDGE_URL: places.connection.url,
     ...(places.connection.token ? { KEDGE_TOKEN: places.connection.token } : {}),
+  };
+}
+
+/**
+ * The variables by which MLflow's client finds the server. Runs that a step starts go to an experiment with the name of
+ * the pipeline, and their tags lead back to the run and step. The step's own `env` goes before these.
+ */
+function mlflowEnvironment(
+  { pipeline, run, step }: LeasedAttempt,
+  { url, token }: Surroundings['connection'],
+): Record<string, string> {
+  return {
+    MLFLOW_TRACKING_URI: url,
+    MLFLOW_REGISTRY_URI: url,
+    MLFLOW_EXPERIMENT_NAME: pipeline,
+    MLFLOW_RUN_CONTEXT: JSON.stringify({ 'kedge.run': run, 'kedge.pipeline': pipeline, 'kedge.step': step }),
+    ...(token ? { MLFLOW_TRACKING_TOKEN: token } : {}),
   };
 }
 

@@ -6,6 +6,7 @@ import { monitoringContract } from '#monitoring/contract';
 import { backfillsContract } from '#pipelines/backfills/contract';
 import { pipelinesContract } from '#pipelines/contract';
 import { schedulesContract } from '#pipelines/schedules/contract';
+import { triggersContract } from '#pipelines/triggers/contract';
 import { accountsContract, sessionContract } from '#platform/accounts/contract';
 import { activityContract } from '#platform/activity/contract';
 import { auditContract } from '#platform/audit/contract';
@@ -34,6 +35,7 @@ export interface Kedge {
   readonly pipelines: Client<typeof pipelinesContract>;
   readonly backfills: Client<typeof backfillsContract>;
   readonly schedules: Client<typeof schedulesContract>;
+  readonly triggers: Client<typeof triggersContract>;
   readonly serving: Client<typeof servingContract>;
   readonly monitoring: Client<typeof monitoringContract>;
   readonly automation: Client<typeof automationContract>;
@@ -67,6 +69,7 @@ export function connect({ url, token, project, fetch }: ConnectOptions): Kedge {
     pipelines: createClient(pipelinesContract, options),
     backfills: createClient(backfillsContract, options),
     schedules: createClient(schedulesContract, options),
+    triggers: createClient(triggersContract, options),
     serving: createClient(servingContract, options),
     monitoring: createClient(monitoringContract, options),
     automation: createClient(automationContract, options),

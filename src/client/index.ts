@@ -14,4 +14,5 @@ export {
   type Resource,
   rule,
   schedule,
+  trigger,
 } from './resources.ts';

@@ -6,6 +6,7 @@ import type { gatePolicySpec } from '#governance/contract';
 import type { monitorSpec } from '#monitoring/contract';
 import type { pipelineSpec, poolSpec } from '#pipelines/contract';
 import type { freezeSpec, scheduleSpec } from '#pipelines/schedules/contract';
+import type { triggerSpec } from '#pipelines/triggers/contract';
 import type { ResourceDraft } from '#platform/resources/contract';
 import type { endpointSpec } from '#serving/contract';
 
@@ -50,6 +51,9 @@ export const pool: Builder<typeof poolSpec> = builder('pool');
 
 /** When a pipeline starts by itself: local times of a time zone, and what becomes of those that were missed. */
 export const schedule: Builder<typeof scheduleSpec> = builder('schedule');
+
+/** What else starts a pipeline: the end of another, new rows of a dataset, a signed request. */
+export const trigger: Builder<typeof triggerSpec> = builder('trigger');
 
 /** A span of time in which no pipeline, or none of those it names, starts by itself. */
 export const freeze: Builder<typeof freezeSpec> = builder('freeze');

@@ -15,6 +15,10 @@ import { RunControl } from './service/control.ts';
 import { PipelineService, type PipelinesDeps } from './service/service.ts';
 import { type PipelineSpec, type PoolSpec, pipelineSpec, poolSpec } from './spec.ts';
 import { removePipeline, savePipeline } from './store/runs.ts';
+import { triggerHandlers, triggerWebhooks } from './triggers/handlers.ts';
+import { triggerKinds } from './triggers/kinds.ts';
+import { triggerMigrations } from './triggers/migrations.ts';
+import { Triggers } from './triggers/service.ts';
 
 export { type CodeBundle, storeBundle } from './code/bundle.ts';
 export { packCode } from './code/pack.ts';
@@ -33,6 +37,7 @@ export const pipelineMigrations: readonly Migration[] = [
   ...runMigrations,
   ...scheduleMigrations,
   ...backfillMigrations,
+  ...triggerMigrations,
 ];
 
 export interface Pipelines
@@ -50,6 +55,7 @@ export const pipelineKinds: readonly ResourceKind[] = [
   } satisfies ResourceKind<PipelineSpec>,
   { kind: 'pool', schema: poolSpec } satisfies ResourceKind<PoolSpec>,
   ...scheduleKinds,
+  ...triggerKinds,
 ];
 
 /** Pipelines: declared graphs of steps, run by workers under leases, every finished step committed exactly once. */
@@ -57,6 +63,7 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
   const service = new PipelineService(deps);
   const control = new RunControl(deps);
   const schedules = new Schedules({ ...deps, startRunIn: service.startRunIn.bind(service) });
+  const triggers = new Triggers({ ...deps, startRunIn: service.startRunIn.bind(service) });
   const backfills = new Backfills({
     ...deps,
     startRunIn: service.startRunIn.bind(service),
@@ -75,9 +82,17 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
         workHandlers(service),
         scheduleHandlers(schedules),
         backfillHandlers(backfills),
+        triggerHandlers(triggers),
       ],
-      consumers: [],
-      jobs: [leaseExpiryJob(service, deps.system.clock), tendJob(control), schedules.job(), backfills.job()],
+      protocols: [triggerWebhooks(triggers)],
+      consumers: [triggers.consumer()],
+      jobs: [
+        leaseExpiryJob(service, deps.system.clock),
+        tendJob(control),
+        schedules.job(),
+        backfills.job(),
+        triggers.job(),
+      ],
     },
   };
 }

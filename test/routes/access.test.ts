@@ -27,6 +27,8 @@ const PUBLIC = [
   'GET /health',
   'GET /version',
   'POST /api/v1/session',
+  // A signature under the trigger's own secret lets it in.
+  'POST /hooks/triggers/:trigger',
   ...KEYED,
 ];
 

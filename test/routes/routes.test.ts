@@ -8,6 +8,7 @@ import { monitoringContract } from '#monitoring/contract';
 import { backfillsContract } from '#pipelines/backfills/contract';
 import { pipelinesContract, workContract } from '#pipelines/contract';
 import { schedulesContract } from '#pipelines/schedules/contract';
+import { triggersContract } from '#pipelines/triggers/contract';
 import { accountsContract } from '#platform/accounts/contract';
 import { activityContract } from '#platform/activity/contract';
 import { auditContract } from '#platform/audit/contract';
@@ -35,6 +36,7 @@ const CONTRACTS = [
   workContract,
   schedulesContract,
   backfillsContract,
+  triggersContract,
   servingContract,
   monitoringContract,
   automationContract,

@@ -172,7 +172,7 @@ export class Schedules {
   }
 
   async #start(tx: Tx, { name, spec }: StoredSchedule, tick: DueTick): Promise<Outcome> {
-    const frozen = freezeOf(await this.#freezes(tx), spec.pipeline, tx.now);
+    const frozen = freezeOf(await freezesIn(this.#deps, tx), spec.pipeline, tx.now);
     if (frozen) {
       return { outcome: 'frozen', run: null, reason: `freeze '${frozen.name}': ${frozen.spec.reason}` };
     }
@@ -192,11 +192,6 @@ export class Schedules {
     }
   }
 
-  async #freezes(tx: Tx): Promise<NamedFreeze[]> {
-    const found = await this.#deps.resources.list('freeze', tx.db);
-    return found.map(({ name, spec }) => ({ name, spec: spec as FreezeSpec }));
-  }
-
   async #view({ name, spec, ...state }: StoredSchedule): Promise<ScheduleView> {
     const [last = null] = await listTicks(this.#deps.db.reader, { schedule: name, limit: 1 });
     const { pausedAt, pausedBy, pauseReason } = state;
@@ -210,6 +205,12 @@ export class Schedules {
       last,
     };
   }
+}
+
+/** All freezes, as the transaction sees them. */
+export async function freezesIn({ resources }: Pick<DomainDeps, 'resources'>, tx: Tx): Promise<NamedFreeze[]> {
+  const found = await resources.list('freeze', tx.db);
+  return found.map(({ name, spec }) => ({ name, spec: spec as FreezeSpec }));
 }
 
 async function requireSchedule(db: Tx['db'] | DomainDeps['db']['reader'], name: string): Promise<StoredSchedule> {

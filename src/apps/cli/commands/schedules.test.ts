@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { connect, freeze, pipeline, schedule } from '#client';
+import { connect, freeze, pipeline, schedule, trigger } from '#client';
 import { realSystem } from '#core/system';
 import { loadConfig } from '#platform/config';
 import { createLogger, createMetrics } from '#platform/observe';
@@ -37,6 +37,7 @@ before(async () => {
       timeZone: 'Europe/Berlin',
       params: { until: '${at}' },
     }),
+    trigger('hook', { pipeline: 'regions', on: { webhook: true }, params: { region: '${event.region}' } }),
     freeze('next-century', { reason: 'too late', from: '2100-01-01T00:00:00Z', to: '2101-01-01T00:00:00Z' }),
   ];
   await connect({ url, token }).resources.applyResources({ body: { resources } });
@@ -87,4 +88,10 @@ test('a backfill is started, paused, described and cancelled, and tells what is 
   assert.match(missing.stdout, /asia +missing +-\n3 of 3 partitions are missing\n$/);
   assert.match((await run('backfill', 'cancel', id)).stdout, / cancelled: 2 partitions/);
   assert.match((await run('backfill')).stdout, /^BACKFILL +PIPELINE +STATUS/);
+});
+
+test('triggers are listed, and the secret of a webhook is made and shown once', async () => {
+  assert.match((await run('triggers')).stdout, /^TRIGGER +PIPELINE +ON +DUE +LAST\nhook +regions +webhook +- +-\n$/);
+  assert.match((await run('triggers', 'secret', 'hook')).stdout, /^POST http:\S+\/hooks\/triggers\/hook\n[\w-]{43}\n$/);
+  assert.match((await run('triggers', 'get', 'none')).stderr, /there is no trigger 'none'/);
 });

@@ -42,6 +42,42 @@ export function scheduleCommands(program: Command): void {
     );
 }
 
+/** `kedge triggers`: what else starts pipelines. */
+export function triggerCommands(program: Command): void {
+  const triggers = program.command('triggers').description('list triggers, what they did, and make their secrets');
+  connected(triggers.command('list', { isDefault: true }).description('list triggers with what they did last')).action(
+    withKedge(async (kedge, _args, options) => {
+      const { items } = await kedge.triggers.listTriggers();
+      if (options.json) return printJson(items);
+      const rows = items.map(({ trigger, pipeline, on, dueAt, last }) => [
+        ...[
+          trigger,
+          pipeline,
+          'pipeline' in on ? `pipeline ${on.pipeline}` : 'dataset' in on ? `dataset ${on.dataset}` : 'webhook',
+        ],
+        ...[dueAt === null ? null : timeOf(dueAt), last?.outcome ?? null],
+      ]);
+      process.stdout.write(`${formatTable(['trigger', 'pipeline', 'on', 'due', 'last'], rows)}\n`);
+    }),
+  );
+  connected(triggers.command('get <trigger>').description('list what a trigger did about events, newest first')).action(
+    withKedge(async (kedge, [trigger = ''], options) => {
+      const { items } = await kedge.triggers.listFirings({ params: { trigger }, query: { limit: 50 } });
+      if (options.json) return printJson(items);
+      const rows = items.map(({ at, outcome, run, reason }) => [timeOf(at), outcome, run, reason]);
+      process.stdout.write(`${formatTable(['at', 'outcome', 'run', 'reason'], rows)}\n`);
+    }),
+  );
+  const words = 'make the secret with which requests to a webhook are signed; it is shown once';
+  connected(triggers.command('secret <trigger>').description(words)).action(
+    withKedge(async (kedge, [trigger = ''], options) => {
+      const { secret, path } = await kedge.triggers.makeTriggerSecret({ params: { trigger } });
+      if (options.json) return printJson({ secret, path });
+      process.stdout.write(`POST ${kedge.url}${path}\n${secret}\n`);
+    }),
+  );
+}
+
 function listCommand(schedules: Command): void {
   const words = 'list schedules with their next and last tick';
   connected(schedules.command('list [pipeline]', { isDefault: true }).description(words)).action(

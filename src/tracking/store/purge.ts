@@ -93,8 +93,8 @@ export async function experimentsDeletedBefore(db: Db, before: number): Promise<
 }
 
 /**
- * Removes an experiment with its tags, data sets, traces and scorers, if it is one of {@link experimentsDeletedBefore} and its runs and
- * logged models are gone. Its number is remembered, so that no other experiment ever gets the same id.
+ * Removes an experiment with its tags, data sets, traces and scorers, if it is one of {@link experimentsDeletedBefore}
+ * and its runs and logged models are gone. Its number is remembered, so that no other experiment ever gets the same id.
  */
 export async function removeExperimentDeletedBefore(db: Db, experiment: string, before: number): Promise<boolean> {
   const found = await tables(db)

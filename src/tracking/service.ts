@@ -20,7 +20,16 @@ import { artifactLocationOf, artifactUriOf, type TrackingDeps } from './services
 import { ExperimentService } from './services/experiments.ts';
 import { logMetrics } from './services/log-metrics.ts';
 import { logInto } from './services/logging.ts';
-import { type Asker, requireActive, requireActiveExperiment, requireRun, requireWritable } from './services/require.ts';
+import {
+  type Asker,
+  experimentsShownTo,
+  isShownTo,
+  requireActive,
+  requireActiveExperiment,
+  requireNamed,
+  requireRun,
+  requireWritable,
+} from './services/require.ts';
 import * as experiments from './store/experiments.ts';
 import * as logged from './store/logged.ts';
 import * as runs from './store/runs.ts';
@@ -57,6 +66,7 @@ export class TrackingService {
   async ensureExperiment(context: Context, name: string): Promise<Experiment> {
     const project = projectOf(context);
     const known = await experiments.findExperiment(this.#deps.db.reader, { project, name });
+    requireNamed(context, known);
     if (known) return requireActive(known);
     return this.#deps.db.react(context, (tx) => this.#ensureExperiment(tx, context, name));
   }
@@ -68,14 +78,17 @@ export class TrackingService {
   ): Promise<Page<Experiment>> {
     const { reader } = this.#deps.db;
     const project = asker && projectOf(asker);
+    const ids = experimentsShownTo(asker);
     if (query.name !== undefined) {
       const found = await experiments.findExperiment(reader, { project: project ?? DEFAULT_PROJECT, name: query.name });
-      return { items: found?.lifecycle === query.lifecycle ? [found] : [] };
+      return { items: found?.lifecycle === query.lifecycle && isShownTo(asker, found) ? [found] : [] };
     }
     const before = query.after === undefined ? undefined : integer(query.after);
+    if (ids?.length === 0) return { items: [] };
     const items = await experiments.listExperiments(reader, {
       lifecycle: query.lifecycle,
       project,
+      ids,
       before,
       limit: query.limit + 1,
     });
@@ -137,17 +150,20 @@ export class TrackingService {
   async searchRuns(search: RunSearch, asker?: Asker): Promise<Page<Run>> {
     const { reader } = this.#deps.db;
     const project = asker && projectOf(asker);
+    const shown = experimentsShownTo(asker);
     let experiment: string | undefined;
     if (search.experiment !== undefined) {
       const found =
         (await experiments.findExperiment(reader, { project: project ?? DEFAULT_PROJECT, name: search.experiment })) ??
         (await experiments.findExperiment(reader, { id: search.experiment }));
-      if (!found) return { items: [] };
+      if (!found || !isShownTo(asker, found)) return { items: [] };
       experiment = found.id;
     }
+    if (experiment === undefined && shown?.length === 0) return { items: [] };
     const items = await runs.searchRuns(reader, {
       experiment,
       project,
+      experiments: experiment === undefined ? shown : undefined,
       status: search.status,
       sourceRun: search.sourceRun,
       lifecycle: search.lifecycle ?? 'active',
@@ -261,6 +277,7 @@ export class TrackingService {
   async #ensureExperiment(tx: Tx, context: Context, name: string): Promise<Experiment> {
     const project = projectOf(context);
     const known = await experiments.findExperiment(tx.db, { project, name });
+    requireNamed(context, known);
     if (known) return requireActive(known);
     const made = await experiments.insertExperiment(tx.db, {
       name,

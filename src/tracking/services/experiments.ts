@@ -6,7 +6,7 @@ import { type ExperimentSearch, searchExperiments } from '../store/experiment-se
 import * as store from '../store/experiments.ts';
 import type { FoundPage } from '../store/found.ts';
 import { artifactLocationOf, type TrackingDeps } from './deps.ts';
-import { accessOf, requireActiveExperiment, requireExperiment } from './require.ts';
+import { accessOf, experimentsShownTo, requireActiveExperiment, requireExperiment } from './require.ts';
 
 export interface TaggedExperiment extends Experiment {
   readonly tags: ReadonlyMap<string, string>;
@@ -116,8 +116,7 @@ export class ExperimentService {
     search: Omit<ExperimentSearch, 'project' | 'ids'>,
   ): Promise<FoundPage<TaggedExperiment>> {
     const { db } = this.#deps;
-    const visible = accessOf(context)?.visible('experiment') ?? 'all';
-    const ids = visible === 'all' ? undefined : [...visible];
+    const ids = experimentsShownTo(context);
     const found = await searchExperiments(db.reader, db.dialect, { ...search, project: projectOf(context), ids });
     const experiments = await store.experimentsOf(db.reader, found.items);
     const tags = await store.experimentTags(db.reader, found.items);

@@ -103,3 +103,24 @@ export function writable(run: RunState | undefined, asker: Asker, id: string): R
     `The run ${id} must be in the 'active' state. Current state is deleted: restore it first.`,
   );
 }
+
+/** The ids of the experiments that a list may show to the asker; `undefined` for one who may see all of the project. */
+export function experimentsShownTo(asker: Asker): readonly string[] | undefined {
+  const visible = accessOf(asker)?.visible('experiment') ?? 'all';
+  return visible === 'all' ? undefined : [...visible];
+}
+
+/** Whether the asker may see an experiment. */
+export function isShownTo(asker: Asker, { id, createdBy }: Pick<Experiment, 'id' | 'createdBy'>): boolean {
+  const access = accessOf(asker);
+  return !access || access.levelOn(`experiment/${id}`, createdBy) !== undefined;
+}
+
+/**
+ * Throws unless the asker may add to the experiment of a name, or make one where there is none. To whom it is not shown
+ * it looks like one that is not there.
+ */
+export function requireNamed(asker: Asker, known: Experiment | undefined): void {
+  if (known && isShownTo(asker, known)) requireLevel(asker, known, 'EDIT');
+  else accessOf(asker)?.requireProject('EDIT');
+}

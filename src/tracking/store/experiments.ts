@@ -19,6 +19,8 @@ export async function listExperiments(
   filter: {
     readonly lifecycle: 'active' | 'deleted';
     readonly project: string | undefined;
+    /** Only these. */
+    readonly ids?: readonly string[] | undefined;
     readonly before: number | undefined;
     readonly limit: number;
   },
@@ -30,6 +32,7 @@ export async function listExperiments(
     .orderBy('number', 'desc')
     .limit(filter.limit);
   if (filter.project !== undefined) query = query.where('project', '=', filter.project);
+  if (filter.ids !== undefined) query = query.where('id', 'in', padded(filter.ids));
   if (filter.before !== undefined) query = query.where('number', '<', filter.before);
   return (await query.execute()).map(experimentOf);
 }

@@ -43,6 +43,8 @@ export async function insertRun(db: Db, run: NewRun): Promise<void> {
 export interface RunFilter {
   readonly experiment?: string | undefined;
   readonly project?: string | undefined;
+  /** Only runs of these experiments. */
+  readonly experiments?: readonly string[] | undefined;
   readonly status?: RunStatus | undefined;
   readonly sourceRun?: string | undefined;
   readonly lifecycle: 'active' | 'deleted';
@@ -67,6 +69,7 @@ export async function searchRuns(db: Db, filter: RunFilter): Promise<Run[]> {
       e.selectFrom('tracking_experiment').select('id').where('project', '=', project),
     );
   }
+  if (filter.experiments !== undefined) query = query.where('experiment', 'in', padded(filter.experiments));
   if (filter.status !== undefined) query = query.where('status', '=', filter.status);
   if (filter.sourceRun !== undefined) query = query.where('source_run', '=', filter.sourceRun);
   const { after } = filter;

@@ -73,3 +73,11 @@ export async function startGateway(
   const gateway = await import('./gateway/index.ts');
   return gateway.startGateway(options);
 }
+
+/** Predicts every row of a file in this process. The model runtime is loaded with the first call. */
+export async function predictFile(
+  work: import('./gateway/batch/predict-file.ts').FileWork,
+): Promise<import('./gateway/batch/predict-file.ts').FileProgress> {
+  const batch = await import('./gateway/batch/predict-file.ts');
+  return batch.predictFile(work);
+}

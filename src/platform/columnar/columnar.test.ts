@@ -22,6 +22,27 @@ after(async () => {
   await rm(root, { recursive: true });
 });
 
+test('a result that is taken in tables is the same result', async () => {
+  const sql = `select i as x, 'text ' || (i % 7) as t from range(10_000) r(i)`;
+  const rows = await columnar.exclusive(async (session) => {
+    const found: [number, string][] = [];
+    for await (const table of session.tables(sql, 3_000)) {
+      assert.ok(table.rows >= 3_000 || found.length + table.rows === 10_000, `${table.rows} rows`);
+      const x = numbersOf(table, 'x');
+      const { codes, dictionary } = textOf(table, 't');
+      for (let i = 0; i < table.rows; i++) found.push([x[i] ?? 0, dictionary[codes[i] ?? 0] ?? '']);
+    }
+    return found;
+  });
+
+  assert.deepEqual(
+    rows,
+    Array.from({ length: 10_000 }, (_, i) => [i, `text ${i % 7}`]),
+  );
+  const empty = await columnar.query('select 1 as x where false');
+  assert.deepEqual([empty.rows, [...numbersOf(empty, 'x')]], [0, []]);
+});
+
 const NEW_YEAR = Date.UTC(2001, 0, 1);
 
 test('every kind of number, truth value and time is read as a number, and NULL as NaN', async () => {

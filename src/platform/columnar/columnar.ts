@@ -11,7 +11,7 @@ import {
 import { assert } from '#core/assert';
 import { defineErrors, KedgeError, messageOf } from '#core/errors';
 import type { Json } from '#core/json';
-import { columnReader } from './read-result.ts';
+import { type ColumnReader, columnReader } from './read-result.ts';
 import type { ColumnData, ColumnTable } from './table.ts';
 
 export const columnarErrors = defineErrors('columnar', {
@@ -92,28 +92,38 @@ export class ColumnarSession {
 
   /** The result as typed arrays. */
   async query(sql: string): Promise<ColumnTable> {
-    return explained(async () => {
-      const result = await this.#connection.stream(sql);
-      const names = result.columnNames();
-      const readers = result.columnTypes().map((type, i) => {
-        const reader = columnReader(type.typeId);
-        if (reader) return reader;
-        throw columnarErrors['bad-sql'](
-          `column '${names[i]}' is a ${type}: expected a number, a text or a time; cast it`,
-        );
-      });
-      let rows = 0;
-      for (;;) {
-        const chunk = await result.fetchChunk();
-        if (!chunk || chunk.rowCount === 0) break;
-        readers.forEach((reader, i) => void reader.add(chunk, i));
-        rows += chunk.rowCount;
-      }
-      return {
-        rows,
-        columns: new Map(names.map((name, i) => [name, readers[i]?.finish() as ColumnData])),
-      };
+    for await (const table of this.tables(sql, Number.POSITIVE_INFINITY)) return table;
+    throw new Error('a result has at least one table');
+  }
+
+  /**
+   * The result in tables of at least `rows` rows, but for the last, so that it need not fit into memory. A result
+   * without rows is one empty table. Nothing else may be done with the connection until all of them are taken.
+   */
+  async *tables(sql: string, rows: number): AsyncGenerator<ColumnTable> {
+    const result = await explained(() => this.#connection.stream(sql));
+    const names = result.columnNames();
+    const types = result.columnTypes();
+    const fresh = (): readonly ColumnReader[] => types.map((type, i) => readerOf(type, names[i] ?? ''));
+    const tableOf = (readers: readonly ColumnReader[], count: number): ColumnTable => ({
+      rows: count,
+      columns: new Map(names.map((name, i) => [name, readers[i]?.finish() as ColumnData])),
     });
+    let readers = fresh();
+    let count = 0;
+    let tables = 0;
+    for (;;) {
+      const chunk = await explained(() => result.fetchChunk());
+      if (!chunk || chunk.rowCount === 0) break;
+      readers.forEach((reader, i) => void reader.add(chunk, i));
+      count += chunk.rowCount;
+      if (count < rows) continue;
+      yield tableOf(readers, count);
+      tables += 1;
+      readers = fresh();
+      count = 0;
+    }
+    if (count > 0 || tables === 0) yield tableOf(readers, count);
   }
 
   /** The result as JSON rows. For results of few rows. */
@@ -145,6 +155,12 @@ export class ColumnarSession {
   async writeParquet(sql: string, path: string): Promise<void> {
     await this.run(`copy (${sql}) to ${quoted(path)} (format parquet, compression zstd, row_group_size 122880)`);
   }
+}
+
+function readerOf(type: DuckDBType, name: string): ColumnReader {
+  const reader = columnReader(type.typeId);
+  if (reader) return reader;
+  throw columnarErrors['bad-sql'](`column '${name}' is a ${type}: expected a number, a text or a time; cast it`);
 }
 
 /** An SQL identifier. */

@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
-import { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import type { Kedge } from '#client';
 import { KedgeError, messageOf } from '#core/errors';
@@ -21,11 +20,11 @@ import {
   type Verification,
   verifyBundle,
 } from '#registry/signing';
-import { addressFrom } from '../connection.ts';
 import { UsageError } from '../failure.ts';
 import { bytesOf, textOf } from '../read-file.ts';
 import { formatTable } from '../table.ts';
 import { type CommandOptions, connectedInProject, printJson, withKedge } from './connected.ts';
+import { contentOf } from './content.ts';
 import { versionNamed } from './version-name.ts';
 
 type VersionFiles = Awaited<ReturnType<Kedge['registry']['getVersion']>>;
@@ -231,23 +230,6 @@ async function attachedTo(
       return { summary, file: Buffer.concat(chunks) };
     }),
   );
-}
-
-/** Content of the blob store as a stream. */
-async function contentOf(
-  options: CommandOptions,
-  digest: string,
-  range?: { readonly start: number; readonly end: number },
-): Promise<AsyncIterable<Uint8Array>> {
-  const { url, token } = addressFrom(options);
-  const response = await fetch(`${url}/api/v1/blobs/${digest}`, {
-    headers: {
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(range ? { range: `bytes=${range.start}-${range.end - 1}` } : {}),
-    },
-  });
-  if (!response.ok || !response.body) throw new UsageError(`${response.url} answered ${response.status}`);
-  return Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
 }
 
 function listed(problems: readonly FileProblem[]): string {

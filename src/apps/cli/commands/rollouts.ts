@@ -1,0 +1,152 @@
+import type { Command } from 'commander';
+import type { Kedge } from '#client';
+import { sleep, systemClock } from '#core/clock';
+import { formatDuration } from '#core/units';
+import { formatTable } from '../table.ts';
+import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
+import { everyItem } from './models.ts';
+
+type Rollout = Awaited<ReturnType<Kedge['serving']['getRollout']>>;
+
+const POLL_MS = 1_000;
+const WIDTH = 40;
+
+/** `kedge rollouts`: what is released where, how it stands, and the words that only people may say. */
+export function rolloutCommands(program: Command): void {
+  const rollouts = program.command('rollouts').description('list, watch and steer rollouts');
+  connected(rollouts.command('list [endpoint]', { isDefault: true }).description('list rollouts, newest first')).action(
+    withKedge(async (kedge, [endpoint], options) => {
+      const names = endpoint ? [endpoint] : (await kedge.serving.listEndpoints()).items.map(({ name }) => name);
+      const found = await Promise.all(
+        names.map((name) =>
+          everyItem((after) => kedge.serving.listRollouts({ params: { endpoint: name }, query: after })),
+        ),
+      );
+      const items = found.flat().sort((a, b) => b.startedAt - a.startedAt);
+      if (options.json) return printJson(items);
+      const rows = items.map((one) => [
+        ...[one.id, one.endpoint, `${one.model}@${one.candidate}`, one.live?.strategy ?? 'paired'],
+        ...[one.stage, `${one.weight} %`, one.live?.hold?.kind ?? ''],
+      ]);
+      const header = ['rollout', 'endpoint', 'candidate', 'strategy', 'stage', 'traffic', 'holds'];
+      process.stdout.write(`${formatTable(header, rows)}\n`);
+    }),
+  );
+  connected(rollouts.command('get <rollout>').description('show a rollout with its evidence and decisions')).action(
+    withKedge(async (kedge, [rollout = ''], options) => {
+      const found = await kedge.serving.getRollout({ params: { rollout } });
+      if (options.json) return printJson(found);
+      process.stdout.write(`${rolloutText(found)}\n`);
+    }),
+  );
+  connected(rollouts.command('start <endpoint> <version>').description('roll a version of its model out'))
+    .option('--force <reason>', 'waive the gate and begin with all traffic')
+    .action(
+      withKedge(async (kedge, [endpoint = '', version = ''], options) => {
+        const force = options['force'] === undefined ? {} : { force: { reason: String(options['force']) } };
+        const body = { version: Number(version), ...force };
+        const started = await kedge.serving.startRollout({ params: { endpoint }, body });
+        if (options.json) return printJson(started);
+        process.stdout.write(`started ${started.id} in ${started.stage}\n`);
+      }),
+    );
+  for (const [word, what] of Object.entries(WORDS)) commandOf(rollouts, word as keyof typeof WORDS, what);
+  connected(rollouts.command('bundle <rollout>').description('print what was written down at a rollback')).action(
+    withKedge(async (kedge, [rollout = '']) =>
+      printJson(await kedge.serving.getIncidentBundle({ params: { rollout } })),
+    ),
+  );
+  watchCommand(rollouts);
+}
+
+const WORDS = {
+  pause: 'hold a rollout where it is',
+  resume: 'let a paused rollout go on',
+  approve: 'say yes to the next step',
+  promote: 'take the next step without waiting for evidence',
+  abort: 'end a rollout: the current revision answers everything again',
+} as const;
+
+function commandOf(rollouts: Command, word: keyof typeof WORDS, what: string): void {
+  connected(rollouts.command(`${word} <rollout>`).description(what))
+    .requiredOption('--reason <text>', 'why')
+    .action(
+      withKedge(async (kedge, [rollout = ''], options) => {
+        const { serving } = kedge;
+        const request = { params: { rollout }, body: { reason: String(options['reason']) } };
+        const say = {
+          pause: serving.pauseRollout,
+          resume: serving.resumeRollout,
+          approve: serving.approveRollout,
+          promote: serving.promoteRollout,
+          abort: serving.abortRollout,
+        };
+        const found = await say[word](request);
+        if (options.json) return printJson(found);
+        process.stdout.write(`${found.id} is in ${found.stage} with ${found.weight} %\n`);
+      }),
+    );
+}
+
+function watchCommand(rollouts: Command): void {
+  connected(
+    rollouts.command('watch <rollout>').description('follow a rollout until it ends; exit code 1 if taken back'),
+  )
+    .option('--every <seconds>', 'how often to look', '1')
+    .action(
+      withKedge(async (kedge, [rollout = ''], options: CommandOptions) => {
+        const everyMs = Math.max(100, 1_000 * Number(options['every']) || POLL_MS);
+        const forever = new AbortController().signal;
+        for (let shown = ''; ; await sleep(systemClock, everyMs, forever)) {
+          const found = await kedge.serving.getRollout({ params: { rollout } });
+          const text = options.json ? JSON.stringify(found) : rolloutText(found);
+          if (text !== shown) process.stdout.write(options.json ? `${text}\n` : frame(text, shown === ''));
+          shown = text;
+          if (found.finishedAt === null) continue;
+          if (found.stage !== 'completed') process.exitCode = 1;
+          return;
+        }
+      }),
+    );
+}
+
+/** On a terminal each picture takes the place of the last; anywhere else they follow one another. */
+function frame(text: string, first: boolean): string {
+  if (!process.stdout.isTTY) return `${text}\n\n`;
+  return `${first ? '' : '\u001b[H'}\u001b[J${text}\n`;
+}
+
+function rolloutText(rollout: Rollout): string {
+  const { id, endpoint, model, current, candidate, stage, weight, live, paused, evidence } = rollout;
+  const filled = Math.round((WIDTH * weight) / 100);
+  const lines = [
+    `${id}: ${model}@${candidate} on ${endpoint}, ${live?.strategy ?? 'paired'}, ${stage}`,
+    `${`${model}@${current ?? '-'}`.padEnd(24)} ${'░'.repeat(WIDTH - filled)}${'█'.repeat(filled)} ${weight} %`,
+  ];
+  if (paused) lines.push(`paused: ${paused.reason}`);
+  else if (live?.hold) lines.push(`holds: ${live.hold.sentence}`);
+  if (live) {
+    const rows = live.findings.map((one) => [
+      ...[one.measure, one.verdict, figureOf(one.estimate), `${figureOf(one.low)} … ${figureOf(one.high)}`],
+      ...[figureOf(one.margin), one.requests, one.blocks === 0 ? '' : `${one.blocks} × ${secondsOf(one, live)}`],
+    ]);
+    const header = ['measure', 'verdict', 'estimate', 'confidence sequence', 'limit', 'requests', 'blocks'];
+    lines.push('', formatTable(header, rows));
+  }
+  if (evidence.blocks > 0) {
+    const interval = `${figureOf(evidence.low)} … ${figureOf(evidence.high)}`;
+    lines.push(`labels: ${evidence.verdict}, ${interval} log loss a request, ${evidence.blocks} hours`);
+  }
+  for (const { decidedAt, from, to, weight: share, sentence } of rollout.decisions) {
+    lines.push('', `${new Date(decidedAt).toISOString()} ${from} → ${to} (${share} %)`, sentence);
+  }
+  return lines.join('\n');
+}
+
+function secondsOf({ merged }: { readonly merged: number }, { blockMs }: { readonly blockMs: number }): string {
+  return formatDuration(merged * blockMs);
+}
+
+function figureOf(value: number | null): string {
+  return value === null ? '-' : String(Number(value.toPrecision(3)));
+}

@@ -9,43 +9,48 @@ import { armSchema, routingTableSchema } from './routing.ts';
 
 const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30m, 24h or 7d');
 
-const rolloutSpec = z.strictObject({
-  strategy: z.enum(STRATEGIES).default('paired'),
-  /** Of every strategy but `paired`, which has what follows below. */
-  live: liveSpec.prefault({}),
-  /** Scored on every request and never answered with. Not better within this time: refused. */
-  shadow: z.strictObject({ maxDuration: duration.default('14d') }).prefault({}),
-  /** Answers this share of the requests, step by step; each step lasts at least `bake`. */
-  canary: z
-    .strictObject({
-      steps: z
-        .array(z.number().min(0.01, 'expected at least 0.01').max(99, 'expected at most 99; probation is 100'))
-        .max(20)
-        .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] as number)), {
-          message: 'expected rising percentages',
-        })
-        .default([5, 25, 50]),
-      bake: duration.default('6h'),
-    })
-    .prefault({}),
-  /** How long the candidate answers everything while the former revision is still scored beside it. */
-  probation: duration.default('24h'),
-  decision: z
-    .strictObject({
-      /** The smallest improvement of the log loss per request that is worth a change. */
-      margin: z.number().min(0).max(10).default(0),
-      /** The error level of all looks together. */
-      alpha: z.number().min(0.0001).max(0.5).default(0.05),
-      /** Hours that only teach the variance: nothing is decided before. */
-      burnInBlocks: z.number().int().min(2).max(1_000).default(8),
-      /**
-       * `martingale`: equal models favour neither in any next hour, whatever happened before; decides soonest.
-       * `autoregressive`: equal models may be ahead for hours on end; slower, and keeps the level then too.
-       */
-      dependence: z.enum(['martingale', 'autoregressive']).default('martingale'),
-    })
-    .prefault({}),
-});
+const rolloutSpec = z
+  .strictObject({
+    strategy: z.enum(STRATEGIES).default('paired'),
+    /** Of every strategy but `paired`, which has what follows below. */
+    live: liveSpec.prefault({}),
+    /** Scored on every request and never answered with. Not better within this time: refused. */
+    shadow: z.strictObject({ maxDuration: duration.default('14d') }).prefault({}),
+    /** Answers this share of the requests, step by step; each step lasts at least `bake`. */
+    canary: z
+      .strictObject({
+        steps: z
+          .array(z.number().min(0.01, 'expected at least 0.01').max(99, 'expected at most 99; probation is 100'))
+          .max(20)
+          .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] as number)), {
+            message: 'expected rising percentages',
+          })
+          .default([5, 25, 50]),
+        bake: duration.default('6h'),
+      })
+      .prefault({}),
+    /** How long the candidate answers everything while the former revision is still scored beside it. */
+    probation: duration.default('24h'),
+    decision: z
+      .strictObject({
+        /** The smallest improvement of the log loss per request that is worth a change. */
+        margin: z.number().min(0).max(10).default(0),
+        /** The error level of all looks together. */
+        alpha: z.number().min(0.0001).max(0.5).default(0.05),
+        /** Hours that only teach the variance: nothing is decided before. */
+        burnInBlocks: z.number().int().min(2).max(1_000).default(8),
+        /**
+         * `martingale`: equal models favour neither in any next hour, whatever happened before; decides soonest.
+         * `autoregressive`: equal models may be ahead for hours on end; slower, and keeps the level then too.
+         */
+        dependence: z.enum(['martingale', 'autoregressive']).default('martingale'),
+      })
+      .prefault({}),
+  })
+  .refine(({ strategy, live }) => strategy !== 'bandit' || live.metric !== null, {
+    message: 'expected the metric that a bandit follows',
+    path: ['live', 'metric'],
+  });
 
 /** The spec of the resource kind `endpoint`. */
 export const endpointSpec = z.strictObject({

@@ -2,9 +2,9 @@ import type { RolloutPlan, RolloutState } from './model.ts';
 
 /** The candidate's share of the answers in percent; the current revision has the rest. */
 export function weightOf(
-  { stage, step }: Pick<RolloutState, 'stage' | 'step'>,
+  { stage, step, live }: Pick<RolloutState, 'stage' | 'step' | 'live'>,
   plan: Pick<RolloutPlan, 'steps' | 'live'>,
 ): number {
-  if (stage === 'canary') return (plan.live ?? plan).steps[step] ?? 0;
+  if (stage === 'canary') return live?.shifted?.weight ?? (plan.live ?? plan).steps[step] ?? 0;
   return stage === 'probation' || stage === 'completed' ? 100 : 0;
 }

@@ -182,6 +182,33 @@ describe('a rollout that is decided on live traffic', () => {
     assert.deepEqual(equal.path, ['canary>aborted 0']);
   });
 
+  test('a bandit moves its share to the arm that earns more, not too often, and ends with it', () => {
+    const told = new Told(planWith('bandit', { metric: { name: 'clicks' }, bandit: { every: '1m' } }));
+    const random = seededRandom(4);
+    const clicks = (count: number, rate: number): number =>
+      Array.from({ length: count }, () => random.next() < rate).filter(Boolean).length;
+    let moves = 0;
+    for (let i = 0; i < 400 && told.state.stage === 'canary'; i++) {
+      const weight = weightOf(told.state, told.plan);
+      const [start, requests] = [i * BLOCK, 100];
+      const mine = Math.round(weight);
+      const current = { requests: requests - mine, sum: clicks(requests - mine, 0.1) };
+      const candidate = { requests: mine, sum: clicks(mine, 0.2) };
+      told.tell({ kind: 'outcomes', outcomes: { source: 'shop', start, end: start + BLOCK, current, candidate } });
+      if (weightOf(told.state, told.plan) !== weight) moves++;
+      assert.ok(weight >= 5 && weight <= 95);
+    }
+    assert.deepEqual([told.state.stage, told.path.at(-1)?.slice(0, 16)], ['completed', 'canary>completed']);
+    assert.match(
+      told.decisions[0]?.sentence ?? '',
+      /^The bandit moves the share: the metric is 0\.\d+ of \d+ requests/,
+    );
+    assert.ok(moves >= 2 && (told.decisions.at(-2)?.weight ?? 0) > 85, told.path.join(', '));
+    const times = told.decisions.slice(0, -1).map(({ at }) => at);
+    assert.ok(times.length <= 400 / 6);
+    assert.throws(() => planWith('bandit'), /metric that a bandit follows/);
+  });
+
   test('a pause holds the steps up and no rollback, and resuming goes on', () => {
     const told = new Told(planWith('canary'));
     told.tell({ kind: 'pause', reason: 'lunch' });

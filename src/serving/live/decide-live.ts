@@ -19,6 +19,7 @@ import { findingSentence } from './live-sentence.ts';
 import type { LivePlan } from './live-spec.ts';
 import type { Hold, LiveState } from './live-state.ts';
 import type { Observation, Outcomes } from './observation.ts';
+import { shiftOf } from './shift.ts';
 
 /** What can change a rollout that is decided on live traffic. */
 export type LiveFact =
@@ -42,10 +43,14 @@ export function decideLive({ state, plan }: Live, fact: LiveFact): Outcome {
     case 'observation':
       return onTraffic({ state: observed(state, plan, fact.observation), plan });
     case 'outcomes':
-      return onTraffic({
-        state: { ...state, live: { ...live, evidence: withOutcomes(live.evidence, fact.outcomes, plan.live) } },
-        plan,
-      });
+      return shifted(
+        onTraffic({
+          state: { ...state, live: { ...live, evidence: withOutcomes(live.evidence, fact.outcomes, plan.live) } },
+          plan,
+        }),
+        { state, plan },
+        fact.outcomes.end,
+      );
     case 'block':
       return onLabels({ state, plan }, fact);
     case 'guardrail':
@@ -65,7 +70,7 @@ export function decideLive({ state, plan }: Live, fact: LiveFact): Outcome {
 
 /** In which stage a rollout begins. */
 export function firstStage({ strategy }: LivePlan): Stage {
-  return strategy === 'canary' || strategy === 'ab' ? 'canary' : 'shadow';
+  return strategy === 'blue-green' || strategy === 'shadow' ? 'shadow' : 'canary';
 }
 
 /** Where a success leads. */
@@ -93,6 +98,25 @@ function observed(state: Live['state'], plan: Live['plan'], seen: Observation): 
   };
 }
 
+/** These end with the better arm, not with the absence of harm. */
+const comparesArms = ({ strategy }: LivePlan): boolean => strategy === 'ab' || strategy === 'bandit';
+
+/** A bandit moves the traffic where nothing else was decided. */
+function shifted(outcome: Outcome, { state, plan }: Live, at: number): Outcome {
+  const { live } = outcome.state;
+  if (outcome.decision || !live || state.paused) return outcome;
+  const from = weightOf(outcome.state, plan);
+  const weight = shiftOf(live, plan.live, { at, weight: from });
+  if (weight === undefined || frozenBy(plan.live.freeze, at)) return outcome;
+  const { current, candidate } = live.evidence.rewards;
+  const [before, after] = [current, candidate].map(
+    ({ count, sum }) => `${Number((sum / count).toPrecision(3))} of ${count}`,
+  );
+  const because = `The bandit moves the share: the metric is ${after} requests against ${before}`;
+  const moved = { ...outcome.state, live: { ...live, shifted: { weight, at } } };
+  return change({ state: moved, plan }, { to: 'canary', because });
+}
+
 function onTraffic(current: Live): Outcome {
   const { state, plan } = current;
   const { latest, startedAt, evidence } = state.live;
@@ -100,14 +124,14 @@ function onTraffic(current: Live): Outcome {
   const worst = findings.find(({ verdict }) => verdict === 'worse');
   if (worst) return change(current, { to: failed(state.stage), because: findingSentence(worst, plan.live), findings });
   const better = findings.find(({ verdict }) => verdict === 'better');
-  if (better && plan.live.strategy === 'ab' && !state.paused) {
+  if (better && comparesArms(plan.live) && !state.paused) {
     return change(current, { to: 'completed', because: findingSentence(better, plan.live), findings });
   }
   const hold = holdOf(current, findings);
   if (hold && latest !== null && startedAt !== null && latest - startedAt >= plan.live.maxMs) {
     const because = `In the ${formatDuration(plan.live.maxMs)} it had the rollout did not go on: ${hold.sentence}`;
     // An A/B test without a difference is a result, not a failure.
-    const to = plan.live.strategy === 'ab' || state.paused ? 'aborted' : failed(state.stage);
+    const to = comparesArms(plan.live) || state.paused ? 'aborted' : failed(state.stage);
     return change(current, { to, because, findings });
   }
   if (hold) return { state: { ...state, live: { ...state.live, hold } }, decision: null };
@@ -135,7 +159,7 @@ function holdOf({ state, plan: { live: plan } }: Live, findings: readonly Findin
     const sentence = `this step has run for ${formatDuration(bakedMs)} of ${formatDuration(plan.bakeMs)}`;
     return { kind: 'baking', sentence };
   }
-  if (plan.strategy === 'ab') return { kind: 'undecided', sentence: 'neither arm is shown to be better' };
+  if (comparesArms(plan)) return { kind: 'undecided', sentence: 'neither arm is shown to be better' };
   const open = findings.filter(({ verdict }) => verdict === 'undecided');
   if (open.length > 0) {
     const sentence = `harm is not excluded yet: ${open.map((one) => findingSentence(one, plan)).join('; ')}`;
@@ -165,7 +189,7 @@ function onLabels({ state, plan }: Live, fact: BlockFact): Outcome {
   if (decision === 'worse') {
     return change({ state: counted, plan }, { to: failed(state.stage), because: `The candidate is worse ${about}` });
   }
-  if (decision === 'better' && plan.live.strategy === 'ab' && !state.paused) {
+  if (decision === 'better' && comparesArms(plan.live) && !state.paused) {
     return change({ state: counted, plan }, { to: 'completed', because: `The candidate is better ${about}` });
   }
   return { state: counted, decision: null };
@@ -179,7 +203,7 @@ interface Transition {
 }
 
 function change({ state, plan }: Live, { to, step = 0, because, findings }: Transition): Outcome {
-  const evidence = withStep(state.live.evidence);
+  const evidence = withStep(state.live.evidence, plan.live);
   const live: LiveState = { ...state.live, evidence, stepFrom: null, stepRequests: 0, approved: false, hold: null };
   const after = { ...state, stage: to, step, live };
   const weight = weightOf(after, plan);

@@ -1,3 +1,4 @@
+import type { ArmReward } from '#math/bandit/bandit';
 import { type Allocation, addAssignments, checkAllocation, splitAnew, startAllocation } from '#math/test/allocation';
 import { armDifference } from '#math/test/arm-difference';
 import { addToLadder, type BlockLadder, decideLadder, startBlockLadder } from '#math/test/block-ladder';
@@ -22,6 +23,8 @@ export interface LiveEvidence {
   readonly latencyBlocks: BlockLadder;
   readonly metricBlocks: BlockLadder;
   readonly pairs: { readonly count: number; readonly flips: number };
+  /** The metric of both arms, turned so that more is better where it is a share. */
+  readonly rewards: { readonly current: ArmReward; readonly candidate: ArmReward };
   /** Null while one arm has everything. */
   readonly allocation: Allocation | null;
 }
@@ -58,21 +61,26 @@ export function emptyEvidence(plan: LivePlan): LiveEvidence {
     ...{ current: none, candidate: none, failures: [startFailureShare({ tolerated: ODDS_TOLERATED })] },
     ...{ errorBlocks: ladder, latencyBlocks: ladder, metricBlocks: ladder },
     pairs: { count: 0, flips: 0 },
+    rewards: { current: { count: 0, sum: 0 }, candidate: { count: 0, sum: 0 } },
     allocation: null,
   };
 }
 
-/** The evidence as a new step begins. */
-export function withStep(evidence: LiveEvidence): LiveEvidence {
+/** The evidence as a new step begins. A bandit takes more steps than were planned: later ones place no new bets. */
+export function withStep(evidence: LiveEvidence, plan: LivePlan): LiveEvidence {
+  if (evidence.failures.length >= betsOf(plan)) return evidence;
   return { ...evidence, failures: [...evidence.failures, startFailureShare({ tolerated: ODDS_TOLERATED })] };
 }
+
+/** The most steps that are bet on: those of a canary, and both stages of the others. */
+const betsOf = ({ steps }: LivePlan): number => Math.max(2, steps.length);
 
 /**
  * The wealth is split evenly between the bets of all steps there can be; that of steps to come lies idle. So the sum is
  * a supermartingale from 1 like each of them.
  */
 function failsMore({ failures }: LiveEvidence, plan: LivePlan): boolean {
-  const bets = Math.max(2, plan.steps.length, failures.length);
+  const bets = betsOf(plan);
   const logs = failures.map((share) => checkFailures(share).logEvidence);
   const top = Math.max(0, ...logs);
   const wealth = logs.reduce((total, log) => total + Math.exp(log - top), (bets - logs.length) * Math.exp(-top));
@@ -93,8 +101,8 @@ export function withObservation(evidence: LiveEvidence, seen: Observation): Live
   );
   return {
     ...evidence,
-    current: sum(evidence.current, current),
-    candidate: sum(evidence.candidate, candidate),
+    current: added(evidence.current, current),
+    candidate: added(evidence.candidate, candidate),
     failures: evidence.failures.map((share) => addFailures(share, current, candidate)),
     errorBlocks: addToLadder(evidence.errorBlocks, errors),
     latencyBlocks: addToLadder(evidence.latencyBlocks, latency),
@@ -112,7 +120,17 @@ export function withOutcomes(evidence: LiveEvidence, seen: Outcomes, plan: LiveP
     { requests: seen.current.requests, sum: sign * seen.current.sum },
     { requests: seen.candidate.requests, sum: sign * seen.candidate.sum },
   );
-  return { ...evidence, metricBlocks: addToLadder(evidence.metricBlocks, difference) };
+  const { current, candidate } = evidence.rewards;
+  const rewards = {
+    current: rewarded(current, seen.current, plan),
+    candidate: rewarded(candidate, seen.candidate, plan),
+  };
+  return { ...evidence, rewards, metricBlocks: addToLadder(evidence.metricBlocks, difference) };
+}
+
+function rewarded({ count, sum }: ArmReward, seen: Outcomes['current'], { metric }: LivePlan): ArmReward {
+  const reward = metric?.better === 'lower' ? seen.requests - seen.sum : seen.sum;
+  return { count: count + seen.requests, sum: sum + Math.min(seen.requests, Math.max(0, reward)) };
 }
 
 /** Whether the arms get the shares they should. */
@@ -211,7 +229,7 @@ function allocated(before: Allocation | null, { weight, assigned }: Observation)
   return addAssignments(state, [assigned.current, assigned.candidate]);
 }
 
-function sum(a: Trials, b: Trials): Trials {
+function added(a: Trials, b: Trials): Trials {
   return { requests: a.requests + b.requests, failures: a.failures + b.failures };
 }
 

@@ -12,8 +12,9 @@ const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as
  * - `blue-green`: scored beside first, then all traffic at once, with the former revision ready to take it back.
  * - `shadow`: scored beside and never answered with, until a person promotes it.
  * - `ab`: a fixed share until one of the two is better.
+ * - `bandit`: a share that follows the metric, until one of the two is better.
  */
-export const STRATEGIES = ['paired', 'canary', 'blue-green', 'shadow', 'ab'] as const;
+export const STRATEGIES = ['paired', 'canary', 'blue-green', 'shadow', 'ab', 'bandit'] as const;
 
 /** What the strategies other than `paired` go by. They decide on what the gateways see, in blocks of time. */
 export const liveSpec = z.strictObject({
@@ -26,8 +27,21 @@ export const liveSpec = z.strictObject({
       message: 'expected rising percentages',
     })
     .default([5, 10, 25, 50, 100]),
-  /** Percentage of the candidate in an A/B test. */
+  /** Percentage of the candidate in an A/B test, and of a bandit at its beginning. */
   share: z.number().min(0.01).max(99.99).default(50),
+  /** How a bandit shares the traffic out. Its metric is from 0 to 1 a request. */
+  bandit: z
+    .strictObject({
+      /** `thompson`: by the probability to be the better one. */
+      policy: z.enum(['thompson', 'epsilon-greedy', 'softmax']).default('thompson'),
+      /** Neither arm gets less than this share: less teaches too little and makes propensities useless. */
+      floor: z.number().min(0.01).max(0.5).default(0.05),
+      /** The shares are set anew at most this often. */
+      every: duration.default('15m'),
+      /** And not before each arm has so many requests with a known metric. */
+      requestsMin: z.number().int().min(1).max(1_000_000).default(100),
+    })
+    .prefault({}),
   /** How long each step lasts at least. */
   bake: duration.default('10m'),
   /** A step is not left before the candidate has scored so many requests in it. */
@@ -93,6 +107,7 @@ export interface LivePlan
   > {
   readonly strategy: Exclude<(typeof STRATEGIES)[number], 'paired'>;
   readonly steps: readonly number[];
+  readonly bandit: Omit<LiveSpec['bandit'], 'every'> & { readonly everyMs: number };
   readonly bakeMs: number;
   readonly maxMs: number;
   readonly blockMs: number;
@@ -102,11 +117,13 @@ export interface LivePlan
 }
 
 export function livePlanOf(strategy: LivePlan['strategy'], spec: LiveSpec): LivePlan {
-  const { steps, share, bake, maxDuration, block, ...rest } = spec;
+  const { steps, share, bake, maxDuration, block, bandit, ...rest } = spec;
+  const { every, ...policy } = bandit;
   return {
     ...rest,
     strategy,
-    steps: strategy === 'canary' ? steps : strategy === 'ab' ? [share] : [],
+    steps: strategy === 'canary' ? steps : strategy === 'ab' || strategy === 'bandit' ? [share] : [],
+    bandit: { ...policy, everyMs: durationMs(every) },
     bakeMs: durationMs(bake),
     maxMs: durationMs(maxDuration),
     blockMs: durationMs(block.length),

@@ -27,6 +27,8 @@ export interface LiveState {
   readonly latest: number | null;
   /** Requests that the candidate scored in the present step. */
   readonly stepRequests: number;
+  /** The candidate's share in percent as a bandit has set it, and when; null where the plan says it. */
+  readonly shifted: { readonly weight: number; readonly at: number } | null;
   /** A person has said yes to the next step. */
   readonly approved: boolean;
   readonly hold: Hold | null;
@@ -36,7 +38,7 @@ export function startLive(plan: LivePlan): LiveState {
   return {
     evidence: emptyEvidence(plan),
     ...{ startedAt: null, stepFrom: null, latest: null, stepRequests: 0 },
-    approved: false,
+    ...{ shifted: null, approved: false },
     hold: { kind: 'sample', sentence: 'no traffic has been seen yet' },
   };
 }

@@ -15,7 +15,7 @@ export interface Declared {
   readonly steps: readonly Step[];
 }
 
-interface Step {
+export interface Step {
   readonly name: string;
   readonly command: readonly string[];
   readonly needs: readonly string[];
@@ -54,7 +54,7 @@ export function drawWorkload(random: Random, chaosMs: number): Workload {
 }
 
 /** A graph of `count` steps, each needing only earlier ones. */
-function drawSteps(random: Random, count: number): Step[] {
+export function drawSteps(random: Random, count: number): Step[] {
   const shape = SHAPES[random.int(SHAPES.length)]!;
   const steps: Step[] = [];
   for (let i = 0; i < count; i++) {

@@ -1,44 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { openProcessExecutor } from '#adapters/exec/process';
-import { systemClock } from '#core/clock';
-import { realSystem } from '#core/system';
-import { createLogger } from '#platform/observe';
-import { runWorker } from './run-worker.ts';
-import { type Bench, benchOf, fn, isGone, soon } from './testing/bench.ts';
-import { openControlPlane, temporaryDir } from './testing/control-plane.ts';
-
-async function openBench(t: TestContext): Promise<Bench & { stopWorker(): Promise<void> }> {
-  const { dir, remove } = await temporaryDir();
-  const plane = await openControlPlane(dir);
-  const bench = benchOf(plane.url, plane.blobs);
-  const stop = new AbortController();
-  const running = runWorker({
-    name: 'w1',
-    client: bench.api,
-    connection: { url: plane.url },
-    blobs: plane.blobs,
-    executor: openProcessExecutor({ clock: systemClock, environment: process.env }),
-    system: realSystem(),
-    slots: 2,
-    labels: { zone: 'a' },
-    scratchDir: join(dir, 'w1'),
-    logger: createLogger('worker', 'fatal'),
-    signal: stop.signal,
-  });
-  const stopWorker = (): Promise<void> => {
-    stop.abort();
-    return running;
-  };
-  t.after(async () => {
-    await stopWorker();
-    await plane.close();
-    await remove();
-  });
-  return { ...bench, dir, stopWorker };
-}
+import { test } from 'node:test';
+import { fn, isGone, soon } from './testing/bench.ts';
+import { openBench } from './testing/open-bench.ts';
 
 const TWO_STEPS = [
   { name: 'prepare', function: fn('prepare'), params: { rows: '${params.rows}' }, outputs: ['numbers.json'] },

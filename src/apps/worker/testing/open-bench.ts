@@ -1,0 +1,40 @@
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { openProcessExecutor } from '#adapters/exec/process';
+import { systemClock } from '#core/clock';
+import { realSystem } from '#core/system';
+import { createLogger } from '#platform/observe';
+import { runWorker } from '../run-worker.ts';
+import { type Bench, benchOf } from './bench.ts';
+import { openControlPlane, temporaryDir } from './control-plane.ts';
+
+/** A control plane over HTTP and a worker with real processes, in the process of the test. */
+export async function openBench(t: TestContext): Promise<Bench & { stopWorker(): Promise<void> }> {
+  const { dir, remove } = await temporaryDir();
+  const plane = await openControlPlane(dir);
+  const bench = benchOf(plane.url, plane.blobs);
+  const stop = new AbortController();
+  const running = runWorker({
+    name: 'w1',
+    client: bench.api,
+    connection: { url: plane.url },
+    blobs: plane.blobs,
+    executor: openProcessExecutor({ clock: systemClock, environment: process.env }),
+    system: realSystem(),
+    slots: 2,
+    labels: { zone: 'a' },
+    scratchDir: join(dir, 'w1'),
+    logger: createLogger('worker', 'fatal'),
+    signal: stop.signal,
+  });
+  const stopWorker = (): Promise<void> => {
+    stop.abort();
+    return running;
+  };
+  t.after(async () => {
+    await stopWorker();
+    await plane.close();
+    await remove();
+  });
+  return { ...bench, dir, stopWorker };
+}

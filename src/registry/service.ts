@@ -10,7 +10,8 @@ import { checked, registryErrors } from './errors.ts';
 import { appendEvidence } from './evidence.ts';
 import { type FromSource, registrationOf } from './from-source.ts';
 import type { RegistryGate } from './gate.ts';
-import { modelSubject, versionDigest, versionSubject } from './model.ts';
+import { historyOf } from './history.ts';
+import { modelSubject, versionDigest } from './model.ts';
 import { createModel, deleteModel, describeModel, type ModelDraft, renameModel } from './models.ts';
 import { requireOrigin } from './origin.ts';
 import { numberCursor, type PageQuery, page } from './pages.ts';
@@ -34,8 +35,9 @@ import { moveToStage, type StageTarget } from './stages.ts';
 import * as aliases from './store/aliases.ts';
 import * as evidence from './store/evidence.ts';
 import * as models from './store/models.ts';
+import { listMoves } from './store/moves.ts';
 import { type Found, type Search, searchModels, searchVersions } from './store/search.ts';
-import { listStageMoves } from './store/stages.ts';
+import { stageMoves } from './store/stages.ts';
 import type { Db, VersionKey } from './store/tables.ts';
 import * as versions from './store/versions.ts';
 import { type Doomed, deleteVersion, describeVersion, type VersionChange } from './versions.ts';
@@ -232,9 +234,7 @@ export class RegistryService {
     const { reader } = this.#deps.db;
     await requireVersion(reader, key);
     const before = numberCursor(query.after);
-    const found = await listStageMoves(reader, key, { before, limit: query.limit + 1 });
-    const { items, next } = page(found, query.limit, (entry) => String(entry.number));
-    return { items: items.map((entry) => entry.move), next };
+    return movesPage(await listMoves(reader, stageMoves, { of: key, before, limit: query.limit + 1 }), query.limit);
   }
 
   /** Which of these contents versions rely on, deleted ones included; what nobody relies on may be removed. */
@@ -306,27 +306,21 @@ export class RegistryService {
     const { reader } = this.#deps.db;
     await requireModel(reader, model);
     const before = numberCursor(query.after);
-    const found = await aliases.listMoves(reader, { model, alias }, { before, limit: query.limit + 1 });
-    const { items, next } = page(found, query.limit, (entry) => String(entry.number));
-    return { items: items.map((entry) => entry.move), next };
+    const of = { model, alias };
+    const found = await listMoves(reader, aliases.aliasMoves, { of, before, limit: query.limit + 1 });
+    return movesPage(found, query.limit);
   }
 
   /** What was done to the model, from the audit log, newest first. */
   async modelHistory(model: string, query: PageQuery): Promise<Page<AuditEntry>> {
     if (!(await models.findModel(this.#deps.db.reader, model))) await requireModel(this.#deps.db.reader, model);
-    return this.#history(modelSubject(model), query);
+    return historyOf(this.#audit, { model }, query);
   }
 
   /** What was done to the version, and what the gate decided about it, from the audit log, newest first. */
   async versionHistory(model: string, version: number, query: PageQuery): Promise<Page<AuditEntry>> {
     await this.getVersion(model, version);
-    return this.#history(versionSubject(model, version), query);
-  }
-
-  async #history(subject: string, query: PageQuery): Promise<Page<AuditEntry>> {
-    const before = numberCursor(query.after);
-    const found = await this.#audit.search({ subject, before, limit: query.limit + 1 });
-    return page(found, query.limit, (entry) => String(entry.seq));
+    return historyOf(this.#audit, { model, version }, query);
   }
 
   async #requireStored(artifacts: readonly VersionArtifact[]): Promise<void> {
@@ -339,4 +333,12 @@ export class RegistryService {
       throw registryErrors['missing-artifact'](`artifact '${path}' (${digest}) ${what}`);
     }
   }
+}
+
+function movesPage<Move>(
+  found: { readonly number: number; readonly move: Move }[],
+  limit: number,
+): { items: Move[]; next?: string | undefined } {
+  const { items, next } = page(found, limit, (entry) => String(entry.number));
+  return { items: items.map((entry) => entry.move), next };
 }

@@ -99,6 +99,43 @@ forEachDialect('Stages, names and sources of the registry', registryMigrations, 
     await close();
   });
 
+  test('the history of a renamed model goes on under its former name, up to the rename', async () => {
+    const { registry, files, stored, close } = await open();
+    files.push(stored('model/model.onnx', 'graph'));
+    const rename = { ...ada, action: 'model.rename' };
+    await registry.createModel(ada, { model: 'first' });
+    await registry.registerFromSource(ada, source({ model: 'first' }));
+    await registry.renameModel(rename, 'first', 'second');
+    await registry.describeModel(ada, 'second', { description: 'renamed once' });
+    await registry.renameModel(rename, 'second', 'third');
+    await registry.createModel(ada, { model: 'first' });
+    await registry.describeModel(ada, 'first', { description: 'another model' });
+
+    const told = async (limit: number) => {
+      const entries = [];
+      for (let after: string | undefined = ''; after !== undefined; ) {
+        const query = after === '' ? { limit } : { limit, after };
+        const found: Awaited<ReturnType<typeof registry.modelHistory>> = await registry.modelHistory('third', query);
+        entries.push(...found.items);
+        after = found.next;
+      }
+      return entries;
+    };
+    const all = await told(100);
+    assert.deepEqual(
+      all.map(({ subject }) => subject.slice('model/'.length)),
+      ['third', 'second', 'second', 'second', 'first', 'first', 'first'],
+    );
+    assert.ok(!JSON.stringify(all).includes('another model'));
+    assert.deepEqual(await told(2), all, 'page by page it is the same');
+    const version = await registry.versionHistory('third', 1, { limit: 10 });
+    assert.deepEqual(
+      version.items.map(({ subject }) => subject),
+      ['model-version/first@1', 'model-version/first@1'],
+    );
+    await close();
+  });
+
   test('a rename passes the gate for protected places as the new name, and the old one keeps its numbers', async () => {
     const { registry, asked, state, close } = await open();
     await registry.registerVersion(ada, draft('a'));

@@ -6,7 +6,8 @@ import { busy, GATE_ATTEMPTS_MAX, type GateDeps, passGate, stillPasses } from '.
 import { requireLive, requireReady, requireVersion } from './require.ts';
 import type { ModelVersion, Stage, StageStatus } from './shapes.ts';
 import { updateModel } from './store/models.ts';
-import { appendStageMove } from './store/stages.ts';
+import { appendMove } from './store/moves.ts';
+import { stageMoves } from './store/stages.ts';
 import type { VersionKey } from './store/tables.ts';
 import { listVersions, putTags, updateVersion } from './store/versions.ts';
 
@@ -77,7 +78,7 @@ export async function moveWithoutGate(
   await updateVersion(tx.db, key, { stage: to }, tx.now);
   await putTags(tx.db, key, stageTags(to));
   await updateModel(tx.db, key.model, {}, tx.now);
-  await appendStageMove(tx.db, { ...key, from, to, by, at: tx.now, reason });
+  await appendMove(tx.db, stageMoves, { ...key, from, to, by, at: tx.now, reason });
   const subject = versionSubject(key.model, key.version);
   tx.audit(modelSubject(key.model), { version: key.version, from, to, reason });
   tx.audit(subject, { from, to, reason });

@@ -24,6 +24,7 @@ describe('approving a version in the console', { skip: reasonToSkip() }, () => {
   let platform: ServedPlatform;
   let browser: Browser;
   let ada: Kedge;
+  let run = '';
 
   before(async () => {
     platform = await servePlatform({ insecureLoopback: true });
@@ -32,7 +33,7 @@ describe('approving a version in the console', { skip: reasonToSkip() }, () => {
     const { key: token } = await plane.accounts.users.createKey(admin, 'ada', { label: 'test' });
     ada = connect({ url, token });
     await connect({ url }).resources.applyResources({ body: { resources: [POLICY] } });
-    await register(ada);
+    run = await register(ada);
     browser = await launchChromium();
   });
   after(async () => {
@@ -89,6 +90,9 @@ describe('approving a version in the console', { skip: reasonToSkip() }, () => {
       .getByRole('region', { name: 'Production' })
       .getByRole('link', { name: /version 1/ })
       .waitFor();
+    await page.goto(`${platform.url}/models/credit`);
+    await page.getByRole('link', { name: run.slice(0, 13) }).click();
+    await page.waitForURL(`**/runs/${run}*`);
     await context.close();
   });
 
@@ -115,7 +119,8 @@ describe('approving a version in the console', { skip: reasonToSkip() }, () => {
   });
 });
 
-async function register(kedge: Kedge): Promise<void> {
+/** Registers a version, and returns its run. */
+async function register(kedge: Kedge): Promise<string> {
   const { id: run } = await kedge.tracking.createTrackingRun({ body: { experiment: 'credit' } });
   const files = { 'model/MLmodel': 'flavors: {}\n', 'model/weights.bin': 'weights' };
   for (const [path, text] of Object.entries(files)) {
@@ -125,4 +130,5 @@ async function register(kedge: Kedge): Promise<void> {
   await kedge.registry.createModel({ body: { name: 'credit' } });
   const body = { source: `runs:/${run}/model`, run };
   await kedge.registry.registerFromSource({ params: { model: 'credit' }, body });
+  return run;
 }

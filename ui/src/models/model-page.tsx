@@ -13,6 +13,7 @@ import { TabBar, useTab } from '../kit/tabs.tsx';
 import { places } from '../places.ts';
 import { Board } from './board.tsx';
 import { History } from './history.tsx';
+import { RunLink } from './run-link.tsx';
 import { wordsOf } from './stages.ts';
 
 const VERSIONS_MAX = 500;
@@ -25,7 +26,12 @@ const columns: readonly Column<ModelVersion>[] = [
   { id: 'aliases', header: 'Aliases', value: (row) => row.aliases.join(', ') || null },
   { id: 'by', header: 'Registered by', value: (row) => row.createdBy },
   { id: 'cause', header: 'Cause', value: (row) => row.cause.id, isHidden: true },
-  { id: 'run', header: 'Run', value: (row) => row.runId },
+  {
+    id: 'run',
+    header: 'Run',
+    value: (row) => row.runId,
+    cell: (row) => (row.runId ? <RunLink run={row.runId} /> : '–'),
+  },
   { id: 'digest', header: 'Digest', value: (row) => row.digest, cell: (row) => <Id value={row.digest} /> },
   {
     id: 'size',

@@ -21,6 +21,7 @@ import { metricsOf, newestByKind, summaryOf } from './evidence-words.ts';
 import { GateAnswers } from './gate-answers.tsx';
 import { GateChecklist } from './gate-checklist.tsx';
 import { History } from './history.tsx';
+import { RunLink } from './run-link.tsx';
 import { Signature } from './signature.tsx';
 import { wordsOf } from './stages.ts';
 import { AliasAction, StageAction } from './version-actions.tsx';
@@ -177,16 +178,7 @@ function VersionFacts({ version }: { readonly version: ModelVersion }) {
       <Facts
         title="Lineage"
         items={[
-          [
-            'Run',
-            runId ? (
-              <Go key="run" to={/^run_/.test(runId) ? places.run(runId) : places.trackedRun(runId)}>
-                <code title={runId}>{runId.slice(0, 13)}</code>
-              </Go>
-            ) : (
-              'none named'
-            ),
-          ],
+          ['Run', runId ? <RunLink key="run" run={runId} /> : 'none named'],
           ...(version.modelId ? ([['Logged model', <Id key="model" value={version.modelId} />]] as const) : []),
           ...(version.source ? ([['From', version.source]] as const) : []),
           [

@@ -1,4 +1,5 @@
 import { useQueries } from '@tanstack/react-query';
+import { ChartSpline } from 'lucide-react';
 import { useMemo } from 'react';
 import { formatCount, formatDurationShort, formatTime } from '../data/format.ts';
 import { useUrl } from '../data/use-url.ts';
@@ -7,7 +8,7 @@ import type { ColorName } from '../kit/charts/use-colors.ts';
 import { Empty, Failure, Loading, Partial } from '../kit/states.tsx';
 import { Choice } from '../kit/tabs.tsx';
 import { type CurveAxis, curveOf, positive, smoothed } from './curve.ts';
-import { MetricPicker } from './metric-picker.tsx';
+import { Picker } from './picker.tsx';
 import type { TrackedRun } from './run.ts';
 import { columnsOf, columnsText } from './run-columns.tsx';
 import { pointsOf, type Series, series } from './use-series.ts';
@@ -35,7 +36,16 @@ export function Curves({ runs }: { readonly runs: readonly TrackedRun[] }) {
   return (
     <>
       <div className="toolbar">
-        <MetricPicker keys={keys} shown={shown} onShown={(next) => url.set({ metrics: columnsText(next) })} />
+        <Picker
+          of="metric"
+          hint="Find a metric"
+          choices={[{ options: keys.map((key) => ({ id: key, header: key })) }]}
+          shown={shown}
+          onShown={(next) => url.set({ metrics: columnsText(next) })}
+        >
+          <ChartSpline size={13} aria-hidden />
+          {shown.length} of {keys.length} metrics
+        </Picker>
         <Choice
           label="X axis"
           options={[

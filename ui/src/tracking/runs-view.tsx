@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useRouterState } from '@tanstack/react-router';
-import { GitCompareArrows } from 'lucide-react';
+import { Columns3, GitCompareArrows } from 'lucide-react';
 import { type ReactNode, useMemo, useRef, useState } from 'react';
 import { formatCount } from '../data/format.ts';
 import { read } from '../data/read.ts';
@@ -9,9 +9,9 @@ import { Go } from '../kit/link.tsx';
 import { Empty, Failure, Loading } from '../kit/states.tsx';
 import { Choice } from '../kit/tabs.tsx';
 import { places } from '../places.ts';
-import { ColumnPicker } from './column-picker.tsx';
 import { FilterBox } from './filter-box.tsx';
 import { ParallelCoordinates } from './parallel.tsx';
+import { Picker } from './picker.tsx';
 import type { RunKeys, TrackedRun } from './run.ts';
 import { columnGroups, columnsAtFirst, columnsOf, columnsText, orderText } from './run-columns.tsx';
 import { RunsGrid } from './runs-grid.tsx';
@@ -78,7 +78,18 @@ export function RunsView({ experiment, isParallel }: RunsViewProps) {
         {picked.length > 0 ? <Picked picked={picked} onClear={() => url.set({ picked: undefined })} /> : null}
         <span className="toolbar-end">
           <ViewsMenu experiment={experiment} path={pathname} search={withoutPicked(searchStr)} />
-          <ColumnPicker groups={groups} shown={shown} onShown={(ids) => url.set({ cols: columnsText(ids) })} />
+          <Picker
+            isQuiet
+            keepsOne
+            of="column"
+            hint="Find a metric, param or tag"
+            choices={groups.map(({ label, columns }) => ({ label, options: columns }))}
+            shown={shown}
+            onShown={(ids) => url.set({ cols: columnsText(ids) })}
+          >
+            <Columns3 size={13} aria-hidden />
+            Columns
+          </Picker>
         </span>
       </div>
       <Found runs={runs} isFilterWrong={isFilterWrong} isFiltered={filter !== '' || lifecycle === 'deleted'}>

@@ -40,7 +40,21 @@ export function subjectNamed(text: string): string {
   return version === undefined ? text : `model-version/${version}`;
 }
 
-async function historyOf(kedge: Kedge, subject: string): Promise<HistoryEntry[]> {
+/** Oldest first. What was done to a model under a former name comes before its rename. */
+async function historyOf(kedge: Kedge, subject: string, before = Number.MAX_SAFE_INTEGER): Promise<HistoryEntry[]> {
+  const entries = (await entriesAbout(kedge, subject)).filter(({ seq }) => seq < before);
+  const [, kind = '', name = '', version = ''] = /^(model|model-version)\/(.+?)(@\d+)?$/.exec(subject) ?? [];
+  if (kind === '') return entries;
+  const ofModel = kind === 'model' ? entries : await entriesAbout(kedge, `model/${name}`);
+  for (const { action, detail, seq } of ofModel) {
+    const former = (detail as { readonly renamedFrom?: unknown } | null)?.renamedFrom;
+    if (action !== 'model.rename' || typeof former !== 'string' || seq >= before) continue;
+    entries.push(...(await historyOf(kedge, `${kind}/${former}${version}`, seq)));
+  }
+  return entries.sort((a, b) => a.seq - b.seq);
+}
+
+async function entriesAbout(kedge: Kedge, subject: string): Promise<HistoryEntry[]> {
   const entries: HistoryEntry[] = [];
   for (let after: number | undefined = 0; after !== undefined; ) {
     const page: { items: HistoryEntry[]; next?: number | undefined } = await kedge.audit.getHistory({

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openLocalLog } from '#adapters/log/local';
 import { defineErrors, messageOf } from '#core/errors';
@@ -29,7 +29,7 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     routingFile: join(dataDir.gateway, 'routing.json'),
     blobs: await openBlobs(config, dataDir),
     ...{ log, features, system, logger, metrics },
-    repository: models === '' ? undefined : { folder: models, control },
+    repository: models === '' ? undefined : { folder: await folderAt(models), control },
     dialect: config.servingDialect === 'triton' ? 'triton' : 'kedge',
     contract: { ...routes, defaultEndpoint: config.defaultEndpoint },
     version: product.version,
@@ -48,7 +48,15 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
 
 const gatewayConfigErrors = defineErrors('gateway-config', {
   tls: { status: 400, title: 'The gateway cannot serve over TLS as configured' },
+  repository: { status: 400, title: 'The model repository cannot be used' },
 });
+
+/** Errors: `gateway-config/repository`. */
+async function folderAt(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) return path;
+  throw gatewayConfigErrors.repository(`KEDGE_MODEL_REPOSITORY: ${path} is no folder`);
+}
 
 /** Reads the files that the configuration names. Errors: `gateway-config/tls`. */
 async function tlsOf({ tlsCert, tlsKey, tlsClientCa }: Config): Promise<GatewayOptions['tls']> {

@@ -2,6 +2,7 @@ import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { ControlPlane } from './control-plane.ts';
 import type { BodyBudget } from './http/http-io.ts';
+import type { AsyncResults } from './http/open-inference/results.ts';
 import type { ContainerContract } from './http/scoring.ts';
 import type { Dialect } from './open-inference/dialect.ts';
 import type { Predictor } from './predictor.ts';
@@ -48,6 +49,7 @@ export interface GatewayParts {
   readonly dialect: Dialect;
   readonly contract: ContainerContract;
   readonly bodies: BodyBudget;
+  readonly results: AsyncResults;
   /** Of the product, for people. */
   readonly version: string;
   readonly controlPlane: ControlPlane;

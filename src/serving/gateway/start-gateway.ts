@@ -20,6 +20,7 @@ import { DEFAULT_LIMITS, type GatewayLimits, type GatewayParts } from './gateway
 import { startGrpcServer } from './grpc/grpc-server.ts';
 import { BodyBudget } from './http/http-io.ts';
 import { createHttpServer } from './http/http-server.ts';
+import { AsyncResults } from './http/open-inference/results.ts';
 import type { ContainerContract } from './http/scoring.ts';
 import { type DialectName, dialectOf } from './open-inference/dialect.ts';
 import { Predictor } from './predictor.ts';
@@ -112,6 +113,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       server.closeIdleConnections();
       await grpc?.close();
       await Promise.all([scorer.drained(), parts.tensorScorer.drained()]);
+      parts.results.clear();
       server.closeAllConnections();
       await closed;
       await shipper.stop();
@@ -188,6 +190,7 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
     dialect: dialectOf(options.dialect ?? 'kedge'),
     contract: options.contract ?? {},
     bodies: new BodyBudget(limits.bodiesBytesMax),
+    results: new AsyncResults(system),
     version: options.version ?? '',
     predictor: new Predictor({ scorer, features, system }),
     inWork: () => scorer.inWork + tensorScorer.inWork,

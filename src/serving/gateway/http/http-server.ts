@@ -4,6 +4,7 @@ import { messageOf } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { ServerTls } from '../tls.ts';
+import { tritonMetrics } from '../triton-metrics.ts';
 import { expected, sendJson, sendProblem } from './http-io.ts';
 import { handleOpenInference } from './open-inference/handle.ts';
 import { handlePredict } from './predict.ts';
@@ -71,7 +72,10 @@ function dispatch(parts: GatewayParts, request: IncomingMessage, response: Serve
     handleOpenInference(parts, path, { request, response });
   } else if (path === '/metrics') {
     requireMethod(request, 'GET');
-    answer(parts, response, async () => ({ text: await parts.metrics.expose(), type: parts.metrics.contentType }));
+    answer(parts, response, async () => ({
+      text: (await parts.metrics.expose()) + tritonMetrics(parts.statistics.all()),
+      type: parts.metrics.contentType,
+    }));
   } else if (path === '/v1/flush') {
     requireMethod(request, 'POST');
     request.resume();

@@ -111,6 +111,18 @@ describe('statistics', () => {
   });
 });
 
+test('the statistics are exposed to Prometheus under the names of Triton', async () => {
+  await call('models/times/infer', { inputs: [tensorOf('x', 'FP32', [3], [1, 2, 3])] });
+  const [{ inference_count: rows, execution_count: runs }] = [await statisticsOf('times')];
+  const text = await (await fetch(`${harness.gateway.url}/metrics`)).text();
+
+  assert.ok(rows >= 3);
+  assert.match(text, new RegExp(`^nv_inference_count\\{model="times",version="1"\\} ${rows}$`, 'm'));
+  assert.match(text, new RegExp(`^nv_inference_exec_count\\{model="times",version="1"\\} ${runs}$`, 'm'));
+  assert.match(text, /^# TYPE nv_inference_request_success counter$/m);
+  assert.match(text, /^process_cpu_user_seconds_total/m);
+});
+
 describe('content coding', () => {
   const numbers = Array.from({ length: 1_000 }, (_, i) => i);
   const body = gzipSync(JSON.stringify({ inputs: [tensorOf('x', 'FP32', [1_000], numbers)] }));

@@ -45,19 +45,60 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
     fail(gatewayErrors['method-not-allowed'](`${request.method} ${path.slice(0, 200)}: expected ${target.method}`));
     return;
   }
+  const { headers } = request;
+  if (target.result !== undefined) {
+    request.resume();
+    answerLater(parts, target.result, { request, response, fail });
+    return;
+  }
   if (target.method === 'GET') {
     describe(parts, target).then(({ status, body }) => sendJson(response, status, JSON.stringify(body)), fail);
     return;
   }
-  const { headers } = request;
   const done = (raw: Buffer): void => {
     const { bodyBytesMax } = parts.limits;
-    const answered = headers['content-encoding']
-      ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) => act(parts, target, { body, headers }))
-      : act(parts, target, { body: raw, headers });
-    answered.then((answer) => send(response, answer, headers['accept-encoding'])).catch(fail);
+    const answer = (): Promise<WrittenAnswer> =>
+      headers['content-encoding']
+        ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) => act(parts, target, { body, headers }))
+        : act(parts, target, { body: raw, headers });
+    if (target.what !== 'infer' || !asksToRespondLater(headers)) {
+      answer()
+        .then((written) => send(response, written, headers['accept-encoding']))
+        .catch(fail);
+      return;
+    }
+    try {
+      accepted(response, parts.results.start(answer));
+    } catch (error) {
+      fail(error);
+    }
   };
   readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
+}
+
+/** RFC 7240: the client does not wait for the answer, and asks for it by its address. */
+function asksToRespondLater({ prefer }: IncomingMessage['headers']): boolean {
+  return /(?:^|,)\s*respond-async\s*(?:[,;]|$)/i.test(String(prefer ?? ''));
+}
+
+function accepted(response: ServerResponse, id: string): void {
+  response.setHeader('Location', `/v2/results/${id}`);
+  sendJson(response, 202, JSON.stringify({ id, result: `/v2/results/${id}` }));
+}
+
+/** An answer that was not waited for: 202 until it is there, then what the request would have been answered with. */
+function answerLater(
+  parts: GatewayParts,
+  id: string,
+  { request, response, fail }: Exchange & { readonly fail: (error: unknown) => void },
+): void {
+  try {
+    const answer = parts.results.get(id);
+    if (answer) send(response, answer, request.headers['accept-encoding']).catch(fail);
+    else accepted(response, id);
+  } catch (error) {
+    fail(error);
+  }
 }
 
 async function send(response: ServerResponse, answer: WrittenAnswer, accepted: string | undefined): Promise<void> {

@@ -9,12 +9,15 @@ export interface Target {
     | 'config'
     | 'statistics'
     | 'infer'
+    | 'result'
     | 'index'
     | 'load'
     | 'unload';
   readonly method: 'GET' | 'POST';
   readonly model: string;
   readonly version: string | undefined;
+  /** The id of an answer that was not waited for. */
+  readonly result?: string;
 }
 
 const FIXED: ReadonlyMap<string, Pick<Target, 'what' | 'method'>> = new Map([
@@ -26,6 +29,7 @@ const FIXED: ReadonlyMap<string, Pick<Target, 'what' | 'method'>> = new Map([
 ]);
 const MODEL = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer|config|stats))?$/;
 const REPOSITORY = /^\/v2\/repository(?:\/[^/]+)?\/models\/([^/]+)\/(load|unload)$/;
+const RESULT = /^\/v2\/results\/([^/]+)$/;
 /** Extensions of Triton's that have no meaning here: shared memory, tracing, the server's log, generation. */
 const UNSUPPORTED = /^\/v2\/(?:(?:system|cuda)sharedmemory|trace|logging)(?:\/|$)|\/(?:trace\/setting|generate\w*)$/;
 
@@ -40,6 +44,8 @@ export function targetOf(path: string): Target | undefined {
     const what = action === 'stats' ? 'statistics' : ((action as Target['what'] | undefined) ?? 'metadata');
     return { what, method: what === 'infer' ? 'POST' : 'GET', model: name, version };
   }
+  const [, result] = RESULT.exec(whole) ?? [];
+  if (result !== undefined) return { what: 'result', method: 'GET', model: '', version: undefined, result };
   const repository = REPOSITORY.exec(whole);
   if (repository) {
     const [, name = '', what] = repository;

@@ -207,6 +207,25 @@ const summaryView = z.object({
 });
 export type SummaryView = z.output<typeof summaryView>;
 
+const interval = z.object({ low: z.number(), high: z.number() }).nullable();
+const valueEstimate = z.object({
+  value: z.number().nullable(),
+  /** Confidence sequence over sums of hours; null in the first eight. */
+  interval,
+  /** The same as if requests were independent, which they are not: for comparison. */
+  intervalOfRequests: interval,
+  /** How many requests of this policy the log is worth. */
+  effective: z.number(),
+  weightMax: z.number(),
+});
+const policyValueView = z.object({
+  /** Labelled requests whose arm was drawn, and the hours they lie in. */
+  requests: z.number().int(),
+  hours: z.number().int(),
+  policies: z.array(z.object({ policy: z.enum(['current', 'candidate']), ips: valueEstimate, dr: valueEstimate })),
+});
+export type PolicyValueView = z.output<typeof policyValueView>;
+
 const ofEndpoint = z.object({ endpoint: nameSchema });
 const range = { from: queryTime.default(0), to: queryTime.default(253_402_300_799_999) };
 
@@ -345,6 +364,15 @@ export const monitoringContract = contract({
     params: ofEndpoint,
     query: z.object({ a: revision, b: revision, from: queryTime, to: queryTime }),
     reply: comparisonView,
+    errors: ['monitoring/range-too-large'],
+  }),
+  getPolicyValue: route({
+    method: 'GET',
+    path: '/api/v1/rollouts/:rollout/policy-value',
+    summary: 'Estimate from the log how often the label would be 1 if one arm of a rollout had answered everything',
+    permission: 'monitoring:read',
+    params: z.object({ rollout: id }),
+    reply: policyValueView,
     errors: ['monitoring/range-too-large'],
   }),
   getSummary: route({

@@ -17,6 +17,7 @@ export function monitoringHandlers(service: MonitoringService): RouteGroup {
     listLabelCoverage: async ({ params, query }) => ({ items: await readings.labelCoverage(params.endpoint, query) }),
     listBlocks: ({ params, query }) => readings.blocks(params.endpoint, query.rollout),
     compareScores: ({ params, query }) => readings.compareScores(params.endpoint, query),
+    getPolicyValue: ({ params }) => readings.policyValue(params.rollout),
     getSummary: ({ params }) => readings.summary(params.endpoint),
   });
 }

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { seededRandom } from '#core/random';
 import { endpointSpec } from './contract.ts';
+import { decideRollout, type RolloutFact } from './decide.ts';
 import { BLOCK_MS, decide, type Fact, isActive, isFinal, planOf, type RolloutState, startState } from './model.ts';
 import { weightOf } from './weight.ts';
 
@@ -119,6 +120,17 @@ describe('the rollout state machine', () => {
     assert.equal(equal.decisions[0]?.at, 24 * HOUR);
     assert.match(equal.decisions[0]?.sentence ?? '', /not shown to be better in the 24 h it had/);
     assert.equal(better.state.stage, 'completed');
+  });
+
+  test('a pause holds a better candidate where it is and takes a worse one back', () => {
+    const told = (facts: readonly RolloutFact[], from: RolloutState) =>
+      facts.reduce((state, fact) => decideRollout({ state, plan }, fact).state, from);
+    const paused = told([{ kind: 'pause', reason: 'a holiday' }, ...hours(60, 0.02)], shadow);
+    assert.deepEqual([paused.stage, paused.evidence.blocks], ['shadow', 60]);
+    const resumed = told([{ kind: 'resume', reason: 'over' }, ...hours(1, 0.02, { from: 60 * HOUR })], paused);
+    assert.equal(resumed.stage, 'canary');
+    const worse = told([{ kind: 'pause', reason: 'a holiday' }, ...hours(60, -0.02)], shadow);
+    assert.equal(worse.stage, 'refused');
   });
 
   test('a block that was counted changes nothing', () => {

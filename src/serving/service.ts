@@ -37,6 +37,7 @@ import {
 } from './store.ts';
 import { endpointView, rolloutView, routingTable } from './views.ts';
 
+const AHEAD_MAX_MS = 3_600_000;
 const ROUTING_WAIT_MS = 25_000;
 /** Changes by another control plane of the same database are noticed within this. */
 const ROUTING_POLL_MS = 1_000;
@@ -189,7 +190,7 @@ export class ServingService {
     return this.#deps.db.react(context, async (tx) => {
       const rollout = await findRollout(tx.db, seen.rollout);
       if (!rollout?.state.live || !isActive(rollout.state.stage)) return false;
-      if (!(await insertObservation(tx.db, { kind: 'traffic', ...seen }))) return false;
+      if (isFuture(tx, seen) || !(await insertObservation(tx.db, { kind: 'traffic', ...seen }))) return false;
       await this.#apply(tx, rollout, { fact: { kind: 'observation', observation: seen }, by: 'system:serving' });
       return true;
     });
@@ -200,7 +201,7 @@ export class ServingService {
     return this.#deps.db.react(context, async (tx) => {
       const rollout = await requireRollout(tx.db, id);
       if (!rollout.plan.live?.metric) throw servingErrors['no-metric'](`rollout ${id} declares no metric`);
-      if (!isActive(rollout.state.stage)) return false;
+      if (!isActive(rollout.state.stage) || isFuture(tx, seen)) return false;
       if (!(await insertObservation(tx.db, { rollout: id, kind: 'outcomes', ...seen }))) return false;
       await this.#apply(tx, rollout, { fact: { kind: 'outcomes', outcomes: seen }, by: 'system:serving' });
       return true;
@@ -302,6 +303,11 @@ export class ServingService {
     const { spec } = await requireEndpoint(tx.db, rollout.endpoint);
     await applyOutcome(tx, { rollout, outcome, by, alias: spec.champion, odd });
   }
+}
+
+/** A block from a clock that runs ahead would make those of all others too late to count. */
+function isFuture({ now }: Pick<Tx, 'now'>, { end }: { readonly end: number }): boolean {
+  return end > now + AHEAD_MAX_MS;
 }
 
 async function requireRollout(db: Tx['db'] | ServingDeps['db']['reader'], id: string): Promise<Rollout> {

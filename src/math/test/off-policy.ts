@@ -44,23 +44,31 @@ export const emptyPolicyValue: PolicyValue = {
 };
 
 /**
- * One more logged decision. What is averaged:
+ * What one logged decision adds to the value of the policy in question, and its weight w = target(arm)/propensity:
  *
- * - `ips`: w·reward with w = target(arm)/propensity (Horvitz and Thompson 1952). Unbiased when the propensities are
- *   right and positive wherever the policy in question goes.
+ * - `ips`: w·reward (Horvitz and Thompson 1952). Unbiased when the propensities are right and positive wherever the
+ *   policy in question goes.
  * - `dr`: Σ_a target(a)·predicted(a) + w·(reward − predicted(arm)) (Dudík, Langford and Li 2011): unbiased when
- *   *either* propensities or predictions are, and of less variance when the predictions are good.
+ *   _either_ propensities or predictions are, and of less variance when the predictions are good.
  *
  * Predictions must not be fitted on the very request they are used on. O(arms).
  */
-export function addDecision(state: PolicyValue, decision: LoggedDecision, kind: 'ips' | 'dr'): PolicyValue {
-  const { arm, propensity, reward, target, predicted } = decision;
+export function decisionValue(
+  { arm, propensity, reward, target, predicted }: LoggedDecision,
+  kind: 'ips' | 'dr',
+): { readonly weight: number; readonly value: number } {
   requireThat(propensity > 0 && propensity <= 1, 'propensity', `must be over 0 and at most 1, not ${propensity}`);
   requireThat(Number.isFinite(reward), 'reward', `must be a finite number, not ${reward}`);
   const share = target[arm];
   requireThat(share !== undefined && share >= 0 && share <= 1, 'target', `must have a share of arm ${arm}`);
   const weight = share / propensity;
-  const value = kind === 'ips' ? weight * reward : doublyRobust({ weight, arm, reward, target, predicted });
+  if (kind === 'ips') return { weight, value: weight * reward };
+  return { weight, value: doublyRobust({ weight, arm, reward, target, predicted }) };
+}
+
+/** One more logged decision. O(arms). */
+export function addDecision(state: PolicyValue, decision: LoggedDecision, kind: 'ips' | 'dr'): PolicyValue {
+  const { weight, value } = decisionValue(decision, kind);
   return {
     count: state.count + 1,
     sum: state.sum + value,

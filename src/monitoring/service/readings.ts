@@ -1,14 +1,15 @@
 import { logLoss } from '#math/metric/binary';
 import { countsOf } from '#math/summary/profile';
 import { byWeek, lossDifference, scorePairs } from '../comparison.ts';
-import type { DriftCell, FigureView, PredictionView, SignalView, SummaryView } from '../contract.ts';
+import type { DriftCell, FigureView, PolicyValueView, PredictionView, SignalView, SummaryView } from '../contract.ts';
 import { namesOf } from '../drift.ts';
 import { monitoringErrors } from '../errors.ts';
 import type { TimeRange } from '../model.ts';
+import { policyValues } from '../policy-value.ts';
 import { ALL_REVISIONS, isProbability } from '../quality.ts';
 import { type FigureFilter, listDrift, listFigures, newestWindow } from '../store/figures.ts';
 import { findProgress, watermarkOf } from '../store/progress.ts';
-import { countPredictions, coverageByDay, findPrediction, scoredRows, totalsOf } from '../store/records.ts';
+import { countPredictions, coverageByDay, drawnRows, findPrediction, scoredRows, totalsOf } from '../store/records.ts';
 import { latestSignal, listBlocks, listSignals } from '../store/signals.ts';
 import { type Monitor, type MonitoringDeps, monitorsOf } from './deps.ts';
 
@@ -113,6 +114,24 @@ export class Readings {
     }
     const pairs = scorePairs(await scoredRows(reader, endpoint, range), a, b);
     return { a, b, weeks: byWeek(pairs), requests: pairs.length, difference: lossDifference(pairs) };
+  }
+
+  async policyValue(rollout: string): Promise<PolicyValueView> {
+    const rows = await drawnRows(this.#deps.db.reader, rollout, COMPARED_MAX + 1);
+    if (rows.length > COMPARED_MAX) {
+      throw monitoringErrors['range-too-large'](`the rollout has over ${COMPARED_MAX} labelled requests`);
+    }
+    return policyValues(
+      rows.map(({ at, arm, fallback, propensity, score, shadowScore, label }) => {
+        // A candidate that failed was drawn all the same: what came of the answer in its place is what it brings.
+        const candidate = arm === 'candidate' || fallback !== null;
+        const [own, other] = fallback === null ? [score, shadowScore] : [null, score];
+        const scores = candidate
+          ? { currentScore: other, candidateScore: own }
+          : { currentScore: own, candidateScore: other };
+        return { at, candidate, propensity, label, ...scores };
+      }),
+    );
   }
 
   async summary(endpoint: string): Promise<SummaryView> {

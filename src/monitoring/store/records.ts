@@ -122,6 +122,33 @@ export async function rolloutRows(db: Db, rollout: string, { from, to }: TimeRan
   return rows.map(scoredOf);
 }
 
+/** A labelled request of a rollout whose arm was drawn: either could have come. */
+export interface DrawnRow {
+  readonly at: number;
+  readonly arm: string;
+  readonly propensity: number;
+  readonly score: number;
+  readonly shadowScore: number | null;
+  readonly fallback: string | null;
+  readonly label: number;
+}
+
+/** In event order; at most `limit`. */
+export async function drawnRows(db: Db, rollout: string, limit: number): Promise<DrawnRow[]> {
+  return tables(db)
+    .selectFrom('prediction')
+    .innerJoin('prediction_label', 'prediction_label.prediction', 'prediction.id')
+    .select(['prediction.at', 'prediction.arm', 'prediction.propensity', 'prediction.score', 'prediction.fallback'])
+    .select(['prediction.shadow_score as shadowScore', 'prediction_label.value as label'])
+    .where('rollout', '=', rollout)
+    .where('propensity', '>', 0)
+    .where('propensity', '<', 1)
+    .orderBy('prediction.at')
+    .orderBy('prediction.id')
+    .limit(limit)
+    .execute();
+}
+
 /** What the revisions got as inputs in `[from, to)`. */
 export async function inputRows(db: Db, endpoint: string, { from, to }: TimeRange): Promise<InputRow[]> {
   return tables(db)

@@ -83,6 +83,7 @@ forEachDialect('live rollouts', [...trackingMigrations, ...registryMigrations, .
     assert.equal((await found(id)).live?.stepRequests, 400);
     assert.equal(await serving.observe(gateway, { ...seen(id, 1, 0), source: 'gw_2' }), true);
     assert.equal((await found(id)).live?.stepRequests, 800);
+    assert.equal(await serving.observe(gateway, { ...seen(id, 2, 0), end: Date.now() + 86_400_000 }), false);
     await serving.abort(user, id, 'no more');
     assert.equal(await serving.observe(gateway, seen(id, 2, 40)), false);
     assert.equal((await found(id)).stage, 'aborted');

@@ -8,7 +8,10 @@ export interface Migration {
   up(db: Kysely<AnyTables>, dialect: SqlDialect): Promise<void>;
 }
 
-/** Applies what has not been applied, each migration in a transaction of its own. Returns the names it applied. */
+/**
+ * Applies what has not been applied, each migration in a transaction of its own. Returns the names it applied. Several
+ * processes may do so at the same time: each migration is applied by one of them.
+ */
 export async function applyMigrations(store: SqlStore, migrations: readonly Migration[]): Promise<string[]> {
   await store.transaction((trx) =>
     trx.schema
@@ -20,11 +23,15 @@ export async function applyMigrations(store: SqlStore, migrations: readonly Migr
   const rows = await store.reader.selectFrom('schema_migration').select('name').execute();
   const applied = new Set(rows.map((row) => row['name']));
   const pending = migrations.filter((migration) => !applied.has(migration.name));
+  const done: string[] = [];
   for (const migration of pending) {
     await store.transaction(async (trx) => {
+      const known = trx.selectFrom('schema_migration').select('name').where('name', '=', migration.name);
+      if (await known.executeTakeFirst()) return;
       await migration.up(trx, store.dialect);
       await trx.insertInto('schema_migration').values({ name: migration.name }).execute();
+      done.push(migration.name);
     });
   }
-  return pending.map((migration) => migration.name);
+  return done;
 }

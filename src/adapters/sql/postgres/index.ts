@@ -7,6 +7,7 @@ import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
 
 const INT8_OID = 20;
 const NUMERIC_OID = 1700;
+const UNIQUE_VIOLATION = '23505';
 
 /**
  * Opens PostgreSQL as a {@link SqlStore}. `schema` keeps Kedge's tables apart from others in the same database.
@@ -27,9 +28,11 @@ export async function openPostgres(url: string, { schema = 'kedge', connectionsM
   });
   // An idle connection that the server closes is replaced at the next use; without a listener it would end the process.
   pool.on('error', () => {});
+  // The same holds for one in use that breaks between two statements: the next statement fails and tells.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const reader = new Kysely<AnyTables>({ dialect: new PostgresDialect({ pool }) });
   try {
-    await sql`create schema if not exists ${sql.id(schema)}`.execute(reader);
+    await createSchema(reader, schema);
   } catch (error) {
     await pool.end();
     throw sqlErrors.unreachable(`PostgreSQL at ${hostOf(url)} cannot be used: ${messageOf(error)}`);
@@ -64,6 +67,17 @@ export async function openPostgres(url: string, { schema = 'kedge', connectionsM
       await reader.destroy();
     },
   };
+}
+
+/** PostgreSQL refuses the second of two that create a schema at the same time, in spite of `if not exists`. */
+async function createSchema(reader: Kysely<AnyTables>, schema: string): Promise<void> {
+  const create = sql`create schema if not exists ${sql.id(schema)}`;
+  try {
+    await create.execute(reader);
+  } catch (error) {
+    if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
+    await create.execute(reader);
+  }
 }
 
 /** The host of a connection string, without the password that the string may hold. */

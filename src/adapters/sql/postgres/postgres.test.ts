@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
+import { sql } from 'kysely';
 import { sqlConformance } from '#conformance/sql';
+import { applyMigrations } from '#platform/db';
 import { openPostgres } from './index.ts';
 
 const URL = process.env['KEDGE_TEST_POSTGRES_URL'] ?? '';
@@ -53,6 +55,52 @@ test('two processes write one after the other', { skip }, async () => {
   assert.deepEqual(await second.reader.selectFrom('count').select('n').execute(), [{ n: 20 }]);
   await second.close();
   await first.close();
+});
+
+test('several processes may open one new schema at the same time', { skip }, async () => {
+  const schema = `test_${randomUUID().replaceAll('-', '')}`;
+
+  const stores = await Promise.all(Array.from({ length: 4 }, () => openPostgres(URL, { schema, connectionsMax: 1 })));
+
+  assert.deepEqual(await stores[0]!.reader.selectNoFrom((e) => e.lit(1).as('one')).execute(), [{ one: 1 }]);
+  await stores[0]!.reader.schema.dropSchema(schema).cascade().execute();
+  await Promise.all(stores.map((store) => store.close()));
+});
+
+test('processes that start at the same time apply each migration once', { skip }, async () => {
+  const { store, schema, close } = await open();
+  const second = await openPostgres(URL, { schema, connectionsMax: 2 });
+  const migrations = ['one', 'two', 'three'].map((name) => ({
+    name: `test/${name}`,
+    up: (db: typeof store.reader) => db.schema.createTable(name).addColumn('n', 'integer').execute(),
+  }));
+
+  const applied = await Promise.all([store, second].map((each) => applyMigrations(each, migrations)));
+
+  assert.deepEqual(applied.flat().sort(), ['test/one', 'test/three', 'test/two']);
+  await second.close();
+  await close();
+});
+
+test('a connection that breaks between two statements of a transaction fails that transaction alone', {
+  skip,
+}, async () => {
+  const { store, close } = await open();
+  const other = await open();
+  const broken = store.transaction(async (trx) => {
+    const { pid } = (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(trx)).rows[0]!;
+    await sql`select pg_terminate_backend(${pid})`.execute(other.store.reader);
+    // The server's word that the connection is over arrives while nothing waits for an answer.
+    const backends = sql`select 1 from pg_stat_activity where pid = ${pid}`;
+    while ((await backends.execute(other.store.reader)).rows.length > 0);
+    await sql`select 1`.execute(trx);
+  });
+
+  await assert.rejects(broken);
+  const { rows } = await store.transaction((trx) => sql<{ one: number }>`select 1 as one`.execute(trx));
+  assert.deepEqual(rows, [{ one: 1 }]);
+  await other.close();
+  await close();
 });
 
 test('stores of two schemas in one database do not see each other', { skip }, async () => {

@@ -13,7 +13,7 @@ import {
   stepError,
   stepStatus,
 } from './shapes.ts';
-import { digestSchema, jsonValue, stepName } from './spec.ts';
+import { digestSchema, jsonValue, stepName, stepOrUnit } from './spec.ts';
 
 export * from './shapes.ts';
 export { type PipelineSpec, pipelineSpec, poolSpec } from './spec.ts';
@@ -36,6 +36,30 @@ const attemptView = z.object({
 });
 export type AttemptView = z.output<typeof attemptView>;
 
+const unitCounts = z.object({
+  queued: z.number().int(),
+  running: z.number().int(),
+  succeeded: z.number().int(),
+  cached: z.number().int(),
+  failed: z.number().int(),
+  cancelled: z.number().int(),
+});
+export type UnitCounts = z.output<typeof unitCounts>;
+
+const unitView = z.object({
+  unit: z.string(),
+  index: z.number().int(),
+  status: stepStatus,
+  item: jsonValue,
+  epoch: z.number().int(),
+  startedAt: z.number().nullable(),
+  finishedAt: z.number().nullable(),
+  reason: z.string().nullable(),
+  result: jsonValue,
+  cachedFrom: z.string().nullable(),
+});
+export type UnitView = z.output<typeof unitView>;
+
 const stepView = z.object({
   step: z.string(),
   status: stepStatus,
@@ -53,6 +77,8 @@ const stepView = z.object({
   /** The run whose work a cached step took over. */
   cachedFrom: z.string().nullable(),
   attempts: z.array(attemptView),
+  /** Of a step that was divided: how many of its units are in which state. */
+  units: unitCounts.nullable(),
 });
 export type StepView = z.output<typeof stepView>;
 
@@ -118,7 +144,7 @@ const cacheExplanation = z.object({
 export type CacheExplanation = z.output<typeof cacheExplanation>;
 
 const ofRun = z.object({ run: id });
-const ofStep = ofRun.extend({ step: stepName });
+const ofStep = ofRun.extend({ step: stepOrUnit });
 
 export const startRunBody = z.strictObject({
   params: z.record(z.string().max(60), z.unknown()).default({}),
@@ -243,6 +269,20 @@ export const pipelinesContract = contract({
     reply: runView,
     errors: ['pipelines/run-not-found', 'pipelines/step-not-found', 'pipelines/run-not-so', 'pipelines/own-run'],
     audit: 'pipeline-step.decide',
+  }),
+  listUnits: route({
+    method: 'GET',
+    path: '/api/v1/pipeline-runs/:run/steps/:step/units',
+    summary: 'The units of a step that was divided, in their order. To go on, ask again after `next`',
+    permission: 'pipelines:read',
+    params: ofRun.extend({ step: stepName }),
+    query: z.object({
+      status: stepStatus.optional(),
+      after: z.coerce.number().int().min(-1).default(-1),
+      limit: z.coerce.number().int().min(1).max(1_000).default(100),
+    }),
+    reply: z.object({ items: z.array(unitView), next: z.number().int().optional() }),
+    errors: ['pipelines/run-not-found'],
   }),
   readStepLog: route({
     method: 'GET',

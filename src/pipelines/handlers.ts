@@ -22,6 +22,7 @@ export function pipelineHandlers(service: PipelineService, control: RunControl):
     rerunPipelineRun: ({ params, body }, ctx) => control.rerun(ctx, params.run, body),
     decideStep: ({ params, body }, ctx) =>
       control.decide(ctx, params, { approve: body.decision === 'approve', reason: body.reason }),
+    listUnits: ({ params, query }) => service.units(params.run, params.step, query),
     readStepLog: ({ params, query }) => service.stepLog(params.run, params.step, query),
     listWorkers: async () => ({ items: service.workers() }),
     explainStepCache: ({ params }) => service.explainCache(params.run, params.step),

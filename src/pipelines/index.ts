@@ -7,6 +7,7 @@ import { Backfills } from './backfills/service.ts';
 import { pipelineHandlers, workHandlers } from './handlers.ts';
 import { leaseExpiryJob, tendJob } from './jobs.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
+import { unitMigrations } from './migrations/units.ts';
 import { scheduleHandlers } from './schedules/handlers.ts';
 import { scheduleKinds } from './schedules/kinds.ts';
 import { scheduleMigrations } from './schedules/migrations.ts';
@@ -38,6 +39,7 @@ export const pipelineMigrations: readonly Migration[] = [
   ...scheduleMigrations,
   ...backfillMigrations,
   ...triggerMigrations,
+  ...unitMigrations,
 ];
 
 export interface Pipelines

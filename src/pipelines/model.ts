@@ -114,6 +114,16 @@ export type Fact =
       readonly ok: boolean;
       readonly reason: string;
     }
+  /** The step was divided into units, which are leased in its place. */
+  | { readonly type: 'expanded'; readonly step: string; readonly now: number }
+  /** All units of the step have ended, or it could not be divided. */
+  | {
+      readonly type: 'mapped';
+      readonly step: string;
+      readonly now: number;
+      readonly ok: boolean;
+      readonly reason: string | null;
+    }
   /** The condition of the step is not met: it is skipped, and what needs it. */
   | { readonly type: 'unmet'; readonly step: string; readonly now: number; readonly reason: string }
   | { readonly type: 'paused' | 'unpaused'; readonly now: number }
@@ -167,7 +177,10 @@ export function decide(run: RunState, fact: Fact): Decision | 'stale' {
       return pause(draft, fact);
     case 'decided':
       return fromPerson(draft, fact);
+    case 'mapped':
+      return fromUnits(draft, fact);
     case 'leased':
+    case 'expanded':
     case 'opened':
     case 'unmet':
     case 'hit':
@@ -182,7 +195,10 @@ export function decide(run: RunState, fact: Fact): Decision | 'stale' {
   }
 }
 
-function fromQueue(draft: Draft, fact: Fact & { type: 'leased' | 'opened' | 'unmet' | 'hit' }): Decision | 'stale' {
+function fromQueue(
+  draft: Draft,
+  fact: Fact & { type: 'leased' | 'expanded' | 'opened' | 'unmet' | 'hit' },
+): Decision | 'stale' {
   const step = draft.step(fact.step);
   const { readyAt, epoch } = step;
   if (draft.status === 'cancelling' || step.status !== 'queued' || readyAt === null) return 'stale';
@@ -194,6 +210,12 @@ function fromQueue(draft: Draft, fact: Fact & { type: 'leased' | 'opened' | 'unm
     draft.move(step, 'skipped', { reason: fact.reason, readyAt: null });
     return draft.settle(fact.now);
   }
+  if (fact.type === 'expanded') {
+    if (epoch !== 0) return 'stale';
+    draft.move(step, 'running', { reason: null });
+    if (draft.status === 'queued') draft.become('running');
+    return draft.settle(fact.now);
+  }
   if (fact.type === 'opened') {
     draft.move(step, 'waiting', { reason: null, readyAt: fact.until });
     if (draft.status === 'queued') draft.become('running');
@@ -203,6 +225,15 @@ function fromQueue(draft: Draft, fact: Fact & { type: 'leased' | 'opened' | 'unm
   draft.move(step, 'running', { epoch: epoch + 1, reason: null });
   if (draft.status === 'queued') draft.become('running');
   return draft.settle(fact.now, 'running');
+}
+
+/** A step whose units have all ended ends with them. It has no attempt of its own: its epoch stays 0. */
+function fromUnits(draft: Draft, fact: Fact & { type: 'mapped' }): Decision | 'stale' {
+  const step = draft.step(fact.step);
+  if (step.status !== 'running' || step.epoch !== 0) return 'stale';
+  if (draft.status === 'cancelling') draft.move(step, 'cancelled', { reason: 'the run was cancelled' });
+  else draft.move(step, fact.ok ? 'succeeded' : 'failed', { reason: fact.reason });
+  return draft.settle(fact.now);
 }
 
 function fromPerson(draft: Draft, fact: Fact & { type: 'decided' }): Decision | 'stale' {
@@ -223,7 +254,8 @@ type AttemptFact = Fact & { type: 'succeeded' | 'failed' | 'stopped' | 'expired'
 
 function fromAttempt(draft: Draft, fact: AttemptFact): Decision | 'stale' {
   const step = draft.step(fact.step);
-  if (step.status !== 'running' || step.epoch !== fact.epoch) return 'stale';
+  // A step that was divided has no attempt: its epoch is 0, which no report may have.
+  if (step.status !== 'running' || step.epoch !== fact.epoch || step.epoch === 0) return 'stale';
   if (fact.type === 'succeeded') {
     draft.move(step, 'succeeded', { reason: null });
     return draft.settle(fact.now, 'succeeded');

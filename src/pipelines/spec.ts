@@ -34,6 +34,10 @@ export const stepName = z
 const partName = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9._-]{0,59}$/, 'expected a letter, then letters, digits, . _ or - (at most 60)');
+/** A step, or a unit of one such as `fit:12`. */
+export const stepOrUnit = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,59}(?::\d{1,5})?$/, 'expected a step, or a unit as in fit:12');
 const paramName = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9_-]{0,59}$/, 'expected a letter, then letters, digits, _ or - (at most 60)');
@@ -136,6 +140,17 @@ const stepSpec = z
     wait: z
       .union([z.strictObject({ for: duration }), z.strictObject({ until: z.string().min(1).max(200) })])
       .optional(),
+    /**
+     * Divides the step into units that run independently, one for each item: of a list, of a count, or of the result of
+     * a needed step, at `<step>.<path>`. In `params`, `${item}`, `${item.<path>}` and `${index}` stand for the item.
+     */
+    map: z
+      .union([
+        z.strictObject({ items: z.array(jsonValue).max(10_000) }),
+        z.strictObject({ count: z.union([z.number().int().min(0).max(10_000), z.string().max(200)]) }),
+        z.strictObject({ result: z.string().max(200) }),
+      ])
+      .optional(),
     /** The step runs only if this holds, and is skipped with all that needs it otherwise. */
     when: condition.optional(),
   })
@@ -145,6 +160,8 @@ const stepSpec = z
       refuse('function', `expected exactly one of ${WORK.join(', ')}`);
     }
     if ((step.approval || step.wait) && step.outputs.length > 0) refuse('outputs', 'a step that waits writes none');
+    if (step.map && (step.approval || step.wait || step.onFailure))
+      refuse('map', 'only programs are divided into units');
     if (step.onFailure && (step.needs.length > 0 || Object.keys(step.inputs).length > 0)) {
       refuse('onFailure', 'such a step waits for all others: it has no needs and no inputs');
     }
@@ -202,6 +219,11 @@ export const pipelineSpec = z
       issues.addIssue({ code: 'custom', path: ['steps', ...issue.path], message: issue.message });
     }
     for (const [index, step] of pipeline.steps.entries()) {
+      const mapped = step.map && 'result' in step.map ? step.map.result.split('.')[0] : undefined;
+      if (mapped !== undefined && !upstreamOf(step).includes(mapped)) {
+        const message = `'${mapped}' is no step that this one needs`;
+        issues.addIssue({ code: 'custom', path: ['steps', index, 'map', 'result'], message });
+      }
       const source = step.when?.of.split('.')[0];
       const unknownSource = source !== undefined && source !== 'params' && !upstreamOf(step).includes(source);
       if (unknownSource) {

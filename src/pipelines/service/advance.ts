@@ -22,6 +22,9 @@ import {
   stepStates,
   updateStepState,
 } from '../store/steps.ts';
+import { cancelUnits, hasOpenUnit } from '../store/units.ts';
+import { type ResolvedMap, stepOfUnit } from '../units.ts';
+import { advanceUnit, expand, gather, unitManifest } from './units.ts';
 
 /** Runs that one end lets in; the job that looks every second lets in further ones. */
 const ADMITTED_MAX = 100;
@@ -38,6 +41,16 @@ export interface Advanced {
  * cache hits of the steps that it made ready (and what follows from those), events, and the end of the run.
  */
 export async function advance(tx: Tx, run: StoredRun, fact: Fact): Promise<Advanced | 'stale'> {
+  const step = 'step' in fact ? stepOfUnit(fact.step) : undefined;
+  if (step === undefined || !('step' in fact)) return advanceRun(tx, run, fact);
+  const advanced = await advanceUnit(tx, run, { fact, step });
+  if (advanced === 'stale') return 'stale';
+  if (advanced.next) await advanceRun(tx, run, advanced.next);
+  const state = { status: run.status, paused: run.pausedAt !== null, steps: [advanced.unit] };
+  return { state, attempt: advanced.attempt };
+}
+
+async function advanceRun(tx: Tx, run: StoredRun, fact: Fact): Promise<Advanced | 'stale'> {
   const paused = run.pausedAt !== null;
   let state: RunState = { status: run.status, paused, steps: await stepStates(tx.db, run.run) };
   let attempt: AttemptStatus | undefined;
@@ -55,9 +68,9 @@ export async function advance(tx: Tx, run: StoredRun, fact: Fact): Promise<Advan
       await updateStepState(tx.db, run.run, step, tx.now);
       emitStep(tx, run, step);
       const becameReady = step.readyAt !== null && before.get(step.name)?.readyAt === null;
-      const next = becameReady && step.status === 'queued' ? await prepare(tx, run, step.name) : undefined;
-      if (next) pending.push(next);
+      if (becameReady && step.status === 'queued') pending.push(...(await prepare(tx, run, step.name)));
     }
+    if (next.type === 'cancelled') pending.push(...(await cancelAllUnits(tx, run, { state, reason: next.reason })));
   }
   await saveRun(tx, run, { state, reason: fact.type === 'cancelled' ? fact.reason : undefined });
   return { state, attempt };
@@ -75,22 +88,68 @@ export async function takeFromCache(
 
 /**
  * Prepares a step that may run now: checks its condition, resolves its inputs, looks for its work in the cache. Answers
- * the fact that follows, if one does before a worker takes the step.
+ * the facts that follow, if any do before a worker takes the step.
  */
-async function prepare(tx: Tx, run: StoredRun, step: string): Promise<Fact | undefined> {
+async function prepare(tx: Tx, run: StoredRun, step: string): Promise<Fact[]> {
   const definition = await definitionOf(tx.db, run.run, step);
   const { when, approval, wait } = definition;
   const reason = when && obstacleOf(when, await comparedOf(tx, run, when));
-  if (reason !== undefined) return { type: 'unmet', step, reason, now: tx.now };
-  if (approval) return { type: 'opened', step, now: tx.now, until: tx.now + approval.withinMs };
+  if (reason !== undefined) return [{ type: 'unmet', step, reason, now: tx.now }];
+  if (approval) return [{ type: 'opened', step, now: tx.now, until: tx.now + approval.withinMs }];
   if (wait) {
     const until = 'forMs' in wait ? tx.now + wait.forMs : wait.untilMs;
-    return { type: 'opened', step, now: tx.now, until };
+    return [{ type: 'opened', step, now: tx.now, until }];
   }
-  const hit = await lookUp(tx, run, { step, definition });
-  if (!hit) return undefined;
+  const inputs = await resolveInputs(tx, run.run, definition);
+  await saveInputs(tx.db, { run: run.run, step }, inputs);
+  if (definition.map) return divide(tx, run, { step, map: definition.map, definition, inputs });
+  const hit = await lookUp(tx, run, { step, definition, inputs });
+  if (!hit) return [];
   await takeFromCache(tx, { run: run.run, step }, hit);
-  return { type: 'hit', step, now: tx.now };
+  return [{ type: 'hit', step, now: tx.now }];
+}
+
+async function divide(
+  tx: Tx,
+  run: StoredRun,
+  of: {
+    readonly step: string;
+    readonly map: ResolvedMap;
+    readonly definition: StepDefinition;
+    readonly inputs: Readonly<Record<string, Artifact>>;
+  },
+): Promise<Fact[]> {
+  const { step, map } = of;
+  const now = tx.now;
+  const result = 'result' in map ? (await findStep(tx.db, run.run, map.result[0]))?.result : undefined;
+  try {
+    await expand(tx, run, { ...of, result });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return [
+      { type: 'expanded', step, now },
+      { type: 'mapped', step, now, ok: false, reason: error.message },
+    ];
+  }
+  const isOver = !(await hasOpenUnit(tx.db, run.run, step));
+  return [{ type: 'expanded', step, now }, ...(isOver ? [await gather(tx, run.run, step)] : [])];
+}
+
+/** Cancels the units that wait, and tells of the steps that have none left. */
+async function cancelAllUnits(
+  tx: Tx,
+  run: StoredRun,
+  { state, reason }: { readonly state: RunState; readonly reason: string },
+): Promise<Fact[]> {
+  const divided = state.steps.filter((step) => step.status === 'running' && step.epoch === 0);
+  if (divided.length === 0) return [];
+  await cancelUnits(tx.db, run.run, reason, tx.now);
+  const over: Fact[] = [];
+  for (const { name } of divided) {
+    if (await hasOpenUnit(tx.db, run.run, name)) continue;
+    over.push({ type: 'mapped', step: name, now: tx.now, ok: false, reason });
+  }
+  return over;
 }
 
 async function comparedOf(tx: Tx, run: StoredRun, when: Condition): Promise<Json | undefined> {
@@ -102,10 +161,16 @@ async function comparedOf(tx: Tx, run: StoredRun, when: Condition): Promise<Json
 async function lookUp(
   tx: Tx,
   run: StoredRun,
-  { step, definition }: { readonly step: string; readonly definition: StepDefinition },
+  {
+    step,
+    definition,
+    inputs,
+  }: {
+    readonly step: string;
+    readonly definition: StepDefinition;
+    readonly inputs: Readonly<Record<string, Artifact>>;
+  },
 ): Promise<CacheEntry | undefined> {
-  const inputs = await resolveInputs(tx, run.run, definition);
-  await saveInputs(tx.db, { run: run.run, step }, inputs);
   if (!definition.cache) return undefined;
   const ingredients = ingredientsOf({ definition, inputs, code: run.code, seed: run.seed });
   const key = cacheKeyOf(ingredients);
@@ -121,13 +186,24 @@ async function resolveInputs(
   const entries = Object.entries(inputs).filter(([name]) => !pinned[name]);
   if (entries.length === 0) return { ...pinned };
   const outputs = await outputsByStep(tx.db, run);
-  const resolved = entries.map(([name, text]) => {
+  const resolved: Record<string, Artifact> = {};
+  for (const [name, text] of entries) {
     const ref = parseOutputRef(text);
-    const artifact = ref && outputs.get(ref.step)?.[ref.output];
+    const artifact = (ref && outputs.get(ref.step)?.[ref.output]) ?? (ref && (await dividedOutput(tx, run, ref)));
     assert(artifact, `the input '${name}' of a ready step, ${text}, does not exist in run ${run}`);
-    return [name, artifact] as const;
-  });
-  return { ...pinned, ...Object.fromEntries(resolved) };
+    resolved[name] = artifact;
+  }
+  return { ...pinned, ...resolved };
+}
+
+/** An output of all units of a step, as a list of them. */
+async function dividedOutput(
+  tx: Pick<Tx, 'db'>,
+  run: string,
+  ref: { readonly step: string; readonly output: string },
+): Promise<Artifact | undefined> {
+  const { map } = await definitionOf(tx.db, run, ref.step);
+  return map && (await unitManifest(tx, { run, ...ref })).artifact;
 }
 
 async function saveRun(

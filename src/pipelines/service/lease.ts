@@ -1,8 +1,10 @@
 import type { System } from '#core/system';
 import type { Database, Tx } from '#platform/db';
-import { LEASE_WAIT_MS_MAX, type LeasedAttempt } from '../contract.ts';
+import type { BlobStore } from '#ports/blob-store';
+import { type Artifact, LEASE_WAIT_MS_MAX, type LeasedAttempt } from '../contract.ts';
+import { parseOutputRef } from '../graph.ts';
 import { type Candidate, couldRun, match, type Queue } from '../matching.ts';
-import { decide } from '../model.ts';
+import { decide, type StepState } from '../model.ts';
 import { insertAttempt } from '../store/attempts.ts';
 import {
   anyReady,
@@ -14,8 +16,11 @@ import {
   takenSlots,
 } from '../store/queue.ts';
 import { findRun, updateRun } from '../store/runs.ts';
-import { definitionOf, inputsOf, stepStates, updateStepState } from '../store/steps.ts';
+import { definitionOf, inputsOf, type StepDefinition, stepStates, updateStepState } from '../store/steps.ts';
+import { unitState } from '../store/units.ts';
+import { stepOfUnit } from '../units.ts';
 import type { Wake } from '../wake.ts';
+import { unitManifest } from './units.ts';
 
 export interface LeaseRequest {
   readonly worker: string;
@@ -39,6 +44,7 @@ interface LeaseDeps {
   readonly db: Database;
   readonly system: System;
   readonly wake: Wake;
+  readonly blobs: BlobStore;
   readonly leaseMs: number;
   /** The slots of a pool as it is declared, in the transaction. */
   poolSlots(tx: Pick<Tx, 'db'>, pool: string): Promise<number>;
@@ -108,6 +114,30 @@ async function freeSlots(
   return free;
 }
 
+/** All that a lease of a step may touch: the steps of its run, or a unit alone. */
+async function statesOf(tx: Pick<Tx, 'db'>, run: string, name: string): Promise<StepState[]> {
+  if (stepOfUnit(name) === undefined) return stepStates(tx.db, run);
+  const unit = await unitState(tx.db, run, name);
+  return unit ? [unit] : [];
+}
+
+/** The inputs of a step. Lists of what units wrote are put into the blob store here, by the digest that they have. */
+async function inputsFor(
+  tx: Pick<Tx, 'db'>,
+  of: { readonly run: string; readonly step: string; readonly definition: StepDefinition },
+  { blobs }: Pick<LeaseDeps, 'blobs'>,
+): Promise<Record<string, Artifact>> {
+  const inputs = await inputsOf(tx.db, of.run, of.step);
+  for (const [name, artifact] of Object.entries(inputs)) {
+    const isPinned = !artifact.manifest || of.definition.pinned[name] !== undefined;
+    const ref = isPinned ? undefined : parseOutputRef(of.definition.inputs[name] ?? '');
+    if (!ref || (await blobs.has(artifact.digest))) continue;
+    const { text } = await unitManifest(tx, { run: of.run, ...ref });
+    await blobs.put(Buffer.from(text));
+  }
+  return inputs;
+}
+
 async function leaseStep(
   tx: Omit<Tx, 'audit' | 'as'>,
   { run: runId, step }: Candidate,
@@ -116,12 +146,12 @@ async function leaseStep(
   const run = await findRun(tx.db, runId);
   if (!run) return [];
   const paused = run.pausedAt !== null;
-  const before = { status: run.status, paused, steps: await stepStates(tx.db, runId) };
+  const before = { status: run.status, paused, steps: await statesOf(tx, runId, step) };
   const decision = decide(before, { type: 'leased', step, now: tx.now });
   if (decision === 'stale') return [];
   for (const state of decision.changed) await updateStepState(tx.db, runId, state, tx.now);
   const { status } = decision.run;
-  if (status !== run.status) await updateRun(tx.db, runId, { status, now: tx.now });
+  if (status !== run.status && stepOfUnit(step) === undefined) await updateRun(tx.db, runId, { status, now: tx.now });
   const epoch = decision.changed.find((state) => state.name === step)?.epoch ?? 0;
   const attempt = deps.system.ids.next('attempt');
   await insertAttempt(tx.db, {
@@ -147,7 +177,7 @@ async function leaseStep(
       ...(definition.command ? { command: [...definition.command] } : {}),
       ...(definition.function && run.code ? { function: { code: run.code, ...definition.function } } : {}),
       params: { ...definition.params },
-      inputs: await inputsOf(tx.db, runId, step),
+      inputs: await inputsFor(tx, { run: runId, step, definition }, deps),
       outputs: [...definition.outputs],
       env: { ...definition.env },
       leaseMs: deps.leaseMs,

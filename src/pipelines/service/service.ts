@@ -14,10 +14,11 @@ import {
   type RunDetail,
   type RunView,
   type StepView,
+  type UnitView,
   type WorkerView,
 } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
-import type { AttemptStatus, RunStatus } from '../model.ts';
+import type { AttemptStatus, RunStatus, StepStatus } from '../model.ts';
 import { isFinalStep } from '../model.ts';
 import type { Pins } from '../references.ts';
 import { SeenWorkers } from '../seen-workers.ts';
@@ -33,6 +34,7 @@ import { appendLines, type NewLogLine, readLines } from '../store/log.ts';
 import { anyBeyond, boundReady } from '../store/queue.ts';
 import { findPipeline, findRun, listRuns, type StoredRun } from '../store/runs.ts';
 import { definitionOf, findStep, listSteps, saveProgress } from '../store/steps.ts';
+import { listUnits, unitCounts } from '../store/units.ts';
 import { Wake } from '../wake.ts';
 import { advance, runSubject } from './advance.ts';
 import { explainCache } from './explain.ts';
@@ -124,10 +126,23 @@ export class PipelineService {
     const { reader } = this.#deps.db;
     const run = await this.#run(runId);
     const attempts = await attemptsOfRun(reader, runId);
+    const units = await unitCounts(reader, runId);
     const steps = (await listSteps(reader, runId)).map(
-      (step): StepView => ({ ...step, attempts: attempts.get(step.step) ?? [] }),
+      (step): StepView => ({ ...step, attempts: attempts.get(step.step) ?? [], units: units.get(step.step) ?? null }),
     );
     return { ...viewOf(run), steps };
+  }
+
+  /** The units of a step after a place, in their order. */
+  async units(
+    runId: string,
+    step: string,
+    page: { readonly status?: StepStatus | undefined; readonly after: number; readonly limit: number },
+  ): Promise<{ items: UnitView[]; next?: number }> {
+    await this.#run(runId);
+    const found = await listUnits(this.#deps.db.reader, { run: runId, step }, { ...page, limit: page.limit + 1 });
+    const items = found.slice(0, page.limit);
+    return found.length > page.limit ? { items, next: items.at(-1)?.index ?? page.after } : { items };
   }
 
   async runs(filter: {
@@ -180,7 +195,15 @@ export class PipelineService {
       const hasLeft = (): boolean => poll.left;
       const poolSlots = async (tx: Pick<Tx, 'db'>, name: string): Promise<number> =>
         Number((await this.#deps.resources.find('pool', name, tx.db))?.spec['slots'] ?? 0);
-      return await lease(request, { db, system, wake: this.#wake, leaseMs: this.#leaseMs, hasLeft, poolSlots });
+      return await lease(request, {
+        db,
+        system,
+        blobs: this.#deps.blobs,
+        wake: this.#wake,
+        leaseMs: this.#leaseMs,
+        hasLeft,
+        poolSlots,
+      });
     } finally {
       if (this.#polls.get(request.worker) === poll) this.#polls.delete(request.worker);
     }

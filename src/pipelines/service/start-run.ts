@@ -14,6 +14,7 @@ import { type Pins, pinReferences } from '../references.ts';
 import type { PipelineSpec, StepSpec } from '../spec.ts';
 import { findPipeline, findRun, insertRun, type StoredRun } from '../store/runs.ts';
 import { insertSteps, type StepDefinition, type StepProduct, saveProduct, updateStepState } from '../store/steps.ts';
+import { type MapSpec, type ResolvedMap, resolveMap } from '../units.ts';
 import { admitNext, runSubject } from './advance.ts';
 
 const CACHED = 'cached' as const;
@@ -160,6 +161,15 @@ function partitionOfRun({ partitions }: PipelineSpec, params: Readonly<Record<st
   return (partitions && partitionOf(partitions, params[partitions.param])) ?? null;
 }
 
+function mapOf({ name }: StepSpec, map: MapSpec, params: Readonly<Record<string, ParamValue>>): ResolvedMap {
+  try {
+    return resolveMap(map, params);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw pipelineErrors['invalid-params'](`step '${name}': ${error.message}`);
+  }
+}
+
 function waitOf(
   { name, wait }: StepSpec,
   params: Readonly<Record<string, ParamValue>>,
@@ -191,6 +201,7 @@ function definitionFrom(
     resources: step.resources,
     pool: step.pool,
     when: step.when,
+    map: step.map && mapOf(step, step.map, params),
     approval: step.approval && {
       message: step.approval.message,
       independent: step.approval.independent,

@@ -95,6 +95,8 @@ export async function attemptsOfRun(db: Db, run: string): Promise<Map<string, At
     .selectFrom('pipeline_attempt')
     .selectAll()
     .where('run', '=', run)
+    // Those of units, which there may be thousands of, are asked for with the unit.
+    .where('step', 'not like', '%:%')
     .orderBy('epoch')
     .execute();
   const byStep = new Map<string, AttemptView[]>();

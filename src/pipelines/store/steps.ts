@@ -3,6 +3,7 @@ import { canonicalJson, type Json } from '#core/json';
 import type { Artifact, StepView } from '../contract.ts';
 import { isFinalStep, type StepState, type StepStatus } from '../model.ts';
 import type { Condition } from '../spec.ts';
+import type { ResolvedMap } from '../units.ts';
 import { type Db, storableText, type Tables, tables } from './tables.ts';
 
 /** What an attempt of a step needs to know, with the run's parameters filled in. It does not change during a run. */
@@ -25,6 +26,8 @@ export interface StepDefinition {
   readonly approval?:
     | { readonly message: string; readonly independent: boolean; readonly withinMs: number }
     | undefined;
+  /** The step is divided into units. */
+  readonly map?: ResolvedMap | undefined;
   readonly wait?: { readonly forMs: number } | { readonly untilMs: number } | undefined;
 }
 
@@ -44,7 +47,7 @@ export interface KeyedStep {
   readonly keyedAt: number;
 }
 
-export type StoredStep = Omit<StepView, 'attempts'>;
+export type StoredStep = Omit<StepView, 'attempts' | 'units'>;
 
 export async function insertSteps(
   db: Db,
@@ -81,7 +84,7 @@ export async function insertSteps(
   }));
   await tables(db)
     .insertInto('pipeline_step')
-    .values(rows.map((row) => ({ ...EMPTY, ...row })))
+    .values(rows.map((row) => ({ ...emptyStep, ...row })))
     .execute();
 }
 
@@ -90,7 +93,8 @@ function classOf({ labels, resources = {}, pool }: StepDefinition, project: stri
   return canonicalJson({ labels, resources, pool: pool ? { name: pool.name, slots: pool.slots } : null, project });
 }
 
-const EMPTY = {
+/** The columns of a step that has not begun. */
+export const emptyStep = {
   ready_at: null,
   reason: null,
   inputs: null,
@@ -101,7 +105,9 @@ const EMPTY = {
   finished_at: null,
   progress: null,
   cached_from: null,
+  class: null,
   class_paused: null,
+  parent: null,
 };
 
 /** The states of all steps of a run, in the order in which they were declared. */
@@ -110,9 +116,19 @@ export async function stepStates(db: Db, run: string): Promise<StepState[]> {
     .selectFrom('pipeline_step')
     .select(['name', 'status', 'needs', 'epoch', 'retries', 'failures', 'losses', 'ready_at', 'reason', 'on_failure'])
     .where('run', '=', run)
+    .where('parent', 'is', null)
     .orderBy('position')
     .execute();
-  return rows.map((row) => ({
+  return rows.map(stateOf);
+}
+
+type StateRow = Pick<
+  Tables['pipeline_step'],
+  'name' | 'status' | 'needs' | 'epoch' | 'retries' | 'failures' | 'losses' | 'ready_at' | 'reason' | 'on_failure'
+>;
+
+export function stateOf(row: StateRow): StepState {
+  return {
     name: row.name,
     status: row.status as StepStatus,
     needs: JSON.parse(row.needs),
@@ -123,7 +139,7 @@ export async function stepStates(db: Db, run: string): Promise<StepState[]> {
     onFailure: row.on_failure === 1,
     readyAt: row.ready_at,
     reason: row.reason,
-  }));
+  };
 }
 
 /** Writes the state of a step. Its first lease is its start; an end without one leaves the start empty. */
@@ -235,6 +251,7 @@ export async function outputsByStep(db: Db, run: string): Promise<Map<string, Re
     .selectFrom('pipeline_step')
     .select(['name', 'outputs'])
     .where('run', '=', run)
+    .where('parent', 'is', null)
     .where('outputs', '!=', '{}')
     .execute();
   return new Map(rows.map((row) => [row.name, JSON.parse(row.outputs)]));
@@ -245,6 +262,7 @@ export async function listSteps(db: Db, run: string): Promise<StoredStep[]> {
     .selectFrom('pipeline_step')
     .selectAll()
     .where('run', '=', run)
+    .where('parent', 'is', null)
     .orderBy('position')
     .execute();
   return rows.map(stepOf);
@@ -353,6 +371,7 @@ export async function productsOf(db: Db, run: string): Promise<Map<string, StepP
     .select(['name', 'outputs', 'result', 'metrics', 'cached_from'])
     .where('run', '=', run)
     .where('status', 'in', ['succeeded', 'cached'])
+    .where('parent', 'is', null)
     .execute();
   return new Map(
     rows.map((row) => [
@@ -373,6 +392,7 @@ export async function definitionsOf(db: Db, run: string): Promise<{ name: string
     .selectFrom('pipeline_step')
     .select(['name', 'definition'])
     .where('run', '=', run)
+    .where('parent', 'is', null)
     .orderBy('position')
     .execute();
   return rows.map((row) => ({ name: row.name, definition: JSON.parse(row.definition) }));

@@ -62,6 +62,8 @@ export interface Tables {
     pool: string | null;
     pool_slots: number;
     on_failure: number;
+    /** The step that this is a unit of. */
+    parent: string | null;
   };
   readonly pipeline_attempt: {
     id: string;

@@ -107,7 +107,7 @@ function getRun(runs: Command): void {
       const of = detail.origin === null ? '' : `, in place of ${detail.origin}`;
       process.stdout.write(`${detail.pipeline} ${wordOf(detail)}, started by ${detail.cause.id}${of}\n`);
       const rows = detail.steps.map((step) => [
-        ...[step.step, step.status, step.attempts.length],
+        ...[step.step, step.units ? unitWords(step.units) : step.status, step.attempts.length],
         step.startedAt && step.finishedAt ? formatDuration(step.finishedAt - step.startedAt) : null,
         step.reason,
       ]);
@@ -179,6 +179,12 @@ function explainCommand(cache: Command): void {
       }
     }),
   );
+}
+
+/** `40 succeeded, 3 running, 57 queued`: the states of units that there are. */
+function unitWords(units: Readonly<Record<string, number>>): string {
+  const found = Object.entries(units).filter(([, count]) => count > 0);
+  return found.length === 0 ? 'no units' : found.map(([status, count]) => `${count} ${status}`).join(', ');
 }
 
 function tell(view: RunView, options: CommandOptions): void {

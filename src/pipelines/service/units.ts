@@ -1,0 +1,105 @@
+import { digestOf } from '#core/hash';
+import type { Json } from '#core/json';
+import type { Tx } from '#platform/db';
+import { cacheKeyOf, ingredientsOf } from '../cache-key.ts';
+import { type Artifact, RESULT_LENGTH_MAX } from '../contract.ts';
+import { decide, type Fact, isFinalStep, type StepState } from '../model.ts';
+import type { StoredRun } from '../store/runs.ts';
+import { type StepDefinition, saveProduct, updateStepState } from '../store/steps.ts';
+import {
+  failedUnit,
+  findCacheEntries,
+  hasOpenUnit,
+  insertUnits,
+  type NewUnit,
+  unitProducts,
+  unitState,
+} from '../store/units.ts';
+import { itemsOf, type ResolvedMap, unitName, unitParams } from '../units.ts';
+
+export type UnitFact = Extract<Fact, { readonly step: string }>;
+
+/**
+ * Divides a step that may run now into its units, and takes those from the cache whose work is there. Throws a
+ * `RangeError` for items that are no list.
+ */
+export async function expand(
+  tx: Tx,
+  run: StoredRun,
+  of: {
+    readonly step: string;
+    readonly map: ResolvedMap;
+    readonly result: Json | undefined;
+    readonly definition: StepDefinition;
+    readonly inputs: Readonly<Record<string, Artifact>>;
+  },
+): Promise<void> {
+  const { map: _map, when: _when, ...shared } = of.definition;
+  const items = itemsOf(of.map, of.result);
+  const drafts = items.map((item, index): Omit<NewUnit, 'hit'> => {
+    const definition = { ...shared, params: unitParams(shared.params, item, index) };
+    const base = { name: unitName(of.step, index), definition, inputs: of.inputs };
+    if (!definition.cache) return { ...base, keyed: undefined };
+    const ingredients = ingredientsOf({ definition, inputs: of.inputs, code: run.code, seed: run.seed });
+    return { ...base, keyed: { key: cacheKeyOf(ingredients), ingredients } };
+  });
+  const known = await findCacheEntries(
+    tx.db,
+    drafts.flatMap(({ keyed }) => (keyed ? [keyed.key] : [])),
+  );
+  const units = drafts.map((draft) => ({ ...draft, hit: draft.keyed && known.get(draft.keyed.key) }));
+  await insertUnits(tx.db, { run: run.run, step: of.step, now: tx.now, paused: run.pausedAt !== null }, units);
+}
+
+/**
+ * Applies a fact to a unit alone: what it costs does not depend on how many there are. Answers the state of the unit,
+ * and the fact about its step that follows when it was the last.
+ */
+export async function advanceUnit(
+  tx: Tx,
+  run: StoredRun,
+  { fact, step }: { readonly fact: UnitFact; readonly step: string },
+): Promise<
+  { readonly unit: StepState; readonly attempt: ReturnType<typeof attemptOf>; readonly next?: Fact } | 'stale'
+> {
+  const before = await unitState(tx.db, run.run, fact.step);
+  if (!before) return 'stale';
+  const decision = decide({ status: run.status, paused: run.pausedAt !== null, steps: [before] }, fact);
+  if (decision === 'stale') return 'stale';
+  for (const state of decision.changed) await updateStepState(tx.db, run.run, state, tx.now);
+  const unit = decision.run.steps[0] ?? before;
+  const answer = { unit, attempt: attemptOf(decision) };
+  if (!isFinalStep(unit.status) || (await hasOpenUnit(tx.db, run.run, step))) return answer;
+  return { ...answer, next: await gather(tx, run.run, step) };
+}
+
+function attemptOf(decision: Exclude<ReturnType<typeof decide>, 'stale'>) {
+  return decision.attempt;
+}
+
+/** All units of a step have ended: keeps their results as its own, if they are not too large together. */
+export async function gather(tx: Tx, run: string, step: string): Promise<Fact> {
+  const failed = await failedUnit(tx.db, run, step);
+  const now = tx.now;
+  if (failed) return { type: 'mapped', step, now, ok: false, reason: `unit '${failed.name}' failed: ${failed.reason}` };
+  const results = (await unitProducts(tx.db, run, step)).map(({ result }) => result);
+  const isSmall = JSON.stringify(results).length <= RESULT_LENGTH_MAX;
+  await saveProduct(tx.db, { run, step }, { outputs: {}, result: isSmall ? results : null, metrics: {} });
+  return { type: 'mapped', step, now, ok: true, reason: null };
+}
+
+/**
+ * What a step gets that reads an output of all units of another: a list of them as JSON, in the order of the units. The
+ * worker adds the path of each file. It is put into the blob store when the step is leased.
+ */
+export async function unitManifest(
+  tx: Pick<Tx, 'db'>,
+  of: { readonly run: string; readonly step: string; readonly output: string },
+): Promise<{ readonly text: string; readonly artifact: Artifact }> {
+  const blobs = (await unitProducts(tx.db, of.run, of.step)).flatMap(({ name, outputs }) => {
+    const artifact = outputs[of.output];
+    return artifact ? [{ unit: name, digest: artifact.digest, bytes: artifact.bytes }] : [];
+  });
+  const text = JSON.stringify({ blobs });
+  return { text, artifact: { digest: digestOf(text), bytes: Buffer.byteLength(text), manifest: true } };
+}

@@ -22,6 +22,8 @@ import {
   timestamp,
 } from './shapes.ts';
 
+import { spanDetailView, spanId, traceId, traceView, traceWithSpansView } from './traces/shapes.ts';
+
 export {
   type Artifact,
   artifactPathSchema,
@@ -87,6 +89,8 @@ const runFilter = z.object({
   lifecycle: lifecycle.default('active'),
 });
 const seriesToken = z.string().max(12_000).optional();
+/** As MLflow's clients write it, and with OR, NOT and parentheses: `span.type = 'LLM' AND status = 'ERROR'`. */
+const traceFilter = z.object({ filter: text(8_000).default('') });
 
 export const trackingContract = contract({
   ...importRoutes,
@@ -344,5 +348,52 @@ export const trackingContract = contract({
     params: byRun,
     reply: runLineageView,
     errors: ['tracking/run-not-found'],
+  }),
+  findTraces: route({
+    method: 'GET',
+    path: '/api/v1/tracking/experiments/:experiment/traces',
+    summary: 'Find traces of an experiment by a filter, in an order, page by page',
+    permission: 'tracking:read',
+    checksObjects: true,
+    params: byExperiment,
+    query: traceFilter.extend({
+      /** As MLflow's clients write it: `execution_time_ms DESC`. The newest come first unless told. */
+      order: text(1_000).default(''),
+      limit: pageQuery.shape.limit,
+      after: seriesToken,
+    }),
+    reply: pageOf(traceView),
+    errors: ['tracking/experiment-not-found'],
+  }),
+  countTraces: route({
+    method: 'GET',
+    path: '/api/v1/tracking/experiments/:experiment/trace-count',
+    summary: 'Count the traces of an experiment that a filter finds',
+    permission: 'tracking:read',
+    checksObjects: true,
+    params: byExperiment,
+    query: traceFilter,
+    reply: z.object({ traces: z.number().int() }),
+    errors: ['tracking/experiment-not-found'],
+  }),
+  getTrace: route({
+    method: 'GET',
+    path: '/api/v1/tracking/traces/:trace',
+    summary: 'Read a trace with its spans, without what lies in them',
+    permission: 'tracking:read',
+    checksObjects: true,
+    params: z.object({ trace: traceId }),
+    reply: traceWithSpansView,
+    errors: ['tracking/trace-not-found'],
+  }),
+  getSpan: route({
+    method: 'GET',
+    path: '/api/v1/tracking/traces/:trace/spans/:span',
+    summary: 'Read one span of a trace with its inputs, outputs, attributes and events',
+    permission: 'tracking:read',
+    checksObjects: true,
+    params: z.object({ trace: traceId, span: spanId }),
+    reply: spanDetailView,
+    errors: ['tracking/trace-not-found', 'tracking/span-not-found'],
   }),
 });

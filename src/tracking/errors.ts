@@ -17,6 +17,7 @@ export const trackingErrors = defineErrors('tracking', {
   'trace-not-found': { status: 404, title: 'No such trace' },
   'trace-deleted': { status: 409, title: 'The trace was deleted' },
   'trace-incomplete': { status: 404, title: 'Not all spans of the trace have arrived' },
+  'span-not-found': { status: 404, title: 'No such span' },
   'assessment-not-found': { status: 404, title: 'No such assessment' },
   'dataset-not-found': { status: 404, title: 'No such evaluation data set' },
   'scorer-not-found': { status: 404, title: 'No such scorer' },

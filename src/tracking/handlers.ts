@@ -1,15 +1,25 @@
-import { type RouteGroup, routeGroup } from '#platform/http';
+import type { Handlers } from '#platform/contract';
+import { type RequestContext, type RouteGroup, routeGroup } from '#platform/http';
 import { trackingContract } from './contract.ts';
 import { importHandlers } from './imports/handlers.ts';
 import type { ImportService } from './imports/service.ts';
 import type { MetricPoint, Run } from './model.ts';
 import type { TrackingService } from './service.ts';
 import type { ExploreService } from './services/explore.ts';
+import type { TraceExploreService } from './traces/explore.ts';
+import { viewOfSpanDetail, viewOfSpans, viewOfTrace } from './traces/views.ts';
 
 export function trackingHandlers(
   service: TrackingService,
-  explore: ExploreService,
-  imports: ImportService,
+  {
+    explore,
+    imports,
+    traces,
+  }: {
+    readonly explore: ExploreService;
+    readonly imports: ImportService;
+    readonly traces: TraceExploreService;
+  },
 ): RouteGroup {
   return routeGroup(trackingContract, {
     ...importHandlers(imports, service.artifacts),
@@ -70,8 +80,29 @@ export function trackingHandlers(
         outputModels: [...outputModels],
       };
     },
+    ...traceHandlers(traces),
   });
 }
+
+function traceHandlers(traces: TraceExploreService) {
+  type Answers = Pick<Handlers<typeof trackingContract, RequestContext>, TraceRoute>;
+  return {
+    findTraces: async ({ params, query }, ctx) => {
+      const page = await traces.find(ctx, params.experiment, query);
+      return { items: page.items.map(viewOfTrace), next: page.next };
+    },
+    countTraces: async ({ params, query }, ctx) => ({
+      traces: await traces.count(ctx, params.experiment, query.filter),
+    }),
+    getTrace: async ({ params }, ctx) => viewOfSpans(await traces.get(ctx, params.trace)),
+    getSpan: async ({ params }, ctx) => {
+      const { trace, span } = await traces.span(ctx, params.trace, params.span);
+      return viewOfSpanDetail(trace, span);
+    },
+  } satisfies Answers;
+}
+
+type TraceRoute = 'findTraces' | 'countTraces' | 'getTrace' | 'getSpan';
 
 function copied<T>(page: { readonly items: readonly T[]; readonly next?: string | undefined }) {
   return { items: [...page.items], next: page.next };

@@ -8,6 +8,7 @@ import { otlpProtocolGroup } from './protocol/otlp/routes.ts';
 import { TrackingService } from './service.ts';
 import { placeDefaultExperiment, type TrackingDeps } from './services/deps.ts';
 import { ExploreService } from './services/explore.ts';
+import { TraceExploreService } from './traces/explore.ts';
 import { TraceService } from './traces/service.ts';
 import { SpanService } from './traces/spans.ts';
 
@@ -32,7 +33,13 @@ export function createTracking(deps: TrackingDeps): Tracking {
   const traces = new TraceService(deps);
   const spans = new SpanService(deps, traces);
   const parts: DomainParts = {
-    routes: [trackingHandlers(service, new ExploreService(deps), new ImportService(deps))],
+    routes: [
+      trackingHandlers(service, {
+        explore: new ExploreService(deps),
+        imports: new ImportService(deps),
+        traces: new TraceExploreService(deps, { traces, artifacts: service.artifacts }),
+      }),
+    ],
     protocols: [
       trackingProtocol(deps, { artifacts: service.artifacts, traces, spans }),
       otlpProtocolGroup(spans),

@@ -24,6 +24,9 @@ export const places = {
   /** Run ids are unique in all experiments: where that of a run is not known, any name will do. */
   trackedRun: (run: string, experiment = '-', search?: Search) =>
     place(['experiments', experiment, 'runs', run], search),
+  /** A trace is known by its id alone, as a run is. */
+  trace: (trace: string, experiment = '-', search?: Search) =>
+    place(['experiments', experiment, 'traces', trace], search),
   comparedRuns: (runs: readonly string[], search?: Search) =>
     place(['compare-runs'], { runs: runs.join(','), ...search }),
   models: () => place(['models']),
@@ -63,6 +66,7 @@ const placeOfKind: Readonly<Record<string, (name: string) => string>> = {
   run: places.run,
   experiment: places.experiment,
   'tracking-run': (run) => places.trackedRun(run),
+  trace: (trace) => places.trace(trace.slice(trace.indexOf('/') + 1), trace.split('/')[0]),
   model: places.model,
   endpoint: places.endpoint,
   monitor: () => places.monitoring(),

@@ -74,8 +74,9 @@ export function attributeText(span: OtlpSpan, key: string): string | undefined {
   }
 }
 
-const INPUTS = [NAMES.inputs, 'gen_ai.input.messages', 'input.value', 'gen_ai.prompt'] as const;
-const OUTPUTS = [NAMES.outputs, 'gen_ai.output.messages', 'output.value', 'gen_ai.completion'] as const;
+/** What libraries call what goes into a span, MLflow's name first. */
+export const INPUTS = [NAMES.inputs, 'gen_ai.input.messages', 'input.value', 'gen_ai.prompt'] as const;
+export const OUTPUTS = [NAMES.outputs, 'gen_ai.output.messages', 'output.value', 'gen_ai.completion'] as const;
 
 /** What went into a span and what came out of it, under whichever name its library has for it. */
 export function inputsOf(span: OtlpSpan): string | undefined {

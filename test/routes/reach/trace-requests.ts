@@ -31,6 +31,10 @@ export function traceRequests(objects: Objects): Record<string, Ask> {
     ...changes(M2, objects),
     ...changes(M3, objects),
     ...assessments(objects),
+    'GET /api/v1/tracking/experiments/:experiment/traces': { params: { experiment: experiment_id } },
+    'GET /api/v1/tracking/experiments/:experiment/trace-count': { params: { experiment: experiment_id } },
+    'GET /api/v1/tracking/traces/:trace': { params: { trace: trace_id } },
+    'GET /api/v1/tracking/traces/:trace/spans/:span': { params: { trace: trace_id, span: '1'.repeat(16) } },
     'POST /v1/traces': {
       headers: { 'x-mlflow-experiment-id': experiment_id },
       json: { resourceSpans: [{ scopeSpans: [{ spans: [span('1'.repeat(32))] }] }] },

@@ -28,6 +28,7 @@ const pages = [
   page('/experiments', () => import('../tracking/experiments-page.tsx'), 'ExperimentsPage'),
   page('/experiments/$experiment', () => import('../tracking/experiment-page.tsx'), 'ExperimentPage'),
   page('/experiments/$experiment/runs/$run', () => import('../tracking/run-page.tsx'), 'TrackedRunPage'),
+  page('/experiments/$experiment/traces/$trace', () => import('../tracking/traces/trace-page.tsx'), 'TracePage'),
   page('/compare-runs', () => import('../tracking/compare-page.tsx'), 'CompareRunsPage'),
   page('/models', () => import('../models/models-page.tsx'), 'ModelsPage'),
   page('/models/$model', () => import('../models/model-page.tsx'), 'ModelPage'),

@@ -9,10 +9,11 @@ import { TabBar, useTab } from '../kit/tabs.tsx';
 import { places } from '../places.ts';
 import { RunCount } from './run-count.tsx';
 import { RunsView } from './runs-view.tsx';
+import { TracesView } from './traces/traces-view.tsx';
 
 export function ExperimentPage() {
   const { experiment } = usePathParams('experiment');
-  const tab = useTab(['runs', 'parallel', 'about']);
+  const tab = useTab(['runs', 'parallel', 'traces', 'about']);
   const url = useUrl();
   const found = useQuery(read('tracking', 'getExperiment', { params: { experiment } }));
   return (
@@ -26,6 +27,7 @@ export function ExperimentPage() {
         tabs={[
           { id: 'runs', label: 'Runs' },
           { id: 'parallel', label: 'Parallel coordinates' },
+          { id: 'traces', label: 'Traces' },
           { id: 'about', label: 'About' },
         ]}
         current={tab}
@@ -56,6 +58,8 @@ export function ExperimentPage() {
                 <p className="muted">This experiment has no tags.</p>
               )}
             </Columns>
+          ) : tab === 'traces' ? (
+            <TracesView experiment={id} />
           ) : (
             <RunsView key={url.get('lifecycle')} experiment={id} isParallel={tab === 'parallel'} />
           )

@@ -1,27 +1,44 @@
 import { Filter } from 'lucide-react';
-import { type FormEvent, type KeyboardEvent, type RefObject, useEffect, useMemo, useState } from 'react';
+import {
+  type FormEvent,
+  type KeyboardEvent,
+  type RefObject,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
 import { ProblemError } from '#client';
-import { completionAt, type FilterVocabulary, positionIn } from './filter-completion.ts';
+import { completionAt, type FilterLanguage, positionIn } from './filter-completion.ts';
 
 interface FilterBoxProps {
   readonly value: string;
-  readonly vocabulary: FilterVocabulary;
+  readonly language: FilterLanguage;
+  /** What is filtered: `Filter runs`. */
+  readonly label: string;
+  readonly example: string;
   /** What the server said about the value. */
   readonly error: Error | null;
   readonly input: RefObject<HTMLInputElement | null>;
   readonly onChange: (filter: string) => void;
 }
 
-const EXAMPLE = "metrics.auc > 0.9 AND params.optimizer = 'adam'";
-
 /** The filter language, with what may stand at the cursor on offer, and what is wrong shown where it is wrong. */
-export function FilterBox({ value, vocabulary, error, input, onChange }: FilterBoxProps) {
+export function FilterBox({ value, language, label, example, error, input, onChange }: FilterBoxProps) {
   const [text, setText] = useState(value);
   const [cursor, setCursor] = useState(value.length);
   const [marked, setMarked] = useState(-1);
   const [isOpen, setOpen] = useState(false);
   useEffect(() => setText(value), [value]);
-  const { start, suggestions } = useMemo(() => completionAt(text, cursor, vocabulary), [text, cursor, vocabulary]);
+  const caret = useRef<number | undefined>(undefined);
+  // Before the next key is pressed, or it would be typed into the middle of what was taken.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the caret is placed in the text that was just shown.
+  useLayoutEffect(() => {
+    if (caret.current !== undefined) input.current?.setSelectionRange(caret.current, caret.current);
+    caret.current = undefined;
+  }, [text, input]);
+  const { start, suggestions } = useMemo(() => completionAt(text, cursor, language), [text, cursor, language]);
   const shown = isOpen ? suggestions : [];
 
   function take(suggestion: string): void {
@@ -30,7 +47,7 @@ export function FilterBox({ value, vocabulary, error, input, onChange }: FilterB
     setText(before + text.slice(cursor).trimStart());
     setMarked(-1);
     setCursor(before.length);
-    requestAnimationFrame(() => input.current?.setSelectionRange(before.length, before.length));
+    caret.current = before.length;
   }
   function submit(event: FormEvent): void {
     event.preventDefault();
@@ -55,8 +72,8 @@ export function FilterBox({ value, vocabulary, error, input, onChange }: FilterB
       <input
         ref={input}
         className="input filter-input"
-        aria-label="Filter runs"
-        placeholder={EXAMPLE}
+        aria-label={label}
+        placeholder={example}
         title="Enter searches, Tab completes, / comes here"
         role="combobox"
         aria-expanded={shown.length > 0}

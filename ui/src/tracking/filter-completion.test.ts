@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { completionAt, fieldText, positionIn } from './filter-completion.ts';
+import { completionAt, fieldText, positionIn, runLanguage } from './filter-completion.ts';
 
-const vocabulary = {
+const language = runLanguage({
   metrics: ['auc', 'val loss'],
   params: ['optimizer'],
   tags: ['team'],
   valuesOf: (field: string) => (field === 'params.optimizer' ? ['adam', "o'neil"] : []),
-};
-const at = (text: string) => completionAt(text, text.length, vocabulary);
+});
+const at = (text: string) => completionAt(text, text.length, language);
 
 test('a field is offered at the start, after AND and within parentheses, also by a part of its key', () => {
   assert.deepEqual(at('met').suggestions, ['metrics.auc', 'metrics.`val loss`']);

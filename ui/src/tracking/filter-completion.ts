@@ -1,4 +1,15 @@
-/** What a filter may speak of, with what is known of the experiment at hand. */
+/** What may be compared in one kind of search, and how. Fields go by `entity.key`, as in `params.lr`. */
+export interface FilterLanguage {
+  /** All fields on offer, as filters have them. */
+  readonly fields: readonly string[];
+  /** The field that a text names, whichever of its names it is. */
+  readonly canonical: (text: string) => string;
+  readonly operatorsOf: (field: string) => readonly string[];
+  /** Values on offer for a field, without quotes. */
+  readonly valuesOf: (field: string) => readonly string[];
+}
+
+/** What a filter of runs may speak of, with what is known of the experiment at hand. */
 export interface FilterVocabulary {
   readonly metrics: readonly string[];
   readonly params: readonly string[];
@@ -17,9 +28,9 @@ const SUGGESTED_MAX = 12;
 const ATTRIBUTES = ['run_id', 'run_name', 'user_id', 'status', 'artifact_uri', 'start_time', 'end_time'];
 const NUMBERS = new Set(['attributes.start_time', 'attributes.end_time']);
 const STATUSES = ['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED'];
-const NUMBER_OPERATORS = ['=', '!=', '>', '>=', '<', '<='];
-const TEXT_OPERATORS = ['=', '!=', 'LIKE', 'ILIKE', 'IN (', 'NOT IN ('];
-const PRESENCE = ['IS NULL', 'IS NOT NULL'];
+export const NUMBER_OPERATORS = ['=', '!=', '>', '>=', '<', '<='];
+export const TEXT_OPERATORS = ['=', '!=', 'LIKE', 'ILIKE', 'IN (', 'NOT IN ('];
+export const PRESENCE = ['IS NULL', 'IS NOT NULL'];
 const ENTITIES: Readonly<Record<string, string>> = {
   metric: 'metrics',
   param: 'params',
@@ -42,7 +53,7 @@ interface Piece {
 const PIECE = /\s+|'(?:[^']|'')*'?|[<>!]=|[=<>]|[(),]|[\p{L}\p{N}_./+-]*(?:["`](?:[^"`])*["`]?)|[\p{L}\p{N}_./+-]+|./gu;
 
 /** What may stand at the cursor, after all that stands before it. */
-export function completionAt(text: string, cursor: number, vocabulary: FilterVocabulary): Completion {
+export function completionAt(text: string, cursor: number, language: FilterLanguage): Completion {
   const before = text.slice(0, cursor);
   const pieces = [...before.matchAll(PIECE)].map((match) => ({ text: match[0], at: match.index }));
   const last = pieces.at(-1);
@@ -50,8 +61,8 @@ export function completionAt(text: string, cursor: number, vocabulary: FilterVoc
   const done = (isOpen ? pieces.slice(0, -1) : pieces).filter(({ text: piece }) => piece.trim() !== '');
   const word = isOpen ? last.text : '';
   const start = isOpen ? last.at : cursor;
-  const { kind, field } = expected(done);
-  const offered = offer(kind, field, vocabulary);
+  const { kind, field } = expected(done, language);
+  const offered = offer(kind, field, language);
   const wanted = word.toLowerCase();
   const found = offered.filter((each) => each.toLowerCase() !== wanted && matches(each, wanted));
   return { start, suggestions: found.slice(0, SUGGESTED_MAX) };
@@ -70,7 +81,7 @@ function matches(offered: string, wanted: string): boolean {
 }
 
 /** Walks through the pieces as the grammar does, without judging: the server says what is wrong. */
-function expected(pieces: readonly Piece[]): { readonly kind: Kind; readonly field: string } {
+function expected(pieces: readonly Piece[], language: FilterLanguage): { readonly kind: Kind; readonly field: string } {
   let kind: Kind = 'field';
   let field = '';
   let isList = false;
@@ -78,7 +89,7 @@ function expected(pieces: readonly Piece[]): { readonly kind: Kind; readonly fie
     const word = text.toUpperCase();
     if (kind === 'field') {
       if (text === '(' || word === 'NOT') continue;
-      field = canonical(text);
+      field = language.canonical(text);
       kind = 'operator';
     } else if (kind === 'operator') {
       if (word === 'IS' || word === 'NOT') continue;
@@ -96,33 +107,45 @@ function expected(pieces: readonly Piece[]): { readonly kind: Kind; readonly fie
   return { kind, field };
 }
 
-function canonical(text: string): string {
+/** `entity.key` for a text that may leave out the entity, quote the key, or call the entity something else. */
+export function canonicalField(
+  text: string,
+  names: { readonly bare: string; readonly aliases: Readonly<Record<string, string>> },
+): string {
   const dot = text.indexOf('.');
-  if (dot < 0) return `attributes.${text}`;
+  if (dot < 0) return `${names.bare}.${text}`;
   const entity = text.slice(0, dot);
-  return `${ENTITIES[entity] ?? entity}.${text.slice(dot + 1).replace(/^["`]|["`]$/g, '')}`;
+  return `${names.aliases[entity] ?? entity}.${text.slice(dot + 1).replace(/^["`]|["`]$/g, '')}`;
 }
 
-function offer(kind: Kind, field: string, vocabulary: FilterVocabulary): readonly string[] {
+function offer(kind: Kind, field: string, language: FilterLanguage): readonly string[] {
   if (kind === 'joint') return ['AND', 'OR'];
-  const isNumber = field.startsWith('metrics.') || NUMBERS.has(field);
-  if (kind === 'operator') {
-    const optional = /^(metrics|params|tags)\./.test(field) ? PRESENCE : [];
-    return [...(isNumber ? NUMBER_OPERATORS : TEXT_OPERATORS), ...optional];
-  }
-  if (kind === 'value') {
-    if (isNumber) return [];
-    const values = field === 'attributes.status' ? STATUSES : vocabulary.valuesOf(field);
-    return values.map((value) => `'${value.replaceAll("'", "''")}'`);
-  }
-  return [
-    ...vocabulary.metrics.map((key) => fieldText('metrics', key)),
-    ...vocabulary.params.map((key) => fieldText('params', key)),
-    ...vocabulary.tags.map((key) => fieldText('tags', key)),
-    ...ATTRIBUTES.map((key) => `attributes.${key}`),
-    ...['name', 'digest', 'context'].map((key) => `datasets.${key}`),
-    'NOT',
-  ];
+  if (kind === 'operator') return language.operatorsOf(field);
+  if (kind === 'value') return language.valuesOf(field).map((value) => `'${value.replaceAll("'", "''")}'`);
+  return [...language.fields, 'NOT'];
+}
+
+/** The language that runs are searched in. */
+export function runLanguage(vocabulary: FilterVocabulary): FilterLanguage {
+  const isNumber = (field: string) => field.startsWith('metrics.') || NUMBERS.has(field);
+  return {
+    fields: [
+      ...vocabulary.metrics.map((key) => fieldText('metrics', key)),
+      ...vocabulary.params.map((key) => fieldText('params', key)),
+      ...vocabulary.tags.map((key) => fieldText('tags', key)),
+      ...ATTRIBUTES.map((key) => `attributes.${key}`),
+      ...['name', 'digest', 'context'].map((key) => `datasets.${key}`),
+    ],
+    canonical: (text) => canonicalField(text, { bare: 'attributes', aliases: ENTITIES }),
+    operatorsOf(field) {
+      const optional = /^(metrics|params|tags)\./.test(field) ? PRESENCE : [];
+      return [...(isNumber(field) ? NUMBER_OPERATORS : TEXT_OPERATORS), ...optional];
+    },
+    valuesOf(field) {
+      if (isNumber(field)) return [];
+      return field === 'attributes.status' ? STATUSES : vocabulary.valuesOf(field);
+    },
+  };
 }
 
 /** A field as filters and orders have it: a key that is no plain word stands in back quotes. */

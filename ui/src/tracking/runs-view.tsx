@@ -10,6 +10,7 @@ import { Empty, Failure, Loading } from '../kit/states.tsx';
 import { Choice } from '../kit/tabs.tsx';
 import { places } from '../places.ts';
 import { FilterBox } from './filter-box.tsx';
+import { runLanguage } from './filter-completion.ts';
 import { ParallelCoordinates } from './parallel.tsx';
 import { Picker } from './picker.tsx';
 import type { RunKeys, TrackedRun } from './run.ts';
@@ -20,6 +21,7 @@ import { ViewsMenu } from './views-menu.tsx';
 
 const NO_KEYS: RunKeys = { metrics: [], params: [], tags: [] };
 const PICKED_MAX = 20;
+const EXAMPLE = "metrics.auc > 0.9 AND params.optimizer = 'adam'";
 
 interface RunsViewProps {
   readonly experiment: string;
@@ -50,8 +52,8 @@ export function RunsView({ experiment, isParallel }: RunsViewProps) {
     return shown.flatMap((id) => all.get(id) ?? []);
   }, [groups, shown]);
   const picked = useMemo(() => (url.get('picked') ?? '').split(',').filter(Boolean), [url]);
-  const vocabulary = useMemo(
-    () => ({ ...(known.data ?? NO_KEYS), valuesOf: (field: string) => valuesOf(runs.items ?? firstRuns, field) }),
+  const language = useMemo(
+    () => runLanguage({ ...(known.data ?? NO_KEYS), valuesOf: (field) => valuesOf(runs.items ?? firstRuns, field) }),
     [known.data, runs.items, firstRuns],
   );
   const isFilterWrong = (runs.error as { code?: string } | null)?.code === 'search/invalid-filter';
@@ -59,7 +61,9 @@ export function RunsView({ experiment, isParallel }: RunsViewProps) {
     <>
       <FilterBox
         value={filter}
-        vocabulary={vocabulary}
+        language={language}
+        label="Filter runs"
+        example={EXAMPLE}
         error={isFilterWrong ? runs.error : null}
         input={input}
         onChange={(text) => url.set({ filter: text })}

@@ -1,3 +1,4 @@
+import { isShallow } from '../../shallow.ts';
 import { invalidValue } from './route.ts';
 
 const DEPTH_MAX = 50;
@@ -10,12 +11,7 @@ export function jsonText(text: string, path: string): unknown {
   } catch {
     throw invalidValue(path, text.slice(0, 100), 'expected JSON');
   }
-  if (!isShallow(value, 0)) throw invalidValue(path, text.slice(0, 100), `expected at most ${DEPTH_MAX} levels`);
+  if (!isShallow(value, DEPTH_MAX))
+    throw invalidValue(path, text.slice(0, 100), `expected at most ${DEPTH_MAX} levels`);
   return value;
-}
-
-function isShallow(value: unknown, depth: number): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  if (depth >= DEPTH_MAX) return false;
-  return Object.values(value).every((item) => isShallow(item, depth + 1));
 }

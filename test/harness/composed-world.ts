@@ -34,7 +34,10 @@ const SPEED = 100;
 export async function openComposedWorld(): Promise<ComposedWorld> {
   const root = await mkdtemp(join(tmpdir(), 'kedge-world-'));
   const dataDir = openDataDir(root);
-  const config = loadConfig({ dataDir: root, port: 0, logLevel: 'error', leaseMs: 600_000 }, {});
+  const config = loadConfig(
+    { dataDir: root, port: 0, logLevel: 'error', leaseMs: 600_000, bodyStallMs: 3_600_000 },
+    {},
+  );
   const known = new KnownValues();
   const clock = new ManualClock();
   const failures: string[] = [];

@@ -25,7 +25,8 @@ export interface ServeDeps {
 /** The control plane's server: the API of every domain, its description, live events, content, metrics, the console. */
 export async function serve(deps: ServeDeps): Promise<{ server: HttpServer; endStreams: () => void }> {
   const { base, db, blobs, accounts, groups, protocols } = deps;
-  const server = openHttpServer({ ...base, groups, protocols, authenticator: accounts.authenticator });
+  const { bodyStallMs } = base.config;
+  const server = openHttpServer({ ...base, groups, protocols, authenticator: accounts.authenticator, bodyStallMs });
   accounts.serve(server);
   const endStreams = serveLive(server, { db, clock: base.system.clock });
   serveBlobs(server, blobs);

@@ -127,6 +127,14 @@ export const KEYS = {
     unit: 'attempts',
     reason: 'Step attempts that one worker runs at a time.',
   },
+  bodyStallMs: {
+    env: 'KEDGE_BODY_STALL_MS',
+    default: 30_000,
+    min: 1_000,
+    max: 3_600_000,
+    unit: 'ms',
+    reason: 'A request whose body brings less than 1 KiB in this time is answered 408 and cut off.',
+  },
   leaseMs: {
     env: 'KEDGE_LEASE_MS',
     default: 10_000,

@@ -18,11 +18,21 @@ export async function* boundedBytes(body: unknown, bytesMax: number): AsyncItera
 
 /**
  * Reads on the rest of a body that was refused. Most clients read no answer before they have sent all, so a connection
- * that is cut, or not read from, would tell them nothing, and they would try again for minutes.
+ * that is cut, or not read from, would tell them nothing, and they would try again for minutes. After 408 the
+ * connection is cut all the same: what does not come is not waited for.
  */
-export function drain(request: FastifyRequest, reply: FastifyReply, clock: Clock): void {
+export function drain(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { clock, status }: { readonly clock: Clock; readonly status: number },
+): void {
   const { raw } = request;
   if (raw.complete || raw.destroyed) return;
+  if (status === 408) {
+    reply.header('connection', 'close');
+    reply.raw.once('finish', () => raw.destroy());
+    return;
+  }
   reply.removeHeader('connection');
   raw.resume();
   raw.once(

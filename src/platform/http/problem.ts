@@ -5,6 +5,7 @@ import type { Problem } from '#platform/contract';
 export const httpErrors = defineErrors('http', {
   'invalid-input': { status: 400, title: 'The request does not fit the contract' },
   'not-found': { status: 404, title: 'There is nothing at this address' },
+  'too-slow': { status: 408, title: 'The body comes too slowly' },
   'too-large': { status: 413, title: 'The body is larger than the limit' },
   'unsupported-media-type': { status: 415, title: 'The body is of a type that is not accepted here' },
   'cross-origin': { status: 403, title: 'Requests from other origins are refused' },

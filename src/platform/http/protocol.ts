@@ -90,7 +90,7 @@ export function bindProtocols(
         surroundings.logger.error({ err: thrown, requestId: request.id, url: request.url }, 'request failed');
       }
       if (error.status === 401) challenge(reply);
-      drain(request, reply, surroundings.system.clock);
+      drain(request, reply, { clock: surroundings.system.clock, status: error.status });
       return sendReply(reply, { status: error.status, ...protocol.answerError(error, request.headers) });
     };
     void app.register(async (scope) => {

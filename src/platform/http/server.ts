@@ -9,6 +9,7 @@ import { rememberExchange } from './exchange.ts';
 import { httpErrors, invalidInput, problemOf } from './problem.ts';
 import { bindProtocols, type ProtocolGroup } from './protocol.ts';
 import { challenge, contextOf, identify, type RequestContext, refuseForeignOrigin, requireAllowed } from './sender.ts';
+import { refuseSlowBodies } from './slow-bodies.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -58,6 +59,8 @@ export interface HttpServerOptions {
   readonly system: System;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** How long the body of a request may stand still, in milliseconds; 30 s unless told. */
+  readonly bodyStallMs?: number;
 }
 
 /** Requests in work may finish within this time of a close; a client that waits for news is cut off after it. */
@@ -83,7 +86,7 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
     const problem = problemOf(error, request.id);
     if (problem.status === 401) challenge(reply);
     if (problem.status >= 500) logger.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
-    drain(request, reply, system.clock);
+    drain(request, reply, { clock: system.clock, status: problem.status });
     void reply.status(problem.status).type('application/problem+json').send(problem);
   }
   app.setErrorHandler(answerError);
@@ -98,6 +101,7 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
   const routes = listRoutes(app);
   guard(app, options.authenticator);
   acceptUploads(app);
+  const stopLooking = refuseSlowBodies(app, { clock: system.clock, stallMs: options.bodyStallMs });
 
   for (const group of options.groups) bindGroup(app, group);
   bindProtocols(app, options.protocols ?? [], options);
@@ -113,6 +117,7 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
       app.server.closeIdleConnections();
       const cancel = system.clock.after(CLOSE_GRACE_MS, () => app.server.closeAllConnections());
       await closed;
+      stopLooking();
       cancel();
     },
   };

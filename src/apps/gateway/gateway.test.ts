@@ -142,4 +142,31 @@ describe('a gateway process', () => {
     }
     assert.deepEqual([...tokens], ['Bearer gateway-token']);
   });
+
+  test('does not start with a configuration that it cannot follow, and says why', async () => {
+    for (const [settings, words] of [
+      [{ KEDGE_TLS_CERT: 'cert.pem' }, /KEDGE_TLS_CERT and KEDGE_TLS_KEY belong together/],
+      [{ KEDGE_TLS_CERT: 'no-such-cert.pem', KEDGE_TLS_KEY: 'no-such-key.pem' }, /no-such-cert\.pem/],
+      [{ KEDGE_MODEL_REPOSITORY: '/no/such/folder' }, /KEDGE_MODEL_REPOSITORY: \/no\/such\/folder is no folder/],
+      [{ AIP_HTTP_PORT: 'any' }, /AIP_HTTP_PORT/],
+    ] as const) {
+      const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), [], {
+        env: {
+          KEDGE_DATA: folder,
+          KEDGE_LOG_LEVEL: 'fatal',
+          KEDGE_GATEWAY_PORT: '0',
+          KEDGE_GRPC_PORT: '0',
+          ...settings,
+        },
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      });
+      let told = '';
+      child.stderr?.on('data', (chunk: Buffer) => {
+        told += chunk.toString();
+      });
+      assert.equal(await new Promise((resolve) => child.once('close', resolve)), 1);
+      assert.match(told, words);
+      assert.doesNotMatch(told, /\n\s+at /);
+    }
+  });
 });

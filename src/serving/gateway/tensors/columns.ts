@@ -17,6 +17,12 @@ export interface TensorRow {
 
 type Value = number | string | null;
 
+/** Values of some columns, row by row. */
+interface Block {
+  readonly names: readonly string[];
+  readonly values: readonly Value[];
+}
+
 /**
  * Rows from tensors. A tensor is one column of shape [N] or [N, 1] under the column's name, or all numeric columns as
  * `features` [N, F], or all category columns as `categories` [N, C], as the ONNX file itself takes them. Throws
@@ -24,30 +30,38 @@ type Value = number | string | null;
  */
 export function instancesOf(tensors: readonly TensorInput[], plan: TensorPlan): readonly TensorRow[] {
   if (tensors.length === 0) throw invalidField('inputs', 'expected at least one tensor');
-  const columns = new Map<string, readonly Value[]>();
+  const known = new Set([...plan.columns.map(({ name }) => name), ...plan.entities]);
+  const given = new Set<string>();
+  const blocks: Block[] = [];
   let rows: number | undefined;
   for (const tensor of tensors) {
-    const names = columnsOf(tensor, plan);
+    const names = known.has(tensor.name) ? [tensor.name] : matrixOf(tensor, plan);
     const count = rowsOf(tensor, names.length, plan.rowsMax);
     rows ??= count;
     if (count !== rows) throw invalidField(`inputs.${tensor.name}.shape`, `has ${count} rows, another tensor ${rows}`);
-    const values = valuesOf(tensor, count * names.length);
-    for (const [k, name] of names.entries()) {
-      if (columns.has(name)) throw invalidField(`inputs.${name}`, 'is given twice');
-      columns.set(name, names.length === 1 ? values : values.filter((_, i) => i % names.length === k));
+    for (const name of names) {
+      if (given.has(name)) throw invalidField(`inputs.${name}`, 'is given twice');
+      given.add(name);
     }
+    blocks.push({ names, values: valuesOf(tensor, count * names.length) });
   }
-  const entityKeys = plan.entities.filter((key) => columns.has(key));
-  return Array.from({ length: rows ?? 0 }, (_, row) => {
-    const inputs: Record<string, unknown> = {};
-    for (const [name, values] of columns) if (!plan.entities.includes(name)) inputs[name] = values[row];
-    const entities = entityKeys.map((key): [string, string] => [key, String(columns.get(key)?.[row])]);
-    return { inputs, entities: entities.length > 0 ? Object.fromEntries(entities) : undefined };
-  });
+  const entityKeys = plan.entities.filter((key) => given.has(key));
+  return Array.from({ length: rows ?? 0 }, (_, row) => rowAt(row, blocks, entityKeys));
 }
 
-function columnsOf(tensor: TensorInput, { columns, entities }: TensorPlan): readonly string[] {
-  if (columns.some(({ name }) => name === tensor.name) || entities.includes(tensor.name)) return [tensor.name];
+function rowAt(row: number, blocks: readonly Block[], entityKeys: readonly string[]): TensorRow {
+  const inputs: Record<string, Value> = Object.create(null);
+  for (const { names, values } of blocks) {
+    for (let k = 0; k < names.length; k++) inputs[names[k] as string] = values[row * names.length + k] as Value;
+  }
+  if (entityKeys.length === 0) return { inputs, entities: undefined };
+  const entities = Object.fromEntries(entityKeys.map((key) => [key, String(inputs[key])]));
+  for (const key of entityKeys) delete inputs[key];
+  return { inputs, entities };
+}
+
+/** The columns of a matrix, of all numbers or all categories. */
+function matrixOf(tensor: TensorInput, { columns }: TensorPlan): readonly string[] {
   const kind = tensor.name === 'features' ? 'numeric' : tensor.name === 'categories' ? 'category' : undefined;
   const names = columns.filter((column) => column.kind === kind).map(({ name }) => name);
   if (names.length > 0) return names;

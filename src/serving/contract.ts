@@ -127,6 +127,8 @@ const finding = z.object({
 
 const liveView = z.object({
   strategy: z.enum(STRATEGIES),
+  /** Percentages of the canary's steps; empty where there are none. */
+  steps: z.array(z.number()),
   hold: z.object({ kind: z.enum(HOLDS), sentence: z.string() }).nullable(),
   blockMs: z.number(),
   burnInBlocks: z.number().int(),

@@ -44,7 +44,7 @@ function liveView({ state: { live: state }, plan: { live: plan } }: Rollout): Pi
   const [current = 0, candidate = 0] = state.evidence.allocation?.counts ?? [];
   return {
     live: {
-      ...{ strategy: plan.strategy, blockMs: plan.blockMs, burnInBlocks: plan.burnInBlocks },
+      ...{ strategy: plan.strategy, steps: [...plan.steps], blockMs: plan.blockMs, burnInBlocks: plan.burnInBlocks },
       ...{ hold: state.hold, latest: state.latest, stepRequests: state.stepRequests },
       findings: [...findingsOf(state.evidence, plan)],
       sampleRatio: ratio && { current, candidate, pValue: ratio.pValue, mismatch: ratio.mismatch },

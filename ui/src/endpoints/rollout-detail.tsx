@@ -13,7 +13,7 @@ import { StatusChip } from '../kit/status.tsx';
 import type { Column } from '../kit/table/column.ts';
 import { DataTable } from '../kit/table/data-table.tsx';
 import { places } from '../places.ts';
-import { isActive, stageChanges, stageSteps, statusOfRollout, verdictOf } from './rollout-words.ts';
+import { holdOf, isActive, stageChanges, stageSteps, statusOfRollout, verdictOf } from './rollout-words.ts';
 
 interface RolloutDetailProps {
   readonly summary: RolloutView;
@@ -23,6 +23,7 @@ interface RolloutDetailProps {
 /** A rollout: where it stands, the comparison that decides it, and every decision in words. */
 export function RolloutDetail({ summary, endpoint }: RolloutDetailProps) {
   const rollout = useQuery(read('serving', 'getRollout', { params: { rollout: summary.id } }));
+  const hold = holdOf(summary);
   const title = isActive(summary.stage) ? 'Rollout under way' : 'Ended rollout';
   return (
     <>
@@ -39,6 +40,7 @@ export function RolloutDetail({ summary, endpoint }: RolloutDetailProps) {
         aside={<StatusChip {...statusOfRollout(summary)} />}
       >
         <Stages rollout={summary} endpoint={endpoint} />
+        {hold === undefined ? null : <p className="verdict">{hold}</p>}
         <Load query={rollout} loading={<Loading rows={9} />}>
           {({ blocks }) => <Comparison rollout={summary} blocks={blocks} endpoint={endpoint} />}
         </Load>

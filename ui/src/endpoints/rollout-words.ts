@@ -29,19 +29,9 @@ export interface StageStep {
 
 /** The path of a rollout as steps, with the one it stands on, or stopped at. */
 export function stageSteps(rollout: RolloutView, spec: EndpointSpec): StageStep[] {
-  const canary = spec.rollout.canary.steps.map((weight) => ({ id: `canary-${weight}`, label: `${weight} %`, weight }));
-  const path = [
-    ...(rollout.forced ? [] : [{ id: 'shadow', label: 'shadow', note: 'answers nobody' }]),
-    ...(rollout.forced
-      ? []
-      : canary.map(({ id, label }) => ({
-          id,
-          label: `canary ${label}`,
-          note: `at least ${spec.rollout.canary.bake}`,
-        }))),
-    { id: 'probation', label: 'probation', note: `100 %, ${spec.rollout.probation}` },
-    { id: 'completed', label: 'current', note: 'probation survived' },
-  ];
+  const weights = rollout.live?.steps ?? spec.rollout.canary.steps;
+  const canary = weights.map((weight) => ({ id: `canary-${weight}`, label: `${weight} %`, weight }));
+  const path = rollout.live ? livePath(rollout, canary) : pairedPath(rollout, canary, spec);
   const reached = reachedStep(rollout, canary);
   const at = path.findIndex(({ id }) => id === reached);
   const isStopped = ['refused', 'rolled-back', 'aborted'].includes(rollout.stage);
@@ -49,6 +39,43 @@ export function stageSteps(rollout: RolloutView, spec: EndpointSpec): StageStep[
     ...step,
     state: index < at || rollout.stage === 'completed' ? 'done' : index > at ? 'ahead' : isStopped ? 'stopped' : 'now',
   }));
+}
+
+type Path = readonly Omit<StageStep, 'state'>[];
+type CanaryStep = { readonly id: string; readonly label: string; readonly weight: number };
+
+/** Decided on late labels of the same requests. */
+function pairedPath({ forced }: RolloutView, canary: readonly CanaryStep[], { rollout: spec }: EndpointSpec): Path {
+  const probation = [
+    { id: 'probation', label: 'probation', note: `100 %, ${spec.probation}` },
+    { id: 'completed', label: 'current', note: 'probation survived' },
+  ];
+  if (forced) return probation;
+  const note = `at least ${spec.canary.bake}`;
+  return [
+    { id: 'shadow', label: 'shadow', note: 'answers nobody' },
+    ...canary.map(({ id, label }) => ({ id, label: `canary ${label}`, note })),
+    ...probation,
+  ];
+}
+
+/** Decided on live traffic: which stages there are is up to the strategy. */
+function livePath({ live, forced }: RolloutView, canary: readonly CanaryStep[]): Path {
+  const strategy = live?.strategy ?? '';
+  const shadow = { id: 'shadow', label: 'shadow', note: 'answers nobody' };
+  const probation = { id: 'probation', label: 'all traffic', note: 'the former stands by' };
+  const completed = { id: 'completed', label: 'current', note: strategy };
+  if (forced) return [probation, completed];
+  if (strategy === 'shadow') return [shadow, completed];
+  if (strategy === 'blue-green') return [shadow, probation, completed];
+  return [...canary.map(({ id, label }) => ({ id, label, note: strategy })), completed];
+}
+
+/** Why the rollout stands where it stands, in a sentence; undefined where labels alone tell. */
+export function holdOf({ live, paused, stage }: RolloutView): string | undefined {
+  if (!isActive(stage)) return undefined;
+  if (paused) return `Paused by hand: ${paused.reason}.`;
+  return live?.hold ? `It waits: ${live.hold.sentence}.` : undefined;
 }
 
 function reachedStep(
@@ -62,7 +89,7 @@ function reachedStep(
   const weight = isActive(rollout.stage)
     ? rollout.weight
     : (rollout.decisions.findLast(({ to }) => to === 'canary')?.weight ?? canary[0]?.weight ?? 0);
-  return canary.findLast((step) => step.weight <= weight)?.id ?? 'shadow';
+  return canary.findLast((step) => step.weight <= weight)?.id ?? canary[0]?.id ?? 'shadow';
 }
 
 /** What the comparison says so far, as a sentence that stands without the chart. */

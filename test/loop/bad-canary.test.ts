@@ -20,20 +20,25 @@ let kedge: Kedge;
 before(async () => {
   platform = await openLoopPlatform();
   kedge = platform.kedge;
-  const spec = endpoint('lateness', {
-    model: 'lateness',
-    challengers: 'manual',
-    rollout: { strategy: 'canary', live: { block: { length: '500ms' }, override: true } },
-    guardrail: { requestsMin: 30 },
-    timeoutMs: 5_000,
-  });
-  await kedge.resources.applyResources({ body: { resources: [spec] } });
+  await declare();
   await platform.register('lateness', linearModel(2.5));
   await platform.settle();
   await kedge.serving.startRollout({ ...ENDPOINT, body: { version: 1 } });
   await platform.settle();
 });
 after(() => platform.stop());
+
+/** The guardrail's limit of latency is lifted where it is not what is shown, as a machine with much to do is slow. */
+async function declare(latencyP95MsMax = 60_000): Promise<void> {
+  const spec = endpoint('lateness', {
+    model: 'lateness',
+    challengers: 'manual',
+    rollout: { strategy: 'canary', live: { block: { length: '500ms' }, override: true } },
+    guardrail: { requestsMin: 30, latencyP95MsMax },
+    timeoutMs: 5_000,
+  });
+  await kedge.resources.applyResources({ body: { resources: [spec] } });
+}
 
 interface Told {
   readonly candidate: boolean;
@@ -89,14 +94,20 @@ async function goneAt(): Promise<number> {
   return Date.now();
 }
 
-const bad: readonly (readonly [string, LoopModel, RegExp])[] = [
+const bad: readonly (readonly [string, LoopModel, RegExp, number?])[] = [
   ['gives a wrong answer half of the time', steadyModel(0.9), /^decisions differ too often/],
-  ['takes a third of a second or more', slowModel(8), /too slow|latency rose|failed/],
+  [
+    'takes a third of a second or more',
+    slowModel(8),
+    /^The candidate (was too slow|failed)|^(latency|errors) rose/,
+    SLOW_MS,
+  ],
   ['throws for every second car', forgetfulModel(['compact', 'estate']), /^The candidate failed|^errors rose/],
 ];
 
-for (const [what, model, why] of bad) {
+for (const [what, model, why, latencyMsMax] of bad) {
   test(`a canary that ${what} is rolled back by itself, and fewer than ${HURT_MAX} users are hurt`, async (t) => {
+    await declare(latencyMsMax);
     const version = await platform.register('lateness', model);
     await platform.settle(WITHIN_MS);
     const load = new Load(`lateness@${version}`);
@@ -139,6 +150,33 @@ for (const [what, model, why] of bad) {
     await platform.settle(WITHIN_MS);
   });
 }
+
+test('a gateway takes a candidate out though its control plane is dead, and tells it when it is back', async () => {
+  const version = await platform.register('lateness', forgetfulModel(['compact', 'estate']));
+  await platform.settle(WITHIN_MS);
+  const { id } = await kedge.serving.startRollout({ ...ENDPOINT, body: { version } });
+  await platform.settle(WITHIN_MS);
+  await platform.controlPlane.kill();
+
+  const gone = goneAt();
+  const load = new Load(`lateness@${version}`);
+  await gone;
+  await load.stop();
+  assert.ok(load.told.every(({ failed, wrong, candidate }) => !failed && !(candidate && wrong)));
+  await platform.controlPlane.start();
+
+  const rollout = await eventually(
+    'the rollout has ended',
+    async () => {
+      const found = await kedge.serving.getRollout({ params: { rollout: id } });
+      return found.finishedAt ? found : undefined;
+    },
+    WITHIN_MS,
+  );
+  assert.equal(rollout.stage, 'rolled-back');
+  await platform.settle(WITHIN_MS);
+  await readable(id, version);
+});
 
 /** The endpoint is locked, somebody is told, and the bundle says what happened. */
 async function readable(id: string, version: number): Promise<void> {

@@ -11,6 +11,11 @@ interface ArmCounts {
   failures: number;
 }
 
+interface Scored {
+  readonly error: string | undefined;
+  readonly latencyMs: number;
+}
+
 /** Blocks that wait for the control plane; with more of them the oldest is forgotten. */
 const CLOSED_MAX = 1_000;
 /** Odd requests of each kind that a block keeps, the newest. */
@@ -54,14 +59,17 @@ export class RolloutObserver {
     this.#assigned[arm] += 1;
   }
 
-  /** An arm scored a request, as the answer or beside it, or failed with `error`. */
-  scored(prediction: Prediction, arm: ArmName, error: string | undefined): void {
+  /** An arm scored a request in `latencyMs`, as the answer or beside it, or failed with `error`. */
+  scored(prediction: Prediction, arm: ArmName, { error, latencyMs }: Scored): void {
     if (prediction.named) return;
     const counts = arm === 'candidate' ? this.#candidate : this.#current;
     counts.scored += 1;
-    if (error === undefined) return;
-    counts.failures += 1;
-    if (arm === 'candidate') this.#keep(prediction, 'failed', { text: error });
+    if (error !== undefined) counts.failures += 1;
+    if (arm === 'current') return;
+    if (error !== undefined) this.#keep(prediction, 'failed', { text: error, latencyMs });
+    else if (latencyMs > this.#latencyMsMax) {
+      this.#keep(prediction, 'slow', { text: `over ${this.#latencyMsMax} ms`, latencyMs });
+    }
   }
 
   /** An answer leaves. The answer of an arm that stood in for the other says nothing about the time of either. */
@@ -70,8 +78,6 @@ export class RolloutObserver {
     const counts = prediction.arm === 'candidate' ? this.#candidate : this.#current;
     counts.answered += 1;
     counts.logLatencySum += Math.log(latencyMs + LATENCY_FLOOR_MS);
-    if (prediction.arm !== 'candidate' || latencyMs <= this.#latencyMsMax) return;
-    this.#keep(prediction, 'slow', { text: `over ${this.#latencyMsMax} ms`, latencyMs });
   }
 
   /** Both arms scored a request. Decisions are compared where scores are probabilities. */

@@ -297,9 +297,10 @@ export class Scorer {
     work.cancelTimer?.();
     const { candidate } = work.prediction.endpoint;
     if (!candidate) return;
-    candidate.observer.scored(work.prediction, work.arm === candidate ? 'candidate' : 'current', error);
+    const latencyMs = nowMs - work.queuedMs;
+    candidate.observer.scored(work.prediction, work.arm === candidate ? 'candidate' : 'current', { error, latencyMs });
     if (work.arm !== candidate) return;
-    const trip = candidate.guardrail.observe(error, nowMs - work.queuedMs, nowMs);
+    const trip = candidate.guardrail.observe(error, latencyMs, nowMs);
     if (trip) this.#options.onTrip(work.prediction.endpoint, trip);
   }
 

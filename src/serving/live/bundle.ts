@@ -27,6 +27,8 @@ export const incidentBundle = z.object({
   current: armSchema.nullable(),
   candidate: armSchema.nullable(),
   difference: revisionDiff.nullable(),
+  /** What to do next; to roll forward where the former revision fails too. */
+  advice: z.string(),
   /** Of the traffic: what each measure showed at the end. */
   findings: z.array(z.record(z.string(), z.unknown())),
   /** Which share went to the candidate from when on, and why. */

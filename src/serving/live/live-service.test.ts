@@ -120,8 +120,17 @@ forEachDialect('live rollouts', [...trackingMigrations, ...registryMigrations, .
     );
     assert.deepEqual([bundle.requests[0]?.id, bundle.requests[0]?.text], ['p2', 'boom']);
     assert.equal(bundle.sentence, rollout.decisions[0]?.sentence);
+    assert.match(bundle.advice, /^Find the cause/);
     const events = await eventsAfter(database.db.reader, 0, 1_000);
     assert.equal(events.filter(({ type }) => type === rolloutFinished.type).length, 2);
+  });
+
+  test('where the former revision fails too, the bundle advises to roll forward', async () => {
+    const id = await rollOut();
+    const { current, ...rest } = seen(id, 1, 300);
+    await serving.observe(gateway, { ...rest, current: { ...current, failures: 60 } });
+    const { bundle } = await serving.bundle(id);
+    assert.match(bundle.advice, /m@1 failed 15 % of 400 requests too, over the limit of 1 %.*roll a third version/);
   });
 
   test('a pause, an approval and a resumption are commands with a reason', async () => {

@@ -1,7 +1,7 @@
 import { digestOf } from '#core/hash';
 import type { Tx } from '#platform/db';
 import type { Decision } from '../model.ts';
-import { findRevision, listBlocks, listDecisions, type Rollout } from '../store.ts';
+import { findEndpoint, findRevision, listBlocks, listDecisions, type Rollout } from '../store.ts';
 import { differenceOf, type IncidentBundle } from './bundle.ts';
 import { findingsOf } from './evidence.ts';
 import type { OddRequest } from './observation.ts';
@@ -33,6 +33,7 @@ export async function writeBundle(tx: Tx, { rollout, decision, by, odd }: Rolled
     current: current ?? null,
     candidate: candidate ?? null,
     difference: current && candidate ? differenceOf(current, candidate) : null,
+    advice: await adviceFor(tx, rollout),
     findings: state.live && plan.live ? findingsOf(state.live.evidence, plan.live).map((one) => ({ ...one })) : [],
     routing: [
       { at: startedAt, weight: startWeight(rollout, decisions), stage: 'started', by: '', sentence: 'It began.' },
@@ -46,6 +47,19 @@ export async function writeBundle(tx: Tx, { rollout, decision, by, odd }: Rolled
   };
   const text = JSON.stringify(bundle);
   await insertBundle(tx.db, { rollout: id, endpoint, at: tx.now, digest: digestOf(text), bundle: text });
+}
+
+/** Going back helps only if what one goes back to works. */
+async function adviceFor(tx: Tx, { endpoint, model, current, state }: Rollout): Promise<string> {
+  const found = await findEndpoint(tx.db, endpoint);
+  const { requests = 0, failures = 0 } = state.live?.evidence.current ?? {};
+  const limit = found?.spec.guardrail.errorRateMax ?? 1;
+  if (requests === 0 || failures <= limit * requests) return 'Find the cause, then unlock the endpoint.';
+  const share = Number(((100 * failures) / requests).toPrecision(3));
+  return (
+    `The former revision ${model}@${current} failed ${share} % of ${requests} requests too, over the limit of ` +
+    `${100 * limit} %: going back does not mend that. Unlock the endpoint and roll a third version forward.`
+  );
 }
 
 /** The weight it began with: before the first decision of the rollout. */

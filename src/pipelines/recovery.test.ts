@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { Database } from '#platform/db';
 import { forEachDialect } from '#testing/databases';
 import type { LeasedAttempt, RunDetail } from './contract.ts';
 import { pipelineMigrations } from './index.ts';
 import { leaseExpiryJob } from './jobs.ts';
+import { PipelineService } from './service/service.ts';
 import { accepted, command, context, DIAMOND, names, openPipelines, worker } from './testing.ts';
 
 forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
@@ -115,6 +117,27 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
 
     assert.equal(await p.service.expireLeases(), 1);
     assert.equal(names(await p.lease('alive')).length, 1);
+  });
+
+  test('a stuck worker does not keep its step longer because a wrong clock gave it', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare([{ name: 'a', command: command('a'), timeout: '1m' }]);
+    await p.start();
+    p.clock.set(86_400_000);
+    const [stuck] = await p.lease('stuck');
+    p.clock.set(-86_400_000);
+    const expired = async (): Promise<number> => {
+      await p.service.correctTimes();
+      return p.service.expireLeases();
+    };
+
+    let beats = 0;
+    for (; (await expired()) === 0 && beats < 1_000; beats++) {
+      await p.service.heartbeat(stuck!.attempt, { epoch: 1 });
+      await p.clock.advance(9_000);
+    }
+
+    assert.ok(beats < 500, 'about an hour of heartbeats, not a day');
   });
 
   test('a run that is cancelled waits ten seconds for a worker that goes on sending heartbeats', async (t) => {
@@ -232,6 +255,31 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
     });
     while (left === undefined) await p.clock.advance(1_000);
     assert.deepEqual(left, []);
+  });
+
+  test('work that another control plane over the same PostgreSQL has readied is found before long', async (t) => {
+    const p = await openPipelines(t, open);
+    // One process alone writes SQLite.
+    if (p.db.dialect === 'sqlite') return;
+    const other = new Database(p.store, p.deps.system);
+    const service = new PipelineService({ ...p.deps, db: other, blobs: p.blobs });
+    await p.declare([{ name: 'a', command: command('a') }]);
+    const waiting = service.lease({ worker: 'w1', slots: 1, labels: {}, waitMs: 10_000 });
+    let leased: readonly LeasedAttempt[] | undefined;
+    void waiting.then((attempts) => {
+      leased = attempts;
+    });
+
+    await p.start();
+    const startedAt = p.clock.now();
+    while (leased === undefined) {
+      await p.clock.advance(500);
+      // The database answers in real time, of which the clock of the test knows nothing.
+      for (let i = 0; i < 20; i++) await p.events('pipeline.run-started');
+    }
+
+    assert.deepEqual(names(leased), ['a']);
+    assert.ok(p.clock.now() - startedAt < 10_000, 'the request did not wait to its end');
   });
 
   test('a worker that leaves gets nothing more, and what it held goes to others', async (t) => {

@@ -39,6 +39,8 @@ const UNCONFIRMED_MS = 3_000;
 
 /** Ready steps of each class that a match looks at, for each slot. */
 const CANDIDATES_PER_SLOT = 4;
+/** What another control plane over the same PostgreSQL has readied wakes nobody here: it is looked for. */
+const LOOK_AGAIN_MS = 1_000;
 
 interface LeaseDeps {
   readonly db: Database;
@@ -67,7 +69,8 @@ export async function lease(request: LeaseRequest, deps: LeaseDeps): Promise<Lea
       const leftMs = until - clock.monotonic();
       if (leftMs <= 0 || deps.hasLeft()) return [];
       const due = await nextReadyAt(deps.db.reader, now);
-      await listener.wait(Math.min(leftMs, due === undefined ? leftMs : due - now));
+      const otherMs = deps.db.dialect === 'postgres' ? LOOK_AGAIN_MS : leftMs;
+      await listener.wait(Math.min(leftMs, otherMs, due === undefined ? leftMs : due - now));
       if (deps.hasLeft()) return [];
     } finally {
       listener.cancel();

@@ -293,7 +293,7 @@ export class PipelineService {
     });
     if (!(await anyBeyond(db.reader, boundsAt(system.clock.now())))) return;
     await db.maintain(async (tx) => {
-      await boundLeases(tx.db, boundsAt(tx.now).lease);
+      await boundLeases(tx.db, { latest: boundsAt(tx.now).lease, now: tx.now });
       await boundReady(tx.db, { latest: boundsAt(tx.now).ready, now: tx.now });
     });
     this.#wake.all();

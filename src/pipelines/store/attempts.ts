@@ -56,14 +56,14 @@ export async function extendLeases(db: Db, leaseUntil: number, run?: string): Pr
   await (run === undefined ? query : query.where('run', '=', run)).execute();
 }
 
-/** No live lease lasts longer than until `latest`. */
-export async function boundLeases(db: Db, latest: number): Promise<void> {
-  await tables(db)
-    .updateTable('pipeline_attempt')
-    .set({ lease_until: latest })
-    .where('status', '=', 'running')
-    .where('lease_until', '>', latest)
-    .execute();
+/** No live lease lasts longer than until `latest`, and none began later than that: it begins `now`. */
+export async function boundLeases(
+  db: Db,
+  { latest, now }: { readonly latest: number; readonly now: number },
+): Promise<void> {
+  const live = tables(db).updateTable('pipeline_attempt').where('status', '=', 'running');
+  await live.set({ lease_until: latest }).where('lease_until', '>', latest).execute();
+  await live.set({ started_at: now }).where('started_at', '>', latest).execute();
 }
 
 export async function expiredAttempts(db: Db, now: number, limit: number): Promise<StoredAttempt[]> {

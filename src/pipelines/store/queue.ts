@@ -29,14 +29,14 @@ export async function nextReadyAt(db: Db, now: number): Promise<number | undefin
   return row?.ready_at ?? undefined;
 }
 
-/** Whether a step is ready, or a lease ends, only after these times. */
+/** Whether a step is ready, or a live lease begins or ends, only after these times. */
 export async function anyBeyond(db: Db, after: { readonly lease: number; readonly ready: number }): Promise<boolean> {
   if ((await nextReadyAt(db, after.ready)) !== undefined) return true;
   const row = await tables(db)
     .selectFrom('pipeline_attempt')
     .select('id')
     .where('status', '=', 'running')
-    .where('lease_until', '>', after.lease)
+    .where((e) => e.or([e('lease_until', '>', after.lease), e('started_at', '>', after.lease)]))
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

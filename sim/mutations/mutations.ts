@@ -167,4 +167,11 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'a dead leader is waited for',
+    breaks: [4],
+    patches: [
+      { file: 'platform/domain/leader.ts', find: '|| held.until < now || held.until > now + LEASE_MS', replace: '' },
+    ],
+  },
 ];

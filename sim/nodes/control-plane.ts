@@ -4,7 +4,7 @@ import { createPipelines, pipelineKinds, pipelineRunFinished } from '#pipelines'
 import { DEFAULT_PROJECT, objectAccess } from '#platform/access';
 import type { RouteSpec } from '#platform/contract';
 import { Database } from '#platform/db';
-import { startJobs } from '#platform/domain';
+import { Leader, startJobs } from '#platform/domain';
 import { type Consumer, Relay } from '#platform/events';
 import type { RouteGroup } from '#platform/http';
 import { createMetrics, type Logger } from '#platform/observe';
@@ -49,7 +49,7 @@ export function startControlPlane(process: Process, { shared, blobs }: ControlPl
     transferMs: TRANSFER_MS,
   };
   const pipelines = createPipelines(deps);
-  startJobs(pipelines.parts.jobs, system, logger);
+  startJobs(pipelines.parts.jobs, { system, logger, leader: new Leader(db, system) });
   const followUp: Consumer = {
     name: 'sim/follow-up',
     types: [pipelineRunFinished.type],

@@ -14,6 +14,7 @@ import type { SqlStore } from '#ports/sql';
 
 export interface TestDatabase {
   readonly db: Database;
+  readonly store: SqlStore;
   readonly resources: Resources;
   readonly system: System;
   readonly clock: ManualClock;
@@ -60,5 +61,5 @@ async function prepare(
   const db = new Database(store, system);
   const resources = new Resources(db, kinds);
   const deps = { db, resources, system, logger: createLogger('test', 'fatal'), metrics: createMetrics('test') };
-  return { db, resources, system, clock, deps, close: () => db.close() };
+  return { db, store, resources, system, clock, deps, close: () => db.close() };
 }

@@ -1,7 +1,7 @@
 import type { Accounts } from '#platform/accounts';
 import { activityHandlers } from '#platform/activity';
 import type { Database } from '#platform/db';
-import { startJobs } from '#platform/domain';
+import { Leader, startJobs } from '#platform/domain';
 import { Relay } from '#platform/events';
 import type { HttpServer, RouteGroup } from '#platform/http';
 import { resourceHandlers } from '#platform/resources';
@@ -82,6 +82,8 @@ export async function openControlPlane(base: ProcessBase): Promise<OpenControlPl
   ];
   const protocols = [...parts.flatMap((part) => part.protocols ?? []), workspaceProtocol(accounts)];
   const { server, endStreams } = await serve({ base, db, blobs, accounts, groups, protocols });
+  // Only PostgreSQL is shared with other control planes.
+  const leader = config.database ? new Leader(db, system) : undefined;
   let stopJobs = async (): Promise<void> => {};
   return {
     server,
@@ -92,12 +94,14 @@ export async function openControlPlane(base: ProcessBase): Promise<OpenControlPl
       const url = await server.listen(config.host, config.port);
       relay.start();
       const jobs = parts.flatMap((part) => part.jobs);
-      stopJobs = startJobs(jobs, system, logger);
+      stopJobs = startJobs(jobs, { system, logger, leader });
       return url;
     },
     async stop() {
       endStreams();
       await Promise.all([server.close(), stopJobs(), relay.stop()]);
+      // Best effort: without it, another takes over seconds later.
+      await leader?.leave().catch(() => {});
       await columnar.close();
       await keyValue.close();
       await db.close();

@@ -55,4 +55,15 @@ export const platformMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: 'platform/003-leader',
+    async up(db) {
+      await db.schema
+        .createTable('leader')
+        .addColumn('id', 'integer', (c) => c.primaryKey())
+        .addColumn('holder', 'text', (c) => c.notNull())
+        .addColumn('until', 'bigint', (c) => c.notNull())
+        .execute();
+    },
+  },
 ];

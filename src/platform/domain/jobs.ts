@@ -2,6 +2,7 @@ import { sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { System } from '#core/system';
 import type { Logger } from '#platform/observe';
+import type { Leader } from './leader.ts';
 
 /** Work that repeats: lease expiry, retention, watermarks of live streams. */
 export interface Job {
@@ -11,13 +12,20 @@ export interface Job {
   run(signal: AbortSignal): Promise<void>;
 }
 
+interface JobDeps {
+  readonly system: System;
+  readonly logger: Logger;
+  /** Where several processes share a database, only the one that leads runs its jobs. */
+  readonly leader?: Pick<Leader, 'leads'> | undefined;
+}
+
 /** Runs each job in a loop of its own, never twice at a time. Returns the function that stops them and waits. */
-export function startJobs(jobs: readonly Job[], system: System, logger: Logger): () => Promise<void> {
+export function startJobs(jobs: readonly Job[], { system, logger, leader }: JobDeps): () => Promise<void> {
   const stop = new AbortController();
   const loop = async (job: Job): Promise<void> => {
     while (!stop.signal.aborted) {
       try {
-        await job.run(stop.signal);
+        if (!leader || (await leader.leads())) await job.run(stop.signal);
       } catch (error) {
         logger.error({ job: job.name, err: error }, `job failed: ${messageOf(error)}`);
       }

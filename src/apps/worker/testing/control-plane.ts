@@ -41,7 +41,7 @@ export async function openControlPlane(
   const authenticator = tokenAuthenticator(new Map(), { localRole: 'admin' });
   const groups = [...pipelines.parts.routes, resourceHandlers(resources)];
   const server = openHttpServer({ groups, authenticator, system, logger, metrics });
-  const stopJobs = startJobs(pipelines.parts.jobs, system, logger);
+  const stopJobs = startJobs(pipelines.parts.jobs, { system, logger });
   const url = await server.listen('127.0.0.1', port);
   return {
     url,

@@ -6,7 +6,7 @@ import type { Violation } from './world/world.ts';
 
 /**
  * `npm run sim -- --seeds 10000` plays many worlds, `--seed 7 --trace` shows one. `--first` stops at the first that
- * fails, `--mutation` plays them with a product that is broken on purpose.
+ * fails, `--mutation` plays them with a product that is broken on purpose. An interrupt ends after the present world.
  */
 const { values } = parseArgs({
   options: {
@@ -19,7 +19,7 @@ const { values } = parseArgs({
   },
 });
 
-const PROGRESS_EVERY = 500;
+const PROGRESS_EVERY = 250;
 
 async function main(): Promise<number> {
   if (values.mutation !== undefined) applyMutation(values.mutation);
@@ -32,8 +32,14 @@ async function main(): Promise<number> {
   const onTrace = values.trace ? say : undefined;
   const tally = new Tally();
   const startedMs = systemClock.monotonic();
+  let isInterrupted = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      isInterrupted = true;
+    });
+  }
   try {
-    for (let seed = from; seed < from + count; seed++) {
+    for (let seed = from; seed < from + count && !isInterrupted; seed++) {
       const played = await stage.play(seed, { onTrace });
       tally.add(played);
       if (played.violation) say(wordsOf(seed, played.violation));

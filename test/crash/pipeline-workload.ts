@@ -7,7 +7,7 @@ import { insist } from './insist.ts';
 /** Graphs that are declared, each of which many runs execute. */
 const GRAPHS = 12;
 const LANES = 4;
-const WITHIN_MS = 8 * 60_000;
+const WITHIN_MS = 4 * 60_000;
 
 export interface PipelineWorkload {
   /** Where control planes listen: each request goes to one of them. */
@@ -38,7 +38,7 @@ export async function startRuns({ urls, runs, seed }: PipelineWorkload): Promise
   });
 }
 
-/** Resolves when all runs have ended; rejects after eight minutes. */
+/** Resolves when all runs have ended; rejects after four minutes. */
 export async function allEnded(urls: readonly string[], runs: readonly string[]): Promise<void> {
   const client = connect({ url: urls[0] ?? '' });
   const open = new Set(runs);

@@ -51,7 +51,11 @@ export class Leader {
     const startedMs = this.#system.clock.monotonic();
     this.#leads = false;
     const held = await leaderRow(this.#db.reader);
-    if (this.#mayTake(held, this.#system.clock.now())) this.#leads = await this.#db.maintain((tx) => this.#take(tx));
+    const leftMs = (held?.until ?? 0) - this.#system.clock.now();
+    if (held?.holder === this.#holder && leftMs > LEASE_MS / 2 && leftMs <= LEASE_MS) this.#leads = true;
+    else if (this.#mayTake(held, this.#system.clock.now())) {
+      this.#leads = await this.#db.maintain((tx) => this.#take(tx));
+    }
     this.#lookAtMs = startedMs + LOOK_EVERY_MS;
     return this.#leads;
   }

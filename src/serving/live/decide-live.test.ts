@@ -236,6 +236,12 @@ describe('a rollout that is decided on live traffic', () => {
     assert.deepEqual(frozen.path, ['canary>canary 10']);
   });
 
+  test('a spec that cannot be followed is refused by field', () => {
+    assert.throws(() => planWith('canary', { block: { length: '10ms' } }), /100ms to 1h/);
+    assert.throws(() => planWith('canary', { steps: [10, 5] }), /rising percentages/);
+    assert.throws(() => planWith('canary', { freeze: [{ from: 'Friday', to: 'Mon 08:00' }] }), /freeze/);
+  });
+
   test('a freeze of every week may run over its end', () => {
     const weekend = [{ from: 'Fri 16:00', to: 'Mon 08:00' }];
     const at = (text: string) => frozenBy(weekend, Date.parse(text)) !== undefined;

@@ -4,6 +4,12 @@ import { freezeWindow } from './freeze.ts';
 
 const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30s, 10m or 24h');
 
+/** Each block is a report of each gateway and a decision. */
+const isBlockLength = (text: string): boolean => {
+  const lengthMs = DURATION_PATTERN.test(text) ? durationMs(text) : 0;
+  return lengthMs >= 100 && lengthMs <= 3_600_000;
+};
+
 /**
  * How a version becomes the current revision.
  *
@@ -62,7 +68,7 @@ export const liveSpec = z.strictObject({
   block: z
     .strictObject({
       /** What requests of one moment share should be over within it. */
-      length: duration.default('10s'),
+      length: duration.refine(isBlockLength, 'expected 100ms to 1h').default('10s'),
       /** `estimated`: merges neighbours while they correlate, up to 64 of them. */
       choice: z.enum(['estimated', 'declared']).default('estimated'),
       /** Blocks that only teach the variance: sums of blocks decide nothing before. */

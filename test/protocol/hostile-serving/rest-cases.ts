@@ -135,6 +135,8 @@ export const REST_CASES: readonly HostileRequest[] = [
   binary('a text whose length runs past its bytes', { model: 'BYTES', size: 5, bytes: textOf(4_000_000_000, 'a') }),
   binary('a text that ends within its length', { model: 'BYTES', size: 3, bytes: Buffer.alloc(3) }),
   binary('a text that is not UTF-8', { model: 'BYTES', size: 6, bytes: textOf(2, Buffer.from([0xff, 0xfe])) }),
+  binary('a text with a NUL in it', { model: 'BYTES', size: 7, bytes: textOf(3, 'a\0b') }),
+  oneTensor('a text with a NUL in it as JSON', { datatype: 'BYTES', data: ['a\0b'] }, 'BYTES'),
   binary('more texts than the shape', {
     model: 'BYTES',
     size: 10,

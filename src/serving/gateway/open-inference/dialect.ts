@@ -31,7 +31,9 @@ const triton: Dialect = {
     if (code === gatewayErrors['not-loaded'].code) {
       return `Request for unknown model: '${model}' has no available versions`;
     }
-    if (code === gatewayErrors['load-failed'].code) return `failed to load '${model}', ${message}`;
+    if (code === gatewayErrors['load-failed'].code) {
+      return `failed to load '${model}', failed to poll from model repository: ${message}`;
+    }
     return message;
   },
 };

@@ -148,8 +148,8 @@ const FLOAT32_MAX = 3.4028234663852886e38;
 
 function textsOf(flat: readonly Scalar[], path: string): string[] {
   return flat.map((item, i) => {
-    if (typeof item === 'string') return item;
-    throw invalidField(`${path}.data.${i}`, 'expected a text');
+    if (typeof item !== 'string') throw invalidField(`${path}.data.${i}`, 'expected a text');
+    return withoutNul(item, path, i);
   });
 }
 
@@ -186,11 +186,17 @@ export function rawTexts(raw: Buffer, count: number, path: string): string[] {
     if (at + 4 + bytes > raw.length) throw invalidField(path, `has a text of ${bytes} bytes that runs past its data`);
     const text = raw.subarray(at + 4, at + 4 + bytes);
     if (!isUtf8(text)) throw invalidField(path, `has a text that is not UTF-8, its number ${texts.length}`);
-    texts.push(text.toString('utf8'));
+    texts.push(withoutNul(text.toString('utf8'), path, texts.length));
     at += 4 + bytes;
   }
   if (texts.length === count && at === raw.length) return texts;
   throw invalidField(path, `has other than the ${count} texts of its shape`);
+}
+
+/** The library that runs models ends a text at its first NUL: to cut it silently would answer another question. */
+function withoutNul(text: string, path: string, place: number): string {
+  if (!text.includes('\0')) return text;
+  throw invalidField(path, `has a text with a NUL in it, its number ${place}, which models do not take`);
 }
 
 /** A bfloat16 is the upper half of a float32, so that each is one exactly. */

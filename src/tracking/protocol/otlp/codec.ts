@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import type { Encoding } from '../../traces/normalize.ts';
 import { otlpErrors } from './errors.ts';
+import { hasTooManyParts, hasTooManyTokens, PARTS_MAX } from './parts.ts';
 
 /** One of OTLP's two encodings. What is decoded has OTLP's names in lower camel case in both. */
 export interface Codec {
@@ -34,6 +35,7 @@ function protobufCodec(): Codec {
       bytes: (value) => (Buffer.isBuffer(value) ? value.toString('base64') : ''),
     },
     request(bytes) {
+      if (hasTooManyParts(bytes)) throw tooManyParts();
       try {
         return request.deserialize(bytes) as Record<string, unknown>;
       } catch (error) {
@@ -43,6 +45,10 @@ function protobufCodec(): Codec {
     response: (partial) => response.serialize(partial ? { partialSuccess: partial } : {}),
     refusal: (refused) => status.serialize(refused),
   };
+}
+
+function tooManyParts(): Error {
+  return otlpErrors['too-large'](`the export has more than ${PARTS_MAX} parts: send it in several`);
 }
 
 /** Integers that a number of JavaScript does not hold exactly are taken as they are written. */
@@ -58,6 +64,7 @@ const jsonCodec: Codec = {
     bytes: (value) => (typeof value === 'string' ? Buffer.from(value, 'base64').toString('base64') : ''),
   },
   request(bytes) {
+    if (hasTooManyTokens(bytes)) throw tooManyParts();
     try {
       const parsed: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), exact);
       if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) {

@@ -22,6 +22,10 @@ interface Told {
   readonly spans: readonly Record<string, unknown>[];
 }
 
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)];
+}
+
 forEachDialect('OTLP traces', trackingMigrations, (openDb: OpenDatabase) => {
   async function serve(t: TestContext) {
     const server = await serveMlflow(t, openDb);
@@ -207,6 +211,35 @@ forEachDialect('OTLP traces', trackingMigrations, (openDb: OpenDatabase) => {
     }
     assert.equal((await raw('{}')).status, 200, 'an empty export is a success');
     assert.equal((await fetch(`${url}/v1/traces/more`)).status, 404);
+  });
+
+  test('an export of very many very small parts is refused before it is decoded', async (t) => {
+    const { raw } = await serve(t);
+    const pairs = (tag: number, parts: number) => Buffer.alloc(2 * parts).map((_, i) => (i % 2 === 0 ? tag : 0));
+    const within = (tags: readonly number[], inner: Uint8Array): Buffer =>
+      tags
+        .toReversed()
+        .reduce<Buffer>(
+          (body, tag) => Buffer.concat([Buffer.from([tag, ...varint(body.length)]), body]),
+          Buffer.from(inner),
+        );
+    const many = 500_001;
+    for (const body of [
+      pairs(0x0a, many),
+      within([0x0a], pairs(0x12, many)),
+      within([0x0a, 0x12], pairs(0x12, many)),
+      within([0x0a, 0x12, 0x12], pairs(0x4a, many)),
+      within([0x0a, 0x12, 0x12, 0x4a, 0x12, 0x2a], pairs(0x0a, many)),
+      within([0x0a, 0x12, 0x12, 0x5a], pairs(0x1a, many)),
+    ]) {
+      const { status } = await raw(Uint8Array.from(body), { 'content-type': PROTOBUF });
+      assert.equal(status, 413);
+    }
+    const spans = `{"resourceSpans":[{"scopeSpans":[{"spans":[${'{},'.repeat(many)}{}]}]}]}`;
+    assert.equal((await raw(spans)).status, 413);
+    const fewer = `{"resourceSpans":[{"scopeSpans":[{"spans":[${'{},'.repeat(10_004)}{}]}]}]}`;
+    const told = (await (await raw(fewer)).json()) as { partialSuccess: Record<string, string> };
+    assert.equal(told.partialSuccess['rejectedSpans'], '10005');
   });
 
   test('whoever is not known, or may only read, stores nothing', async (t) => {

@@ -25,9 +25,13 @@ export function spansIn(request: Readonly<Record<string, unknown>>, encoding: En
   const spans: OtlpSpan[] = [];
   let rejected = 0;
   let reason: string | undefined;
-  for (const { span, origin } of sentSpans(request, encoding)) {
+  const sent = sentSpans(request, encoding);
+  if (sent.length > SPANS_MAX) {
+    rejected = sent.length - SPANS_MAX;
+    reason = `an export has at most ${SPANS_MAX} spans`;
+  }
+  for (const { span, origin } of sent.slice(0, SPANS_MAX)) {
     try {
-      if (spans.length >= SPANS_MAX) throw new SpanRefusal(`an export has at most ${SPANS_MAX} spans`);
       spans.push({ ...normalSpan(span, encoding), ...origin });
     } catch (error) {
       if (!(error instanceof SpanRefusal)) throw error;

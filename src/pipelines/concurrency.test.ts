@@ -61,6 +61,17 @@ forEachDialect('Concurrency of pipelines', pipelineMigrations, (open) => {
     assert.equal((await p.lease()).length, 1);
   });
 
+  test('runs that are all in the cache end as they are let in, each once', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare([{ name: 'a', command: command('a') }], { concurrency: { runs: 1 } });
+    const runs = [await p.start(), await p.start(), await p.start(), await p.start()];
+    await p.succeed((await p.lease())[0]!);
+
+    assert.deepEqual(await p.lease(), []);
+    for (const run of runs) assert.equal((await p.service.run(run)).status, 'succeeded');
+    assert.equal((await p.events('pipeline.run-finished')).length, 4);
+  });
+
   test('steps of a pool run so many at a time, and a lost worker gives its slots back', async (t) => {
     const p = await openPipelines(t, open);
     const pool = { name: 'warehouse' };

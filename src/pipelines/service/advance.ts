@@ -10,7 +10,7 @@ import { parseOutputRef } from '../graph.ts';
 import { type AttemptStatus, decide, type Fact, isFinalRun, type RunState, type StepState } from '../model.ts';
 import type { Condition } from '../spec.ts';
 import { type CacheEntry, findCacheEntry } from '../store/cache.ts';
-import { activeRuns, admitRun, findPipeline, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
+import { activeRuns, admitRun, findPipeline, findRun, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
 import {
   definitionOf,
   findStep,
@@ -235,6 +235,8 @@ export async function admitNext(tx: Tx, pipeline: string): Promise<void> {
   const full = new Set<string>();
   for (const run of await waitingRuns(tx.db, pipeline, ADMITTED_MAX)) {
     if (run.lane !== null && full.has(run.lane)) continue;
+    // A run that is all in the cache ends as it is let in, which lets in others before this loop gets to them.
+    if ((await findRun(tx.db, run.run))?.admittedAt !== null) continue;
     if ((await activeRuns(tx.db, pipeline)) >= runs) return;
     if (run.lane !== null && spec?.concurrency?.key && (await activeRuns(tx.db, pipeline, run.lane)) >= runsOfKey) {
       full.add(run.lane);

@@ -19,6 +19,7 @@ export const places = {
   pipeline: (name: string, search?: Search) => place(['pipelines', name], search),
   runs: (search?: Search) => place(['runs'], search),
   run: (run: string, search?: Search) => place(['runs', run], search),
+  schedules: (search?: Search) => place(['schedules'], search),
   experiments: () => place(['experiments']),
   experiment: (experiment: string, search?: Search) => place(['experiments', experiment], search),
   /** Run ids are unique in all experiments: where that of a run is not known, any name will do. */
@@ -63,6 +64,8 @@ const placeOfKind: Readonly<Record<string, (name: string) => string>> = {
   'feature-view': places.featureView,
   pipeline: places.pipeline,
   'pipeline-run': places.run,
+  schedule: (schedule) => places.schedules({ schedule }),
+  trigger: () => places.schedules(),
   run: places.run,
   experiment: places.experiment,
   'tracking-run': (run) => places.trackedRun(run),

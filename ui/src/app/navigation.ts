@@ -3,6 +3,7 @@ import {
   Anchor,
   Boxes,
   Cable,
+  CalendarClock,
   Database,
   FlaskConical,
   Gavel,
@@ -39,6 +40,7 @@ export const navigation: readonly { readonly group: string; readonly items: read
     group: 'Build',
     items: [
       { label: 'Pipelines', to: places.pipelines(), icon: Workflow, owns: ['pipelines', 'runs'] },
+      { label: 'Schedules', to: places.schedules(), icon: CalendarClock, owns: ['schedules'] },
       { label: 'Experiments', to: places.experiments(), icon: FlaskConical, owns: ['experiments', 'compare-runs'] },
       { label: 'Models', to: places.models(), icon: Boxes, owns: ['models'] },
     ],

@@ -25,6 +25,7 @@ const pages = [
   page('/pipelines/$pipeline', () => import('../pipelines/pipeline-page.tsx'), 'PipelinePage'),
   page('/runs', () => import('../pipelines/runs-page.tsx'), 'RunsPage'),
   page('/runs/$run', () => import('../pipelines/run-page.tsx'), 'RunPage'),
+  page('/schedules', () => import('../pipelines/schedules-page.tsx'), 'SchedulesPage'),
   page('/experiments', () => import('../tracking/experiments-page.tsx'), 'ExperimentsPage'),
   page('/experiments/$experiment', () => import('../tracking/experiment-page.tsx'), 'ExperimentPage'),
   page('/experiments/$experiment/runs/$run', () => import('../tracking/run-page.tsx'), 'TrackedRunPage'),

@@ -17,14 +17,27 @@ interface Connection {
 /** What an event makes stale, by the first word of its type. Its own domain, and those that show what it changed. */
 const staleAfter: Readonly<Record<string, readonly Domain[]>> = {
   dataset: ['datasets'],
-  pipeline: ['pipelines', 'tracking'],
+  pipeline: ['pipelines', 'tracking', 'schedules', 'backfills', 'triggers'],
+  schedule: ['schedules'],
+  trigger: ['triggers'],
   registry: ['registry', 'governance'],
   serving: ['serving', 'registry'],
   monitoring: ['monitoring', 'serving'],
   automation: ['automation', 'pipelines'],
   incident: ['automation'],
   governance: ['governance'],
-  resource: ['resources', 'serving', 'pipelines', 'monitoring', 'automation', 'governance', 'features', 'datasets'],
+  resource: [
+    'resources',
+    'serving',
+    'pipelines',
+    'monitoring',
+    'automation',
+    'governance',
+    'features',
+    'datasets',
+    'schedules',
+    'triggers',
+  ],
 };
 
 let connection: Connection = { state: 'connecting', lastEventAt: null };

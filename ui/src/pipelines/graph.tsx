@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'react';
 import type { StepView } from '#pipelines/contract';
 import { lookOf } from '../kit/status.tsx';
 import { ranksOf } from './run-words.ts';
@@ -13,8 +14,17 @@ interface GraphProps {
 /** Which step needs which, laid out by rank from left to right. */
 export function Graph({ steps, chosen, onChoose }: GraphProps) {
   const { places, width, height } = layOut(steps);
+  const isDense = steps.reduce((edges, { needs }) => edges + needs.length, 0) > EDGES_DENSE;
+  const shown = useRef<HTMLButtonElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another step is chosen, and it may be out of sight.
+  useEffect(() => {
+    const [node, box] = [shown.current, shown.current?.closest('.graph')];
+    if (!node || !box) return;
+    const [at, around] = [node.getBoundingClientRect(), box.getBoundingClientRect()];
+    if (at.left < around.left || at.right > around.right) box.scrollLeft += at.left - around.left - around.width / 2;
+  }, [chosen]);
   return (
-    <div className="graph">
+    <div className="graph" data-dense={isDense || undefined}>
       <svg width={width} height={height} role="img" aria-label="Steps by what they need">
         <title>Steps by what they need</title>
         {steps.flatMap(({ step, needs }) =>
@@ -27,6 +37,7 @@ export function Graph({ steps, chosen, onChoose }: GraphProps) {
           return (
             <foreignObject key={step.step} x={place.x} y={place.y} width={NODE.width} height={NODE.height}>
               <button
+                ref={step.step === chosen ? shown : undefined}
                 type="button"
                 className="graph-node"
                 data-tone={tone}
@@ -61,18 +72,26 @@ function Edge({ from, to }: { readonly from: Place | undefined; readonly to: Pla
   );
 }
 
+/** Steps below each other. A rank with more of them takes several columns, so that a wide graph fits a screen. */
+const ROWS_MAX = 20;
+/** So many edges are drawn fainter, so that the steps stay what is seen. */
+const EDGES_DENSE = 120;
+
 function layOut(steps: readonly StepView[]) {
   const ranks = ranksOf(steps);
-  const columns = Map.groupBy(steps, ({ step }) => ranks.get(step) ?? 0);
-  const tallest = Math.max(1, ...[...columns.values()].map((column) => column.length));
+  const byRank = [...Map.groupBy(steps, ({ step }) => ranks.get(step) ?? 0)].sort(([a], [b]) => a - b);
+  const columns = byRank.flatMap(([, rank]) =>
+    Array.from({ length: Math.ceil(rank.length / ROWS_MAX) }, (_, i) => rank.slice(i * ROWS_MAX, (i + 1) * ROWS_MAX)),
+  );
+  const tallest = Math.max(1, ...columns.map((column) => column.length));
   const stepY = NODE.height + NODE.gapY;
   const places = new Map<string, Place>();
-  for (const [rank, column] of columns) {
+  for (const [at, column] of columns.entries()) {
     const top = ((tallest - column.length) * stepY) / 2;
     for (const [index, { step }] of column.entries()) {
-      places.set(step, { x: rank * (NODE.width + NODE.gapX), y: top + index * stepY });
+      places.set(step, { x: at * (NODE.width + NODE.gapX), y: top + index * stepY });
     }
   }
-  const width = Math.max(1, columns.size) * (NODE.width + NODE.gapX) - NODE.gapX;
+  const width = Math.max(1, columns.length) * (NODE.width + NODE.gapX) - NODE.gapX;
   return { places, width, height: tallest * stepY - NODE.gapY };
 }

@@ -1,20 +1,27 @@
 import { useQuery } from '@tanstack/react-query';
-import { kedge, read } from '../data/read.ts';
+import type { PipelineSpec } from '#pipelines/contract';
+import type { ResourceView } from '#platform/resources/contract';
+import { read } from '../data/read.ts';
 import { usePathParams } from '../data/use-params.ts';
-import { Action } from '../kit/action.tsx';
 import { Age } from '../kit/age.tsx';
 import { JsonBlock } from '../kit/copy.tsx';
 import { Columns, Facts, Page } from '../kit/page.tsx';
 import { Load } from '../kit/states.tsx';
 import { TabBar, useTab } from '../kit/tabs.tsx';
 import { places } from '../places.ts';
+import { Partitions } from './partitions.tsx';
+import { RunButton } from './run-button.tsx';
 import { RunsTable } from './runs-table.tsx';
 
 const RUNS_MAX = 200;
 
+function paramsOf({ spec }: ResourceView): PipelineSpec['params'] {
+  return (spec['params'] ?? {}) as PipelineSpec['params'];
+}
+
 export function PipelinePage() {
   const { pipeline } = usePathParams('pipeline');
-  const tab = useTab(['runs', 'settings']);
+  const tab = useTab(['runs', 'partitions', 'settings']);
   const resource = useQuery(read('resources', 'getResource', { params: { kind: 'pipeline', name: pipeline } }));
   const runs = useQuery(read('pipelines', 'listPipelineRuns', { query: { pipeline, limit: RUNS_MAX } }));
   return (
@@ -22,11 +29,12 @@ export function PipelinePage() {
       title={pipeline}
       crumbs={[{ label: 'Pipelines', to: places.pipelines() }]}
       lead={String(resource.data?.spec['description'] ?? '') || undefined}
-      actions={<RunButton pipeline={pipeline} />}
+      actions={resource.data ? <RunButton pipeline={pipeline} params={paramsOf(resource.data)} /> : null}
     >
       <TabBar
         tabs={[
           { id: 'runs', label: 'Runs' },
+          ...(resource.data?.spec['partitions'] ? [{ id: 'partitions', label: 'Partitions' }] : []),
           { id: 'settings', label: 'Settings' },
         ]}
         current={tab}
@@ -35,6 +43,8 @@ export function PipelinePage() {
         {(view) =>
           tab === 'settings' ? (
             <JsonBlock value={view.spec} />
+          ) : tab === 'partitions' ? (
+            <Partitions pipeline={pipeline} />
           ) : (
             <Columns
               facts={
@@ -53,23 +63,5 @@ export function PipelinePage() {
         }
       </Load>
     </Page>
-  );
-}
-
-function RunButton({ pipeline }: { readonly pipeline: string }) {
-  return (
-    <Action
-      label="Run"
-      kind="main"
-      title={`Run ${pipeline} now?`}
-      effect={
-        <p>
-          Starts a run of <strong>{pipeline}</strong> as it is declared now, with the defaults of its parameters. Steps
-          whose code, parameters and inputs are those of an earlier run are taken from the cache.
-        </p>
-      }
-      confirm="Start the run"
-      run={() => kedge.pipelines.startPipelineRun({ params: { pipeline }, body: {} })}
-    />
   );
 }

@@ -1,11 +1,10 @@
 import { useQueries, useQuery } from '@tanstack/react-query';
 import type { PipelineSpec, RunDetail } from '#pipelines/contract';
 import { exactTime, formatPercent } from '../data/format.ts';
-import { kedge, read } from '../data/read.ts';
+import { read } from '../data/read.ts';
 import { useNow } from '../data/use-now.ts';
 import { usePathParams } from '../data/use-params.ts';
 import { useUrl } from '../data/use-url.ts';
-import { Action } from '../kit/action.tsx';
 import { Age } from '../kit/age.tsx';
 import { Id } from '../kit/copy.tsx';
 import { Go } from '../kit/link.tsx';
@@ -15,6 +14,7 @@ import { StatusChip } from '../kit/status.tsx';
 import { places } from '../places.ts';
 import { Gantt } from './gantt.tsx';
 import { Graph } from './graph.tsx';
+import { RunActions } from './run-actions.tsx';
 import { causeOf, durationOf, durationText, firstInterest } from './run-words.ts';
 import { StepPanel } from './step-panel.tsx';
 
@@ -30,8 +30,8 @@ export function RunPage() {
         { label: 'Pipelines', to: places.pipelines() },
         ...(pipeline ? [{ label: pipeline, to: places.pipeline(pipeline) }] : []),
       ]}
-      state={run.data ? <StatusChip status={run.data.status} /> : null}
-      actions={run.data && isOpen(run.data) ? <CancelButton run={run.data} /> : null}
+      state={run.data ? <RunState run={run.data} /> : null}
+      actions={run.data ? <RunActions run={run.data} /> : null}
     >
       <Load query={run} loading={<Loading rows={14} />}>
         {(view) => <RunDetailView run={view} />}
@@ -40,8 +40,9 @@ export function RunPage() {
   );
 }
 
-function isOpen({ status }: RunDetail): boolean {
-  return status === 'queued' || status === 'running';
+function RunState({ run }: { readonly run: RunDetail }) {
+  const isPaused = run.pausedAt !== null && run.finishedAt === null;
+  return <StatusChip status={isPaused ? 'held' : run.status} detail={isPaused ? 'paused' : undefined} />;
 }
 
 function RunDetailView({ run }: { readonly run: RunDetail }) {
@@ -57,7 +58,7 @@ function RunDetailView({ run }: { readonly run: RunDetail }) {
         <Graph steps={run.steps} chosen={step?.step} onChoose={choose} />
         <Gantt run={run} chosen={step?.step} onChoose={choose} />
       </Section>
-      {step ? <StepPanel key={step.step} run={run.run} step={step} /> : null}
+      {step ? <StepPanel key={step.step} run={run} step={step} /> : null}
     </Columns>
   );
 }
@@ -71,7 +72,13 @@ function sentenceOf(run: RunDetail, now: number): string {
   if (run.status === 'failed') return `Failed after ${took}: ${run.reason ?? 'a step failed'}. ${steps}.`;
   if (run.status === 'cancelled') return `Cancelled after ${took}: ${run.reason ?? 'by a person'}. ${steps}.`;
   if (run.status === 'succeeded') return `Succeeded in ${took}; ${steps}.`;
+  if (run.status === 'queued' && run.admittedAt === null) return `Waits for other runs of ${run.pipeline} to end.`;
   if (run.status === 'queued') return `Waits for a worker; ${steps}.`;
+  const asked = run.steps.find(({ status }) => status === 'waiting');
+  if (asked) {
+    const until = asked.readyAt === null ? '' : ` until ${exactTime(asked.readyAt)} at most`;
+    return `${asked.step} waits${until}; ${steps}.`;
+  }
   const current = run.steps.filter(({ status }) => status === 'running');
   const names = current.map(({ step, progress }) =>
     progress && progress.of > 0 ? `${step} (${formatPercent(progress.n / progress.of, 0)})` : step,
@@ -109,6 +116,18 @@ function RunFacts({ run }: { readonly run: RunDetail }) {
           ['Created', <Age key="created" at={run.createdAt} />],
           ['Started', <Age key="started" at={run.startedAt} />],
           ['Finished', <Age key="finished" at={run.finishedAt} />],
+          ...(run.origin === null
+            ? []
+            : [
+                [
+                  'In place of',
+                  <Go key="origin" to={places.run(run.origin)}>
+                    {run.origin.slice(0, 16)}…
+                  </Go>,
+                ] as const,
+              ]),
+          ...(run.partition === null ? [] : [['Partition', run.partition] as const]),
+          ['Priority', run.priority],
           ['Seed', run.seed],
           ['Project', run.project ?? '–'],
         ]}
@@ -147,23 +166,5 @@ function useMadeVersions(run: RunDetail) {
           {`version ${version}${aliases.length > 0 ? ` (${aliases.join(', ')})` : ''}`}
         </Go>,
       ] as const,
-  );
-}
-
-function CancelButton({ run }: { readonly run: RunDetail }) {
-  return (
-    <Action
-      label="Cancel"
-      kind="bad"
-      title="Cancel this run?"
-      effect={
-        <p>
-          Steps of <strong>{run.pipeline}</strong> that wait are cancelled at once, those that run are killed. What is
-          finished stays in the cache.
-        </p>
-      }
-      confirm="Cancel the run"
-      run={() => kedge.pipelines.cancelPipelineRun({ params: { run: run.run }, body: {} })}
-    />
   );
 }

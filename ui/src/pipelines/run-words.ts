@@ -42,6 +42,11 @@ export function durationText(ms: number | null): string {
 export function progressText(step: StepView): string {
   if (step.status === 'cached') return 'taken from the cache';
   if (step.status === 'queued') return step.readyAt === null ? waitsFor(step) : 'waits for a worker';
+  if (step.units) {
+    const { succeeded, cached, failed, cancelled, running, queued } = step.units;
+    const done = succeeded + cached + failed + cancelled;
+    return `${done} of ${done + running + queued} units done${failed > 0 ? `, ${failed} failed` : ''}`;
+  }
   if (!step.progress) return step.reason ?? '';
   const { n, of, text } = step.progress;
   const share = of > 0 ? `${Math.floor((100 * n) / of)} %` : '';

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { formatBytes } from '#core/units';
-import type { StepView } from '#pipelines/contract';
+import type { RunDetail, StepView } from '#pipelines/contract';
 import { formatNumber } from '../data/format.ts';
 import { read } from '../data/read.ts';
 import { Age } from '../kit/age.tsx';
@@ -12,22 +12,23 @@ import { Load, Loading } from '../kit/states.tsx';
 import { StatusChip } from '../kit/status.tsx';
 import { DataTable } from '../kit/table/data-table.tsx';
 import { places } from '../places.ts';
+import { StepActions } from './run-actions.tsx';
 import { progressText } from './run-words.ts';
 import { StepLog } from './step-log.tsx';
 
 /** One step of a run: how it went, what it made, why it ran, and its log. */
-export function StepPanel({ run, step }: { readonly run: string; readonly step: StepView }) {
+export function StepPanel({ run, step }: { readonly run: RunDetail; readonly step: StepView }) {
   const metrics = Object.entries(step.metrics);
   return (
     <>
-      <Section title={`Step ${step.step}`} note={progressText(step)} aside={<StatusChip status={step.status} />}>
+      <Section title={`Step ${step.step}`} note={progressText(step)} aside={<StepState run={run} step={step} />}>
         {step.reason && step.status !== 'cached' ? <p className="verdict">{step.reason}</p> : null}
         {metrics.length > 0 ? (
           <KeyFigures figures={metrics.map(([label, value]) => ({ label, value: formatNumber(value) }))} />
         ) : null}
-        <CacheExplanationLine run={run} step={step} />
+        <CacheExplanationLine run={run.run} step={step} />
       </Section>
-      <StepLog run={run} step={step} />
+      <StepLog run={run.run} step={step} />
       {Object.keys(step.outputs).length > 0 ? <Outputs step={step} /> : null}
       {step.result === null ? null : (
         <Section title="Result" note="what the step returned">
@@ -35,6 +36,15 @@ export function StepPanel({ run, step }: { readonly run: string; readonly step: 
         </Section>
       )}
       {step.attempts.length > 0 ? <Attempts step={step} /> : null}
+    </>
+  );
+}
+
+function StepState({ run, step }: { readonly run: RunDetail; readonly step: StepView }) {
+  return (
+    <>
+      <StepActions run={run} step={step} />
+      <StatusChip status={step.status} />
     </>
   );
 }

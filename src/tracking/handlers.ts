@@ -9,18 +9,13 @@ import type { ExploreService } from './services/explore.ts';
 import type { TraceExploreService } from './traces/explore.ts';
 import { viewOfSpanDetail, viewOfSpans, viewOfTrace } from './traces/views.ts';
 
-export function trackingHandlers(
-  service: TrackingService,
-  {
-    explore,
-    imports,
-    traces,
-  }: {
-    readonly explore: ExploreService;
-    readonly imports: ImportService;
-    readonly traces: TraceExploreService;
-  },
-): RouteGroup {
+interface Beside {
+  readonly explore: ExploreService;
+  readonly imports: ImportService;
+  readonly traces: TraceExploreService;
+}
+
+export function trackingHandlers(service: TrackingService, { explore, imports, traces }: Beside): RouteGroup {
   return routeGroup(trackingContract, {
     ...importHandlers(imports, service.artifacts),
     ensureExperiment: ({ body }, ctx) => service.ensureExperiment(ctx, body.name),

@@ -32,9 +32,10 @@ async function open(t: TestContext, openDb: OpenDatabase) {
   const tracking = createTracking(deps);
   const lineage = new LineageService(deps);
   const models = new LoggedModelService(deps);
+  const traces = new TraceService(deps);
   /** A run with something in every table that has runs. */
   async function logRun(): Promise<string> {
-    const { id } = await tracking.createRun(ada, {
+    const { id, experiment } = await tracking.createRun(ada, {
       experiment: 'delays',
       params: { depth: '3' },
       tags: { team: 'risk' },
@@ -42,6 +43,9 @@ async function open(t: TestContext, openDb: OpenDatabase) {
     await tracking.log(ada, id, { metrics: [0, 1, 2].map((step) => ({ key: 'auc', value: step / 10, step })) });
     const dataset = { name: 'flights', digest: 'd1', sourceType: 'local', source: '/data' };
     await lineage.logInputs(ada, id, { datasets: [{ dataset, tags: [] }], models: ['m-1'] });
+    const trace = { id: `tr-${id}`, experiment: experiment.id, requestedAt: 1, state: 'OK' } as const;
+    await traces.start(ada, { ...trace, tags: {}, metadata: {}, assessments: [] });
+    await traces.linkToRun(ada, [trace.id], id);
     for (const path of ['a.txt', 'plots/b.txt']) {
       await tracking.artifacts.put(ada, { owner: { kind: 'run', id }, path }, Buffer.from(`${id} ${path}`));
     }
@@ -51,7 +55,7 @@ async function open(t: TestContext, openDb: OpenDatabase) {
     purgeDeleted({ db: database.db, context: gc, before: database.clock.now() - 30 * DAY_MS, dryRun });
   /** A trace of a run with a span and a file, and what it is evaluated with. */
   async function traced(experiment: string, run: string): Promise<void> {
-    const spans = new SpanService(deps, new TraceService(deps));
+    const spans = new SpanService(deps, traces);
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     const times = { startTimeUnixNano: '1', endTimeUnixNano: '2' };
     const span = { traceId, spanId: 'b7ad6b7169203331', name: 'ask', attributes: [], ...times };

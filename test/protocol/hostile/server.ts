@@ -13,7 +13,7 @@ import type { SqlStore } from '#ports/sql';
 const MAIN = fileURLToPath(new URL('../../../src/apps/control-plane/main.ts', import.meta.url));
 const POSTGRES_URL = process.env['KEDGE_TEST_POSTGRES_URL'];
 /** What the platform writes by itself, whoever asks for what. */
-const BY_ITSELF = /^(event_cursor|log_head|audit_(part|tile|tree)|monitoring_progress|account_session)$/;
+const BY_ITSELF = /^(event_cursor|log_head|audit_(part|tile|tree)|monitoring_progress|account_session|leader)$/;
 const STOP_WITHIN_MS = 10_000;
 
 /** A control plane in a process of its own, which has to outlive everything that it is sent. */

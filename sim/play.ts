@@ -39,6 +39,9 @@ const LIVENESS_MS = 10 * 60_000;
 /** After the last end nothing may change any more. */
 const REST_MS = 15_000;
 
+/** What a worker says of an attempt once its process has ended. */
+const REPORTED: ReadonlySet<string> = new Set(['succeeded', 'failed', 'released', 'cancelled']);
+
 /** Where worlds keep their database: a copy of one to which the migrations were applied. */
 export class Stage {
   readonly #dir = mkdtempSync(join(tmpdir(), 'kedge-sim-'));
@@ -63,7 +66,9 @@ export class Stage {
     const onCommit = ({ name }: Process): void => {
       commits += 1;
       const broken = observer.afterCommit(onTrace && ((move) => world.tell(() => `  ${name} commits ${move}`)));
+      const early = cast.runningAttempts().find((attempt) => REPORTED.has(observer.attemptStatus(attempt) ?? ''));
       if (broken) world.violated(broken);
+      else if (early) world.violated({ invariant: 5, message: `attempt ${early} is over while its process runs` });
     };
     const blobs: Blobs = new Map();
     emptyDisk((file) => refuseWhenFull(world, file));

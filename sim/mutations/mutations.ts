@@ -174,4 +174,18 @@ export const MUTATIONS: readonly Mutation[] = [
       { file: 'platform/domain/leader.ts', find: '|| held.until < now || held.until > now + LEASE_MS', replace: '' },
     ],
   },
+  {
+    name: 'a worker reports before the processes of the step have ended',
+    breaks: [5],
+    patches: [
+      {
+        file: 'apps/worker/attempt.ts',
+        find: 'const exit = await this.#execution.exited;',
+        replace:
+          "const stopped = { reason: 'stopped', outputBytesCut: 0 };" +
+          'const early = new Promise((resolve) => this.#options.system.clock.after(2_000, () => resolve(stopped)));' +
+          'const exit = await Promise.race([this.#execution.exited, early]);',
+      },
+    ],
+  },
 ];

@@ -69,6 +69,11 @@ export class Cast {
     return ![...this.#running].some(({ worker, isStuck }) => worker.alive && !isStuck);
   }
 
+  /** The attempts whose processes run for a worker that lives. */
+  runningAttempts(): string[] {
+    return [...this.#running].filter(({ worker }) => worker.alive).map(({ attempt }) => attempt);
+  }
+
   /** Ends the world. */
   close(): void {
     for (const { process } of this.#places) process?.kill('the world ends');

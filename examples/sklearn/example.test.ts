@@ -26,6 +26,8 @@ interface Run {
   readonly run: string;
   readonly status: string;
   readonly reason: string | null;
+  readonly createdAt: number;
+  readonly finishedAt: number | null;
   readonly steps: readonly Step[];
 }
 
@@ -71,7 +73,7 @@ describe('the example of plain Python steps', { skip }, () => {
   const start = (...params: readonly string[]) => kedge<Run>('run', 'progression', '--wait', '--json', ...params);
   const statuses = (run: Run) => run.steps.map(({ status }) => status);
 
-  test('data, validation, training, evaluation, registration, then all from the cache, with the reason', async () => {
+  test('data, validation, training, evaluation, registration, then all from the cache, with the reason', async (t) => {
     const first = await start();
     assert.deepEqual([first.status, first.reason], ['succeeded', null]);
     assert.deepEqual(new Set(statuses(first)), new Set(['succeeded']));
@@ -80,6 +82,7 @@ describe('the example of plain Python steps', { skip }, () => {
     assert.deepEqual(first.steps[4]?.result, { model: 'progression', version: 1 });
 
     const second = await start();
+    t.diagnostic(`the second run took ${(second.finishedAt ?? 0) - second.createdAt} ms`);
     assert.deepEqual(statuses(second), ['cached', 'cached', 'cached', 'cached', 'cached']);
     const why = await kedge<{ outcome: string; other: { run: string } }[]>('cache', 'explain', second.run, '--json');
     assert.deepEqual(

@@ -8,7 +8,14 @@ import { openFsBlobStore } from '#adapters/blob/fs';
 import type { Cause } from '#core/cause';
 import { datasetQuarantined } from '#datasets';
 import { monitoringSignal, watermarkAdvanced } from '#monitoring';
-import { createPipelines, pipelineKinds, pipelineMigrations, pipelineRunFinished } from '#pipelines';
+import {
+  createPipelines,
+  pipelineKinds,
+  pipelineMigrations,
+  pipelineRunFinished,
+  scheduleHeld,
+  triggerHeld,
+} from '#pipelines';
 import { fullAccess } from '#platform/access';
 import { AuditLog } from '#platform/audit';
 import type { Context, EventDraft } from '#platform/db';
@@ -303,6 +310,18 @@ forEachDialect('Automation', [...pipelineMigrations, ...automationMigrations], (
       'Traffic is back on the former revision and the endpoint is locked. Find out what the candidate did, then ' +
         'unlock the endpoint.',
     ]);
+  });
+
+  test('a schedule or trigger whose pipeline refuses is an incident, one that is frozen is none', async (t) => {
+    const a = await openAutomation(t, open);
+    const at = a.clock.now();
+    const held = (outcome: 'failed' | 'frozen') =>
+      scheduleHeld.draft('schedule/nightly', { schedule: 'nightly', at, outcome, reason: 'params.until is required' });
+    const refused = { trigger: 'after', at, outcome: 'failed' as const, reason: 'no such parameter' };
+    await a.play(held('frozen'), held('failed'), triggerHeld.draft('trigger/after', refused));
+
+    const { items } = await a.call('listIncidents', { query: { limit: 10 } });
+    assert.deepEqual(items.map(({ subject }) => subject).sort(), ['schedule/nightly', 'trigger/after']);
   });
 
   test('a guardrail that breaks in shadow is told without traffic that came back, as none had gone', async (t) => {

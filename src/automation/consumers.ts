@@ -2,7 +2,7 @@ import type { Cause } from '#core/cause';
 import { durationMs } from '#core/units';
 import { datasetQuarantined } from '#datasets';
 import { monitoringSignal, watermarkAdvanced } from '#monitoring';
-import { pipelineRunFinished } from '#pipelines';
+import { pipelineRunFinished, scheduleHeld, triggerHeld } from '#pipelines';
 import type { Tx } from '#platform/db';
 import type { Consumer, PlatformEvent } from '#platform/events';
 import { guardrailTripped, rolloutFinished } from '#serving';
@@ -32,7 +32,10 @@ export function automationConsumers(rules: Rules, incidents: Incidents, deps: Ru
     },
     {
       name: 'automation.incidents',
-      types: [datasetQuarantined.type, rolloutFinished.type, guardrailTripped.type, pipelineRunFinished.type],
+      types: [
+        ...[datasetQuarantined.type, rolloutFinished.type, guardrailTripped.type, pipelineRunFinished.type],
+        ...[scheduleHeld.type, triggerHeld.type],
+      ],
       action: 'incident.open',
       handle: (tx, event) => report(incidents, tx, event),
     },
@@ -85,6 +88,7 @@ async function report(incidents: Incidents, tx: Tx, event: PlatformEvent): Promi
     });
   }
   if (event.type === pipelineRunFinished.type) return reportRun(incidents, tx, event);
+  if (event.type === scheduleHeld.type || event.type === triggerHeld.type) return reportStart(incidents, tx, event);
   const { endpoint, outcome, sentence, at } = rolloutFinished.read(event);
   if (outcome !== 'rolled-back') return;
   return incidents.report(tx, {
@@ -94,6 +98,20 @@ async function report(incidents: Incidents, tx: Tx, event: PlatformEvent): Promi
     at,
     fact: sentence,
     advice: 'Traffic is back on the former revision and the endpoint is locked. Unlock it when the cause is known.',
+  });
+}
+
+/** A schedule or trigger whose run is refused does nothing, and nobody is there to see it. */
+async function reportStart(incidents: Incidents, tx: Tx, event: PlatformEvent): Promise<void> {
+  const { outcome, reason, at } = event.type === scheduleHeld.type ? scheduleHeld.read(event) : triggerHeld.read(event);
+  if (outcome !== 'failed') return;
+  return incidents.report(tx, {
+    subject: event.subject,
+    title: `${event.subject} could not start its pipeline`,
+    severity: 'warning',
+    at,
+    fact: reason,
+    advice: 'Correct the parameters that it gives, or the pipeline, and declare it again with kedge apply.',
   });
 }
 

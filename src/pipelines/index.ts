@@ -29,10 +29,12 @@ export { pipelineErrors } from './errors.ts';
 export { pipelineRunFinished, pipelineRunStarted, pipelineStepFinished, pipelineStepWaiting } from './events.ts';
 export type { RunStatus, StepErrorKind } from './model.ts';
 export type { Pin, Pins } from './references.ts';
+export { scheduleHeld } from './schedules/events.ts';
 export type { StartRun } from './service/start-run.ts';
 export type { PipelineSpec } from './spec.ts';
 export { envPart } from './spec.ts';
 export type { StepContext, StepFunction } from './step-context.ts';
+export { triggerHeld } from './triggers/events.ts';
 
 export const pipelineMigrations: readonly Migration[] = [
   ...runMigrations,

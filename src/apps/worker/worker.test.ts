@@ -150,6 +150,56 @@ test('a command gets parameters, inputs and outputs by environment and files, an
   assert.equal(Buffer.from(await bench.blobs.read(both.digest)).toString(), '[0,1]{"top-n":3}');
 });
 
+test('units of a step run on their own, and what gathers them reads the files of all', async (t) => {
+  const bench = await openBench(t);
+  const gather = `const { readFileSync, writeFileSync } = require('node:fs');
+    const { blobs } = JSON.parse(readFileSync(process.env.KEDGE_INPUT_PARTS, 'utf8'));
+  const words = '{\\"uri\\": \\"$MLFLOW_TRACKING_URI\\", \\"name\\": \\"$MLFLOW_EXPERIMENT_NAME\\"}';
+  const tell = `echo "${words}" > "$KEDGE_RESULT"`;
+
+  const run = await bench.ended(
+    await bench.start([
+      {
+        name: 'shard',
+        command: ['/bin/sh', '-c', 'printf "$KEDGE_PARAM_ID$KEDGE_PARAM_N" > "$KEDGE_OUTPUT_PART"'],
+        map: { items: [{ id: 'x' }, { id: 'y' }, { id: 'z' }] },
+        params: { id: '${item.id}', n: '${index}' },
+        outputs: ['part'],
+      },
+      {
+        name: 'gather',
+        command: [process.execPath, '-e', gather],
+        inputs: { parts: 'shard.part' },
+        outputs: ['all'],
+      },
+    ]),
+  );
+
+  const all = run.outputs['gather.all'];
+  assert.equal(run.status, 'succeeded', run.reason ?? '');
+  assert.ok(all);
+  const text = Buffer.from(await bench.blobs.read(all.digest)).toString();
+  assert.equal(text, 'shard:0=x0,shard:1=y1,shard:2=z2');
+});
+
+test('a command is told where MLflow is, and what its runs belong to', async (t) => {
+  const bench = await openBench(t);
+  const tell =
+    'echo "{\\"uri\\": \\"$MLFLOW_TRACKING_URI\\", \\"name\\": \\"$MLFLOW_EXPERIMENT_NAME\\"}" > "$KEDGE_RESULT"';
+  const env = { MLFLOW_EXPERIMENT_NAME: 'mine' };
+
+  const run = await bench.ended(
+    await bench.start([
+      { name: 'told', command: ['/bin/sh', '-c', tell] },
+      { name: 'own', command: ['/bin/sh', '-c', tell], env },
+    ]),
+  );
+
+  const [told, own] = run.steps.map(({ result }) => result as { uri: string; name: string });
+  assert.match(told?.uri ?? '', /^http:/);
+  assert.deepEqual([told?.name, own?.name], [run.pipeline, 'mine']);
+});
+
 test('cancelling a run kills what its steps started, and nothing of it runs again', async (t) => {
   const bench = await openBench(t);
   const started = join(bench.dir, 'started');

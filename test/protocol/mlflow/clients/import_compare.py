@@ -138,6 +138,16 @@ for model in models:
                 for c in (source, kedge)]
     same("versions", *([version_facts(v) for v in found] for found in versions))
 
+if major >= 3 and sys.argv[1].startswith("http"):
+    for number in (1, 2):
+        found = []
+        for uri in sys.argv[1:3]:
+            mlflow.set_tracking_uri(uri)
+            prompt = mlflow.genai.load_prompt(f"prompts:/greeting/{number}")
+            tags = sorted((key, value) for key, value in prompt.tags.items() if not key.startswith("kedge."))
+            found.append((prompt.template, prompt.version, prompt.commit_message or "", tags))
+        same("prompt", *found)
+
 mlflow.set_tracking_uri(sys.argv[2])
 loaded = mlflow.pyfunc.load_model("models:/ride-model@champion")
 same("prediction", 3.0, round(float(loaded.predict([[3.0]])[0]), 6))

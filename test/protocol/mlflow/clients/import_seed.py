@@ -70,8 +70,16 @@ def gone():
     client.delete_experiment(experiment)
 
 
+def prompts():
+    # A file store has none, nor has MLflow 2 by this way.
+    if major >= 3 and sys.argv[1].startswith("http"):
+        mlflow.genai.register_prompt(name="greeting", template="Hello {{name}}", commit_message="first")
+        mlflow.genai.register_prompt(name="greeting", template="Good day {{name}}", tags={"tone": "formal"})
+
+
 rides()
 registry()
+prompts()
 gone()
 with mlflow.start_run(experiment_id="0"):
     mlflow.log_metric("m", 1)

@@ -68,7 +68,8 @@ export class Stage {
       const broken = observer.afterCommit(onTrace && ((move) => world.tell(() => `  ${name} commits ${move}`)));
       const early = cast.runningAttempts().find((attempt) => REPORTED.has(observer.attemptStatus(attempt) ?? ''));
       if (broken) world.violated(broken);
-      else if (early) world.violated({ invariant: 5, message: `attempt ${early} is over while its process runs` });
+      else if (early && world.isQuiet)
+        world.violated({ invariant: 5, message: `attempt ${early} is over while its process runs` });
     };
     const blobs: Blobs = new Map();
     emptyDisk((file) => refuseWhenFull(world, file));
@@ -98,6 +99,7 @@ async function playStory(
   world.tell(() => `plan ${JSON.stringify(plan)}`);
   world.tell(() => `workload ${JSON.stringify(workload)}`);
   world.plan = plan;
+  world.isQuiet = isQuiet(plan);
   const users = cast.start(workload);
   await world.play(chaosMs, () => false);
   world.tell(() => 'faults end');
@@ -113,7 +115,7 @@ async function playStory(
     return bytes && { bytes: bytes.length, text: Buffer.from(bytes).toString() };
   };
   const history = observer.history();
-  const broken = checkEnd(history, stored) ?? observer.told() ?? (isQuiet(plan) ? checkNoLoss(history) : undefined);
+  const broken = checkEnd(history, stored) ?? observer.told() ?? (world.isQuiet ? checkNoLoss(history) : undefined);
   if (broken) world.violated(broken);
   if (before !== JSON.stringify(history)) world.violated({ invariant: 3, message: 'the recorded end has changed' });
   const lost = [...users.started.values()].find((run) => !history.runs.some((row) => row.id === run));

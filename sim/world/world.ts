@@ -25,6 +25,8 @@ export class World {
   readonly ids: IdSource;
   /** What may go wrong at the moment, and how often. */
   plan: Plan = CALM;
+  /** Whether nothing in this world can cost a worker its lease. */
+  isQuiet = false;
   /** How often each fault has really happened. */
   readonly faults = new Map<Fault, number>();
   readonly #timers: Timers;

@@ -65,7 +65,9 @@ async function tlsOf({ tlsCert, tlsKey, tlsClientCa }: Config): Promise<GatewayO
     throw gatewayConfigErrors.tls('KEDGE_TLS_CERT and KEDGE_TLS_KEY belong together');
   }
   try {
-    const [cert, key] = await Promise.all([readFile(tlsCert), readFile(tlsKey)]);
+    // One after the other, so that it is always the first of them that is named.
+    const cert = await readFile(tlsCert);
+    const key = await readFile(tlsKey);
     return { cert, key, ...(tlsClientCa === '' ? {} : { clientCa: await readFile(tlsClientCa) }) };
   } catch (error) {
     throw gatewayConfigErrors.tls(messageOf(error));

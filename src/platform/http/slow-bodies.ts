@@ -57,6 +57,10 @@ export function refuseSlowBodies(
   });
   app.addHook('onResponse', (request, _reply, done) => {
     open.delete(request.raw);
+    if (open.size === 0) {
+      cancel?.();
+      cancel = undefined;
+    }
     done();
   });
   return () => cancel?.();

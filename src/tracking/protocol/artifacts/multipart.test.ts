@@ -101,7 +101,7 @@ forEachDialect('Uploads in parts', trackingMigrations, (openDb) => {
     const part = await etagOf(1, 'one');
     const expiry = tracking.parts.jobs.find((job) => job.name === 'tracking.expire-uploads');
     await expiry?.run(new AbortController().signal);
-    clock.advance(7 * 86_400_000 + 1);
+    await clock.advance(7 * 86_400_000 + 1);
     await expiry?.run(new AbortController().signal);
     assert.equal((await post('complete', { upload_id: id, parts: [part] })).status, 404);
   });

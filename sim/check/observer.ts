@@ -34,9 +34,11 @@ export class Observer {
     return { ...this.#last, events: this.#read('events'), audit: this.#read('audit') };
   }
 
-  /** Whether every run that there is has ended. */
+  /** Whether every run has ended, those included that the end of another starts. */
   get quiet(): boolean {
-    return this.#last.runs.every((run) => FINAL_RUN.has(run.status));
+    const { runs } = this.#last;
+    const of = (pipeline: string): number => runs.filter((run) => run.pipeline === pipeline).length;
+    return runs.every((run) => FINAL_RUN.has(run.status)) && of('leader') === of('follower');
   }
 
   get runs(): number {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { connect, type Kedge } from '#client';
 import { launchChromium, reasonToSkip } from './fixtures/chromium.ts';
+import { openPage } from './fixtures/open-page.ts';
 import { type ServedPlatform, servePlatform } from './fixtures/serve-platform.ts';
 
 const RUNS = 620;
@@ -27,18 +28,7 @@ describe('runs in the console', { skip: reasonToSkip() }, () => {
     await platform.close();
   });
 
-  async function open(path: string): Promise<{ readonly page: Page; readonly close: () => Promise<void> }> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-    const page = await context.newPage();
-    const errors: string[] = [];
-    page.on('pageerror', (error) => errors.push(error.message));
-    await page.goto(platform.url + path);
-    async function close(): Promise<void> {
-      await context.close();
-      assert.deepEqual(errors, []);
-    }
-    return { page, close };
-  }
+  const open = (path: string) => openPage(browser, platform.url + path);
 
   test('only the runs in view are in the page, and scrolling brings the others until all are there', async () => {
     const { page, close } = await open(`/experiments/${experiment}?cols=run_name,metrics.auc&sort=-metrics.auc`);

@@ -119,14 +119,12 @@ export class Triggers {
    * webhook or no secret, so that nobody learns which there are.
    */
   async deliver(name: string, request: SignedRequest): Promise<{ readonly repeated: boolean }> {
-    return this.#deps.db.react(SYSTEM, async (tx) => {
-      const trigger = await findTrigger(tx.db, name);
-      const secret = trigger && 'webhook' in trigger.spec.on ? trigger.secret : null;
-      const refusal = refusalOf(request, secret ?? randomBytes(32).toString('hex'), tx.now);
-      if (!trigger || secret === null || refusal !== undefined) {
-        throw pipelineErrors['webhook-refused'](refusal ?? 'webhook-signature: no such trigger');
-      }
-      const event = bodyOf(request.body);
+    const { db, system } = this.#deps;
+    // Anybody can send, so what is not genuine is refused before it takes a place in the line of writers.
+    await requireGenuine(db.reader, { name, request, now: system.clock.now() });
+    const event = bodyOf(request.body);
+    return db.react(SYSTEM, async (tx) => {
+      const trigger = await requireGenuine(tx.db, { name, request, now: tx.now });
       const delivery = { name, id: request.id, at: tx.now };
       if (!(await noteDelivery(tx.db, delivery, tx.now - 2 * REPLAY_MS))) return { repeated: true };
       const cause = { kind: 'event', id: `webhook/${name}`, depth: 0 } as const;
@@ -194,6 +192,18 @@ export class Triggers {
       return { outcome: 'failed', run: null, reason: error.message };
     }
   }
+}
+
+/** The trigger, if the request is signed with its secret. Throws `pipelines/webhook-refused`. */
+async function requireGenuine(
+  db: Parameters<typeof findTrigger>[0],
+  { name, request, now }: { readonly name: string; readonly request: SignedRequest; readonly now: number },
+): Promise<StoredTrigger> {
+  const trigger = await findTrigger(db, name);
+  const secret = trigger && 'webhook' in trigger.spec.on ? trigger.secret : null;
+  const refusal = refusalOf(request, secret ?? randomBytes(32).toString('hex'), now);
+  if (trigger && secret !== null && refusal === undefined) return trigger;
+  throw pipelineErrors['webhook-refused'](refusal ?? 'webhook-signature: no such trigger');
 }
 
 function notFound(name: string): KedgeError {

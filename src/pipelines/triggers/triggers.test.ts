@@ -161,6 +161,11 @@ forEachDialect('Triggers', pipelineMigrations, (open) => {
     assert.deepEqual(await send(secret, { sent: body.replace('new', 'bad') }), [401, undefined]);
     assert.deepEqual(await send(secret, { at: String(Number(seconds) - 301) }), [401, undefined]);
     assert.deepEqual(await send(secret, {}, 'none'), [401, undefined]);
+    const writing = Promise.withResolvers<void>();
+    const written = s.db.maintain(() => writing.promise);
+    assert.deepEqual(await send('guess'), [401, undefined], 'a forged request does not wait for the writers');
+    writing.resolve();
+    await written;
     assert.deepEqual(await s.runsOf('q'), []);
     assert.deepEqual(await send(secret), [202, false]);
     assert.deepEqual(await send(secret), [202, true]);

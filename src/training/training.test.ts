@@ -106,6 +106,7 @@ test('the best trial is the one with the least loss on the validation rows, and 
     valid: part(later),
     params: { ...first.best.params, earlyStoppingRounds: 10 },
   });
+  assert.deepEqual(first.model, model);
   assert.equal(logLoss(predictGbdt(model, part(later).table), part(later).label), first.best.loss);
 });
 

@@ -1,6 +1,6 @@
 import { assert } from '#core/assert';
 import type { Random } from '#core/random';
-import { type GbdtParams, predictGbdt, type Table, trainGbdt } from '#learn/gbdt';
+import { type GbdtModel, type GbdtParams, predictGbdt, type Table, trainGbdt } from '#learn/gbdt';
 import { logLoss } from '#math/metric/binary';
 
 export interface Trial {
@@ -13,6 +13,7 @@ export interface Trial {
 /**
  * Random search (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", 2012) around the given
  * parameters. The given ones are the first trial, so the result is never worse than they are on the validation rows.
+ * `model` is that of the best trial.
  */
 export function tune(input: {
   readonly train: { readonly table: Table; readonly label: Float32Array };
@@ -21,10 +22,11 @@ export function tune(input: {
   readonly trials: number;
   readonly random: Random;
   readonly onTrial?: (done: number, trial: Trial) => void;
-}): { readonly best: Trial; readonly trials: readonly Trial[] } {
+}): { readonly best: Trial; readonly model: GbdtModel; readonly trials: readonly Trial[] } {
   const { train, valid, base, random } = input;
   assert(input.trials >= 1, `at least one trial, got ${input.trials}`);
   const trials: Trial[] = [];
+  let best: { readonly trial: Trial; readonly model: GbdtModel } | undefined;
   for (let i = 0; i < input.trials; i++) {
     const params = i === 0 ? base : { ...base, ...draw(random) };
     const model = trainGbdt({
@@ -36,10 +38,11 @@ export function tune(input: {
     const loss = logLoss(predictGbdt(model, valid.table), valid.label) ?? Number.POSITIVE_INFINITY;
     const trial = { params, loss, trees: model.trees.length };
     trials.push(trial);
+    if (best === undefined || loss < best.trial.loss) best = { trial, model };
     input.onTrial?.(i + 1, trial);
   }
-  const best = trials.reduce((a, b) => (b.loss < a.loss ? b : a));
-  return { best, trials };
+  assert(best, 'the first trial is the best so far');
+  return { best: best.trial, model: best.model, trials };
 }
 
 function draw(random: Random): Partial<GbdtParams> {

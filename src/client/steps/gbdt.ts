@@ -42,18 +42,13 @@ export async function tuneGbdt(
   const { earlier, later } = splitByTime(rows, EARLIER_SHARE);
   const part = (table: ColumnTable) => ({ table: modelTable(table, names), label: floatsOf(table, 'label') });
   const base = { trees: 60, ...options.base, seed: ctx.seed };
-  const { best } = tune({
+  const { best, model } = tune({
     train: part(earlier),
     valid: part(later),
     base,
     trials,
     random: seededRandom(ctx.seed),
     onTrial: (done, trial) => ctx.progress(done, trials, `log loss ${trial.loss.toFixed(4)}`),
-  });
-  const model = trainGbdt({
-    train: part(earlier).table,
-    label: part(earlier).label,
-    params: { ...best.params, trees: best.trees },
   });
   const scores = predictGbdt(model, part(later).table);
   const evaluation = { ...evaluate(scores, part(later).label), trainedRows: earlier.rows };

@@ -1,4 +1,5 @@
 import { type Random, seededRandom } from '#core/random';
+import { ascending } from '#math/summary/ascending';
 
 /** The bin of a missing value. Values have the bins 0 … 254. */
 export const MISSING_BIN = 255;
@@ -93,7 +94,7 @@ function sampleOf(values: Float32Array, random: Random): Float32Array {
 }
 
 function distinctValues(values: Float32Array): { distinct: Float32Array; counts: Int32Array } {
-  const sorted = sortPresent(values);
+  const sorted = ascending(values);
   const distinct = new Float32Array(sorted.length);
   const counts = new Int32Array(sorted.length);
   let size = 0;
@@ -104,30 +105,3 @@ function distinctValues(values: Float32Array): { distinct: Float32Array; counts:
   }
   return { distinct: distinct.subarray(0, size), counts: counts.subarray(0, size) };
 }
-
-/**
- * The values that are not NaN, ascending. A radix sort (three passes of 11 bits) over keys that order float32 bit
- * patterns like the numbers: about ten times as fast as the built-in sort at 200,000 rows.
- */
-function sortPresent(values: Float32Array): Float32Array {
-  const present = new Float32Array(values.length);
-  let size = 0;
-  for (let i = 0; i < values.length; i++) {
-    present[size] = values[i]!;
-    size += Number(!Number.isNaN(values[i]!));
-  }
-  let keys = new Uint32Array(present.buffer, 0, size);
-  let sorted = new Uint32Array(size);
-  for (let i = 0; i < size; i++) keys[i]! ^= ((keys[i]! | 0) >> 31) | SIGN_BIT;
-  for (const shift of [0, 11, 22]) {
-    const next = new Uint32Array(2049);
-    for (let i = 0; i < size; i++) next[((keys[i]! >>> shift) & 2047) + 1]!++;
-    for (let digit = 1; digit < 2048; digit++) next[digit]! += next[digit - 1]!;
-    for (let i = 0; i < size; i++) sorted[next[(keys[i]! >>> shift) & 2047]!++] = keys[i]!;
-    [keys, sorted] = [sorted, keys];
-  }
-  for (let i = 0; i < size; i++) keys[i]! ^= (~(keys[i]! | 0) >> 31) | SIGN_BIT;
-  return new Float32Array(keys.buffer, keys.byteOffset, size);
-}
-
-const SIGN_BIT = 0x8000_0000;

@@ -1,4 +1,5 @@
 import { requireThat } from '../checks.ts';
+import { ascending } from './ascending.ts';
 import { interpolated } from './quantile.ts';
 
 export type NumericColumn = Float32Array | Float64Array;
@@ -42,7 +43,7 @@ export function frozenBins(values: NumericColumn, options: { readonly bins?: num
   const bins = options.bins ?? 10;
   const valid = Number.isInteger(bins) && bins >= 2 && bins <= binsMax;
   requireThat(valid, 'bins', `must be a whole number from 2 to ${binsMax}, not ${bins}`);
-  const sorted = values.filter((value: number) => Math.abs(value) <= 1e300).sort();
+  const sorted = withoutExtremes(ascending(values));
   if (sorted.length === 0) return [];
   // Adding 0 turns −0 into 0, which JSON would do anyway.
   const edges: number[] = [];
@@ -51,6 +52,15 @@ export function frozenBins(values: NumericColumn, options: { readonly bins?: num
     if (edges.length === 0 || edge > edges[edges.length - 1]) edges.push(edge);
   }
   return edges.length > 2 ? edges : isolatedExtremes(edges[0], edges[edges.length - 1]);
+}
+
+/** What of a sorted list is between ±1e300: the ends beyond it are cut off. */
+function withoutExtremes(sorted: NumericColumn): NumericColumn {
+  let from = 0;
+  let to = sorted.length;
+  while (from < to && sorted[from] < -1e300) from++;
+  while (to > from && sorted[to - 1] > 1e300) to--;
+  return sorted.subarray(from, to);
 }
 
 function isolatedExtremes(low: number, high: number): readonly number[] {
@@ -98,16 +108,19 @@ export function countBins(edges: readonly number[], values: NumericColumn): Nume
   return { bins, below, above, missing };
 }
 
-/** How many inner edges are at or under `value`, by bisection. */
+/**
+ * How many inner edges are at or under `value`, by bisection. Its number of rounds depends on the edges alone and
+ * comparisons are added as numbers, so that there is no branch that a processor could guess wrong.
+ */
 function binOf(inner: Float64Array, value: number): number {
-  let low = 0;
-  let high = inner.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (inner[middle] <= value) low = middle + 1;
-    else high = middle;
+  let bin = 0;
+  let left = inner.length;
+  while (left > 1) {
+    const half = left >>> 1;
+    bin += half * Number(inner[bin + half - 1] <= value);
+    left -= half;
   }
-  return low;
+  return left === 0 ? 0 : bin + Number(inner[bin] <= value);
 }
 
 /** Adds two counts over the same edges. Addition is associative and commutative: merged parts equal the whole. */

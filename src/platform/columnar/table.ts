@@ -47,10 +47,16 @@ export function selectRows(table: ColumnTable, rows: Int32Array): ColumnTable {
 export function selectValues(column: ColumnData, rows: Int32Array): ColumnData {
   switch (column.kind) {
     case 'text':
-      return { ...column, codes: Int32Array.from(rows, (row) => column.codes[row] as number) };
+      return { ...column, codes: picked(column.codes, rows, new Int32Array(rows.length)) };
     case 'float32':
-      return { kind: 'float32', values: Float32Array.from(rows, (row) => column.values[row] as number) };
+      return { kind: 'float32', values: picked(column.values, rows, new Float32Array(rows.length)) };
     case 'float64':
-      return { kind: 'float64', values: Float64Array.from(rows, (row) => column.values[row] as number) };
+      return { kind: 'float64', values: picked(column.values, rows, new Float64Array(rows.length)) };
   }
+}
+
+/** A loop, because `from` with a function takes ten times as long. */
+function picked<T extends Int32Array | Float32Array | Float64Array>(values: T, rows: Int32Array, target: T): T {
+  for (let i = 0; i < rows.length; i++) target[i] = values[rows[i] as number] as number;
+  return target;
 }

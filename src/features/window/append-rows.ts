@@ -2,6 +2,10 @@ import { checkLength } from './columns.ts';
 import { windowErrors } from './errors.ts';
 import { encodeState, STATE_COLUMNS_MAX, STATE_ROWS_MAX, type StateColumns, StateReader } from './state-codec.ts';
 import { checkBatch, type StateRows } from './view-rows.ts';
+import { Workspace } from './workspace.ts';
+
+/** Of the append that is under way; it is synchronous, and the state that it returns has memory of its own. */
+const workspace = new Workspace();
 
 /**
  * Adds rows to the state of one entity (`undefined`: it has none yet) and returns the new state; `state` itself is not
@@ -17,6 +21,7 @@ export function appendRows(state: Uint8Array | undefined, rows: StateRows, horiz
   if (!Number.isSafeInteger(horizonMs) || horizonMs < 0) {
     throw windowErrors['window-input-invalid'](`horizonMs: a whole number from 0 on, got ${horizonMs}`);
   }
+  workspace.reset();
   const batch = sortedBatch(rows);
   const held = state ? openState(state) : pick(batch, []);
   if (held.names.join('\0') !== batch.names.join('\0')) {
@@ -32,7 +37,7 @@ export function appendRows(state: Uint8Array | undefined, rows: StateRows, horiz
 }
 
 function openState(bytes: Uint8Array): StateColumns {
-  const reader = new StateReader(bytes);
+  const reader = new StateReader(bytes, (rows) => workspace.column(rows));
   return {
     names: reader.names,
     droppedToMs: reader.droppedToMs,
@@ -67,7 +72,7 @@ function sortedBatch(rows: StateRows): StateColumns {
 
 function pick(source: StateColumns, order: readonly number[]): StateColumns {
   const take = (column: Float64Array): Float64Array => {
-    const taken = new Float64Array(order.length);
+    const taken = workspace.column(order.length);
     for (let i = 0; i < taken.length; i++) taken[i] = column[order[i]!]!;
     return taken;
   };
@@ -115,7 +120,7 @@ function merge(held: StateColumns, batch: StateColumns, horizonMs: number): Stat
   }
   for (; h < held.rows; h++) take('held', held, h);
   const copy = (ofHeld: Float64Array, ofBatch: Float64Array): Float64Array => {
-    const merged = new Float64Array(rows);
+    const merged = workspace.column(rows);
     let offset = 0;
     for (const { side, start, end } of runs) {
       merged.set((side === 'held' ? ofHeld : ofBatch).subarray(start, end), offset);

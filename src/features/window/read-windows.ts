@@ -3,6 +3,10 @@ import { planOf, type WindowPlan, type WindowView } from './definition.ts';
 import { windowErrors } from './errors.ts';
 import { settle } from './sliding-sums.ts';
 import { StateReader } from './state-codec.ts';
+import { Workspace } from './workspace.ts';
+
+/** Of the read that is under way; it is synchronous, and its result has memory of its own. */
+const workspace = new Workspace();
 
 /**
  * The features of `view` at time `t` for the entity of `state` (`undefined`: no rows), in the order of the view.
@@ -16,7 +20,8 @@ export function readWindows(state: Uint8Array | undefined, view: WindowView, t: 
     throw windowErrors['window-input-invalid'](`t: whole milliseconds up to ${TIME_MS_MAX}, got ${t}`);
   }
   if (!state) return Float32Array.from(plan.features, ({ aggregate }) => (aggregate === 'count' ? 0 : Number.NaN));
-  const reader = new StateReader(state);
+  workspace.reset();
+  const reader = new StateReader(state, (rows) => workspace.column(rows));
   const longestMs = plan.windowsMs.at(-1)!;
   if (t - longestMs <= reader.droppedToMs) {
     throw windowErrors['window-out-of-reach'](

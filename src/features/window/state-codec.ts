@@ -76,9 +76,15 @@ export class StateReader {
   readonly rows: number;
   readonly #view: DataView<ArrayBuffer>;
   readonly #offsets: readonly number[];
+  readonly #columnOf: (rows: number) => Float64Array;
 
-  /** Throws `features/window-state-corrupt` unless `bytes` are exactly what {@link encodeState} wrote. */
-  constructor(bytes: Uint8Array) {
+  /**
+   * Sections that are not stored as float64 are decoded into what `columnOf` gives.
+   *
+   * Throws `features/window-state-corrupt` unless `bytes` are exactly what {@link encodeState} wrote.
+   */
+  constructor(bytes: Uint8Array, columnOf = (rows: number): Float64Array => new Float64Array(rows)) {
+    this.#columnOf = columnOf;
     if (bytes.length < HEADER_BYTES) refuse(`at least ${HEADER_BYTES} bytes expected, got ${bytes.length}`);
     // Typed arrays over a section need its alignment, which a slice of a store's page does not have.
     const own = bytes.byteOffset % 8 === 0 && bytes.buffer instanceof ArrayBuffer ? bytes : new Uint8Array(bytes);
@@ -131,9 +137,12 @@ export class StateReader {
     const width = encoding === FLOAT64 ? 8 : 4;
     if (this.#view.getUint32(header + 12, true) !== width * this.rows) refuse(`section ${section} has a wrong size`);
     if (encoding === FLOAT64) return new Float64Array(buffer, start, this.rows);
-    if (encoding === FLOAT32) return new Float64Array(new Float32Array(buffer, start, this.rows));
-    if (encoding !== OFFSET32) refuse(`section ${section} has the unknown encoding ${encoding}`);
-    return fromOffsets(new Uint32Array(buffer, start, this.rows), this.#view.getFloat64(header, true));
+    const values = this.#columnOf(this.rows);
+    if (encoding === FLOAT32) values.set(new Float32Array(buffer, start, this.rows));
+    else if (encoding === OFFSET32) {
+      addOffsets(new Uint32Array(buffer, start, this.rows), this.#view.getFloat64(header, true), values);
+    } else refuse(`section ${section} has the unknown encoding ${encoding}`);
+    return values;
   }
 }
 
@@ -173,10 +182,8 @@ function writeSection({ values, encoding, base }: Section, buffer: ArrayBuffer, 
   }
 }
 
-function fromOffsets(offsets: Uint32Array, base: number): Float64Array {
-  const values = new Float64Array(offsets.length);
+function addOffsets(offsets: Uint32Array, base: number, values: Float64Array): void {
   for (let i = 0; i < values.length; i++) values[i] = base + offsets[i]!;
-  return values;
 }
 
 function aligned(bytes: number): number {

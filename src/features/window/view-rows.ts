@@ -52,21 +52,31 @@ export function viewRows(batch: EventBatch, view: WindowView): Map<string, State
     if (rows) rows.push(row);
     else rowsOf.set(key, [row]);
   }
+  // One memory for each column of the batch; the rows of an entity are neighbours in it.
+  const order = [...rowsOf.values()].flat();
+  const ids = picked(batch.ids, order);
+  const eventMs = picked(batch.eventMs, order);
+  const knownMs = picked(batch.knownMs, order);
+  const values = columns.map(({ name, column }) => ({ name, column: picked(column, order) }));
   const grouped = new Map<string, StateRows>();
+  let start = 0;
   for (const [key, rows] of rowsOf) {
-    const take = (column: ValueColumn): Float64Array => {
-      const taken = new Float64Array(rows.length);
-      for (let i = 0; i < taken.length; i++) taken[i] = column[rows[i]!]!;
-      return taken;
-    };
+    const end = start + rows.length;
     grouped.set(key, {
-      ids: take(batch.ids),
-      eventMs: take(batch.eventMs),
-      knownMs: take(batch.knownMs),
-      values: Object.fromEntries(columns.map(({ name, column }) => [name, take(column)])),
+      ids: ids.subarray(start, end),
+      eventMs: eventMs.subarray(start, end),
+      knownMs: knownMs.subarray(start, end),
+      values: Object.fromEntries(values.map(({ name, column }) => [name, column.subarray(start, end)])),
     });
+    start = end;
   }
   return grouped;
+}
+
+function picked(column: ValueColumn, rows: readonly number[]): Float64Array {
+  const taken = new Float64Array(rows.length);
+  for (let i = 0; i < taken.length; i++) taken[i] = column[rows[i]!]!;
+  return taken;
 }
 
 /** Refuses rows whose columns differ in length, and times or ids that are not whole numbers in their range. */

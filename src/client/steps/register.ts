@@ -6,8 +6,6 @@ import { sleep } from '#core/clock';
 import { type Digest, digester } from '#core/hash';
 import { realSystem } from '#core/system';
 import type { StepContext } from '#pipelines';
-import { createClient, ProblemError } from '#platform/contract';
-import { registryContract } from '#registry/contract';
 import { readJson } from './files.ts';
 import { inputOf, type LeakEvidence } from './training-set.ts';
 
@@ -23,6 +21,9 @@ export async function registerModel(
   ctx: StepContext,
   options: { readonly model: string; readonly description?: string; readonly tags?: Readonly<Record<string, string>> },
 ) {
+  // Loaded here, because the processes of all other steps start without the contracts of the platform.
+  const { createClient, ProblemError } = await import('#platform/contract');
+  const { registryContract } = await import('#registry/contract');
   const registry = createClient(registryContract, { baseUrl: ctx.client.url, token: ctx.client.token });
   const path = inputOf(ctx, 'model');
   const body = {
@@ -35,7 +36,8 @@ export async function registerModel(
     description: options.description ?? '',
   };
   const register = () => registry.registerVersion({ params: { model: options.model }, body });
-  const { version, digest } = await untilAnswered(register, ctx.signal);
+  const isRefusal = (error: unknown): boolean => error instanceof ProblemError;
+  const { version, digest } = await untilAnswered(register, { isRefusal, signal: ctx.signal });
   ctx.log(`registered ${options.model} version ${version}`);
   return { model: options.model, version, digest };
 }
@@ -68,14 +70,17 @@ function causeOf(ctx: StepContext): Cause {
 }
 
 /** A refusal is an answer, and would be the same the next time. */
-async function untilAnswered<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+async function untilAnswered<T>(
+  ask: () => Promise<T>,
+  { isRefusal, signal }: { readonly isRefusal: (error: unknown) => boolean; readonly signal: AbortSignal },
+): Promise<T> {
   const { clock, random } = realSystem();
   const giveUpAt = clock.monotonic() + AWAY_MS_MAX;
   for (let attempt = 0; ; attempt++) {
     try {
       return await ask();
     } catch (error) {
-      if (error instanceof ProblemError || signal.aborted || clock.monotonic() > giveUpAt) throw error;
+      if (isRefusal(error) || signal.aborted || clock.monotonic() > giveUpAt) throw error;
     }
     await sleep(clock, backoffMs(attempt, random, { capMs: 2_000 }), signal);
   }

@@ -1,4 +1,4 @@
-import { buildTrainingSet, type FeatureViewSpec, type LeakReport, plannedView } from '#features';
+import { buildTrainingSet, type FeatureViewSpec, type LeakReport, plannedView } from '#features/training';
 import type { StepContext } from '#pipelines';
 import { floatsOf } from '#platform/columnar';
 import { readJson, withColumnar, writeJson, writeTable } from './files.ts';

@@ -13,6 +13,7 @@ import { Timeline } from './timeline.ts';
 
 export interface DemoOptions {
   readonly quick?: boolean;
+  readonly gateOff?: boolean;
   readonly seed?: string;
   readonly report?: string;
   readonly data?: string;
@@ -48,8 +49,9 @@ export async function playDemo(options: DemoOptions): Promise<void> {
   try {
     timeline.tell(null, `kedge up was ready after ${(platform.readyMs / 1_000).toFixed(1)} s: ${platform.kedge.url}`);
     const quick = options.quick === true;
-    await playStory({ platform, source, gateway, narrator, player, timeline, quick });
-    const report = await writeReport({ platform, gateway, narrator, player, timeline, seed, quick, startedAt });
+    const gateOff = options.gateOff === true;
+    const { hubs } = await playStory({ platform, source, gateway, narrator, player, timeline, quick, gateOff });
+    const report = await writeReport({ platform, gateway, narrator, player, timeline, seed, quick, startedAt, hubs });
     if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
     if (options.keep) {
       timeline.tell(null, `the platform stays up at ${platform.kedge.url}; stop it with Ctrl-C`);

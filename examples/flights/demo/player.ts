@@ -46,6 +46,7 @@ export class Player {
   #garbledFrom = Number.POSITIVE_INFINITY;
   #garbledTo = Number.NEGATIVE_INFINITY;
   #dense = false;
+  #denseTo = Number.NEGATIVE_INFINITY;
   #settled = false;
   #reported = 0;
   at: number;
@@ -59,6 +60,11 @@ export class Player {
   garble(from: number, to: number): void {
     this.#garbledFrom = from;
     this.#garbledTo = to;
+  }
+
+  /** Until `to` flights are asked about densely, whether or not models are compared. */
+  askDensely(to: number): void {
+    this.#denseTo = to;
   }
 
   /** Reports only, day by day, without traffic. */
@@ -148,7 +154,8 @@ export class Player {
   }
 
   async #ask(flights: readonly Departure[]): Promise<void> {
-    const chosen = this.#dense ? flights : flights.filter((flight) => flight.sample % SPARSE === 0);
+    const chosen =
+      this.#dense || this.at < this.#denseTo ? flights : flights.filter((flight) => flight.sample % SPARSE === 0);
     const byId = new Map(chosen.map((flight) => [`flight-${flight.flight}`, flight]));
     const requests = [...byId].map(([id, flight]): PredictRequest => {
       const { origin, destination, hour, minute, weekday, distance } = flight;

@@ -1,4 +1,5 @@
 import { evaluate } from 'kedge/steps';
+import type { HubFigures } from './broken-feed.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import type { Decision, Narrator } from './narrator.ts';
 import type { DemoPlatform } from './platform.ts';
@@ -19,6 +20,7 @@ interface Ending {
   readonly seed: number;
   readonly quick: boolean;
   readonly startedAt: number;
+  readonly hubs: HubFigures | null;
 }
 
 interface Week {
@@ -81,6 +83,7 @@ export async function writeReport(ending: Ending) {
       data,
     })),
     rollouts: rolloutTimes(narrator.decisions),
+    hubs: ending.hubs,
     skew,
     audit,
   };

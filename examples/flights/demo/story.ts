@@ -1,11 +1,13 @@
 import { forgetsAirports, type HandMade, handIn, tooSlow } from './bad-releases.ts';
+import { brokenFeed, type HubFigures } from './broken-feed.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import type { Narrator } from './narrator.ts';
 import { unlessDone, until } from './patience.ts';
 import type { DemoPlatform } from './platform.ts';
-import { DAY, HOUR, type Player, WORK_WITHIN_MS } from './player.ts';
-import { type FlightSource, HUBS } from './source.ts';
-import type { Timeline } from './timeline.ts';
+import { DAY, type Player, WORK_WITHIN_MS } from './player.ts';
+import type { FlightSource } from './source.ts';
+import { iso, type Timeline } from './timeline.ts';
+import { untilIdle } from './until-idle.ts';
 
 export interface Stage {
   readonly platform: DemoPlatform;
@@ -16,6 +18,8 @@ export interface Stage {
   readonly timeline: Timeline;
   /** Plays the first acts only. */
   readonly quick: boolean;
+  /** Takes out the expectation that would hold the broken reports of May, to show what it is worth. */
+  readonly gateOff: boolean;
 }
 
 const date = (month: number, day: number): number => Date.UTC(2001, month - 1, day);
@@ -23,15 +27,16 @@ const date = (month: number, day: number): number => Date.UTC(2001, month - 1, d
 /**
  * What people do, and when: this is scripted. What the platform decides is not; whatever it decides, the story goes on.
  */
-export async function playStory(stage: Stage): Promise<void> {
+export async function playStory(stage: Stage): Promise<{ readonly hubs: HubFigures | null }> {
   await firstModel(stage);
   await staleModel(stage);
   await temptingCandidate(stage);
-  if (stage.quick) return;
+  if (stage.quick) return { hubs: null };
   await uselessRetraining(stage);
   await spring(stage);
-  await brokenFeed(stage);
+  const hubs = await brokenFeed(stage, date(5, 15));
   await badReleases(stage);
+  return { hubs };
 }
 
 async function firstModel({ platform, player, source, timeline }: Stage): Promise<void> {
@@ -109,18 +114,6 @@ async function spring({ player, timeline }: Stage): Promise<void> {
   await player.play(date(5, 15));
 }
 
-async function brokenFeed(stage: Stage): Promise<void> {
-  const { platform, player, timeline } = stage;
-  timeline.act(6, 'INJECTED FAULT: from 15 May six hubs report delays in seconds');
-  await untilIdle(player, platform, date(5, 15) + 6 * DAY);
-  const from = player.at;
-  player.garble(from, from + 3 * DAY);
-  await player.play(from + 12 * HOUR);
-  timeline.user('declares a repair (÷ 60 at those hubs) and releases what was held');
-  await repairFeed(stage, from);
-  await player.play(from + 4 * DAY);
-}
-
 async function badReleases(stage: Stage): Promise<void> {
   const { player, timeline, source } = stage;
   timeline.act(7, 'Bad releases: one throws on airports that it has not seen, one is far too slow');
@@ -154,40 +147,6 @@ async function forceIn({ platform, player }: Stage, version: number, reason: str
   await player.settle();
 }
 
-/** Declares a repair on the dataset, as a person would in the project file, and releases what is held through it. */
-async function repairFeed({ platform, player }: Stage, since: number): Promise<void> {
-  const { kedge } = platform;
-  const { spec } = await kedge.resources.getResource({ params: { kind: 'dataset', name: 'flights' } });
-  const repairs = [
-    ...(spec['repairs'] as unknown[]),
-    { name: 'delays in seconds', when: inSeconds(since, since + 3 * DAY), set: { delay: 'delay // 60' } },
-  ];
-  await kedge.resources.applyResources({
-    body: { resources: [{ kind: 'dataset', name: 'flights', spec: { ...spec, repairs } }] },
-  });
-  const held = async () => {
-    const query = { held: 'true', limit: 500 } as const;
-    return (await kedge.datasets.listBatches({ params: { dataset: 'flights' }, query })).items;
-  };
-  for (const { batch, report } of (await held()).toReversed()) {
-    if (!report.checks.some((check) => check.outcome === 'quarantined-groups')) continue;
-    const params = { dataset: 'flights', batch };
-    await unlessDone(
-      () => kedge.datasets.releaseBatch({ params, body: { knownAt: Math.max(player.at, since) } }),
-      async () => !(await held()).some((other) => other.batch === batch),
-    );
-  }
-  await player.settle();
-}
-
-/** Which reports are in seconds: those of the hubs that came in while their feed was broken. */
-function inSeconds(from: number, to: number): string {
-  const reported = "timezone('UTC', timezone(zone, date)) + to_minutes(cast(round(45 + distance / 7.75) as bigint))";
-  const hubs = HUBS.map((hub) => `'${hub}'`).join(', ');
-  const time = (at: number): string => `timestamp '${iso(at).slice(0, 19).replace('T', ' ')}'`;
-  return `origin in (${hubs}) and ${reported} >= ${time(from)} and ${reported} < ${time(to)}`;
-}
-
 async function repairEndpoint({ platform, timeline, player }: Stage, note: string): Promise<void> {
   const { kedge } = platform;
   const params = { endpoint: 'late-arrivals' };
@@ -204,15 +163,6 @@ async function repairEndpoint({ platform, timeline, player }: Stage, note: strin
 /** The number of the newest event by which a rollout ended; 0 before the first. */
 function lastRollout(narrator: Narrator): number {
   return narrator.last('serving.rollout-finished')?.seq ?? 0;
-}
-
-/** Plays on until no comparison is under way, so that one act does not run into the next. */
-async function untilIdle(player: Player, platform: DemoPlatform, to: number): Promise<void> {
-  const idle = async (): Promise<boolean> => {
-    const { rollout } = await platform.kedge.serving.getEndpoint({ params: { endpoint: 'late-arrivals' } });
-    return rollout === null;
-  };
-  if (!(await idle())) await player.play(to, idle);
 }
 
 async function run(
@@ -250,8 +200,4 @@ async function tellDefects({ kedge }: DemoPlatform, timeline: Timeline): Promise
       `${repaired} stamped a day early repaired, ${failed('possible delay')} impossible delays and ` +
       `${failed('no duplicates')} duplicates held`,
   );
-}
-
-function iso(at: number): string {
-  return new Date(at).toISOString();
 }

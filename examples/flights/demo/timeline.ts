@@ -42,6 +42,10 @@ export function stamp(at: number): string {
   return new Date(at).toISOString().slice(0, 16).replace('T', ' ').slice(5);
 }
 
+export function iso(at: number): string {
+  return new Date(at).toISOString();
+}
+
 function bold(text: string, tty: boolean): string {
   return tty ? `\x1b[1m${text}\x1b[0m` : text;
 }

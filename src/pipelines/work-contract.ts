@@ -38,6 +38,8 @@ const leasedAttempt = z.object({
   inputs: artifacts,
   outputs: z.array(z.string()),
   env: z.record(z.string(), z.string()),
+  /** What the step takes of a machine; a worker that runs it on a cluster asks there for it. */
+  resources: z.record(z.string(), z.number()),
   leaseMs: z.number(),
   timeoutMs: z.number(),
   seed: z.number().int(),

@@ -29,6 +29,11 @@ export interface ExecutionRequest {
   /** What the command reads from its standard input. Without it the input is empty. */
   readonly stdin?: Uint8Array;
   readonly limits: ExecutionLimits;
+  /**
+   * What the command takes of a machine, such as `{ cpu: 4, memoryGiB: 16, gpu: 1 }`, for executors that ask a cluster
+   * for it. Others leave it to whoever gave them the command.
+   */
+  readonly resources?: Readonly<Record<string, number>>;
   /** Gets the output as it comes, in order per stream, never more than `outputBytesMax` together. It must not throw. */
   readonly onOutput?: (stream: OutputStream, chunk: Uint8Array) => void;
 }

@@ -115,6 +115,7 @@ class AttemptRun {
       cwd,
       env,
       ...(stdin ? { stdin } : {}),
+      resources: this.#attempt.resources,
       limits: { wallMs: this.#attempt.timeoutMs, outputBytesMax: OUTPUT_BYTES_MAX, graceMs: GRACE_MS },
       onOutput: (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),
     });

@@ -24,8 +24,8 @@ export interface HostRequest {
   readonly step: string;
   readonly cause: Cause;
   readonly client: { readonly url: string; readonly token?: string };
-  /** The process that the host must not outlive. */
-  readonly parent: number;
+  /** The process that the host must not outlive. Absent where an executor takes care of it. */
+  readonly parent?: number;
 }
 
 /** What the host leaves at `resultPath`: how the function ended. Without it, the process ended before the function. */

@@ -1,4 +1,5 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, link, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Digest } from '#core/hash';
@@ -22,6 +23,7 @@ export interface Prepared {
 
 interface Surroundings {
   readonly blobs: BlobStore;
+  readonly isRemote?: boolean;
   readonly scratchDir: string;
   readonly connection: { readonly url: string; readonly token?: string | undefined };
 }
@@ -32,9 +34,10 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
   await mkdir(cwd, { recursive: true });
   await mkdir(outDir);
   const inputs: Record<string, string> = {};
+  const pathOf = await pathsFor(dir, around);
   for (const [name, artifact] of Object.entries(attempt.inputs)) {
-    const path = await around.blobs.localPath(artifact.digest, { bytes: artifact.bytes });
-    inputs[name] = artifact.manifest ? await withLocalPaths(path, { blobs: around.blobs, to: join(dir, name) }) : path;
+    const path = await pathOf(artifact.digest, { bytes: artifact.bytes });
+    inputs[name] = artifact.manifest ? await withLocalPaths(path, { pathOf, to: join(dir, name) }) : path;
   }
   const outputs = Object.fromEntries(attempt.outputs.map((name) => [name, join(outDir, name)]));
   const places = { cwd, outputs, resultPath: join(dir, 'result.json') };
@@ -56,7 +59,8 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
     step: attempt.step,
     cause: attempt.cause,
     client: { url: around.connection.url, ...(around.connection.token ? { token: around.connection.token } : {}) },
-    parent: process.pid,
+    // On a cluster, the parent is whatever started the command there, and the executor ends what outlives its worker.
+    ...(around.isRemote ? {} : { parent: process.pid }),
   };
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', HOST];
   // Node keeps what it made of the TypeScript there, which halves the start of every step after the first.
@@ -64,13 +68,36 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
   return { ...places, command, env, stdin: Buffer.from(JSON.stringify(request)) };
 }
 
+type PathOf = BlobStore['localPath'];
+
+/**
+ * Where the step finds a blob: in the store itself, or, for a step that runs elsewhere, linked or else copied into the
+ * directory of the attempt, with which it goes.
+ */
+async function pathsFor(dir: string, { blobs, isRemote }: Surroundings): Promise<PathOf> {
+  if (!isRemote) return (digest, expected) => blobs.localPath(digest, expected);
+  const folder = join(dir, 'in');
+  await mkdir(folder);
+  const brought = new Map<Digest, Promise<string>>();
+  const bring = async (digest: Digest, expected?: { readonly bytes: number }): Promise<string> => {
+    const [from, to] = [await blobs.localPath(digest, expected), join(folder, digest.replace(':', '-'))];
+    await link(from, to).catch(() => copyFile(from, to, constants.COPYFILE_FICLONE));
+    return to;
+  };
+  return (digest, expected) => {
+    const path = brought.get(digest) ?? bring(digest, expected);
+    brought.set(digest, path);
+    return path;
+  };
+}
+
 /** A manifest as the step reads it: each of the `blobs` it lists has the path of a local file beside its digest. */
 async function withLocalPaths(
   manifestPath: string,
-  { blobs, to }: { readonly blobs: BlobStore; readonly to: string },
+  { pathOf, to }: { readonly pathOf: PathOf; readonly to: string },
 ): Promise<string> {
   const manifest = JSON.parse(await readFile(manifestPath, 'utf8')) as { blobs: readonly { digest: Digest }[] };
-  const listed = manifest.blobs.map(async (blob) => ({ ...blob, path: await blobs.localPath(blob.digest) }));
+  const listed = manifest.blobs.map(async (blob) => ({ ...blob, path: await pathOf(blob.digest) }));
   await writeFile(to, JSON.stringify({ ...manifest, blobs: await Promise.all(listed) }));
   return to;
 }

@@ -22,6 +22,8 @@ export interface WorkerOptions {
   readonly connection: { readonly url: string; readonly token?: string | undefined };
   readonly blobs: BlobStore;
   readonly executor: Executor;
+  /** Steps see nothing of this machine but `scratchDir`: their inputs are brought there. */
+  readonly isRemote?: boolean;
   readonly system: System;
   /** Attempts that run at a time. */
   readonly slots: number;

@@ -17,7 +17,7 @@ const MESSAGE_LENGTH_MAX = 4_000;
 
 async function main(): Promise<void> {
   const request: HostRequest = JSON.parse(readFileSync(0, 'utf8'));
-  dieWithParent(request.parent);
+  if (request.parent !== undefined) dieWithParent(request.parent);
   const cancelled = new AbortController();
   // The executor asks first and kills a few seconds later, so that a step can tidy up.
   process.on('SIGTERM', () => cancelled.abort(new Error('the step was stopped')));

@@ -1,29 +1,29 @@
-import { availableParallelism, hostname, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { openProcessExecutor } from '#adapters/exec/process';
+import { hostname } from 'node:os';
 import { workContract } from '#pipelines/contract';
-import { inheritedEnvironment } from '#platform/config';
 import { createClient } from '#platform/contract';
 import type { ProcessBase, RunningProcess } from '../process.ts';
 import { openBlobs } from '../stores.ts';
+import { openExecutor } from './executors.ts';
 import { runWorker } from './run-worker.ts';
 
-/** A worker as a process: steps run as child processes of this machine. */
+/** A worker as a process: steps run on the executor that the configuration names. */
 export async function startWorkerProcess(base: ProcessBase): Promise<RunningProcess> {
   const { config, dataDir, system, logger } = base;
   const connection = { url: config.controlPlaneUrl, token: config.token || undefined };
   const name = `${config.workerName}@${hostname()}`;
   const stop = new AbortController();
+  const { executor, scratchDir, isRemote, resources } = await openExecutor(base);
   const running = runWorker({
     name,
     client: createClient(workContract, { baseUrl: connection.url, token: connection.token }),
     connection,
     blobs: await openBlobs(config, dataDir),
-    executor: openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment() }),
+    executor,
+    isRemote,
     system,
     slots: config.workerSlots,
-    resources: { cpu: availableParallelism(), memoryGiB: totalmem() / 2 ** 30 },
-    scratchDir: join(dataDir.scratch, config.workerName),
+    resources,
+    scratchDir,
     logger,
     signal: stop.signal,
   });

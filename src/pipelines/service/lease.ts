@@ -183,6 +183,7 @@ async function leaseStep(
       inputs: await inputsFor(tx, { run: runId, step, definition }, deps),
       outputs: [...definition.outputs],
       env: { ...definition.env },
+      resources: { ...definition.resources },
       leaseMs: deps.leaseMs,
       timeoutMs: definition.timeoutMs,
       seed: run.seed,

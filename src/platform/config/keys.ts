@@ -127,6 +127,37 @@ export const KEYS = {
     unit: 'attempts',
     reason: 'Step attempts that one worker runs at a time.',
   },
+  executor: {
+    env: 'KEDGE_EXECUTOR',
+    default: 'process',
+    oneOf: ['process'],
+    reason: 'What workers run steps on: processes of their own machine, or a cluster.',
+  },
+  executorUrl: {
+    env: 'KEDGE_EXECUTOR_URL',
+    default: '',
+    reason: "Address of the cluster's own interface.",
+  },
+  executorUser: {
+    env: 'KEDGE_EXECUTOR_USER',
+    default: '',
+    reason: 'User that the cluster runs steps as, where it asks for one; empty is the user of the worker.',
+  },
+  executorTokenFile: {
+    env: 'KEDGE_EXECUTOR_TOKEN_FILE',
+    default: '',
+    reason: 'File with the token that the cluster asks for, read again before each request; empty presents none.',
+  },
+  executorQueue: {
+    env: 'KEDGE_EXECUTOR_QUEUE',
+    default: '',
+    reason: 'Partition or queue of the cluster that steps go to; empty leaves it to the cluster.',
+  },
+  executorFolder: {
+    env: 'KEDGE_EXECUTOR_FOLDER',
+    default: '',
+    reason: 'Folder that worker and cluster reach under the same path, where the files of running steps lie.',
+  },
   bodyStallMs: {
     env: 'KEDGE_BODY_STALL_MS',
     default: 30_000,

@@ -13,6 +13,7 @@ export function upCommand(program: Command): void {
     .option('--gateway-port <port>', 'scoring over HTTP', '4601')
     .option('--grpc-port <port>', 'scoring over gRPC', '4602')
     .option('--workers <count>', 'worker processes')
+    .option('--executor <name>', 'what workers run steps on')
     .option('--only <processes>', `start only some of ${ROLES.join(', ')}, with commas between`)
     .option('--artifact-root <uri>', 'where new experiments keep their files: mlflow-artifacts:/, file:///… or s3://…')
     .option('--insecure-loopback', 'let in whoever sends from this machine, without credentials, as administrator')
@@ -25,6 +26,7 @@ export function upCommand(program: Command): void {
           gatewayPort: options.gatewayPort,
           grpcPort: options.grpcPort,
           workers: options.workers,
+          executor: options.executor,
           insecureLoopback: options.insecureLoopback,
           artifactRoot: options.artifactRoot,
         });

@@ -65,7 +65,7 @@ export interface Exit {
   readonly code?: number;
   /** The signal that ended it. */
   readonly signal?: string;
-  /** What went wrong, for people, when the reason is `not-started` or `timeout`. */
+  /** What went wrong, for people, when the reason is `not-started` or `timeout`, or where the executor knows more. */
   readonly detail?: string;
   readonly durationMs: number;
   /** Everything that the command wrote, including what was thrown away. */

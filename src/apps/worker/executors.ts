@@ -1,6 +1,8 @@
-import { availableParallelism, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { availableParallelism, hostname, totalmem, userInfo } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import type { Cluster } from '#adapters/exec/cluster';
 import { openProcessExecutor } from '#adapters/exec/process';
+import type { Config } from '#platform/config';
 import { configErrors, inheritedEnvironment } from '#platform/config';
 import type { Executor } from '#ports/executor';
 import type { ProcessBase } from '../process.ts';
@@ -21,6 +23,7 @@ type OpenExecutor = (base: ProcessBase) => Promise<WorkerExecutor> | WorkerExecu
 /** Another executor is a line here, and its name among those that the key `executor` of the configuration takes. */
 const EXECUTORS: Readonly<Record<string, OpenExecutor>> = {
   process: onThisMachine,
+  slurm: (base) => onCluster(base, slurm),
 };
 
 /** Opens the executor that the configuration names. Errors: `config/invalid`. */
@@ -37,4 +40,56 @@ function onThisMachine({ config, dataDir, system }: ProcessBase): WorkerExecutor
     isRemote: false,
     resources: { cpu: availableParallelism(), memoryGiB: totalmem() / 2 ** 30 },
   };
+}
+
+/** On a cluster steps wait for their turn, however much they ask for: it knows what it has. */
+const AS_MUCH_AS_ASKED = 1e9;
+
+/** The executor of clusters, and the folder that it shares with the worker. */
+async function onCluster(
+  { config, system, logger }: ProcessBase,
+  open: (config: Config) => Promise<Cluster>,
+): Promise<WorkerExecutor> {
+  if (!isAbsolute(config.executorFolder)) {
+    throw configErrors.invalid(
+      `KEDGE_EXECUTOR_FOLDER: expected the absolute path of a folder that this machine and the cluster share, found ` +
+        `'${config.executorFolder}'`,
+    );
+  }
+  const { openClusterExecutor } = await import('#adapters/exec/cluster');
+  const owner = `${config.workerName}@${hostname()}`;
+  const scratchDir = join(config.executorFolder, owner);
+  return {
+    executor: openClusterExecutor({
+      cluster: await open(config),
+      system,
+      owner,
+      folder: join(scratchDir, 'jobs'),
+      warn: (message) => logger.warn(message),
+    }),
+    scratchDir,
+    isRemote: true,
+    resources: { cpu: AS_MUCH_AS_ASKED, memoryGiB: AS_MUCH_AS_ASKED, gpu: AS_MUCH_AS_ASKED },
+  };
+}
+
+async function slurm(config: Config): Promise<Cluster> {
+  const { openSlurm } = await import('#adapters/exec/cluster');
+  return openSlurm({
+    url: urlOf(config),
+    user: config.executorUser || userInfo().username,
+    token: await tokenOf(config),
+    partition: config.executorQueue,
+  });
+}
+
+function urlOf({ executorUrl }: Config): string {
+  if (/^https?:\/\//.test(executorUrl)) return executorUrl;
+  throw configErrors.invalid(`KEDGE_EXECUTOR_URL: expected the http address of the cluster, found '${executorUrl}'`);
+}
+
+/** The file is read for each request, so that a token may be replaced before it expires. */
+async function tokenOf({ executorTokenFile }: Config): Promise<() => Promise<string>> {
+  const { tokenIn } = await import('#adapters/exec/cluster');
+  return async () => (executorTokenFile === '' ? '' : tokenIn(executorTokenFile));
 }

@@ -36,8 +36,9 @@ export async function outcomeOf(
   return { ok: false, error };
 }
 
-function memoryWords(exit: Exit): string {
-  return exit.rssPeakBytes === undefined ? '' : `; it used up to ${formatBytes(exit.rssPeakBytes)} of memory`;
+function words({ detail, rssPeakBytes }: Exit): string {
+  const memory = rssPeakBytes === undefined ? '' : `; it used up to ${formatBytes(rssPeakBytes)} of memory`;
+  return detail === undefined ? memory : `: ${detail}${memory}`;
 }
 
 function exitError(exit: Exit): StepError | undefined {
@@ -45,7 +46,7 @@ function exitError(exit: Exit): StepError | undefined {
     case 'exited':
       return exit.code === 0 ? undefined : { kind: 'exit-code', message: `the process ended with code ${exit.code}` };
     case 'signalled':
-      return { kind: 'killed', message: `the process was ended by ${exit.signal}${memoryWords(exit)}` };
+      return { kind: 'killed', message: `the process was ended by ${exit.signal}${words(exit)}` };
     case 'timeout':
       return { kind: 'timeout', message: exit.detail ?? 'the step ran longer than its timeout' };
     case 'stopped':

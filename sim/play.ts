@@ -68,8 +68,7 @@ export class Stage {
       const broken = observer.afterCommit(onTrace && ((move) => world.tell(() => `  ${name} commits ${move}`)));
       const early = cast.runningAttempts().find((attempt) => REPORTED.has(observer.attemptStatus(attempt) ?? ''));
       if (broken) world.violated(broken);
-      else if (early && world.isQuiet)
-        world.violated({ invariant: 5, message: `attempt ${early} is over while its process runs` });
+      else if (early) world.violated({ invariant: 5, message: `attempt ${early} is over while its process runs` });
     };
     const blobs: Blobs = new Map();
     emptyDisk((file) => refuseWhenFull(world, file));

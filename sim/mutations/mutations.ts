@@ -168,6 +168,11 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'a goodbye takes the steps of whoever has the name since',
+    breaks: [5],
+    patches: [{ file: 'pipelines/store/attempts.ts', find: ".where('instance', '=', instance)", replace: '' }],
+  },
+  {
     name: 'a dead leader is waited for',
     breaks: [4],
     patches: [

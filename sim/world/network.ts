@@ -68,6 +68,12 @@ export class Network {
       world.fault('message doubled', `${message.name} of ${from.name}`);
       world.at(world.between(0, 3_000), () => this.#arrive(from, { to: name, message, answered: () => {} }));
     }
+    if (message.name === 'leaveWork' && world.chance(world.plan.goodbyeRepeated)) {
+      world.fault('goodbye repeated late', from.name);
+      world.at(world.between(500, LATE_MS_MAX / 2), () =>
+        this.#arrive(from, { to: name, message, answered: () => {} }),
+      );
+    }
   }
 
   /** One way of a message: it arrives after a while, or late, or never, with or without a sign of that. */

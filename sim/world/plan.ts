@@ -14,6 +14,8 @@ export interface Plan {
   readonly messageLost: number;
   readonly messageLate: number;
   readonly messageDoubled: number;
+  /** What a worker says when it ends arrives again, when another has its name. */
+  readonly goodbyeRepeated: number;
   /** A worker and its control plane do not hear each other for longer than a lease, once in so many ms. */
   readonly partitionEveryMs: number;
   readonly clockJumpsEveryMs: number;
@@ -40,6 +42,7 @@ export const CALM: Plan = {
   messageLost: 0,
   messageLate: 0,
   messageDoubled: 0,
+  goodbyeRepeated: 0,
   partitionEveryMs: 0,
   clockJumpsEveryMs: 0,
   databaseFull: 0,
@@ -63,6 +66,7 @@ export const FAULTS = [
   'crash at an await',
   'database full',
   'disk of a worker full',
+  'goodbye repeated late',
   'lease lost in a partition',
   'message doubled',
   'message late',
@@ -89,6 +93,7 @@ const WORST: Plan = {
   messageLost: 0.12,
   messageLate: 0.08,
   messageDoubled: 0.12,
+  goodbyeRepeated: 0.6,
   partitionEveryMs: 15_000,
   clockJumpsEveryMs: 8_000,
   databaseFull: 0.02,

@@ -32,7 +32,7 @@ export function pipelineHandlers(service: PipelineService, control: RunControl):
 export function workHandlers(service: PipelineService): RouteGroup {
   return routeGroup(workContract, {
     leaseWork: async ({ body }) => ({ attempts: await service.lease(body) }),
-    leaveWork: async ({ body }, ctx) => ({ released: await service.leave(ctx, body.worker, body.keep) }),
+    leaveWork: async ({ body }, ctx) => ({ released: await service.leave(ctx, body) }),
     heartbeatWork: ({ params, body }) => service.heartbeat(params.attempt, body),
     appendWorkLog: async ({ params, body }) => {
       await service.appendLog(params.attempt, body.epoch, body.lines);

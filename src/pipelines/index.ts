@@ -6,6 +6,7 @@ import { backfillMigrations } from './backfills/migrations.ts';
 import { Backfills } from './backfills/service.ts';
 import { pipelineHandlers, workHandlers } from './handlers.ts';
 import { leaseExpiryJob, tendJob } from './jobs.ts';
+import { attemptMigrations } from './migrations/attempts.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
 import { unitMigrations } from './migrations/units.ts';
 import { scheduleHandlers } from './schedules/handlers.ts';
@@ -42,6 +43,7 @@ export const pipelineMigrations: readonly Migration[] = [
   ...backfillMigrations,
   ...triggerMigrations,
   ...unitMigrations,
+  ...attemptMigrations,
 ];
 
 export interface Pipelines

@@ -206,7 +206,7 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
 
     await p.clock.advance(2_000);
     await p.service.heartbeat(attempt!.attempt, { epoch: attempt!.epoch });
-    await p.service.leave(worker, 'leaver', []);
+    await p.leave('leaver');
     assert.deepEqual(seen(), [
       ['busy', 0],
       ['idle', 2_000],
@@ -290,9 +290,9 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
     ]);
     const run = await p.start();
     const [kept, given] = await p.lease('w1', 2);
-    const waiting = p.service.lease({ worker: 'w1', slots: 1, labels: {}, waitMs: 10_000 });
+    const waiting = p.service.lease({ worker: 'w1', instance: 'w1', slots: 1, labels: {}, waitMs: 10_000 });
 
-    assert.equal(await p.service.leave(worker, 'w1', [kept!.attempt]), 1);
+    assert.equal(await p.leave('w1', [kept!.attempt]), 1);
 
     assert.deepEqual(await waiting, []);
     assert.deepEqual(names(await p.lease('w2')), [given!.step]);
@@ -302,6 +302,34 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
       ['released', 'running'],
     );
     assert.equal(await p.succeed(kept!), 'succeeded');
+  });
+
+  test('a goodbye that comes late or twice takes nothing from a worker that was started since', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare([
+      { name: 'a', command: command('a'), cache: false },
+      { name: 'b', command: command('b'), cache: false },
+    ]);
+    const run = await p.start();
+    await p.lease('w1', 1, 'first');
+    assert.equal(await p.leave('w1', [], 'first'), 1);
+    const held = await p.lease('w1', 1, 'second');
+    const waiting = p.service.lease({ worker: 'w1', instance: 'second', slots: 1, labels: {}, waitMs: 10_000 });
+    assert.equal((await waiting).length, 1);
+    const further = p.service.lease({ worker: 'w1', instance: 'second', slots: 1, labels: {}, waitMs: 10_000 });
+
+    assert.equal(await p.leave('w1', [], 'first'), 0);
+
+    assert.deepEqual(
+      p.service.workers().map((seen) => seen.worker),
+      ['w1'],
+      'who came since is listed',
+    );
+    await p.start();
+    assert.equal((await further).length, 1, 'the request that waits is answered with work');
+    assert.equal(await p.succeed(held[0]!), 'succeeded');
+    const attempts = (await p.service.run(run)).steps.flatMap((step) => step.attempts);
+    assert.deepEqual(attempts.map(({ status }) => status).sort(), ['released', 'running', 'succeeded']);
   });
 
   test('in any order of leases, ends, losses and cancels each step commits once and every run ends', async (t) => {
@@ -319,7 +347,7 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
         const attempt = held[pick % Math.max(1, held.length)];
         if (what === 'lease') held.push(...(await p.lease(`w${pick % 3}`, 1 + (pick % 2))));
         else if (what === 'expire') await p.clock.advance(3_001).then(() => p.service.expireLeases());
-        else if (what === 'leave') await p.service.leave(worker, `w${pick % 3}`, []);
+        else if (what === 'leave') await p.leave(`w${pick % 3}`);
         else if (what === 'cancel' && pick === 0) cancels += await accepted(p.service.cancelRun(context, run));
         else if (what === 'succeed' && attempt) await accepted(p.succeed(attempt));
         else if (what === 'fail' && attempt) await accepted(p.fail(attempt, pick % 4 ? 'threw' : 'invalid-result'));

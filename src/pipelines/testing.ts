@@ -52,7 +52,11 @@ export async function openPipelines(t: TestContext, open: OpenDatabase) {
       ]),
     start: async (params: Readonly<Record<string, unknown>> = {}) =>
       (await service.startRun(context, { pipeline: 'p', params, cause })).run,
-    lease: (name = 'w1', slots = 8) => service.lease({ worker: name, slots, labels: {}, waitMs: 0 }),
+    /** The instance has the name of the worker, unless another is told. */
+    lease: (name = 'w1', slots = 8, instance = name) =>
+      service.lease({ worker: name, instance, slots, labels: {}, waitMs: 0 }),
+    leave: (name: string, keep: readonly string[] = [], instance = name) =>
+      service.leave(worker, { worker: name, instance, keep }),
     /** Reports a success with content made of the step's name for each output. */
     async succeed({ attempt, epoch, outputs, step }: LeasedAttempt) {
       const written = await Promise.all(outputs.map(async (name) => [name, await put(`${step}.${name}`)] as const));

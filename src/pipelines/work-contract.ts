@@ -22,6 +22,12 @@ const workerName = z
   .min(1)
   .max(200)
   .refine((name) => !name.includes('\0'), 'expected text without NUL');
+/** Made by a worker process when it starts, so that nobody takes it for one that had the name before. */
+const instance = z
+  .string()
+  .regex(/^[\w.-]*$/, 'expected letters, digits, _, . and -')
+  .max(60)
+  .default('');
 const labels = z.record(z.string().min(1).max(60), z.string().max(100));
 const epoch = z.number().int().min(1);
 const ofAttempt = z.object({ attempt: id });
@@ -78,6 +84,7 @@ export const workContract = contract({
     permission: 'work:lease',
     body: z.strictObject({
       worker: workerName,
+      instance,
       slots: z.number().int().min(1).max(64),
       labels: labels.default({}),
       /** All that it has of what steps may take: `cpu`, `memoryGiB`, `gpu`, … */
@@ -90,10 +97,11 @@ export const workContract = contract({
   leaveWork: route({
     method: 'POST',
     path: '/api/v1/work/leave',
-    summary: 'Say that a worker ends: it gets no more work, and what it holds is queued again',
+    summary: 'Say that a worker ends: this instance gets no more work, and what it holds is queued again',
     permission: 'work:lease',
     body: z.strictObject({
       worker: workerName,
+      instance,
       /** Attempts that it is still ending, and whose end it will report itself. */
       keep: z.array(id).max(64).default([]),
     }),

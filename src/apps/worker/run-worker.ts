@@ -49,6 +49,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const attemptsDir = join(options.scratchDir, 'attempts');
   await rm(attemptsDir, { recursive: true, force: true });
   await mkdir(attemptsDir, { recursive: true, mode: 0o700 });
+  // Who comes after this process under its name must not be taken for it.
+  const instance = system.ids.next('worker');
   const running = new Map<string, Promise<void>>();
   const start = (attempt: LeasedAttempt): void => {
     const ended = runAttempt(attempt, options)
@@ -64,7 +66,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       continue;
     }
     try {
-      const body = { worker: name, slots: slots - running.size, labels: { ...labels }, resources: { ...resources } };
+      const offered = { slots: slots - running.size, labels: { ...labels }, resources: { ...resources } };
+      const body = { worker: name, instance, ...offered };
       const { attempts } = await withDeadline(system.clock, { ms: LEASE_DEADLINE_MS, signal }, (deadline) =>
         client.leaseWork({ body, signal: deadline }),
       );
@@ -78,15 +81,18 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       await sleep(system.clock, delayMs, signal);
     }
   }
-  await leave(options, [...running.keys()]);
+  await leave(options, { instance, keep: [...running.keys()] });
   await Promise.all(running.values());
 }
 
 /** Gives up the work that may have been granted to a request that nobody waits for any more. */
-async function leave({ client, name, system, logger }: WorkerOptions, keep: string[]): Promise<void> {
+async function leave(
+  { client, name, system, logger }: WorkerOptions,
+  said: { readonly instance: string; readonly keep: string[] },
+): Promise<void> {
   try {
     await withDeadline(system.clock, { ms: LEAVE_DEADLINE_MS }, (signal) =>
-      client.leaveWork({ body: { worker: name, keep }, signal }),
+      client.leaveWork({ body: { worker: name, ...said }, signal }),
     );
   } catch (error) {
     logger.debug(`could not say goodbye, leases will run out instead: ${messageOf(error)}`);

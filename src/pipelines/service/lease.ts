@@ -24,6 +24,8 @@ import { unitManifest } from './units.ts';
 
 export interface LeaseRequest {
   readonly worker: string;
+  /** The process that has the name at present. One that tells none cannot leave: its leases run out. */
+  readonly instance?: string | undefined;
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
   /** All that the worker has of what steps take. */
@@ -84,7 +86,7 @@ async function leaseNow(
   deps: LeaseDeps,
 ): Promise<LeasedAttempt[]> {
   if (deps.hasLeft()) return [];
-  const { labels, resources: capacity = {}, worker, slots } = request;
+  const { labels, resources: capacity = {}, worker, instance = '', slots } = request;
   const classes = (await queuedClasses(tx.db)).filter((found) => couldRun({ labels, capacity }, found.class));
   if (classes.length === 0) return [];
   const limit = slots * CANDIDATES_PER_SLOT;
@@ -101,7 +103,9 @@ async function leaseNow(
     running: await runningByProject(tx.db),
   };
   const leased: LeasedAttempt[] = [];
-  for (const candidate of match(queues, offer)) leased.push(...(await leaseStep(tx, candidate, { worker, deps })));
+  for (const candidate of match(queues, offer)) {
+    leased.push(...(await leaseStep(tx, candidate, { worker, instance, deps })));
+  }
   return leased;
 }
 
@@ -144,7 +148,7 @@ async function inputsFor(
 async function leaseStep(
   tx: Omit<Tx, 'audit' | 'as'>,
   { run: runId, step }: Candidate,
-  { worker, deps }: { readonly worker: string; readonly deps: LeaseDeps },
+  { worker, instance, deps }: { readonly worker: string; readonly instance: string; readonly deps: LeaseDeps },
 ): Promise<LeasedAttempt[]> {
   const run = await findRun(tx.db, runId);
   if (!run) return [];
@@ -163,6 +167,7 @@ async function leaseStep(
     step,
     epoch,
     worker,
+    instance,
     status: 'running',
     startedAt: tx.now,
     leaseUntil: tx.now + Math.min(UNCONFIRMED_MS, deps.leaseMs),

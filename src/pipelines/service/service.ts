@@ -72,7 +72,7 @@ export class PipelineService {
   readonly #transferMs: number;
   readonly #seed: number;
   readonly #wake: Wake;
-  readonly #polls = new Map<string, { left: boolean }>();
+  readonly #polls = new Map<string, { readonly instance: string; left: boolean }>();
   readonly #workers = new SeenWorkers();
 
   constructor(deps: PipelinesDeps) {
@@ -187,10 +187,11 @@ export class PipelineService {
   /** A newer request of the same worker ends an older one that still waits: its answer would go to nobody. */
   async lease(request: LeaseRequest): Promise<LeasedAttempt[]> {
     this.#dismiss(request.worker);
-    const poll = { left: false };
-    this.#polls.set(request.worker, poll);
+    const { worker, instance = '', labels } = request;
+    const poll = { instance, left: false };
+    this.#polls.set(worker, poll);
     const { db, system } = this.#deps;
-    this.#workers.saw(request.worker, { at: system.clock.now(), labels: request.labels });
+    this.#workers.saw(worker, { instance, at: system.clock.now(), labels });
     try {
       const hasLeft = (): boolean => poll.left;
       const poolSlots = async (tx: Pick<Tx, 'db'>, name: string): Promise<number> =>
@@ -205,17 +206,25 @@ export class PipelineService {
         poolSlots,
       });
     } finally {
-      if (this.#polls.get(request.worker) === poll) this.#polls.delete(request.worker);
+      if (this.#polls.get(worker) === poll) this.#polls.delete(worker);
     }
   }
 
-  /** Queues again what the worker holds and does not keep. Returns how many attempts that were. */
-  async leave(context: Context, worker: string, keep: readonly string[]): Promise<number> {
-    this.#dismiss(worker);
-    this.#workers.left(worker);
+  /**
+   * Queues again what this instance of the worker holds and does not keep. Returns how many attempts that were. What
+   * another process under the name has leased stays with it, however late the goodbye comes.
+   */
+  async leave(
+    context: Context,
+    { keep, ...who }: { readonly worker: string; readonly instance: string; readonly keep: readonly string[] },
+  ): Promise<number> {
+    this.#dismiss(who.worker, who.instance);
+    this.#workers.left(who);
     const { db } = this.#deps;
+    // One that tells no instance may be any, also one that has ended long ago.
+    if (who.instance === '') return 0;
     // Read in the line of writers, so that a lease that is being granted at this moment is seen.
-    const held = await db.maintain((tx) => heldAttempts(tx.db, worker));
+    const held = await db.maintain((tx) => heldAttempts(tx.db, who));
     const given = held.filter(({ attempt }) => !keep.includes(attempt));
     for (const { attempt } of given) await db.react(context, (tx) => release(tx, attempt));
     if (given.length > 0) this.#wake.all();
@@ -238,7 +247,7 @@ export class PipelineService {
     return this.#deps.db.maintain(async (tx) => {
       const attempt = await requireAttempt(tx, attemptId, beat.epoch);
       if (attempt.status !== 'running') throw staleAttempt(attempt);
-      this.#workers.saw(attempt.worker, { at: tx.now });
+      this.#workers.saw(attempt.worker, { instance: attempt.instance, at: tx.now });
       await saveProgress(tx.db, attempt, beat);
       const run = await findRun(tx.db, attempt.run);
       const cancel = run?.status === 'cancelling';
@@ -269,10 +278,10 @@ export class PipelineService {
   async expireLeases(): Promise<number> {
     const { db, system, logger } = this.#deps;
     const expired = await expiredAttempts(db.reader, system.clock.now(), EXPIRED_BATCH);
-    for (const { attempt, run, step, worker } of expired) {
+    for (const { attempt, run, step, worker, instance } of expired) {
       logger.warn({ attempt, run, step, worker }, 'the lease of an attempt ran out');
       // A request of a silent worker may be left from before it died. If it lives, it asks again.
-      this.#dismiss(worker);
+      this.#dismiss(worker, instance);
       await db.react({ actor: SYSTEM, action: 'pipeline-lease.expire' }, (tx) => expire(tx, attempt));
     }
     if (expired.length > 0) this.#wake.all();
@@ -299,9 +308,10 @@ export class PipelineService {
     this.#wake.all();
   }
 
-  #dismiss(worker: string): void {
+  /** Ends the request that waits for work under this name, if it is of this instance where one is told. */
+  #dismiss(worker: string, instance?: string): void {
     const poll = this.#polls.get(worker);
-    if (!poll) return;
+    if (!poll || (instance !== undefined && poll.instance !== instance)) return;
     poll.left = true;
     this.#wake.only(worker);
   }

@@ -5,6 +5,8 @@ import { type Db, type Tables, tables } from './tables.ts';
 export interface StoredAttempt extends AttemptView {
   readonly run: string;
   readonly step: string;
+  /** The process of the worker that leased it; empty where it told none. */
+  readonly instance: string;
 }
 
 export async function insertAttempt(db: Db, attempt: StoredAttempt): Promise<void> {
@@ -16,6 +18,7 @@ export async function insertAttempt(db: Db, attempt: StoredAttempt): Promise<voi
       step: attempt.step,
       epoch: attempt.epoch,
       worker: attempt.worker,
+      instance: attempt.instance,
       status: attempt.status,
       started_at: attempt.startedAt,
       lease_until: attempt.leaseUntil,
@@ -78,12 +81,17 @@ export async function expiredAttempts(db: Db, now: number, limit: number): Promi
   return rows.map(attemptOf);
 }
 
-export async function heldAttempts(db: Db, worker: string): Promise<StoredAttempt[]> {
+/** What one process of a worker holds: neither what one of before held under the name, nor what one since does. */
+export async function heldAttempts(
+  db: Db,
+  { worker, instance }: { readonly worker: string; readonly instance: string },
+): Promise<StoredAttempt[]> {
   const rows = await tables(db)
     .selectFrom('pipeline_attempt')
     .selectAll()
     .where('status', '=', 'running')
     .where('worker', '=', worker)
+    .where('instance', '=', instance)
     .orderBy('id')
     .execute();
   return rows.map(attemptOf);
@@ -101,7 +109,7 @@ export async function attemptsOfRun(db: Db, run: string): Promise<Map<string, At
     .execute();
   const byStep = new Map<string, AttemptView[]>();
   for (const row of rows) {
-    const { run: _run, step, ...view } = attemptOf(row);
+    const { run: _run, step, instance: _instance, ...view } = attemptOf(row);
     byStep.set(step, [...(byStep.get(step) ?? []), view]);
   }
   return byStep;
@@ -114,6 +122,7 @@ function attemptOf(row: Tables['pipeline_attempt']): StoredAttempt {
     step: row.step,
     epoch: row.epoch,
     worker: row.worker,
+    instance: row.instance,
     status: row.status as AttemptStatus,
     startedAt: row.started_at,
     leaseUntil: row.lease_until,

@@ -71,6 +71,7 @@ export interface Tables {
     step: string;
     epoch: number;
     worker: string;
+    instance: string;
     status: string;
     started_at: number;
     lease_until: number;

@@ -54,6 +54,10 @@ forEachDialect('Concurrency of pipelines', pipelineMigrations, (open) => {
     await p.start();
     await p.start();
     assert.equal((await p.lease()).length, 1);
+    const written = t.mock.method(p.db, 'react');
+    await p.control.tend();
+    assert.equal(written.mock.callCount(), 0, 'a pipeline that is full is looked at and not written');
+    written.mock.restore();
     await p.declare(one, { concurrency: { runs: 2 } });
 
     await p.control.tend();

@@ -10,7 +10,7 @@ import { parseOutputRef } from '../graph.ts';
 import { type AttemptStatus, decide, type Fact, isFinalRun, type RunState, type StepState } from '../model.ts';
 import type { Condition } from '../spec.ts';
 import { type CacheEntry, findCacheEntry } from '../store/cache.ts';
-import { activeRuns, admitRun, findPipeline, findRun, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
+import { activeRuns, admitRun, findPipeline, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
 import {
   definitionOf,
   findStep,
@@ -22,12 +22,15 @@ import {
   stepStates,
   updateStepState,
 } from '../store/steps.ts';
+import type { Db } from '../store/tables.ts';
 import { cancelUnits, hasOpenUnit } from '../store/units.ts';
 import { type ResolvedMap, stepOfUnit } from '../units.ts';
 import { advanceUnit, expand, gather, unitManifest } from './units.ts';
 
 /** Runs that one end lets in; the job that looks every second lets in further ones. */
 const ADMITTED_MAX = 100;
+/** Runs that wait for their keys, among which one is looked for whose key is free. */
+const WAITING_MAX = 100;
 
 export const runSubject = (run: string): string => `pipeline-run/${run}`;
 
@@ -225,27 +228,38 @@ async function saveRun(
   tx.audit(runSubject(run.run), { finished: status, reason });
 }
 
-/**
- * Lets in the runs of a pipeline for which there is room: what goes on is looked up and never counted along, so no
- * death can leave a place taken. A run that waits for its key does not hold up those of other keys.
- */
+/** Lets in the runs of a pipeline for which there is room. */
 export async function admitNext(tx: Tx, pipeline: string): Promise<void> {
-  const spec = (await findPipeline(tx.db, pipeline))?.spec;
-  const { runs = Number.POSITIVE_INFINITY, runsOfKey = 1 } = spec?.concurrency ?? {};
-  const full = new Set<string>();
-  for (const run of await waitingRuns(tx.db, pipeline, ADMITTED_MAX)) {
-    if (run.lane !== null && full.has(run.lane)) continue;
-    // A run that is all in the cache ends as it is let in, which lets in others before this loop gets to them.
-    if ((await findRun(tx.db, run.run))?.admittedAt !== null) continue;
-    if ((await activeRuns(tx.db, pipeline)) >= runs) return;
-    if (run.lane !== null && spec?.concurrency?.key && (await activeRuns(tx.db, pipeline, run.lane)) >= runsOfKey) {
-      full.add(run.lane);
-      continue;
-    }
+  for (let admitted = 0; admitted < ADMITTED_MAX; admitted++) {
+    // Asked again each time: a run that is all in the cache ends as it is let in, which lets in others.
+    const run = await nextAdmitted(tx.db, pipeline);
+    if (!run) return;
+    const spec = (await findPipeline(tx.db, pipeline))?.spec;
     const deadlineAt = spec?.timeout ? tx.now + durationMs(spec.timeout) : null;
     await admitRun(tx.db, run.run, tx.now, deadlineAt);
     await advance(tx, run, { type: 'started', now: tx.now });
   }
+}
+
+/**
+ * The run of a pipeline that is let in next, if there is room for one: what goes on is looked up and never counted
+ * along, so no death can leave a place taken. A run that waits for its key does not hold up those of other keys.
+ */
+export async function nextAdmitted(db: Db, pipeline: string): Promise<StoredRun | undefined> {
+  const {
+    runs = Number.POSITIVE_INFINITY,
+    key,
+    runsOfKey = 1,
+  } = (await findPipeline(db, pipeline))?.spec.concurrency ?? {};
+  if ((await activeRuns(db, pipeline)) >= runs) return undefined;
+  const full = new Set<string>();
+  for (const run of await waitingRuns(db, pipeline, key === undefined ? 1 : WAITING_MAX)) {
+    if (run.lane === null || key === undefined) return run;
+    if (full.has(run.lane)) continue;
+    if ((await activeRuns(db, pipeline, run.lane)) < runsOfKey) return run;
+    full.add(run.lane);
+  }
+  return undefined;
 }
 
 function reasonOf(state: RunState): string | null {

@@ -14,7 +14,7 @@ import {
   productsOf,
   stepStates,
 } from '../store/steps.ts';
-import { admitNext, advance, runSubject } from './advance.ts';
+import { admitNext, advance, nextAdmitted, runSubject } from './advance.ts';
 import type { PipelinesDeps } from './service.ts';
 import { begin, buildRun, type NewStep, viewOf } from './start-run.ts';
 
@@ -138,7 +138,10 @@ export class RunControl {
       await act('pipeline-run.cancel', (tx) => overdue(tx, run));
     for (const of of await elapsedSteps(db.reader, now, BATCH))
       await act('pipeline-step.decide', (tx) => elapse(tx, of));
-    for (const name of await crowdedPipelines(db.reader)) await act('pipeline-run.start', (tx) => admitNext(tx, name));
+    for (const name of await crowdedPipelines(db.reader)) {
+      // Looked at before: a pipeline that is full for hours takes no place in the line of writers each second.
+      if (await nextAdmitted(db.reader, name)) await act('pipeline-run.start', (tx) => admitNext(tx, name));
+    }
   }
 
   #further(tx: Tx, { run, context }: { readonly run: StoredRun; readonly context: Context }): StoredRun {

@@ -21,6 +21,7 @@ import {
   insertFiring,
   listFirings,
   listTriggers,
+  listTriggersWithLast,
   noteDelivery,
   type StoredTrigger,
   saveTrigger,
@@ -82,13 +83,10 @@ export class Triggers {
   }
 
   async list(): Promise<TriggerView[]> {
-    const { reader } = this.#deps.db;
-    return Promise.all(
-      (await listTriggers(reader)).map(async ({ name, spec, state, secret }) => {
-        const [last = null] = await listFirings(reader, { trigger: name, limit: 1 });
-        return { trigger: name, ...spec, dueAt: state.pending?.dueAt ?? null, hasSecret: secret !== null, last };
-      }),
-    );
+    return (await listTriggersWithLast(this.#deps.db.reader)).map(({ trigger, last }) => {
+      const { name, spec, state, secret } = trigger;
+      return { trigger: name, ...spec, dueAt: state.pending?.dueAt ?? null, hasSecret: secret !== null, last };
+    });
   }
 
   async firings(

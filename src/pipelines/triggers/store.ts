@@ -26,6 +26,7 @@ interface Tables {
 }
 
 type Db = Kysely<AnyTables>;
+const TRIGGERS_MAX = 1_000;
 const tables = (db: Db): Kysely<Tables> => db;
 
 export interface StoredTrigger {
@@ -63,9 +64,34 @@ export async function findTrigger(db: Db, name: string): Promise<StoredTrigger |
 }
 
 export async function listTriggers(db: Db, source?: string): Promise<StoredTrigger[]> {
-  let query = tables(db).selectFrom('trigger_state').selectAll().orderBy('name').limit(1_000);
+  let query = tables(db).selectFrom('trigger_state').selectAll().orderBy('name').limit(TRIGGERS_MAX);
   if (source !== undefined) query = query.where('source', '=', source);
   return (await query.execute()).map(triggerOf);
+}
+
+/** All triggers by name, each with the last that it did about an event. */
+export async function listTriggersWithLast(
+  db: Db,
+): Promise<{ readonly trigger: StoredTrigger; readonly last: FiringView | null }[]> {
+  const rows = await tables(db)
+    .selectFrom('trigger_state as t')
+    .leftJoin('trigger_firing as f', (join) =>
+      join.on('f.id', '=', (e) =>
+        e
+          .selectFrom('trigger_firing as latest')
+          .select((of) => of.fn.max('latest.id').as('id'))
+          .whereRef('latest.name', '=', 't.name'),
+      ),
+    )
+    .select(['t.name', 't.source', 't.spec', 't.state', 't.due_at', 't.secret'])
+    .select(['f.id', 'f.at', 'f.outcome', 'f.run', 'f.reason'])
+    .orderBy('t.name')
+    .limit(TRIGGERS_MAX)
+    .execute();
+  return rows.map(({ id, at, outcome, run, reason, ...row }) => {
+    const last = id === null || at === null || outcome === null ? null : { id, at, outcome, run, reason };
+    return { trigger: triggerOf(row), last: last && firingOf({ ...last, name: row.name }) };
+  });
 }
 
 export async function dueTriggers(db: Db, now: number, limit: number): Promise<string[]> {
@@ -98,12 +124,7 @@ export async function listFirings(
     .orderBy('id', 'desc')
     .limit(filter.limit);
   if (filter.after !== undefined) query = query.where('id', '<', filter.after);
-  return (await query.execute()).map(({ id, name, outcome, ...row }) => ({
-    ...row,
-    firing: id,
-    trigger: name,
-    outcome: outcome as FiringView['outcome'],
-  }));
+  return (await query.execute()).map(firingOf);
 }
 
 /** Notes a delivery; false when it was noted before. Notes older than `before` are forgotten. */
@@ -123,6 +144,10 @@ export async function noteDelivery(
   if (known) return false;
   await tables(db).insertInto('trigger_delivery').values(delivery).execute();
   return true;
+}
+
+function firingOf({ id, name, outcome, ...row }: Tables['trigger_firing']): FiringView {
+  return { ...row, firing: id, trigger: name, outcome: outcome as FiringView['outcome'] };
 }
 
 function triggerOf(row: Tables['trigger_state']): StoredTrigger {

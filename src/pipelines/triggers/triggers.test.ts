@@ -51,6 +51,31 @@ async function openTriggers(t: TestContext, open: OpenDatabase) {
 }
 
 forEachDialect('Triggers', pipelineMigrations, (open) => {
+  test('triggers are listed with what each did last, all by one query', async (t) => {
+    const s = await openTriggers(t, open);
+    const on = { pipeline: 'p', status: ['failed', 'succeeded'] };
+    await s.trigger({ on, debounce: '5s' }, 'slow');
+    await s.trigger({ on }, 'fast');
+    for (const end of [s.fail, s.succeed]) {
+      await s.start();
+      await end((await s.lease()).find(({ pipeline }) => pipeline === 'p')!);
+      await s.settle();
+    }
+    const [, run] = (await s.runsOf('q')).map((found) => found.run).sort();
+
+    const asked = t.mock.method(s.db.reader, 'selectFrom');
+    const listed = await s.triggers.list();
+
+    assert.equal(asked.mock.callCount(), 1);
+    assert.deepEqual(
+      listed.map(({ trigger, last }) => [trigger, last?.run ?? null]),
+      [
+        ['fast', run],
+        ['slow', null],
+      ],
+    );
+  });
+
   test('the end of a run starts another pipeline, as it was declared to', async (t) => {
     const s = await openTriggers(t, open);
     await s.trigger({ on: { pipeline: 'p', status: ['failed'] }, params: { of: 'after ${event.run}' } });

@@ -294,6 +294,7 @@ forEachDialect('Automation', [...pipelineMigrations, ...automationMigrations], (
         status: 'failed',
         cause,
         reason: null,
+        verifies: null,
         outputs: {},
       });
 

@@ -60,6 +60,20 @@ const unitView = z.object({
 });
 export type UnitView = z.output<typeof unitView>;
 
+/** What a step that did cached work again has found. */
+const verification = z.object({
+  /** The run and step that did the work again. */
+  run: z.string(),
+  step: z.string(),
+  of: z.object({ run: z.string(), step: z.string() }),
+  at: z.number(),
+  /** Whether all outputs and the result had the same digests. If not, the step is not deterministic. */
+  equal: z.boolean(),
+  /** Names of the outputs that differ, and `result`. */
+  differences: z.array(z.string()),
+});
+export type Verification = z.output<typeof verification>;
+
 const stepView = z.object({
   step: z.string(),
   status: stepStatus,
@@ -77,6 +91,8 @@ const stepView = z.object({
   /** The run whose work a cached step took over. */
   cachedFrom: z.string().nullable(),
   attempts: z.array(attemptView),
+  /** The latest comparison of its cached work with work done again. */
+  verification: verification.nullable(),
   /** Of a step that was divided: how many of its units are in which state. */
   units: unitCounts.nullable(),
 });
@@ -100,6 +116,8 @@ const runView = z.object({
   origin: z.string().nullable(),
   /** The partition of its pipeline that it does. */
   partition: z.string().nullable(),
+  /** The run whose cached work it does again, to compare. */
+  verifies: z.string().nullable(),
   startedAt: z.number().nullable(),
   finishedAt: z.number().nullable(),
   /** Why it failed or was cancelled. */
@@ -138,10 +156,15 @@ const cacheExplanation = z.object({
   text: z.string(),
   /** The run that did the work (hit), or the one with the nearest key (miss). */
   other: z.object({ run: z.string(), key: digestSchema, at: z.number() }).nullable(),
+  /** The latest comparison of what the cache has under the key with work done again. */
+  verification: verification.nullable(),
   /** The ingredients of the key that differ from those of `other`. */
   differences: z.array(z.object({ ingredient: z.string(), before: jsonValue, now: jsonValue })),
 });
 export type CacheExplanation = z.output<typeof cacheExplanation>;
+
+/** Steps that one run of a comparison does again. */
+const VERIFIED_MAX = 50;
 
 const ofRun = z.object({ run: id });
 const ofStep = ofRun.extend({ step: stepOrUnit });
@@ -305,6 +328,21 @@ export const pipelinesContract = contract({
     params: ofStep,
     reply: cacheExplanation,
     errors: ['pipelines/run-not-found', 'pipelines/step-not-found'],
+  }),
+  verifyCache: route({
+    method: 'POST',
+    path: '/api/v1/pipeline-runs/:run/cache/verify',
+    summary: 'Start a run that does cached steps of another again and compares what they write',
+    permission: 'pipelines:write',
+    params: ofRun,
+    body: z.strictObject({
+      /** Steps and units; without any, a sample of those that were taken from the cache. */
+      steps: z.array(stepOrUnit).max(VERIFIED_MAX).default([]),
+      sample: z.number().int().min(1).max(VERIFIED_MAX).default(5),
+    }),
+    reply: runView,
+    errors: ['pipelines/run-not-found', 'pipelines/run-not-so'],
+    audit: 'pipeline-cache.verify',
   }),
   listWorkers: route({
     method: 'GET',

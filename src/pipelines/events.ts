@@ -49,7 +49,23 @@ export const pipelineRunFinished = defineEvent(
     status: z.enum(['succeeded', 'failed', 'cancelled']),
     cause: causeSchema,
     reason: z.string().nullable(),
+    /** The run whose cached work it did again, to compare. Such a run starts nothing. */
+    verifies: z.string().nullable().default(null),
     /** By `<step>.<output>`. */
     outputs: artifacts,
+  }),
+);
+
+/** Work that was done again wrote something else than the cache has: the step is not deterministic. */
+export const pipelineCacheDiffers = defineEvent(
+  'pipeline.cache-differs',
+  z.object({
+    run: z.string(),
+    step: z.string(),
+    key: z.string(),
+    /** The run that did the work again. */
+    verifiedBy: z.string(),
+    /** Names of the outputs that differ, and `result`. */
+    differences: z.array(z.string()),
   }),
 );

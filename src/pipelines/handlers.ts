@@ -25,6 +25,7 @@ export function pipelineHandlers(service: PipelineService, control: RunControl):
     listUnits: ({ params, query }) => service.units(params.run, params.step, query),
     readStepLog: ({ params, query }) => service.stepLog(params.run, params.step, query),
     listWorkers: async () => ({ items: service.workers() }),
+    verifyCache: ({ params, body }, ctx) => control.verify(ctx, params.run, body),
     explainStepCache: ({ params }) => service.explainCache(params.run, params.step),
   });
 }

@@ -9,6 +9,7 @@ import { leaseExpiryJob, tendJob } from './jobs.ts';
 import { attemptMigrations } from './migrations/attempts.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
 import { unitMigrations } from './migrations/units.ts';
+import { verificationMigrations } from './migrations/verifications.ts';
 import { scheduleHandlers } from './schedules/handlers.ts';
 import { scheduleKinds } from './schedules/kinds.ts';
 import { scheduleMigrations } from './schedules/migrations.ts';
@@ -44,6 +45,7 @@ export const pipelineMigrations: readonly Migration[] = [
   ...triggerMigrations,
   ...unitMigrations,
   ...attemptMigrations,
+  ...verificationMigrations,
 ];
 
 export interface Pipelines

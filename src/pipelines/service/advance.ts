@@ -222,8 +222,8 @@ async function saveRun(
   await updateRun(tx.db, run.run, { status, now: tx.now, reason, outputs });
   await admitNext(tx, run.pipeline);
   assert(status === 'succeeded' || status === 'failed' || status === 'cancelled', `${status} is not final`);
-  const { pipeline, generation, project, cause } = run;
-  const data = { run: run.run, pipeline, generation, project, status, cause, reason, outputs };
+  const { pipeline, generation, project, cause, verifies } = run;
+  const data = { run: run.run, pipeline, generation, project, status, cause, reason, verifies, outputs };
   tx.emit(pipelineRunFinished.draft(runSubject(run.run), data));
   tx.audit(runSubject(run.run), { finished: status, reason });
 }

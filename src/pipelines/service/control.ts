@@ -4,19 +4,13 @@ import { pipelineErrors } from '../errors.ts';
 import { pipelineRunPaused } from '../events.ts';
 import { upstreamOf } from '../graph.ts';
 import { isFinalRun, type StepState } from '../model.ts';
+import { definitionsOf, productsOf } from '../store/kept-steps.ts';
 import { crowdedPipelines, findPipeline, findRun, overdueRuns, pauseRun, type StoredRun } from '../store/runs.ts';
-import {
-  definitionOf,
-  definitionsOf,
-  elapsedSteps,
-  findStep,
-  pauseSteps,
-  productsOf,
-  stepStates,
-} from '../store/steps.ts';
+import { definitionOf, elapsedSteps, findStep, pauseSteps, stepStates } from '../store/steps.ts';
 import { admitNext, advance, nextAdmitted, runSubject } from './advance.ts';
 import type { PipelinesDeps } from './service.ts';
-import { begin, buildRun, type NewStep, viewOf } from './start-run.ts';
+import { begin, buildRun, causeOf, furtherRun, type NewStep, viewOf } from './start-run.ts';
+import { startVerification, type VerifyRequest } from './verify.ts';
 
 const BATCH = 100;
 const SYSTEM = { id: 'system:pipelines', roles: ['system'] } as const;
@@ -91,7 +85,7 @@ export class RunControl {
         const definition = definitions.get(state.name);
         return definition ? [{ state: freshState(state), definition }] : [];
       });
-      return begin(tx, this.#further(tx, { run, context }), { steps, taken });
+      return begin(tx, furtherRun(tx, { run, context, system: this.#deps.system }), { steps, taken });
     });
     return viewOf(started);
   }
@@ -128,6 +122,16 @@ export class RunControl {
     return viewOf(started);
   }
 
+  /** Starts a run that does cached steps of another again, and compares. */
+  async verify(context: Context, runId: string, request: VerifyRequest): Promise<RunView> {
+    const started = await this.#deps.db.transact(context, async (tx) => {
+      const run = await requireRun(tx, runId);
+      const further = furtherRun(tx, { run, context, system: this.#deps.system });
+      return startVerification(tx, { run, further, deps: this.#deps }, request);
+    });
+    return viewOf(started);
+  }
+
   /** Lets in runs for which there is room, ends those that take too long, and moves on what waited for a time. */
   async tend(): Promise<void> {
     const { db, system } = this.#deps;
@@ -144,27 +148,6 @@ export class RunControl {
     }
   }
 
-  #further(tx: Tx, { run, context }: { readonly run: StoredRun; readonly context: Context }): StoredRun {
-    const unset = {
-      startedAt: null,
-      finishedAt: null,
-      reason: null,
-      admittedAt: null,
-      pausedAt: null,
-      deadlineAt: null,
-    };
-    return {
-      ...run,
-      ...unset,
-      run: this.#deps.system.ids.next('prun'),
-      status: 'queued',
-      cause: causeOf(context),
-      createdAt: tx.now,
-      outputs: {},
-      origin: run.run,
-    };
-  }
-
   async #requireOver(tx: Tx, runId: string): Promise<StoredRun> {
     const run = await requireRun(tx, runId);
     if (isFinalRun(run.status)) return run;
@@ -174,10 +157,6 @@ export class RunControl {
   async #view(runId: string): Promise<RunView> {
     return viewOf(await requireRun({ db: this.#deps.db.reader }, runId));
   }
-}
-
-function causeOf({ actor }: Context) {
-  return { kind: 'user', id: actor.id, depth: 0 } as const;
 }
 
 function freshState(state: StepState): StepState {

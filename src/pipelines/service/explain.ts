@@ -6,9 +6,12 @@ import { findCacheEntry } from '../store/cache.ts';
 import { findRun } from '../store/runs.ts';
 import { definitionOf, earlierKeys, findKey, findStep, type KeyedStep } from '../store/steps.ts';
 import type { Db } from '../store/tables.ts';
+import { lastVerification } from '../store/verifications.ts';
 
 /** Earlier keys among which the nearest is sought. */
 const EARLIER_MAX = 50;
+
+type Explained = Omit<CacheExplanation, 'verification'>;
 
 /** Why a step ran or did not: who did the work, or the ingredients in which its key differs from the nearest one. */
 export async function explainCache(db: Db, runId: string, stepName: string): Promise<CacheExplanation> {
@@ -17,30 +20,31 @@ export async function explainCache(db: Db, runId: string, stepName: string): Pro
   const step = await findStep(db, runId, stepName);
   if (!step) throw pipelineErrors['step-not-found'](`run '${runId}' has no step '${stepName}'`);
   const { cache } = await definitionOf(db, runId, stepName);
-  const nothing = { key: null, other: null, differences: [] };
+  const nothing = { key: null, other: null, verification: null, differences: [] };
   if (!cache) return { outcome: 'off', text: 'the step declares cache: false, so it always runs', ...nothing };
   const keyed = await findKey(db, runId, stepName);
   if (!keyed) {
     const text = 'the key is known when the inputs of the step are, and they are not (yet)';
     return { outcome: 'waiting', text, ...nothing };
   }
-  if (step.status === 'cached') return explainHit(db, keyed);
+  const verification = await lastVerification(db, keyed.key);
+  if (step.status === 'cached') return { ...(await explainHit(db, keyed)), verification };
   const earlier = await earlierKeys(
     db,
     { pipeline: run.pipeline, step: stepName, run: runId, keyedAt: keyed.keyedAt },
     EARLIER_MAX,
   );
-  return explainMiss(keyed, earlier);
+  return { ...explainMiss(keyed, earlier), verification };
 }
 
-async function explainHit(db: Db, { key }: KeyedStep): Promise<CacheExplanation> {
+async function explainHit(db: Db, { key }: KeyedStep): Promise<Explained> {
   const entry = await findCacheEntry(db, key);
   const other = entry ? { run: entry.run, key, at: entry.createdAt } : null;
   const text = `every ingredient is equal to that of step '${entry?.step}' of run ${entry?.run}, which did the work`;
   return { outcome: 'hit', key, text, other, differences: [] };
 }
 
-function explainMiss(keyed: KeyedStep, earlier: readonly KeyedStep[]): CacheExplanation {
+function explainMiss(keyed: KeyedStep, earlier: readonly KeyedStep[]): Explained {
   let nearest: { readonly keyed: KeyedStep; readonly differences: IngredientDifference[] } | undefined;
   for (const candidate of earlier) {
     const differences = differencesOf(candidate.ingredients, keyed.ingredients);

@@ -13,6 +13,7 @@ import { queuedTwins } from '../store/queue.ts';
 import { findRun } from '../store/runs.ts';
 import { definitionOf, findKey, saveProduct, saveProgress } from '../store/steps.ts';
 import { type Advanced, advance, runSubject, takeFromCache } from './advance.ts';
+import { noteVerification } from './verify.ts';
 
 /** Queued steps that one finish answers from the cache; further ones do their work themselves. */
 const TWINS_MAX = 100;
@@ -49,6 +50,7 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
   await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error });
   auditStep(tx, attempt, { advanced, report });
   if (report.status === 'succeeded') await fillCache(tx, attempt, report);
+  if (report.status === 'succeeded' && run.verifies !== null) await noteVerification(tx, attempt, report);
   return status;
 }
 

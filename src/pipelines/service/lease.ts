@@ -1,8 +1,7 @@
 import type { System } from '#core/system';
 import type { Database, Tx } from '#platform/db';
 import type { BlobStore } from '#ports/blob-store';
-import { type Artifact, LEASE_WAIT_MS_MAX, type LeasedAttempt } from '../contract.ts';
-import { parseOutputRef } from '../graph.ts';
+import { LEASE_WAIT_MS_MAX, type LeasedAttempt } from '../contract.ts';
 import { type Candidate, couldRun, match, type Queue } from '../matching.ts';
 import { decide, type StepState } from '../model.ts';
 import { insertAttempt } from '../store/attempts.ts';
@@ -16,11 +15,11 @@ import {
   takenSlots,
 } from '../store/queue.ts';
 import { findRun, updateRun } from '../store/runs.ts';
-import { definitionOf, inputsOf, type StepDefinition, stepStates, updateStepState } from '../store/steps.ts';
+import { definitionOf, stepStates, updateStepState } from '../store/steps.ts';
 import { unitState } from '../store/units.ts';
 import { stepOfUnit } from '../units.ts';
 import type { Wake } from '../wake.ts';
-import { unitManifest } from './units.ts';
+import { inputsFor } from './inputs.ts';
 
 export interface LeaseRequest {
   readonly worker: string;
@@ -126,23 +125,6 @@ async function statesOf(tx: Pick<Tx, 'db'>, run: string, name: string): Promise<
   if (stepOfUnit(name) === undefined) return stepStates(tx.db, run);
   const unit = await unitState(tx.db, run, name);
   return unit ? [unit] : [];
-}
-
-/** The inputs of a step. Lists of what units wrote are put into the blob store here, by the digest that they have. */
-async function inputsFor(
-  tx: Pick<Tx, 'db'>,
-  of: { readonly run: string; readonly step: string; readonly definition: StepDefinition },
-  { blobs }: Pick<LeaseDeps, 'blobs'>,
-): Promise<Record<string, Artifact>> {
-  const inputs = await inputsOf(tx.db, of.run, of.step);
-  for (const [name, artifact] of Object.entries(inputs)) {
-    const isPinned = !artifact.manifest || of.definition.pinned[name] !== undefined;
-    const ref = isPinned ? undefined : parseOutputRef(of.definition.inputs[name] ?? '');
-    if (!ref || (await blobs.has(artifact.digest))) continue;
-    const { text } = await unitManifest(tx, { run: of.run, ...ref });
-    await blobs.put(Buffer.from(text));
-  }
-  return inputs;
 }
 
 async function leaseStep(

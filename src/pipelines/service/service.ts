@@ -35,6 +35,7 @@ import { anyBeyond, boundReady } from '../store/queue.ts';
 import { findPipeline, findRun, listRuns, type StoredRun } from '../store/runs.ts';
 import { definitionOf, findStep, listSteps, saveProgress } from '../store/steps.ts';
 import { listUnits, unitCounts } from '../store/units.ts';
+import { verificationsOfRun } from '../store/verifications.ts';
 import { Wake } from '../wake.ts';
 import { advance, runSubject } from './advance.ts';
 import { explainCache } from './explain.ts';
@@ -127,9 +128,11 @@ export class PipelineService {
     const run = await this.#run(runId);
     const attempts = await attemptsOfRun(reader, runId);
     const units = await unitCounts(reader, runId);
-    const steps = (await listSteps(reader, runId)).map(
-      (step): StepView => ({ ...step, attempts: attempts.get(step.step) ?? [], units: units.get(step.step) ?? null }),
-    );
+    const verified = await verificationsOfRun(reader, runId);
+    const steps = (await listSteps(reader, runId)).map((step): StepView => {
+      const [own, verification] = [attempts.get(step.step) ?? [], verified.get(step.step) ?? null];
+      return { ...step, attempts: own, units: units.get(step.step) ?? null, verification };
+    });
     return { ...viewOf(run), steps };
   }
 

@@ -2,7 +2,7 @@ import type { Cause } from '#core/cause';
 import { digestOfJson } from '#core/hash';
 import type { System } from '#core/system';
 import { durationMs } from '#core/units';
-import type { Tx } from '#platform/db';
+import type { Context, Tx } from '#platform/db';
 import { partitionOf } from '../backfills/partitions.ts';
 import type { Artifact, RunView } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
@@ -81,6 +81,7 @@ export async function buildRun(
     deadlineAt: null,
     origin: null,
     partition: partitionOfRun(pipeline.spec, params),
+    verifies: null,
   };
   const steps = [];
   for (const step of pipeline.spec.steps) {
@@ -130,6 +131,35 @@ export async function begin(
   });
   await admitNext(tx, run.pipeline);
   return (await findRun(tx.db, run.run)) ?? run;
+}
+
+/** A run that does something of an earlier one again, as that was declared. */
+export function furtherRun(
+  tx: Pick<Tx, 'now'>,
+  { run, context, system }: { readonly run: StoredRun; readonly context: Context; readonly system: System },
+): StoredRun {
+  const unset = {
+    startedAt: null,
+    finishedAt: null,
+    reason: null,
+    admittedAt: null,
+    pausedAt: null,
+    deadlineAt: null,
+  };
+  return {
+    ...run,
+    ...unset,
+    run: system.ids.next('prun'),
+    status: 'queued',
+    cause: causeOf(context),
+    createdAt: tx.now,
+    outputs: {},
+    origin: run.run,
+  };
+}
+
+export function causeOf({ actor }: Context) {
+  return { kind: 'user', id: actor.id, depth: 0 } as const;
 }
 
 /** The id of a run that was asked for under a key. */

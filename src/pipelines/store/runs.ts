@@ -62,6 +62,7 @@ export async function insertRun(db: Db, run: StoredRun): Promise<void> {
       deadline_at: run.deadlineAt,
       origin: run.origin,
       partition_key: run.partition,
+      verifies: run.verifies,
     })
     .execute();
 }
@@ -144,6 +145,7 @@ function runOf(row: Tables['pipeline_run']): StoredRun {
     deadlineAt: row.deadline_at,
     origin: row.origin,
     partition: row.partition_key,
+    verifies: row.verifies,
   };
 }
 

@@ -28,6 +28,16 @@ export interface StepDefinition {
     | undefined;
   /** The step is divided into units. */
   readonly map?: ResolvedMap | undefined;
+  /** What the cache has of a step that this one does again, to compare. Outputs and the result by digest. */
+  readonly verifies?:
+    | {
+        readonly run: string;
+        readonly step: string;
+        readonly key: Digest;
+        readonly outputs: Readonly<Record<string, Artifact>>;
+        readonly result: Digest;
+      }
+    | undefined;
   readonly wait?: { readonly forMs: number } | { readonly untilMs: number } | undefined;
 }
 
@@ -47,7 +57,7 @@ export interface KeyedStep {
   readonly keyedAt: number;
 }
 
-export type StoredStep = Omit<StepView, 'attempts' | 'units'>;
+export type StoredStep = Omit<StepView, 'attempts' | 'units' | 'verification'>;
 
 export async function insertSteps(
   db: Db,
@@ -362,38 +372,4 @@ export async function elapsedSteps(db: Db, now: number, limit: number): Promise<
     .limit(limit)
     .execute();
   return rows.map((row) => ({ run: row.run, step: row.name }));
-}
-
-/** The products of the steps of a run that have one, by step. */
-export async function productsOf(db: Db, run: string): Promise<Map<string, StepProduct & { readonly from: string }>> {
-  const rows = await tables(db)
-    .selectFrom('pipeline_step')
-    .select(['name', 'outputs', 'result', 'metrics', 'cached_from'])
-    .where('run', '=', run)
-    .where('status', 'in', ['succeeded', 'cached'])
-    .where('parent', 'is', null)
-    .execute();
-  return new Map(
-    rows.map((row) => [
-      row.name,
-      {
-        outputs: JSON.parse(row.outputs),
-        result: JSON.parse(row.result),
-        metrics: JSON.parse(row.metrics),
-        from: row.cached_from ?? run,
-      },
-    ]),
-  );
-}
-
-/** The states and definitions of a run's steps, as a further run can take them over. */
-export async function definitionsOf(db: Db, run: string): Promise<{ name: string; definition: StepDefinition }[]> {
-  const rows = await tables(db)
-    .selectFrom('pipeline_step')
-    .select(['name', 'definition'])
-    .where('run', '=', run)
-    .where('parent', 'is', null)
-    .orderBy('position')
-    .execute();
-  return rows.map((row) => ({ name: row.name, definition: JSON.parse(row.definition) }));
 }

@@ -26,6 +26,8 @@ export interface Tables {
     deadline_at: number | null;
     origin: string | null;
     partition_key: string | null;
+    /** The run whose cached work it does again, to compare. */
+    verifies: string | null;
   };
   readonly pipeline_step: {
     run: string;
@@ -77,6 +79,15 @@ export interface Tables {
     lease_until: number;
     finished_at: number | null;
     error: string | null;
+  };
+  readonly pipeline_verification: {
+    run: string;
+    step: string;
+    cache_key: string;
+    of_run: string;
+    of_step: string;
+    at: number;
+    differences: string;
   };
   readonly pipeline_log: { run: string; step: string; position: number; at: number; stream: string; text: string };
   readonly pipeline_cache: {

@@ -65,7 +65,8 @@ export class Triggers {
           const cause = { kind: 'event', id: `dataset/${dataset}`, depth: 0 } as const;
           return this.#happened(tx, `dataset/${dataset}`, { cause, event: { dataset, commit, batch } });
         }
-        const { run, pipeline, status, cause } = pipelineRunFinished.read(event);
+        const { run, pipeline, status, cause, verifies } = pipelineRunFinished.read(event);
+        if (verifies !== null) return;
         return this.#happened(tx, `pipeline/${pipeline}`, { cause, event: { run, pipeline, status } });
       },
     };

@@ -48,7 +48,10 @@ const run = (...args: readonly string[]) => kedge([...args, ...connection]);
 
 /** Plays a worker that does the one step that is ready. */
 async function does(step: string, succeeds = true): Promise<void> {
-  const { attempts } = await work.leaseWork({ body: { worker: 'w', slots: 1, waitMs: 10_000 } });
+  const lease = () => work.leaseWork({ body: { worker: 'w', slots: 1, waitMs: 10_000 } });
+  let { attempts } = await lease();
+  // A command that makes work may take long to start.
+  for (let waits = 0; attempts.length === 0 && waits < 6; waits++) ({ attempts } = await lease());
   assert.deepEqual(
     attempts.map((attempt) => attempt.step),
     [step],
@@ -76,6 +79,9 @@ test('a run is started, explained, approved, watched and done again from the com
   );
   assert.match((await run('runs', 'get', id)).stdout, /^train succeeded, started by user:admin\n/);
   assert.match((await run('cache', 'explain', id, 'fit')).stdout, /^fit: miss, no earlier run of this step/);
+  const [verified] = await Promise.all([run('cache', 'verify', id, 'fit'), does('fit')]);
+  assert.deepEqual([verified.code, /^fit +equal/m.test(verified.stdout)], [0, true], verified.stdout);
+  assert.equal((await run('cache', 'verify', id)).code, 1, 'nothing of it came from the cache');
 
   const again = JSON.parse((await run('runs', 'rerun', id, '--from', 'fit', '-p', 'depth=4', '--json')).stdout);
   assert.equal(again.params.depth, 4);

@@ -4,7 +4,7 @@ import { formatDuration } from '#core/units';
 import { UsageError } from '../failure.ts';
 import { formatTable } from '../table.ts';
 import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
-import { paramsFor, startCommand, waitFor } from './runs.ts';
+import { endOf, paramsFor, startCommand, waitFor } from './runs.ts';
 
 type RunView = Awaited<ReturnType<Kedge['pipelines']['cancelPipelineRun']>>;
 
@@ -35,7 +35,9 @@ export function pipelineCommands(program: Command): void {
   }
   decideCommand(runs, 'approve');
   decideCommand(runs, 'reject');
-  explainCommand(program.command('cache').description('why steps ran, or were taken from the cache'));
+  const cache = program.command('cache').description('why steps ran or were taken from the cache, and whether rightly');
+  explainCommand(cache);
+  verifyCommand(cache);
 }
 
 function listPipelines(pipelines: Command): void {
@@ -179,6 +181,28 @@ function explainCommand(cache: Command): void {
       }
     }),
   );
+}
+
+function verifyCommand(cache: Command): void {
+  const words = 'do cached steps of a run again and compare what they write; exit code 1 when anything differs';
+  connected(cache.command('verify <run> [step]').description(words))
+    .option('--sample <count>', 'how many of the steps that were taken from the cache, unless one is named', '5')
+    .action(
+      withKedge(async (kedge, [run = '', step], options) => {
+        const body = { steps: step === undefined ? [] : [step], sample: Number(options['sample']) };
+        const started = await kedge.pipelines.verifyCache({ params: { run }, body });
+        const found = await endOf(kedge, started.run);
+        const wrong = found.steps.filter(({ verification }) => !verification?.equal);
+        if (wrong.length > 0) process.exitCode = 1;
+        if (options.json) return printJson(found);
+        const rows = found.steps.map(({ step: name, status, verification }) => {
+          const verdict = verification ? (verification.equal ? 'equal' : 'differs') : `not compared: ${status}`;
+          return [verification?.of.step ?? name, verdict, verification?.differences.join(', ') ?? ''];
+        });
+        process.stdout.write(`${formatTable(['step', 'done again', 'what differs'], rows)}\n`);
+        process.stdout.write(`compared by run ${found.run}: ${wrong.length} of ${found.steps.length} not equal\n`);
+      }),
+    );
 }
 
 /** `40 succeeded, 3 running, 57 queued`: the states of units that there are. */

@@ -72,24 +72,31 @@ function paramsOf(
   );
 }
 
-export async function waitFor(kedge: Kedge, run: string, json: boolean): Promise<void> {
-  const told = new Map<string, string>();
+type RunDetail = Awaited<ReturnType<Kedge['pipelines']['getPipelineRun']>>;
+
+/** Waits until a run has ended; `seen` sees it each time that it is asked for. */
+export async function endOf(kedge: Kedge, run: string, seen: (detail: RunDetail) => void = () => {}) {
   for (;;) {
     const detail = await kedge.pipelines.getPipelineRun({ params: { run } });
-    for (const step of detail.steps) {
+    seen(detail);
+    if (FINAL.has(detail.status)) return detail;
+    await pause();
+  }
+}
+
+export async function waitFor(kedge: Kedge, run: string, json: boolean): Promise<void> {
+  const told = new Map<string, string>();
+  const detail = await endOf(kedge, run, ({ steps }) => {
+    for (const step of steps) {
       if (told.get(step.step) === step.status) continue;
       told.set(step.step, step.status);
       const took = step.startedAt && step.finishedAt ? ` in ${formatDuration(step.finishedAt - step.startedAt)}` : '';
       if (!json) process.stdout.write(`${step.step}: ${step.status}${took}${step.reason ? `, ${step.reason}` : ''}\n`);
     }
-    if (FINAL.has(detail.status)) {
-      if (json) printJson(detail);
-      else process.stdout.write(`run ${run} ${detail.status}${detail.reason ? `: ${detail.reason}` : ''}\n`);
-      process.exitCode = detail.status === 'succeeded' ? 0 : 1;
-      return;
-    }
-    await pause();
-  }
+  });
+  if (json) printJson(detail);
+  else process.stdout.write(`run ${run} ${detail.status}${detail.reason ? `: ${detail.reason}` : ''}\n`);
+  process.exitCode = detail.status === 'succeeded' ? 0 : 1;
 }
 
 async function printLog(kedge: Kedge, of: { run: string; step: string }, follow: boolean): Promise<void> {

@@ -87,7 +87,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       {
         file: FINISH,
-        find: 'await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error });',
+        find: 'await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error, usage: report.usage });',
         replace: '',
       },
     ],

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
-import { STEP_ERROR_KINDS } from './model.ts';
 import {
   artifacts,
   attemptStatus,
+  attemptUsage,
   causeSchema,
   id,
   logStream,
@@ -14,6 +14,7 @@ import {
   stepStatus,
 } from './shapes.ts';
 import { digestSchema, jsonValue, stepName, stepOrUnit } from './spec.ts';
+import { STEP_ERROR_KINDS } from './step-errors.ts';
 
 export * from './shapes.ts';
 export { type PipelineSpec, pipelineSpec, poolSpec } from './spec.ts';
@@ -33,6 +34,8 @@ const attemptView = z.object({
   leaseUntil: z.number(),
   finishedAt: z.number().nullable(),
   error: stepError.nullable(),
+  /** What its processes used; null until it is reported, and for attempts that were lost. */
+  usage: attemptUsage.nullable(),
 });
 export type AttemptView = z.output<typeof attemptView>;
 

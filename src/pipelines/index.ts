@@ -26,16 +26,26 @@ import { Triggers } from './triggers/service.ts';
 export { type CodeBundle, storeBundle } from './code/bundle.ts';
 export { packCode } from './code/pack.ts';
 export { unpackCode } from './code/unpack.ts';
-export type { Artifact, LeasedAttempt, Progress, RunDetail, RunView, StepError, StepView } from './contract.ts';
+export type {
+  Artifact,
+  AttemptUsage,
+  LeasedAttempt,
+  Progress,
+  RunDetail,
+  RunView,
+  StepError,
+  StepView,
+} from './contract.ts';
 export { pipelineErrors } from './errors.ts';
 export { pipelineRunFinished, pipelineRunStarted, pipelineStepFinished, pipelineStepWaiting } from './events.ts';
-export type { RunStatus, StepErrorKind } from './model.ts';
+export type { RunStatus } from './model.ts';
 export type { Pin, Pins } from './references.ts';
 export { scheduleHeld } from './schedules/events.ts';
 export type { StartRun } from './service/start-run.ts';
 export type { PipelineSpec } from './spec.ts';
 export { envPart } from './spec.ts';
 export type { StepContext, StepFunction } from './step-context.ts';
+export type { StepErrorKind } from './step-errors.ts';
 export { triggerHeld } from './triggers/events.ts';
 
 export const pipelineMigrations: readonly Migration[] = [

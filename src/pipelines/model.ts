@@ -1,4 +1,5 @@
 import { assert, unreachable } from '#core/assert';
+import { isRetried, type StepErrorKind } from './step-errors.ts';
 
 /** `queued` until the first step is leased; `cancelling` while workers end what still runs. */
 export type RunStatus = 'queued' | 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled';
@@ -9,29 +10,6 @@ export type RunStatus = 'queued' | 'running' | 'cancelling' | 'succeeded' | 'fai
 export type StepStatus = 'queued' | 'running' | 'waiting' | 'succeeded' | 'cached' | 'failed' | 'skipped' | 'cancelled';
 /** `lost` = its lease ran out; `released` = its worker gave it back. Neither says anything about the step's code. */
 export type AttemptStatus = 'running' | 'succeeded' | 'failed' | 'lost' | 'released' | 'cancelled';
-
-/** How an attempt failed. */
-export const STEP_ERROR_KINDS = [
-  /** The step function threw. */
-  'threw',
-  /** The process ended by itself with another exit code than 0. */
-  'exit-code',
-  /** A signal that nobody in Kedge sent ended the process, such as that of the kernel's out-of-memory killer. */
-  'killed',
-  /** The step ran longer than its timeout and was killed. */
-  'timeout',
-  /** The step ended well but left a declared output unwritten. */
-  'missing-output',
-  /** The step returned something that is not JSON, or is larger than the limit. */
-  'invalid-result',
-  /** The process could not be started. */
-  'not-started',
-  /** The code or an input could not be brought to the worker, or an output not into the blob store. */
-  'transfer',
-  /** The worker fell silent more often than a step may lose its worker. */
-  'worker-lost',
-] as const;
-export type StepErrorKind = (typeof STEP_ERROR_KINDS)[number];
 
 /** Every legal move of the three machines. What is not here is a bug. */
 export const TRANSITIONS = {
@@ -154,11 +132,6 @@ export interface Decision {
 
 export const isFinalRun = (status: RunStatus): boolean => TRANSITIONS.run[status].length === 0;
 export const isFinalStep = (status: StepStatus): boolean => TRANSITIONS.step[status].length === 0;
-
-/** Whether another attempt can end otherwise. A step that ended well but kept its promises badly does so again. */
-export function isRetried(kind: StepErrorKind): boolean {
-  return kind !== 'missing-output' && kind !== 'invalid-result' && kind !== 'worker-lost';
-}
 
 /**
  * What a fact does to a run. `stale` means that the fact comes from an attempt that no longer holds its step (another

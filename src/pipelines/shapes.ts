@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { STEP_ERROR_KINDS } from './model.ts';
 import { digestSchema } from './spec.ts';
+import { STEP_ERROR_KINDS } from './step-errors.ts';
 
 /** The largest JSON result of a step, in characters of JSON. */
 export const RESULT_LENGTH_MAX = 256 * 1024;
@@ -50,6 +50,11 @@ export type Progress = z.output<typeof progress>;
 export const metrics = z
   .record(z.string().min(1).max(200), z.number())
   .refine((values) => Object.keys(values).length <= 500, 'expected at most 500 metrics');
+
+const used = z.number().min(0).optional();
+/** What the processes of an attempt used, as far as its worker saw it: it was at least so much. */
+export const attemptUsage = z.object({ cpuMs: used, rssPeakBytes: used, readBytes: used, writtenBytes: used });
+export type AttemptUsage = z.output<typeof attemptUsage>;
 
 export const stepError = z.object({ kind: z.enum(STEP_ERROR_KINDS), message: z.string().max(4_000) });
 export type StepError = z.output<typeof stepError>;

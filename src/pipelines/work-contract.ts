@@ -3,6 +3,7 @@ import { contract, route } from '#platform/contract';
 import {
   artifacts,
   attemptStatus,
+  attemptUsage,
   causeSchema,
   id,
   LEASE_WAIT_MS_MAX,
@@ -61,17 +62,19 @@ const stepResult = jsonValue.refine(
 /** What a step said of itself since its attempt began. */
 const seen = { progress: progress.optional(), metrics: metrics.optional() };
 
+const reported = { ...seen, usage: attemptUsage.optional() };
+
 const finishBody = z.discriminatedUnion('status', [
   z.strictObject({
     status: z.literal('succeeded'),
     epoch,
     outputs: artifacts,
     result: stepResult.optional(),
-    ...seen,
+    ...reported,
   }),
-  z.strictObject({ status: z.literal('failed'), epoch, error: stepError, ...seen }),
+  z.strictObject({ status: z.literal('failed'), epoch, error: stepError, ...reported }),
   /** The worker ended the attempt because it was told to cancel it, or because it stops itself. */
-  z.strictObject({ status: z.literal('stopped'), epoch, ...seen }),
+  z.strictObject({ status: z.literal('stopped'), epoch, ...reported }),
 ]);
 export type FinishBody = z.output<typeof finishBody>;
 

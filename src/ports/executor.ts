@@ -74,6 +74,12 @@ export interface Exit {
   readonly outputBytesCut: number;
   /** The highest resident memory seen, of the command and all that it started, where the adapter can see it. */
   readonly rssPeakBytes?: number;
+  /** Processor time and storage traffic of the same, as far as the adapter saw them: what is told was used. */
+  readonly cpuMs?: number;
+  readonly readBytes?: number;
+  readonly writtenBytes?: number;
+  /** Why the adapter concludes that the machine ended the command for want of memory, for people. */
+  readonly outOfMemory?: string;
 }
 
 export const executorErrors = defineErrors('executor', {

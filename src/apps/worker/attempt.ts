@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Json } from '#core/json';
-import type { Artifact, LeasedAttempt, Progress, StepError } from '#pipelines';
+import type { Artifact, AttemptUsage, LeasedAttempt, Progress, StepError } from '#pipelines';
 import type { Execution, Exit } from '#ports/executor';
 import { deliver, isRefusal, isStale, withDeadline } from './deliver.ts';
 import { parseMarker } from './host-protocol.ts';
@@ -46,6 +46,7 @@ class AttemptRun {
   #interruption: Interruption | undefined;
   #progress: Progress | undefined;
   readonly #metrics = new Map<string, number>();
+  #usage: AttemptUsage | undefined;
 
   constructor(attempt: LeasedAttempt, options: WorkerOptions) {
     this.#attempt = attempt;
@@ -123,6 +124,8 @@ class AttemptRun {
     const exit = await this.#execution.exited;
     stdout.end();
     stderr.end();
+    const { cpuMs, rssPeakBytes, readBytes, writtenBytes } = exit;
+    this.#usage = { cpuMs, rssPeakBytes, readBytes, writtenBytes };
     return exit;
   }
 
@@ -175,7 +178,7 @@ class AttemptRun {
     const { client, system, signal: hurry } = this.#options;
     const { attempt, epoch } = this.#attempt;
     await this.#logs.close();
-    const seen = this.#seen();
+    const seen = { ...this.#seen(), ...(this.#usage ? { usage: this.#usage } : {}) };
     const send = (body: Report): Promise<unknown> =>
       deliver(system, hurry, (signal) =>
         client.finishWork({ params: { attempt }, body: { ...body, epoch, ...seen }, signal }),

@@ -42,6 +42,8 @@ function words({ detail, rssPeakBytes }: Exit): string {
 }
 
 function exitError(exit: Exit): StepError | undefined {
+  if (exit.outOfMemory !== undefined)
+    return { kind: 'out-of-memory', message: `${exit.outOfMemory}${memoryWords(exit)}` };
   switch (exit.reason) {
     case 'exited':
       return exit.code === 0 ? undefined : { kind: 'exit-code', message: `the process ended with code ${exit.code}` };

@@ -65,6 +65,10 @@ test('each way in which a step can fail is told by its kind', async (t) => {
     'no-export': 'threw',
     after: null,
   });
+  if (process.platform === 'linux') {
+    const { cpuMs = -1, rssPeakBytes = 0 } = byName.get('hangs')?.attempts[0]?.usage ?? {};
+    assert.ok(cpuMs >= 0 && rssPeakBytes > 0, 'what the processes of an attempt used is kept with it');
+  }
   assert.match(byName.get('throws')?.reason ?? '', /TypeError: the label column is missing/);
   assert.match(byName.get('silent')?.reason ?? '', /not written: model.txt/);
   assert.equal(byName.get('after')?.reason, "step 'throws' failed");

@@ -11,4 +11,10 @@ export const attemptMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: 'pipelines/011-usage',
+    async up(db) {
+      await db.schema.alterTable('pipeline_attempt').addColumn('usage', 'text').execute();
+    },
+  },
 ];

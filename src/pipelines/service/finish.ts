@@ -47,7 +47,7 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
   if (advanced === 'stale') throw staleAttempt(attempt);
   const status = advanced.attempt ?? attempt.status;
   const error = report.status === 'failed' ? report.error : undefined;
-  await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error });
+  await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error, usage: report.usage });
   auditStep(tx, attempt, { advanced, report });
   if (report.status === 'succeeded') await fillCache(tx, attempt, report);
   if (report.status === 'succeeded' && run.verifies !== null) await noteVerification(tx, attempt, report);
@@ -108,8 +108,8 @@ async function checkPromises(tx: Tx, attempt: StoredAttempt, body: FinishBody): 
   if (missing.length === 0 && extra.length === 0) return body;
   const message = missing.length > 0 ? `not written: ${missing.join(', ')}` : `not declared: ${extra.join(', ')}`;
   const error: StepError = { kind: 'missing-output', message };
-  const { epoch, progress, metrics } = body;
-  return { status: 'failed', epoch, error, progress, metrics };
+  const { epoch, progress, metrics, usage } = body;
+  return { status: 'failed', epoch, error, progress, metrics, usage };
 }
 
 function factOf(

@@ -1,4 +1,4 @@
-import type { AttemptView, StepError } from '../contract.ts';
+import type { AttemptUsage, AttemptView, StepError } from '../contract.ts';
 import type { AttemptStatus } from '../model.ts';
 import { type Db, type Tables, tables } from './tables.ts';
 
@@ -9,7 +9,7 @@ export interface StoredAttempt extends AttemptView {
   readonly instance: string;
 }
 
-export async function insertAttempt(db: Db, attempt: StoredAttempt): Promise<void> {
+export async function insertAttempt(db: Db, attempt: Omit<StoredAttempt, 'usage'>): Promise<void> {
   await tables(db)
     .insertInto('pipeline_attempt')
     .values({
@@ -36,11 +36,21 @@ export async function findAttempt(db: Db, attempt: string): Promise<StoredAttemp
 export async function endAttempt(
   db: Db,
   attempt: string,
-  end: { readonly status: AttemptStatus; readonly now: number; readonly error?: StepError | undefined },
+  end: {
+    readonly status: AttemptStatus;
+    readonly now: number;
+    readonly error?: StepError | undefined;
+    readonly usage?: AttemptUsage | undefined;
+  },
 ): Promise<void> {
   await tables(db)
     .updateTable('pipeline_attempt')
-    .set({ status: end.status, finished_at: end.now, error: end.error ? JSON.stringify(end.error) : null })
+    .set({
+      status: end.status,
+      finished_at: end.now,
+      error: end.error ? JSON.stringify(end.error) : null,
+      usage: end.usage ? JSON.stringify(end.usage) : null,
+    })
     .where('id', '=', attempt)
     .execute();
 }
@@ -128,5 +138,6 @@ function attemptOf(row: Tables['pipeline_attempt']): StoredAttempt {
     leaseUntil: row.lease_until,
     finishedAt: row.finished_at,
     error: row.error === null ? null : JSON.parse(row.error),
+    usage: row.usage === null ? null : JSON.parse(row.usage),
   };
 }

@@ -79,6 +79,7 @@ export interface Tables {
     lease_until: number;
     finished_at: number | null;
     error: string | null;
+    usage: string | null;
   };
   readonly pipeline_verification: {
     run: string;

@@ -3,14 +3,17 @@ import { type Clock, sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { formatDuration } from '#core/units';
 import type { Execution, ExecutionRequest, Exit, OutputStream } from '#ports/executor';
-import { residentBytes } from './memory.ts';
+import { watchMemory } from './memory-limit.ts';
 import { isGroupRunning, signalGroup } from './process-group.ts';
+import { type Usage, usageOf } from './usage.ts';
 
 /** How long the rest of the output is waited for after the process ended, if something still holds its pipes open. */
 const DRAIN_MS = 1_000;
 const GROUP_POLL_MS = 20;
 const GROUP_POLL_MS_MAX = 320;
-const MEMORY_SAMPLE_MS = 500;
+/** The first samples come sooner, so that short commands are seen too. */
+const SAMPLE_MS_MIN = 20;
+const SAMPLE_MS_MAX = 500;
 const GRACE_MS = 5_000;
 /** The longest delay that timers can hold; past it they would fire at once. */
 const GRACE_MS_MAX = 2_147_483_647;
@@ -19,6 +22,8 @@ interface Surroundings {
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string>>;
   readonly isFolder: boolean;
+  /** Where control groups are mounted. */
+  readonly cgroupRoot: string;
 }
 
 /**
@@ -40,12 +45,15 @@ export class ProcessExecution implements Execution {
   #ended = false;
   #outputBytes = 0;
   #outputBytesCut = 0;
-  #rssPeakBytes = 0;
+  #usage: Usage | undefined;
+  readonly #causeOfKill: ReturnType<typeof watchMemory>;
 
-  constructor(request: ExecutionRequest, { clock, env, isFolder }: Surroundings) {
+  constructor(request: ExecutionRequest, { clock, env, isFolder, cgroupRoot }: Surroundings) {
     this.id = request.id;
     this.#clock = clock;
     this.#request = request;
+    // Before the command starts, which is in the control group of this process unless it leaves it.
+    this.#causeOfKill = watchMemory(cgroupRoot);
     this.#startedAt = clock.monotonic();
     if (!isFolder) {
       this.exited = Promise.resolve(this.#notStarted(`the working folder '${request.cwd}' does not exist`));
@@ -89,7 +97,7 @@ export class ProcessExecution implements Execution {
     });
     if (failure) return this.#notStarted(this.#explain(failure));
     this.#later(wallMs, () => this.#end('timeout', graceMs));
-    this.#sampleMemory();
+    this.#sample(SAMPLE_MS_MIN);
     await this.#over(child, closed);
     return this.#exitOf(child);
   }
@@ -142,12 +150,20 @@ export class ProcessExecution implements Execution {
     if (passed.length > 0) this.#request.onOutput?.(stream, passed);
   }
 
-  #sampleMemory(): void {
+  /** Sums that ended processes took with them do not lower what was seen before. */
+  #sample(nextMs: number): void {
     const pid = this.#child?.pid;
-    const bytes = pid === undefined ? undefined : residentBytes(pid);
-    if (bytes === undefined) return;
-    this.#rssPeakBytes = Math.max(this.#rssPeakBytes, bytes);
-    this.#later(MEMORY_SAMPLE_MS, () => this.#sampleMemory());
+    const now = pid === undefined ? undefined : usageOf(pid);
+    if (!now) return;
+    const seen = this.#usage ?? now;
+    this.#usage = {
+      rssBytes: now.rssBytes,
+      rssPeakBytes: Math.max(seen.rssPeakBytes, now.rssPeakBytes, now.rssBytes),
+      cpuMs: Math.max(seen.cpuMs, now.cpuMs),
+      readBytes: Math.max(seen.readBytes, now.readBytes),
+      writtenBytes: Math.max(seen.writtenBytes, now.writtenBytes),
+    };
+    this.#later(nextMs, () => this.#sample(Math.min(2 * nextMs, SAMPLE_MS_MAX)));
   }
 
   #later(delayMs: number, callback: () => void): void {
@@ -160,12 +176,17 @@ export class ProcessExecution implements Execution {
 
   #exitOf(child: ChildProcess): Exit {
     const { exitCode, signalCode } = child;
+    const rssPeakBytes = this.#usage?.rssPeakBytes ?? 0;
+    const outOfMemory = this.#ending
+      ? undefined
+      : this.#causeOfKill({ signal: signalCode, code: exitCode, rssPeakBytes });
     const detail = `the limit of ${formatDuration(this.#request.limits.wallMs)} was over`;
     return {
       reason: this.#ending ?? (signalCode === null ? 'exited' : 'signalled'),
       ...(exitCode !== null && { code: exitCode }),
       ...(signalCode !== null && { signal: signalCode }),
       ...(this.#ending === 'timeout' && { detail }),
+      ...(outOfMemory !== undefined && { outOfMemory }),
       ...this.#figures(),
     };
   }
@@ -174,12 +195,13 @@ export class ProcessExecution implements Execution {
     return { reason: 'not-started', detail, ...this.#figures() };
   }
 
-  #figures(): Pick<Exit, 'durationMs' | 'outputBytes' | 'outputBytesCut' | 'rssPeakBytes'> {
+  #figures(): Omit<Exit, 'reason'> {
+    const { rssBytes: _now, ...used } = this.#usage ?? { rssBytes: 0 };
     return {
       durationMs: this.#clock.monotonic() - this.#startedAt,
       outputBytes: this.#outputBytes,
       outputBytesCut: this.#outputBytesCut,
-      ...(this.#rssPeakBytes > 0 && { rssPeakBytes: this.#rssPeakBytes }),
+      ...used,
     };
   }
 

@@ -12,6 +12,8 @@ export interface ProcessExecutorOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** More at the same time are refused with `executor/busy`. 256 by default. */
   readonly executionsMax?: number;
+  /** Where control groups are mounted, `/sys/fs/cgroup` by default. */
+  readonly cgroupRoot?: string;
 }
 
 /** What a command needs to be found, to write files and to print text; none of it is a secret. */
@@ -31,7 +33,7 @@ export const INHERITED_VARIABLES = [
 
 /** Starts commands as processes of this machine. */
 export function openProcessExecutor(options: ProcessExecutorOptions): Executor {
-  const { clock, environment = {}, executionsMax = 256 } = options;
+  const { clock, environment = {}, executionsMax = 256, cgroupRoot = '/sys/fs/cgroup' } = options;
   const running = new Set<string>();
   const inherited = Object.fromEntries(
     INHERITED_VARIABLES.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
@@ -50,7 +52,7 @@ export function openProcessExecutor(options: ProcessExecutorOptions): Executor {
         () => false,
       );
       const env = { ...inherited, ...request.env };
-      const execution = new ProcessExecution(request, { clock, env, isFolder });
+      const execution = new ProcessExecution(request, { clock, env, isFolder, cgroupRoot });
       const free = (): void => void running.delete(id);
       execution.exited.then(free, free);
       return execution;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -152,5 +152,47 @@ describe('process executor', () => {
     await execution.stop(0);
     const { rssPeakBytes = 0 } = await execution.exited;
     assert.ok(rssPeakBytes > 80e6 && rssPeakBytes < 400e6, `${rssPeakBytes} bytes`);
+  });
+
+  it('tells how much processor time the command and its children took', async (t) => {
+    if (process.platform !== 'linux') return t.skip('processor time is read from /proc');
+    const clock = new ManualClock();
+    const burn = `while (process.cpuUsage().user < 200e3); console.log("done"); setInterval(() => {}, 1000);`;
+    const { execution, line } = await startScript(t, `'${process.execPath}' -e '${burn}' & wait`, { clock });
+    assert.equal(await line(), 'done');
+    await clock.advance(500);
+    await execution.stop(0);
+    const { cpuMs = 0, readBytes, writtenBytes } = await execution.exited;
+    assert.ok(cpuMs >= 180, `${cpuMs} ms`);
+    assert.deepEqual([typeof readBytes, typeof writtenBytes], ['number', 'number']);
+  });
+
+  it('concludes from the counter of the control group, or from the limit, that memory ran out', async (t) => {
+    if (process.platform !== 'linux') return t.skip('control groups are read from /proc');
+    const root = await temporaryFolder(t);
+    /** Runs a script in a control group that a folder plays, while its counter goes from 3 to `kills`. */
+    const ended = async (script: string, { kills = 3, limit = 'max' }): Promise<Exit> => {
+      await Promise.all([
+        writeFile(join(root, 'memory.events'), 'oom 3\noom_kill 3\n'),
+        writeFile(join(root, 'memory.max'), `${limit}\n`),
+      ]);
+      const executor = openProcessExecutor({ clock: systemClock, environment, cgroupRoot: root });
+      const execution = await executor.start({
+        ...{ id: 'test', cwd: root, env: {}, limits: LIMITS },
+        command: ['/bin/sh', '-c', `until [ -e go ]; do sleep 0.05; done; ${script}`],
+      });
+      await writeFile(join(root, 'memory.events'), `oom 3\noom_kill ${kills}\n`);
+      await writeFile(join(root, 'go'), '');
+      const exit = await execution.exited;
+      await rm(join(root, 'go'));
+      return exit;
+    };
+    const counted = /^the out-of-memory killer ended .*\(oom_kill went from 3 to 4\)$/;
+    assert.match((await ended('kill -9 $$', { kills: 4 })).outOfMemory ?? '', counted);
+    assert.match((await ended('exit 137', { kills: 4 })).outOfMemory ?? '', counted);
+    assert.match((await ended('kill -9 $$', { limit: '1000' })).outOfMemory ?? '', /^SIGKILL ended it.* of the 1000 B/);
+    assert.equal((await ended('kill -9 $$', {})).outOfMemory, undefined);
+    assert.equal((await ended('kill -15 $$', { kills: 4 })).outOfMemory, undefined);
+    assert.equal((await ended('exit 1', { kills: 4 })).outOfMemory, undefined);
   });
 });

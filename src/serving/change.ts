@@ -39,7 +39,7 @@ export async function recordDecision(
   { decision, by }: { readonly decision: Decision; readonly by: string },
 ): Promise<void> {
   const { id, endpoint, model, current, candidate } = rollout;
-  const { from, to, weight, at, sentence, figures, findings } = decision;
+  const { from, to, weight, at, sentence, figures, findings, checks } = decision;
   const view = {
     at: at ?? tx.now,
     decidedAt: tx.now,
@@ -50,6 +50,7 @@ export async function recordDecision(
     sentence,
     figures,
     ...(findings ? { findings: [...findings] } : {}),
+    ...(checks ? { checks: [...checks] } : {}),
   };
   await insertDecision(tx.db, id, view);
   const subject = endpointSubject(endpoint);

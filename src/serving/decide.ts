@@ -1,3 +1,4 @@
+import { type CheckFact, decideChecks } from './checks/decide-checks.ts';
 import { decideLive, type LiveFact } from './live/decide-live.ts';
 import { decide, isActive, type Outcome, type RolloutPlan, type RolloutState, withBlock } from './model.ts';
 import { weightOf } from './weight.ts';
@@ -5,6 +6,7 @@ import { weightOf } from './weight.ts';
 /** What can happen to a rollout, whatever its strategy. */
 export type RolloutFact =
   | LiveFact
+  | Extract<CheckFact, { readonly kind: 'checks' }>
   | { readonly kind: 'pause'; readonly reason: string }
   | { readonly kind: 'resume'; readonly reason: string };
 
@@ -20,8 +22,15 @@ export function decideRollout({ state, plan }: Decidable, fact: RolloutFact): Ou
   if (fact.kind === 'pause') return { state: { ...state, paused: { reason: fact.reason } }, decision: null };
   if (fact.kind === 'resume') {
     const { paused: _, ...running } = state;
-    return { state: running, decision: null };
+    return running.stage === 'checking'
+      ? decideChecks({ state: running, plan }, fact)
+      : { state: running, decision: null };
   }
+  if (state.stage === 'checking') {
+    const decides = fact.kind === 'checks' || fact.kind === 'promote' || fact.kind === 'abort';
+    return decides ? decideChecks({ state, plan }, fact) : unchanged;
+  }
+  if (fact.kind === 'checks') return unchanged;
   if (state.live && plan.live) {
     return decideLive({ state: { ...state, live: state.live }, plan: { ...plan, live: plan.live } }, fact);
   }

@@ -8,6 +8,17 @@ export interface ServingDeps extends DomainDeps {
   readonly versions: VersionSource;
   /** Without it, endpoints with feature views are refused. */
   readonly features?: Pick<Features, 'plan'> | undefined;
+  /** The newest predictions that a revision answered, for golden requests. Without it, none can be sampled. */
+  readonly recorded?: (endpoint: string, revision: string) => Promise<readonly RecordedRequest[]>;
+}
+
+/** A prediction that was recorded: what the model got, by name, and its score. */
+export interface RecordedRequest {
+  readonly id: string;
+  readonly at: number;
+  readonly revision: string;
+  readonly inputs: Readonly<Record<string, number | string | null>>;
+  readonly expected: number;
 }
 
 /** What serving asks of the registry. */

@@ -10,6 +10,8 @@ export const servingErrors = defineErrors('serving', {
   'not-active': { status: 409, title: 'The rollout has ended' },
   locked: { status: 409, title: 'The endpoint is locked after a rollback' },
   'not-locked': { status: 409, title: 'The endpoint is not locked' },
+  'golden-full': { status: 409, title: 'The endpoint has as many golden requests as there may be' },
+  'no-records': { status: 409, title: 'Nothing is recorded to take golden requests from' },
   'no-bundle': { status: 404, title: 'The rollout was not rolled back' },
   'no-metric': { status: 409, title: 'The rollout has no business metric' },
   'model-fixed': { status: 409, title: 'The model of an endpoint cannot be changed' },

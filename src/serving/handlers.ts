@@ -1,9 +1,16 @@
 import { type RouteGroup, routeGroup } from '#platform/http';
+import type { GoldenRequests } from './checks/golden-service.ts';
 import { servingContract } from './contract.ts';
 import type { ServingService } from './service.ts';
 
-export function servingHandlers(service: ServingService): RouteGroup {
+export function servingHandlers(service: ServingService, golden: GoldenRequests): RouteGroup {
   return routeGroup(servingContract, {
+    listGolden: async ({ params }) => ({ items: await golden.list(params.endpoint) }),
+    addGolden: async ({ params, body }, ctx) => ({ items: await golden.add(ctx, params.endpoint, body.requests) }),
+    sampleGolden: async ({ params, body }, ctx) => ({ items: await golden.sample(ctx, params.endpoint, body.count) }),
+    removeGolden: async ({ params }, ctx) => ({ items: await golden.remove(ctx, params.endpoint, params.name) }),
+    getCheckWork: ({ params }) => service.checkWork(params.rollout),
+    reportChecks: async ({ body }, ctx) => ({ accepted: await service.reportChecks(ctx, body) }),
     listEndpoints: async () => ({ items: await service.endpoints() }),
     getEndpoint: ({ params }) => service.endpoint(params.endpoint),
     startRollout: ({ params, body }, ctx) =>

@@ -1,11 +1,12 @@
 import type { DomainParts } from '#platform/domain';
+import { GoldenRequests } from './checks/golden-service.ts';
 import { servingConsumers } from './consumers.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingHandlers } from './handlers.ts';
 import { ServingService } from './service.ts';
 
 export type { EndpointSpec, EndpointView, RolloutView } from './contract.ts';
-export type { ServingDeps, VersionSource } from './deps.ts';
+export type { RecordedRequest, ServingDeps, VersionSource } from './deps.ts';
 export { servingErrors } from './errors.ts';
 export {
   comparisonBlock,
@@ -34,18 +35,22 @@ export interface Serving
     | 'resume'
     | 'bundle'
     | 'observe'
+    | 'checkWork'
+    | 'reportChecks'
     | 'unlock'
     | 'rollouts'
     | 'rollout'
     | 'lastPromotion'
     | 'routing'
   > {
+  readonly golden: GoldenRequests;
   readonly parts: DomainParts;
 }
 
 /** Serving: endpoints, the rollouts that change what they answer with, and the routing table of the gateways. */
 export function createServing(deps: ServingDeps): Serving {
   const service = new ServingService(deps);
+  const golden = new GoldenRequests(deps);
   return {
     endpoints: service.endpoints.bind(service),
     endpoint: service.endpoint.bind(service),
@@ -57,12 +62,15 @@ export function createServing(deps: ServingDeps): Serving {
     resume: service.resume.bind(service),
     bundle: service.bundle.bind(service),
     observe: service.observe.bind(service),
+    checkWork: service.checkWork.bind(service),
+    reportChecks: service.reportChecks.bind(service),
+    golden,
     unlock: service.unlock.bind(service),
     rollouts: service.rollouts.bind(service),
     rollout: service.rollout.bind(service),
     lastPromotion: service.lastPromotion.bind(service),
     routing: service.routing.bind(service),
-    parts: { routes: [servingHandlers(service)], consumers: servingConsumers(service, deps), jobs: [] },
+    parts: { routes: [servingHandlers(service, golden)], consumers: servingConsumers(service, deps), jobs: [] },
   };
 }
 

@@ -1,5 +1,6 @@
 import type { ResourceKind } from '#platform/resources';
 import { changeRouting } from './change.ts';
+import { deleteGolden } from './checks/store.ts';
 import { type EndpointSpec, endpointSpec } from './contract.ts';
 import { servingErrors } from './errors.ts';
 import { refuseLostFeatures } from './feature-needs.ts';
@@ -24,6 +25,7 @@ const endpointKind: ResourceKind<EndpointSpec> = {
     for (const rollout of [await activeRollout(tx.db, name), await queuedRollout(tx.db, name)]) {
       if (rollout) await end(tx, rollout, { stage: 'aborted', sentence, by: 'system:serving' });
     }
+    await deleteGolden(tx.db, name);
     await deleteEndpoint(tx.db, name);
     await changeRouting(tx);
   },

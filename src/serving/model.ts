@@ -1,6 +1,8 @@
 import { unreachable } from '#core/assert';
 import { durationMs } from '#core/units';
 import { addBlock, type BlockSequence, decide as judge, startBlockSequence } from '#math/test/block-sequence';
+import type { CheckResult } from './checks/check-result.ts';
+import { type ChecksPlan, checksPlanOf } from './checks/checks-spec.ts';
 import type { EndpointSpec, Figures, STAGES } from './contract.ts';
 import type { Finding } from './live/evidence.ts';
 import { type LivePlan, livePlanOf } from './live/live-spec.ts';
@@ -26,6 +28,8 @@ export interface RolloutPlan {
   readonly labelLatenessMs: number;
   /** Of the strategies that are decided on live traffic; without it the rollout is decided on pairs and labels. */
   readonly live?: LivePlan;
+  /** Before traffic; rollouts that were started before there were checks have none. */
+  readonly checks?: ChecksPlan;
 }
 
 export interface RolloutState {
@@ -44,6 +48,8 @@ export interface RolloutState {
   readonly stageEvidence: BlockSequence;
   /** A person holds it where it is: it may still be taken back. */
   readonly paused?: { readonly reason: string };
+  /** What the checks before traffic have found so far. */
+  readonly checks?: readonly CheckResult[];
   readonly live?: LiveState;
 }
 
@@ -81,6 +87,8 @@ export interface Decision {
   readonly figures: Figures | null;
   /** Of live traffic. */
   readonly findings?: readonly Finding[];
+  /** Of the checks before traffic. */
+  readonly checks?: readonly CheckResult[];
   readonly sentence: string;
 }
 
@@ -89,12 +97,12 @@ export interface Outcome {
   readonly decision: Decision | null;
 }
 
-const ACTIVE: readonly Stage[] = ['shadow', 'canary', 'probation'];
+const ACTIVE: readonly Stage[] = ['checking', 'shadow', 'canary', 'probation'];
 export const isActive = (stage: Stage): boolean => ACTIVE.includes(stage);
 export const isFinal = (stage: Stage): boolean => !isActive(stage) && stage !== 'queued';
 
 export function planOf(spec: EndpointSpec): RolloutPlan {
-  const { strategy, shadow, canary, probation, decision, live } = spec.rollout;
+  const { strategy, shadow, canary, probation, decision, live, checks } = spec.rollout;
   return {
     shadowMaxMs: durationMs(shadow.maxDuration),
     steps: canary.steps,
@@ -102,6 +110,7 @@ export function planOf(spec: EndpointSpec): RolloutPlan {
     probationMs: durationMs(probation),
     ...decision,
     labelLatenessMs: durationMs(spec.labelLateness),
+    checks: checksPlanOf(checks),
     ...(strategy === 'paired' ? {} : { live: livePlanOf(strategy, live) }),
   };
 }
@@ -221,7 +230,7 @@ function next({ stage, step }: RolloutState, plan: RolloutPlan): { readonly to: 
 
 /** Where a failure leads: what never answered anybody is refused, everything else is rolled back. */
 export function failed(stage: Stage): Stage {
-  return stage === 'shadow' ? 'refused' : 'rolled-back';
+  return stage === 'shadow' || stage === 'checking' ? 'refused' : 'rolled-back';
 }
 
 export function figuresOf(evidence: BlockSequence, plan: RolloutPlan): Figures {

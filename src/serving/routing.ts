@@ -69,6 +69,8 @@ export const routedEndpointSchema = z.object({
     })
     .optional(),
   rollout: z.string().optional(),
+  /** A rollout whose candidate a gateway has to check before it gets traffic. */
+  check: z.string().optional(),
   locked: z.boolean(),
 });
 export type RoutedEndpoint = z.output<typeof routedEndpointSchema>;

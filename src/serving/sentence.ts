@@ -45,6 +45,7 @@ function reasonOf({ cause, from, figures, plan, fact }: Explained): string {
 /** What a decision means for the requests. */
 export function consequenceOf(to: Stage, weight: number): string {
   if (to === 'canary') return `it now answers ${weight} % of the requests`;
+  if (to === 'shadow') return 'it is now scored beside every answer and answers nobody';
   if (to === 'probation') return 'it now answers all requests, with the former revision scored beside it';
   if (to === 'completed') return 'it is the current revision';
   if (to === 'refused') return 'it has answered nobody and is refused';

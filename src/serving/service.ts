@@ -3,6 +3,9 @@ import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
 import type { PlatformEvent } from '#platform/events';
 import { applyOutcome, changeRouting, endpointSubject } from './change.ts';
+import type { CheckReport } from './checks/check-result.ts';
+import type { CheckWork } from './checks/routes.ts';
+import { listGolden } from './checks/store.ts';
 import type { BlockPoint, EndpointView, GuardrailReport, RolloutView } from './contract.ts';
 import { decideRollout, type RolloutFact } from './decide.ts';
 import type { ServingDeps } from './deps.ts';
@@ -24,6 +27,7 @@ import {
 } from './start.ts';
 import {
   findEndpoint,
+  findRevision,
   findRollout,
   insertBlock,
   listBlocks,
@@ -181,6 +185,30 @@ export class ServingService {
       tx.emit(guardrailTripped.draft(endpointSubject(endpoint), data));
       const fact = { kind: 'guardrail', reason, observed, limit, requests, error } as const;
       await this.#apply(tx, rollout, { fact, by: context.actor.id, odd });
+      return true;
+    });
+  }
+
+  /** What a gateway has to check of a candidate. Errors: `serving/rollout-not-found`, `serving/not-active`. */
+  async checkWork(id: string): Promise<CheckWork> {
+    const { reader } = this.#deps.db;
+    const { state, plan, model, candidate, endpoint } = await requireRollout(reader, id);
+    const arm = await findRevision(reader, model, candidate);
+    if (state.stage !== 'checking' || !arm) throw servingErrors['not-active'](`rollout ${id} is ${state.stage}`);
+    const golden = (await listGolden(reader, endpoint)).map(({ name, inputs, expected }) => ({
+      name,
+      inputs,
+      expected,
+    }));
+    return { arm, golden, plan: { golden: plan.checks?.golden ?? null, load: plan.checks?.load ?? null } };
+  }
+
+  /** Acts on what a gateway found of the checks before traffic. False when they had ended. */
+  reportChecks(context: Context, { rollout: id, results, source }: CheckReport): Promise<boolean> {
+    return this.#deps.db.react(context, async (tx) => {
+      const rollout = await requireRollout(tx.db, id);
+      if (rollout.state.stage !== 'checking') return false;
+      await this.#apply(tx, rollout, { fact: { kind: 'checks', results }, by: `gateway ${source}` });
       return true;
     });
   }

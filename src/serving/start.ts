@@ -4,16 +4,20 @@ import type { FeaturePlan } from '#features';
 import type { Context, Tx } from '#platform/db';
 import type { GateVerdict } from '#ports/gate';
 import { changeRouting, endpointSubject, makeCurrent, recordDecision } from './change.ts';
+import { needsGateway } from './checks/checks-spec.ts';
+import { stageAfterChecks } from './checks/decide-checks.ts';
+import { checkParity } from './checks/parity.ts';
+import { listGolden } from './checks/store.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { rolloutStarted } from './events.ts';
-import { firstStage } from './live/decide-live.ts';
-import { planOf, type Stage, startState } from './model.ts';
+import { planOf, type RolloutState, type Stage, startState } from './model.ts';
 import type { Arm } from './routing.ts';
 import {
   activeRollout,
   type Endpoint,
   findEndpoint,
+  findRevision,
   hasRolloutOf,
   insertRollout,
   queuedRollout,
@@ -210,15 +214,44 @@ async function begin(tx: Tx, { rollout, endpoint, prepared, context }: Beginning
     await changeRouting(tx);
     return ended;
   }
-  const { forced } = rollout.state;
-  const { live } = rollout.plan;
-  const stage = forced ? 'probation' : live ? firstStage(live) : 'shadow';
-  const state = startState(rollout.plan, { stage, forced });
-  const started: Rollout = { ...rollout, state };
+  const checked = await check(tx, { rollout, endpoint, prepared });
+  if ('refusal' in checked) {
+    announce(tx, rollout);
+    return end(tx, rollout, { stage: 'refused', sentence: checked.refusal, by, checks: checked.checks });
+  }
+  const started: Rollout = { ...rollout, state: checked.state };
   await updateRollout(tx.db, started);
   announce(tx, started);
   await changeRouting(tx);
   return started;
+}
+
+type Checks = NonNullable<RolloutState['checks']>;
+
+/** The checks that need no gateway, and the stage in which the rollout begins if they pass. */
+async function check(
+  tx: Tx,
+  { rollout, endpoint, prepared }: Omit<Beginning, 'context'>,
+): Promise<{ readonly state: RolloutState } | { readonly refusal: string; readonly checks: Checks }> {
+  const { plan, model, state } = rollout;
+  const { forced } = state;
+  const current = endpoint.current && (await findRevision(tx.db, model, endpoint.current.version));
+  if (forced || !current || !plan.checks) {
+    return { state: startState(plan, { stage: forced ? 'probation' : stageAfterChecks(plan), forced }) };
+  }
+  const parity = checkParity({ current, candidate: prepared.arm }, plan.checks, prepared.features);
+  const checks = [parity];
+  if (!parity.passed) return { refusal: `${parity.sentence}. The version is refused.`, checks };
+  const stage = needsGateway(plan.checks) ? 'checking' : stageAfterChecks(plan);
+  if (stage === 'checking') {
+    const { length } = await listGolden(tx.db, endpoint.name);
+    const needed = plan.checks.golden?.requestsMin ?? 1;
+    if (length < needed) {
+      const sentence = `The endpoint has ${length} golden requests and its checks need ${needed}`;
+      return { refusal: `${sentence}: record some. The version is refused.`, checks };
+    }
+  }
+  return { state: { ...startState(plan, { stage, forced }), checks } };
 }
 
 async function refuse(tx: Tx, draft: Draft, why: { readonly sentence: string; readonly by: string }): Promise<Rollout> {
@@ -231,13 +264,26 @@ async function refuse(tx: Tx, draft: Draft, why: { readonly sentence: string; re
 export async function end(
   tx: Tx,
   rollout: Rollout,
-  { stage, sentence, by }: { readonly stage: Stage; readonly sentence: string; readonly by: string },
+  {
+    stage,
+    sentence,
+    by,
+    checks,
+  }: { readonly stage: Stage; readonly sentence: string; readonly by: string; readonly checks?: Checks },
 ): Promise<Rollout> {
-  const state = { ...rollout.state, stage };
+  const state = { ...rollout.state, stage, ...(checks ? { checks } : {}) };
   const ended: Rollout = { ...rollout, state, finishedAt: tx.now };
   await updateRollout(tx.db, ended);
   const weight = weightOf(state, rollout.plan);
-  const decision = { from: rollout.state.stage, to: stage, weight, at: null, sentence, figures: null };
+  const decision = {
+    from: rollout.state.stage,
+    to: stage,
+    weight,
+    at: null,
+    sentence,
+    figures: null,
+    ...(checks ? { checks } : {}),
+  };
   await recordDecision(tx, ended, { decision, by });
   return ended;
 }

@@ -34,6 +34,7 @@ export async function rolloutView(db: Db, rollout: Rollout): Promise<RolloutView
     stageEvidence: figuresOf(state.stageEvidence, plan),
     ...liveView(rollout),
     ...(state.paused ? { paused: state.paused } : {}),
+    ...(state.checks ? { checks: [...state.checks] } : {}),
     decisions: await listDecisions(db, id),
   };
 }
@@ -84,17 +85,23 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
   return {
     name,
     current: await arm(db, spec.model, current),
-    ...(rollout ? { candidate: await candidate(db, rollout), rollout: rollout.id } : {}),
+    ...(rollout ? await ofRollout(db, rollout) : {}),
     features,
     guardrail: { ...limits, windowMs: durationMs(window) },
     timeoutMs: spec.timeoutMs,
-    ...(rollout?.plan.live ? { live: liveRouting(rollout.plan.live) } : {}),
+    ...(rollout?.plan.live && rollout.state.stage !== 'checking' ? { live: liveRouting(rollout.plan.live) } : {}),
     locked,
   };
 }
 
 function liveRouting({ blockMs, sticky, override }: LivePlan): NonNullable<RoutedEndpoint['live']> {
   return { blockMs, sticky: sticky?.entity ?? null, override };
+}
+
+/** While its candidate is checked, a rollout gives gateways work and no traffic. */
+async function ofRollout(db: Db, rollout: Rollout): Promise<Partial<RoutedEndpoint>> {
+  const { id, state } = rollout;
+  return state.stage === 'checking' ? { check: id } : { candidate: await candidate(db, rollout), rollout: id };
 }
 
 async function candidate(db: Db, rollout: Rollout): Promise<NonNullable<RoutedEndpoint['candidate']>> {

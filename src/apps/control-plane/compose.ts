@@ -93,7 +93,10 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
   const sources = { ...trackedSources(tracking), pipelineRun: pipelineContent(() => pipelines) };
   const registry = createRegistry({ ...deps, gate: governance.gate, sources });
   const pipelines = createPipelines({ ...deps, pins: pinsOf({ ...deps, datasets }), leaseMs: base.config.leaseMs });
-  const serving = createServing({ ...deps, gate: governance.gate, versions: registry, features });
+  const serving = createServing({
+    ...{ ...deps, gate: governance.gate, versions: registry, features },
+    recorded: (endpoint, revision) => monitoring.readings.newestRequests(endpoint, revision),
+  });
   const monitoring = createMonitoring({ ...deps, ...monitoringSources({ registry, features, resources }) });
   const automation = createAutomation({ ...deps, runs: pipelines, lastPromotion: lastPromotion(serving, registry) });
 

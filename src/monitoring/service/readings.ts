@@ -1,20 +1,37 @@
 import { logLoss } from '#math/metric/binary';
 import { countsOf } from '#math/summary/profile';
 import { byWeek, lossDifference, scorePairs } from '../comparison.ts';
-import type { DriftCell, FigureView, PolicyValueView, PredictionView, SignalView, SummaryView } from '../contract.ts';
-import { namesOf } from '../drift.ts';
+import type {
+  DriftCell,
+  FigureView,
+  PolicyValueView,
+  PredictionRecord,
+  PredictionView,
+  SignalView,
+  SummaryView,
+} from '../contract.ts';
+import { namesOf, type Signature } from '../drift.ts';
 import { monitoringErrors } from '../errors.ts';
 import type { TimeRange } from '../model.ts';
 import { policyValues } from '../policy-value.ts';
 import { ALL_REVISIONS, isProbability } from '../quality.ts';
 import { type FigureFilter, listDrift, listFigures, newestWindow } from '../store/figures.ts';
 import { findProgress, watermarkOf } from '../store/progress.ts';
-import { countPredictions, coverageByDay, drawnRows, findPrediction, scoredRows, totalsOf } from '../store/records.ts';
+import {
+  countPredictions,
+  coverageByDay,
+  drawnRows,
+  findPrediction,
+  newestOf,
+  scoredRows,
+  totalsOf,
+} from '../store/records.ts';
 import { latestSignal, listBlocks, listSignals } from '../store/signals.ts';
 import { type Monitor, type MonitoringDeps, monitorsOf } from './deps.ts';
 
 const DRIFT_FIGURES_MAX = 100_000;
 const COMPARED_MAX = 200_000;
+const NEWEST_MAX = 5_000;
 
 /** What people and programs read of monitoring. */
 export class Readings {
@@ -77,21 +94,23 @@ export class Readings {
     const found = await findPrediction(this.#deps.db.reader, id);
     if (!found) throw monitoringErrors['prediction-not-found'](`there is no recorded prediction '${id}'`);
     const { numeric, categories, ...record } = found.record;
-    const signature = await this.#deps.signatureOf(record.revision);
-    const names = {
-      numeric: signature && namesOf(signature, 'numeric'),
-      category: signature && namesOf(signature, 'category'),
-    };
-    const inputs = Object.fromEntries<number | string | null>([
-      ...numeric.map((value, i): [string, number | null] => [names.numeric?.[i] ?? `numeric.${i}`, value]),
-      ...categories.map((value, i): [string, string] => [names.category?.[i] ?? `categories.${i}`, value]),
-    ]);
+    const inputs = inputsByName(found.record, await this.#deps.signatureOf(record.revision));
     const value = found.label?.value;
     const loss =
       value === undefined
         ? null
         : { answered: lossOf(record.score, value), shadow: lossOf(record.shadow?.score ?? null, value) };
     return { ...record, inputs, label: found.label, loss };
+  }
+
+  /** What the newest predictions that a revision answered got as inputs, by name, and their scores; newest first. */
+  async newestRequests(endpoint: string, revision: string) {
+    const records = await newestOf(this.#deps.db.reader, { endpoint, revision, limit: NEWEST_MAX });
+    const signature = await this.#deps.signatureOf(revision);
+    return records.map((record) => {
+      const { id, at, score } = record;
+      return { id, at, revision, inputs: inputsByName(record, signature), expected: score };
+    });
   }
 
   async labelCoverage(endpoint: string, range: TimeRange) {
@@ -175,6 +194,21 @@ export class Readings {
     const what = name === undefined ? 'no monitor that measures drift' : `no monitor '${name}'`;
     throw monitoringErrors['no-monitor'](`endpoint '${endpoint}' has ${what}`);
   }
+}
+
+/** The row that a revision got; places that its signature does not name are called by their number. */
+function inputsByName(
+  { numeric, categories }: Pick<PredictionRecord, 'numeric' | 'categories'>,
+  signature: Signature | undefined,
+): Record<string, number | string | null> {
+  const names = {
+    numeric: signature && namesOf(signature, 'numeric'),
+    category: signature && namesOf(signature, 'category'),
+  };
+  return Object.fromEntries<number | string | null>([
+    ...numeric.map((value, i): [string, number | null] => [names.numeric?.[i] ?? `numeric.${i}`, value]),
+    ...categories.map((value, i): [string, string] => [names.category?.[i] ?? `categories.${i}`, value]),
+  ]);
 }
 
 /** As the counts are made: the first and the last bin are open to the outside. */

@@ -176,6 +176,23 @@ export async function findPrediction(db: Db, id: string): Promise<StoredPredicti
   return { record: recordOf(row), label: label ? { value: label.value, at: label.at, knownAt: label.known_at } : null };
 }
 
+/** The newest predictions that `revision` answered itself, newest first; at most `limit`. */
+export async function newestOf(
+  db: Db,
+  { endpoint, revision, limit }: { readonly endpoint: string; readonly revision: string; readonly limit: number },
+): Promise<PredictionRecord[]> {
+  const rows = await tables(db)
+    .selectFrom('prediction')
+    .selectAll()
+    .where('endpoint', '=', endpoint)
+    .where('revision', '=', revision)
+    .where('fallback', 'is', null)
+    .orderBy('at', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(recordOf);
+}
+
 export async function predictionsOf(db: Db, ids: readonly string[]): Promise<PredictionRecord[]> {
   const found: PredictionRecord[] = [];
   for (const part of partsOf(ids, IDS)) {

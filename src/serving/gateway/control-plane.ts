@@ -1,4 +1,6 @@
 import { createClient, ProblemError } from '#platform/contract';
+import type { CheckReport } from '../checks/check-result.ts';
+import type { CheckWork } from '../checks/routes.ts';
 import { servingContract } from '../contract.ts';
 import type { Observation, OddRequest } from '../live/observation.ts';
 import { type Arm, armSchema, type RoutingTable, routingTableSchema } from '../routing.ts';
@@ -19,6 +21,9 @@ export interface ControlPlane {
   resolve(model: string, version: number, signal: AbortSignal): Promise<Arm | undefined>;
   report(report: GuardrailReport, signal: AbortSignal): Promise<void>;
   observe(seen: Observation, signal: AbortSignal): Promise<void>;
+  /** What is to be checked of the candidate of a rollout; `undefined` when that is over. */
+  checkWork(rollout: string, signal: AbortSignal): Promise<CheckWork | undefined>;
+  reportChecks(report: CheckReport, signal: AbortSignal): Promise<void>;
   predictions(records: readonly PredictionRecord[], signal: AbortSignal): Promise<PostResult>;
 }
 
@@ -32,6 +37,8 @@ const POST_TIMEOUT_MS = 30_000;
 /** The control plane answers a poll within 25 seconds; past this the connection is dead. */
 const POLL_TIMEOUT_MS = 40_000;
 /** These say that the content is at fault: sending it again cannot help. */
+/** What was asked about has ended, or never was. */
+const GONE: readonly number[] = [404, 409];
 const REFUSALS: readonly number[] = [400, 413, 422];
 
 export function connectControlPlane({ url, token }: ControlPlaneAddress): ControlPlane {
@@ -73,6 +80,12 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
         if (!(failure instanceof ProblemError) || !REFUSALS.includes(failure.problem.status)) throw failure;
       }
     },
+    async checkWork(rollout, signal) {
+      return unlessGone(client.getCheckWork({ params: { rollout }, signal: within(signal, POST_TIMEOUT_MS) }));
+    },
+    async reportChecks(report, signal) {
+      await unlessGone(client.reportChecks({ body: report, signal: within(signal, POST_TIMEOUT_MS) }));
+    },
     async predictions(records, signal) {
       const body = bodies.get(records) ?? JSON.stringify({ records });
       bodies.set(records, body);
@@ -88,6 +101,16 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
       throw new Error(`${url}/api/v1/predictions answered ${response.status}: ${text.slice(0, 300)}`);
     },
   };
+}
+
+/** The answer, or `undefined` where what was asked about has ended. */
+async function unlessGone<Answer>(asked: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await asked;
+  } catch (failure) {
+    if (failure instanceof ProblemError && GONE.includes(failure.problem.status)) return undefined;
+    throw failure;
+  }
 }
 
 function within(signal: AbortSignal, timeoutMs: number): AbortSignal {

@@ -8,7 +8,10 @@ import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { SyncEventLog } from '#ports/event-log';
+import type { CheckWork } from '../checks/routes.ts';
 import type { RoutingTable } from '../routing.ts';
+import { checkCandidate } from './check-candidate.ts';
+import { checkCandidates } from './check-candidates.ts';
 import {
   type ControlPlane,
   type ControlPlaneAddress,
@@ -100,6 +103,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     send: (seen) =>
       untilDone('observation', { system, logger, signal: stop.signal }, () => controlPlane.observe(seen, stop.signal)),
   });
+  const checking = checkWhatIsAsked(parts);
   const { port } = server.address() as AddressInfo;
   return {
     url: `${tls ? 'https' : 'http'}://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
@@ -118,10 +122,34 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await closed;
       await shipper.stop();
       stop.abort();
-      await Promise.all([following, observing]);
+      await Promise.all([following, observing, checking]);
       await cache.close();
     },
   };
+}
+
+function checkWhatIsAsked({
+  router,
+  cache,
+  controlPlane,
+  system,
+  logger,
+  limits,
+  signal,
+}: GatewayParts): Promise<void> {
+  const retries = { system, logger, signal };
+  return checkCandidates({
+    ...{ router, system, signal },
+    async ask(rollout) {
+      let work: CheckWork | undefined;
+      await untilDone('checks', retries, async () => {
+        work = await controlPlane.checkWork(rollout, signal);
+      });
+      return work;
+    },
+    check: (work) => checkCandidate(work, { cache, system, timeoutMs: limits.predictTimeoutMs, signal }),
+    report: (report) => untilDone('checks', retries, () => controlPlane.reportChecks(report, signal)),
+  });
 }
 
 interface Assembly {

@@ -78,6 +78,7 @@ function next({ stage, step }: RolloutState, plan: LivePlan): { readonly to: Sta
   if (plan.strategy === 'canary' && stage === 'canary' && step + 1 < plan.steps.length) {
     return { to: 'canary', step: step + 1 };
   }
+  if (stage === 'shadow' && firstStage(plan) === 'canary') return { to: 'canary', step: 0 };
   return plan.strategy === 'blue-green' && stage === 'shadow' ? { to: 'probation' } : { to: 'completed' };
 }
 
@@ -124,24 +125,27 @@ function onTraffic(current: Live): Outcome {
   const worst = findings.find(({ verdict }) => verdict === 'worse');
   if (worst) return change(current, { to: failed(state.stage), because: findingSentence(worst, plan.live), findings });
   const better = findings.find(({ verdict }) => verdict === 'better');
-  if (better && comparesArms(plan.live) && !state.paused) {
+  if (better && comparesArms(plan.live) && state.stage !== 'shadow' && !state.paused) {
     return change(current, { to: 'completed', because: findingSentence(better, plan.live), findings });
   }
   const hold = holdOf(current, findings);
   if (hold && latest !== null && startedAt !== null && latest - startedAt >= plan.live.maxMs) {
     const because = `In the ${formatDuration(plan.live.maxMs)} it had the rollout did not go on: ${hold.sentence}`;
     // An A/B test without a difference is a result, not a failure.
-    const to = comparesArms(plan.live) || state.paused ? 'aborted' : failed(state.stage);
+    const to = (comparesArms(plan.live) && state.stage !== 'shadow') || state.paused ? 'aborted' : failed(state.stage);
     return change(current, { to, because, findings });
   }
   if (hold) return { state: { ...state, live: { ...state.live, hold } }, decision: null };
-  const because = `The candidate did no harm: ${findings.map((one) => findingSentence(one, plan.live)).join('; ')}`;
+  const begins = bakesBeside({ state, plan });
+  const word = begins ? 'was scored beside every answer and no harm was found' : 'did no harm';
+  const because = `The candidate ${word}: ${findings.map((one) => findingSentence(one, plan.live)).join('; ')}`;
   return change(current, { ...next(state, plan.live), because, findings });
 }
 
 /** What stands in the way of the next step, most telling first. */
-function holdOf({ state, plan: { live: plan } }: Live, findings: readonly Finding[]): Hold | null {
+function holdOf({ state, plan: rollout }: Live, findings: readonly Finding[]): Hold | null {
   const { live } = state;
+  const plan = rollout.live;
   if (state.paused) return { kind: 'paused', sentence: `paused by hand: ${state.paused.reason}` };
   const ratio = sampleRatio(live.evidence);
   if (ratio?.mismatch) {
@@ -155,10 +159,14 @@ function holdOf({ state, plan: { live: plan } }: Live, findings: readonly Findin
     const sentence = `the candidate scored ${live.stepRequests} requests in this step, ${plan.requestsMin} are needed`;
     return { kind: 'sample', sentence };
   }
-  if (bakedMs < plan.bakeMs) {
-    const sentence = `this step has run for ${formatDuration(bakedMs)} of ${formatDuration(plan.bakeMs)}`;
-    return { kind: 'baking', sentence };
+  const beside = bakesBeside({ state, plan: rollout });
+  const bakeMs = beside ? (rollout.checks?.shadowMs ?? 0) : plan.bakeMs;
+  if (bakedMs < bakeMs) {
+    const what = beside ? 'it is scored beside for' : 'this step has run for';
+    return { kind: 'baking', sentence: `${what} ${formatDuration(bakedMs)} of ${formatDuration(bakeMs)}` };
   }
+  // What does harm to nobody is excluded step by step once it answers; until then it has to show none.
+  if (beside) return askedOf(state, plan);
   if (comparesArms(plan)) return { kind: 'undecided', sentence: 'neither arm is shown to be better' };
   const open = findings.filter(({ verdict }) => verdict === 'undecided');
   if (open.length > 0) {
@@ -166,6 +174,11 @@ function holdOf({ state, plan: { live: plan } }: Live, findings: readonly Findin
     return { kind: 'undecided', sentence };
   }
   return askedOf(state, plan);
+}
+
+/** Scored beside for as long as the checks before traffic ask for; `blue-green` and `shadow` begin so anyway. */
+function bakesBeside({ state, plan }: Live): boolean {
+  return state.stage === 'shadow' && firstStage(plan.live) === 'canary';
 }
 
 /** People and the calendar come last, when only they are left. */

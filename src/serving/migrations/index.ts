@@ -95,4 +95,20 @@ export const servingMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: 'serving/003-golden-requests',
+    async up(db) {
+      await db.schema
+        .createTable('serving_golden')
+        .addColumn('endpoint', 'text', (c) => c.notNull())
+        .addColumn('name', 'text', (c) => c.notNull())
+        .addColumn('inputs', 'text', (c) => c.notNull())
+        .addColumn('expected', 'double precision', (c) => c.notNull())
+        .addColumn('source', 'text', (c) => c.notNull())
+        .addColumn('revision', 'text')
+        .addColumn('recorded_at', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('serving_golden_pk', ['endpoint', 'name'])
+        .execute();
+    },
+  },
 ];

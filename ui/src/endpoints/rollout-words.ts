@@ -3,7 +3,7 @@ import { formatCount, formatNumber } from '../data/format.ts';
 
 type Stage = RolloutView['stage'];
 
-const active: ReadonlySet<Stage> = new Set(['queued', 'shadow', 'canary', 'probation']);
+const active: ReadonlySet<Stage> = new Set(['queued', 'checking', 'shadow', 'canary', 'probation']);
 
 export function isActive(stage: Stage): boolean {
   return active.has(stage);
@@ -31,7 +31,10 @@ export interface StageStep {
 export function stageSteps(rollout: RolloutView, spec: EndpointSpec): StageStep[] {
   const weights = rollout.live?.steps ?? spec.rollout.canary.steps;
   const canary = weights.map((weight) => ({ id: `canary-${weight}`, label: `${weight} %`, weight }));
-  const path = rollout.live ? livePath(rollout, canary) : pairedPath(rollout, canary, spec);
+  const path = [
+    ...checkPath(rollout, spec),
+    ...(rollout.live ? livePath(rollout, canary) : pairedPath(rollout, canary, spec)),
+  ];
   const reached = reachedStep(rollout, canary);
   const at = path.findIndex(({ id }) => id === reached);
   const isStopped = ['refused', 'rolled-back', 'aborted'].includes(rollout.stage);
@@ -39,6 +42,16 @@ export function stageSteps(rollout: RolloutView, spec: EndpointSpec): StageStep[
     ...step,
     state: index < at || rollout.stage === 'completed' ? 'done' : index > at ? 'ahead' : isStopped ? 'stopped' : 'now',
   }));
+}
+
+/** What comes before traffic where the endpoint declares it. */
+function checkPath({ live, forced }: RolloutView, { rollout: { checks } }: EndpointSpec): Path {
+  if (forced) return [];
+  const bakes = live && checks.shadow !== null && !['blue-green', 'shadow'].includes(live.strategy);
+  return [
+    ...(checks.golden || checks.load ? [{ id: 'checking', label: 'checks', note: 'before traffic' }] : []),
+    ...(bakes ? [{ id: 'shadow', label: 'shadow', note: `at least ${checks.shadow}` }] : []),
+  ];
 }
 
 type Path = readonly Omit<StageStep, 'state'>[];
@@ -75,6 +88,7 @@ function livePath({ live, forced }: RolloutView, canary: readonly CanaryStep[]):
 export function holdOf({ live, paused, stage }: RolloutView): string | undefined {
   if (!isActive(stage)) return undefined;
   if (paused) return `Paused by hand: ${paused.reason}.`;
+  if (stage === 'checking') return 'It waits for a gateway to run the checks before traffic.';
   return live?.hold ? `It waits: ${live.hold.sentence}.` : undefined;
 }
 

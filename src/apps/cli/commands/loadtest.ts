@@ -3,8 +3,9 @@ import { systemClock } from '#core/clock';
 import { seededRandom } from '#core/random';
 import { durationMs } from '#core/units';
 import { loadConfig } from '#platform/config';
+import { type LoadReport, openLoop } from '#serving/loadtest';
 import { explainFailure, UsageError } from '../failure.ts';
-import { type LoadReport, openLoop } from '../loadtest/open-loop.ts';
+import { httpSender } from '../loadtest/http-sender.ts';
 import { textOf } from '../read-file.ts';
 import { printJson } from './connected.ts';
 
@@ -59,11 +60,13 @@ async function run(endpoint: string, options: LoadOptions): Promise<void> {
   if (rate * seconds > REQUESTS_MAX) {
     throw new UsageError(`${rate} requests a second for ${seconds} s are more than the ${REQUESTS_MAX} there may be`);
   }
+  const timeoutMs = durationOf('--timeout', options.timeout);
+  const sender = httpSender({ url: urlOf(endpoint, options.gateway), timeoutMs });
   const report = await openLoop({
-    ...{ url: urlOf(endpoint, options.gateway), bodies: await bodiesOf(options), rate, seconds, arrivals },
-    ...{ inWorkMax: IN_WORK_MAX, timeoutMs: durationOf('--timeout', options.timeout) },
+    ...{ bodies: await bodiesOf(options), send: sender.send, rate, seconds, arrivals, inWorkMax: IN_WORK_MAX },
     ...{ clock: systemClock, random: seededRandom(numberOf('--seed', options.seed, 2 ** 31)) },
   });
+  sender.close();
   if (options.json) printJson(report);
   else process.stdout.write(`${reportText(report)}\n`);
   const total = report.answered + failedOf(report);

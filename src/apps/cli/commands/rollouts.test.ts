@@ -118,3 +118,17 @@ test('a load test says what is wrong with its options, and fails when what it wa
   assert.equal(code, 1);
   assert.deepEqual([report.sent, Object.values(report.failures)], [10, [10]]);
 });
+
+test('golden requests are recorded from a file, listed and forgotten', async () => {
+  const file = join(folder, 'golden.jsonl');
+  await writeFile(
+    file,
+    '{"name":"vip","inputs":{"x":1},"expected":0.8}\n{"name":"none","inputs":{"x":null},"expected":0}\n',
+  );
+  assert.match(await said('golden', 'add', 'e', file), /vip\s+0.8\s+hand\s+\{"x":1\}/);
+  const left = await said('golden', 'remove', 'e', 'vip');
+  assert.ok(left.includes('none') && !left.includes('vip'), left);
+  const { code, stderr } = await run('golden', 'sample', 'e', '--count', '3');
+  assert.equal(code, 1);
+  assert.match(stderr, /serving\/no-records/);
+});

@@ -125,6 +125,9 @@ function rolloutText(rollout: Rollout): string {
   ];
   if (paused) lines.push(`paused: ${paused.reason}`);
   else if (live?.hold) lines.push(`holds: ${live.hold.sentence}`);
+  for (const { check, passed, sentence } of rollout.checks ?? []) {
+    lines.push(`${check} check ${passed ? 'passed' : 'failed'}: ${sentence}`);
+  }
   if (live) {
     const rows = live.findings.map((one) => [
       ...[one.measure, one.verdict, figureOf(one.estimate), `${figureOf(one.low)} … ${figureOf(one.high)}`],

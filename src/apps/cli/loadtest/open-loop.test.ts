@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, test } from 'node:test';
 import { systemClock } from '#core/clock';
 import { seededRandom } from '#core/random';
-import { type OpenLoopOptions, openLoop } from './open-loop.ts';
+import { type LoadReport, type OpenLoopOptions, openLoop } from '#serving/loadtest';
+import { httpSender } from './http-sender.ts';
 
 let server: Server;
 afterEach(() => server.close());
@@ -21,11 +22,20 @@ async function listen(onRequest: (body: string, response: ServerResponse) => voi
   return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
 }
 
-const options = (url: URL, more: Partial<OpenLoopOptions> = {}): OpenLoopOptions => ({
-  ...{ url, bodies: ['{"a":1}'], rate: 200, seconds: 0.5, arrivals: 'even', inWorkMax: 1_000, timeoutMs: 30_000 },
-  ...{ clock: systemClock, random: seededRandom(1) },
-  ...more,
-});
+type Wanted = Partial<OpenLoopOptions<string>> & { readonly timeoutMs?: number };
+
+async function load(url: URL, { timeoutMs = 30_000, ...more }: Wanted = {}): Promise<LoadReport> {
+  const sender = httpSender({ url, timeoutMs });
+  try {
+    return await openLoop<string>({
+      ...{ bodies: ['{"a":1}'], send: sender.send, rate: 200, seconds: 0.5, arrivals: 'even', inWorkMax: 1_000 },
+      ...{ clock: systemClock, random: seededRandom(1) },
+      ...more,
+    });
+  } finally {
+    sender.close();
+  }
+}
 
 test('a server that answers nobody until all have come is asked by all, who wait from when they were due', async () => {
   const waiting: ServerResponse[] = [];
@@ -35,7 +45,7 @@ test('a server that answers nobody until all have come is asked by all, who wait
     for (const held of waiting) held.end('{}');
   });
 
-  const { sent, answered, failures, latencyMs } = await openLoop(options(url));
+  const { sent, answered, failures, latencyMs } = await load(url);
 
   assert.deepEqual([sent, answered, failures], [100, 100, {}]);
   // The first was due 495 ms before the last, and nobody was answered earlier than that.
@@ -55,7 +65,7 @@ test('bodies are sent in turn, and what is not answered with 200 is told by its 
     response.writeHead(body === 'b' ? 503 : 200).end();
   });
 
-  const { answered, failures, sent } = await openLoop(options(url, { bodies: ['a', 'b', 'c', 'c'], rate: 80 }));
+  const { answered, failures, sent } = await load(url, { bodies: ['a', 'b', 'c', 'c'], rate: 80 });
 
   assert.deepEqual([sent, answered, failures], [40, 30, { 503: 10 }]);
   assert.equal(seen.filter((body) => body === 'c').length, 20);
@@ -64,7 +74,7 @@ test('bodies are sent in turn, and what is not answered with 200 is told by its 
 test('requests past the limit of those in work are not sent, and who is not answered in time is given up', async () => {
   const url = await listen(() => {});
 
-  const { sent, answered, failures } = await openLoop(options(url, { inWorkMax: 10, rate: 100, timeoutMs: 2_000 }));
+  const { sent, answered, failures } = await load(url, { inWorkMax: 10, rate: 100, timeoutMs: 2_000 });
 
   assert.equal(answered, 0);
   // Ten, but for a machine that stands still for two seconds.
@@ -79,11 +89,11 @@ test('independent users come at the planned rate on average, and a closed port i
     count += 1;
     response.end();
   });
-  const { sent } = await openLoop(options(url, { arrivals: 'poisson', rate: 400, seconds: 1 }));
+  const { sent } = await load(url, { arrivals: 'poisson', rate: 400, seconds: 1 });
   assert.equal(count, sent);
   assert.ok(sent > 320 && sent < 480, `${sent}`);
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
-  const { answered, failures, latencyMs } = await openLoop(options(url, { rate: 20 }));
+  const { answered, failures, latencyMs } = await load(url, { rate: 20 });
   assert.deepEqual([answered, failures, latencyMs], [0, { error: 10 }, null]);
 });

@@ -8,6 +8,8 @@ import { openLocalLog } from '#adapters/log/local';
 import { realSystem } from '#core/system';
 import { createLogger, createMetrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
+import type { CheckReport } from '../../checks/check-result.ts';
+import type { CheckWork } from '../../checks/routes.ts';
 import type { Observation } from '../../live/observation.ts';
 import type { Arm, RoutedEndpoint, RoutingTable } from '../../routing.ts';
 import { encodeEntry, type LogEntry, type PredictionRecord } from '../prediction-record.ts';
@@ -23,6 +25,9 @@ export class ScriptedControlPlane {
   readonly records: PredictionRecord[] = [];
   readonly reports: unknown[] = [];
   readonly observations: Observation[] = [];
+  readonly checks: CheckReport[] = [];
+  /** By rollout. */
+  readonly checkWork = new Map<string, CheckWork>();
   readonly versions = new Map<string, Arm>();
   /** What `POST /api/v1/predictions` answers for these records. */
   onPredictions: (records: readonly PredictionRecord[]) => number = () => 200;
@@ -51,6 +56,12 @@ export class ScriptedControlPlane {
       } else if (url.pathname === '/api/v1/rollout-observations') {
         this.observations.push(body);
         answer(200, { accepted: true });
+      } else if (url.pathname === '/api/v1/rollout-checks') {
+        this.checks.push(body);
+        answer(200, { accepted: true });
+      } else if (url.pathname.endsWith('/checks')) {
+        const work = this.checkWork.get(url.pathname.split('/').at(-2) ?? '');
+        answer(work ? 200 : 404, work ?? { code: 'serving/rollout-not-found', status: 404 });
       } else {
         const match = /models\/([^/]+)\/versions\/(\d+)$/.exec(url.pathname);
         const arm = match && this.versions.get(`${match[1]}@${match[2]}`);

@@ -1,12 +1,12 @@
-import { Agent, request } from 'node:http';
 import { assert } from '#core/assert';
 import { type Clock, sleep } from '#core/clock';
 import type { Random } from '#core/random';
 
-export interface OpenLoopOptions {
-  readonly url: URL;
+export interface OpenLoopOptions<Body> {
   /** Sent in turn. */
-  readonly bodies: readonly string[];
+  readonly bodies: readonly Body[];
+  /** Asks once: `answered`, or what happened instead. Must not reject. */
+  readonly send: (body: Body) => Promise<string>;
   /** Requests per second. */
   readonly rate: number;
   readonly seconds: number;
@@ -14,20 +14,21 @@ export interface OpenLoopOptions {
   readonly arrivals: 'even' | 'poisson';
   /** Requests in work at once; those due beyond it are not sent and count as failed. */
   readonly inWorkMax: number;
-  readonly timeoutMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** Ends it early: what was not due yet is not sent. */
+  readonly signal?: AbortSignal;
 }
 
 export interface LoadReport {
   readonly sent: number;
   readonly answered: number;
-  /** By status, `error` for connections that failed, `timeout`, and `not-sent` past the limit of requests in work. */
+  /** By what happened instead of an answer, and `not-sent` past the limit of requests in work. */
   readonly failures: Readonly<Record<string, number>>;
   readonly ratePlanned: number;
   /** Answers per second from the first request to the last answer. */
   readonly rateAchieved: number;
-  /** Of answers with status 200, from when each request was due; null when there are none. */
+  /** Of answers, from when each request was due; null when there are none. */
   readonly latencyMs: LatencyMs | null;
   /** By how much the sender itself was late at worst: past some milliseconds this machine is what was measured. */
   readonly senderLateMs: number;
@@ -51,20 +52,19 @@ const TICK_MS = 1;
  * asked less just then, and the stall is counted once instead of for all who would have come (Tene's "coordinated
  * omission"). Arrivals that fall due together are sent together.
  */
-export async function openLoop(options: OpenLoopOptions): Promise<LoadReport> {
-  const { clock, rate, seconds, inWorkMax, bodies } = options;
+export async function openLoop<Body>(options: OpenLoopOptions<Body>): Promise<LoadReport> {
+  const { clock, rate, seconds, inWorkMax, bodies, send, signal } = options;
   assert(bodies.length > 0, 'there is nothing to send');
   const dueMs = plan(options);
   const latencies: number[] = [];
   const failures: Record<string, number> = {};
-  const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
   const startedMs = clock.monotonic();
   let [inWork, sent, senderLateMs, lastMs] = [0, 0, 0, 0];
   const pending: Promise<void>[] = [];
   const fail = (what: string): void => {
     failures[what] = (failures[what] ?? 0) + 1;
   };
-  for (let i = 0; i < dueMs.length; ) {
+  for (let i = 0; i < dueMs.length && !signal?.aborted; ) {
     const now = clock.monotonic() - startedMs;
     for (; i < dueMs.length && (dueMs[i] as number) <= now; i++) {
       const due = dueMs[i] as number;
@@ -75,10 +75,10 @@ export async function openLoop(options: OpenLoopOptions): Promise<LoadReport> {
       }
       inWork += 1;
       sent += 1;
-      const answer = post(options, agent, bodies[i % bodies.length] as string).then((outcome) => {
+      const answer = send(bodies[i % bodies.length] as Body).then((outcome) => {
         inWork -= 1;
         lastMs = clock.monotonic() - startedMs;
-        if (outcome === '200') latencies.push(lastMs - due);
+        if (outcome === 'answered') latencies.push(lastMs - due);
         else fail(outcome);
       });
       pending.push(answer);
@@ -86,7 +86,6 @@ export async function openLoop(options: OpenLoopOptions): Promise<LoadReport> {
     if (i < dueMs.length) await sleep(clock, TICK_MS);
   }
   await Promise.all(pending);
-  agent.destroy();
   const elapsed = Math.max(lastMs / 1_000, seconds);
   return {
     ...{ sent, answered: latencies.length, failures, ratePlanned: rate, senderLateMs },
@@ -96,7 +95,7 @@ export async function openLoop(options: OpenLoopOptions): Promise<LoadReport> {
 }
 
 /** When each request is due, in milliseconds from the start. */
-function plan({ rate, seconds, arrivals, random }: OpenLoopOptions): readonly number[] {
+function plan({ rate, seconds, arrivals, random }: Omit<OpenLoopOptions<never>, 'send' | 'bodies'>): readonly number[] {
   if (arrivals === 'even') return Array.from({ length: Math.round(rate * seconds) }, (_, i) => (1_000 * i) / rate);
   const due: number[] = [];
   for (let at = 0; ; ) {
@@ -104,24 +103,6 @@ function plan({ rate, seconds, arrivals, random }: OpenLoopOptions): readonly nu
     if (at >= 1_000 * seconds) return due;
     due.push(at);
   }
-}
-
-/** The status as text, or what happened instead of one. Never rejects. */
-function post({ url, timeoutMs }: OpenLoopOptions, agent: Agent, body: string): Promise<string> {
-  return new Promise((resolve) => {
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-    const asked = request(url, { method: 'POST', agent, headers, timeout: timeoutMs }, (response) => {
-      response.resume();
-      response.once('end', () => resolve(String(response.statusCode)));
-      response.once('error', () => resolve('error'));
-    });
-    asked.once('timeout', () => {
-      resolve('timeout');
-      asked.destroy();
-    });
-    asked.once('error', () => resolve('error'));
-    asked.end(body);
-  });
 }
 
 /** Quantiles by the nearest rank. */

@@ -1,0 +1,81 @@
+import type { Context, Tx } from '#platform/db';
+import { endpointSubject } from '../change.ts';
+import type { ServingDeps } from '../deps.ts';
+import { servingErrors } from '../errors.ts';
+import { requireEndpoint } from '../start.ts';
+import { GOLDEN_MAX, type GoldenRequest, type GoldenView } from './golden-request.ts';
+import { deleteGolden, listGolden, saveGolden } from './store.ts';
+
+/** The golden requests of endpoints: what a new revision has to answer as recorded before it gets traffic. */
+export class GoldenRequests {
+  readonly #deps: ServingDeps;
+
+  constructor(deps: ServingDeps) {
+    this.#deps = deps;
+  }
+
+  /** By name. Errors: `serving/not-found`. */
+  async list(endpoint: string): Promise<GoldenView[]> {
+    const { reader } = this.#deps.db;
+    await requireEndpoint(reader, endpoint);
+    return listGolden(reader, endpoint);
+  }
+
+  /** Records what a person wrote. Errors: `serving/not-found`, `serving/golden-full`. */
+  async add(context: Context, endpoint: string, requests: readonly GoldenRequest[]): Promise<GoldenView[]> {
+    await this.#save(context, endpoint, (now) =>
+      requests.map((request) => ({ ...request, source: 'hand', revision: null, recordedAt: now })),
+    );
+    return this.list(endpoint);
+  }
+
+  /**
+   * Takes `count` of the newest predictions that the current revision answered, at equal distances, so that one busy
+   * moment does not make them all. Errors: `serving/not-found`, `serving/no-records`, `serving/golden-full`.
+   */
+  async sample(context: Context, endpoint: string, count: number): Promise<GoldenView[]> {
+    const { spec, current } = await requireEndpoint(this.#deps.db.reader, endpoint);
+    const recorded = current ? await this.#deps.recorded?.(endpoint, `${spec.model}@${current.version}`) : undefined;
+    if (!recorded || recorded.length === 0) {
+      throw servingErrors['no-records'](`no prediction of the current revision of '${endpoint}' is recorded`);
+    }
+    const taken = Math.min(count, recorded.length);
+    await this.#save(context, endpoint, () =>
+      Array.from({ length: taken }, (_, i) => {
+        const { id, at, ...rest } = recorded[Math.floor((i * recorded.length) / taken)] as (typeof recorded)[number];
+        return {
+          ...rest,
+          inputs: { ...rest.inputs },
+          name: `recorded-${id.replace(/[^\w.:@-]/g, '_')}`.slice(0, 200),
+          source: 'records',
+          recordedAt: at,
+        };
+      }),
+    );
+    return this.list(endpoint);
+  }
+
+  async remove(context: Context, endpoint: string, name: string): Promise<GoldenView[]> {
+    await this.#deps.db.transact(context, async (tx) => {
+      await requireEndpoint(tx.db, endpoint);
+      await deleteGolden(tx.db, endpoint, name);
+      tx.audit(endpointSubject(endpoint), { golden: name });
+    });
+    return this.list(endpoint);
+  }
+
+  async #save(context: Context, endpoint: string, make: (now: Tx['now']) => readonly GoldenView[]): Promise<void> {
+    await this.#deps.db.transact(context, async (tx) => {
+      await requireEndpoint(tx.db, endpoint);
+      const added = make(tx.now);
+      for (const one of added) await saveGolden(tx.db, endpoint, one);
+      const { length } = await listGolden(tx.db, endpoint);
+      if (length > GOLDEN_MAX) {
+        throw servingErrors['golden-full'](
+          `'${endpoint}' would have ${length} golden requests, at most ${GOLDEN_MAX} fit`,
+        );
+      }
+      tx.audit(endpointSubject(endpoint), { golden: added.map(({ name }) => name) });
+    });
+  }
+}

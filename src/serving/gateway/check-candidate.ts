@@ -1,0 +1,157 @@
+import { messageOf } from '#core/errors';
+import type { System } from '#core/system';
+import type { CheckResult } from '../checks/check-result.ts';
+import type { CheckWork } from '../checks/routes.ts';
+import { openLoop } from '../loadtest/open-loop.ts';
+import { type LiveArm, liveArm } from './live-endpoint.ts';
+import { type Row, readInstance, readRow } from './read-instance.ts';
+import type { ModelCache } from './runtime/model-cache.ts';
+import { scoreRows } from './score-rows.ts';
+
+const IN_WORK_MAX = 10_000;
+const NAMED_MAX = 3;
+const DETAILS_MAX = 100;
+
+export interface CheckOptions {
+  readonly cache: ModelCache;
+  readonly system: System;
+  /** After which a request of the load test is given up. */
+  readonly timeoutMs: number;
+  /** Ends when the gateway closes. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs the checks before traffic that need the model: it is loaded as for serving and answers nobody. */
+export async function checkCandidate(work: CheckWork, options: CheckOptions): Promise<CheckResult[]> {
+  const arm = liveArm(work.arm);
+  const { golden, load } = work.plan;
+  const results: CheckResult[] = [];
+  const failing = (check: CheckResult['check'], error: unknown): CheckResult => {
+    const text = messageOf(error).slice(0, 400);
+    const sentence = `${work.arm.revision} could not be checked: ${text}`;
+    return { check, passed: false, sentence, figures: {}, details: [text] };
+  };
+  if (golden) {
+    const result = await checkGolden(arm, { ...work, golden, requests: work.golden }, options).catch((error) =>
+      failing('golden', error),
+    );
+    results.push(result);
+  }
+  if (load) {
+    results.push(
+      await checkLoad(arm, { load, requests: work.golden }, options).catch((error) => failing('load', error)),
+    );
+  }
+  return results;
+}
+
+type Requests = CheckWork['golden'];
+
+interface GoldenWork {
+  readonly golden: NonNullable<CheckWork['plan']['golden']>;
+  readonly requests: Requests;
+}
+
+/** Asks each golden request once. What cannot be asked, or is not answered, is answered otherwise than recorded. */
+async function checkGolden(
+  arm: LiveArm,
+  { golden, requests }: GoldenWork,
+  options: CheckOptions,
+): Promise<CheckResult> {
+  const { tolerance, differingMax } = golden;
+  const details: string[] = [];
+  let worst = 0;
+  for (const { name, inputs, expected } of requests) {
+    const score = await scoreOne(arm, inputs, options).catch((error: unknown) => messageOf(error));
+    if (typeof score === 'string') details.push(`'${name}' was not answered: ${score}`.slice(0, 500));
+    else {
+      const difference = Math.abs(score - expected);
+      worst = Math.max(worst, difference);
+      if (difference > tolerance) details.push(`'${name}' got ${short(score)} and not ${short(expected)}`);
+    }
+  }
+  const { revision } = arm.arm;
+  const passed = details.length <= differingMax * requests.length;
+  const good = requests.length - details.length;
+  const named = details.length === 0 ? '' : `: ${listed(details)}`;
+  return {
+    ...{ check: 'golden', passed },
+    sentence: `${revision} answered ${good} of ${requests.length} golden requests within ${tolerance}${named}`,
+    figures: { requests: requests.length, differing: details.length, largestDifference: worst, tolerance },
+    details: details.slice(0, DETAILS_MAX),
+  };
+}
+
+async function scoreOne(arm: LiveArm, inputs: Requests[number]['inputs'], options: CheckOptions): Promise<number> {
+  const scores = await scored(arm, rowOf(arm, inputs), options);
+  const score = scores[0] as number;
+  if (!Number.isFinite(score)) throw new Error(`the model answered ${score}`);
+  return score;
+}
+
+/** Features of views are inputs like all others here: they are part of what was recorded. */
+function rowOf(arm: LiveArm, inputs: Requests[number]['inputs']): Row {
+  return readRow(arm, readInstance({ inputs }, ''), { features: undefined, path: '' });
+}
+
+async function scored(arm: LiveArm, row: Row, { cache }: CheckOptions): Promise<Float32Array> {
+  for (;;) {
+    const runtime = cache.ready(arm.file.digest);
+    if (runtime) return await scoreRows(runtime, [{ row }]);
+    await cache.load(arm.file);
+  }
+}
+
+interface LoadWork {
+  readonly load: NonNullable<CheckWork['plan']['load']>;
+  readonly requests: Requests;
+}
+
+/**
+ * An open loop against the model in this gateway, beside whatever it serves: what is late because the process or the
+ * model is busy counts as late. HTTP is left out; `kedge loadtest` measures it too.
+ */
+async function checkLoad(arm: LiveArm, { load, requests }: LoadWork, options: CheckOptions): Promise<CheckResult> {
+  const { rate, seconds, p99MsMax, errorsMax } = load;
+  const { system, timeoutMs, signal } = options;
+  const { revision } = arm.arm;
+  const bodies = requests.map(({ inputs }) => rowOf(arm, inputs));
+  await options.cache.load(arm.file);
+  const send = (row: Row): Promise<string> =>
+    new Promise((resolve) => {
+      const cancel = system.clock.after(timeoutMs, () => resolve('timeout'));
+      scored(arm, row, options)
+        .then(([score]) => resolve(Number.isFinite(score) ? 'answered' : 'no number'))
+        .catch(() => resolve('error'))
+        .finally(cancel);
+    });
+  const report = await openLoop({
+    ...{ bodies, send, rate, seconds, arrivals: 'even', inWorkMax: IN_WORK_MAX },
+    ...{ clock: system.clock, random: system.random, signal },
+  });
+  const failed = Object.values(report.failures).reduce((sum, count) => sum + count, 0);
+  const total = report.answered + failed;
+  const p99 = report.latencyMs?.p99 ?? Number.POSITIVE_INFINITY;
+  const slow = p99 > p99MsMax;
+  const passed = !slow && failed <= errorsMax * total;
+  const time = Number.isFinite(p99) ? `${short(p99)} ms` : 'never';
+  const what = Object.entries(report.failures).map(([word, count]) => `${count} × ${word}`);
+  return {
+    ...{ check: 'load', passed },
+    sentence:
+      `At ${rate} requests a second for ${seconds} s ${revision} answered 99 % within ${time} ` +
+      `(limit ${p99MsMax} ms) and failed ${failed} of ${total} (limit ${short(100 * errorsMax)} %)`,
+    figures: {
+      ...{ rate, seconds, requests: total, failed, senderLateMs: report.senderLateMs },
+      ...(report.latencyMs ? { p50Ms: report.latencyMs.p50, p99Ms: report.latencyMs.p99 } : {}),
+    },
+    details: what,
+  };
+}
+
+const short = (value: number): string => String(Number(value.toPrecision(3)));
+
+function listed(details: readonly string[]): string {
+  const more = details.length > NAMED_MAX ? ` and ${details.length - NAMED_MAX} more` : '';
+  return `${details.slice(0, NAMED_MAX).join('; ')}${more}`;
+}

@@ -24,6 +24,8 @@ const predictionRecord = z.object({
   arm: z.enum(['current', 'candidate']),
   score: z.number(),
   propensity: z.number().min(0).max(1),
+  /** Who chose the arm where it was not drawn: such a request is compared with nothing. */
+  chosenBy: z.string().max(200).optional(),
   /** The score of the arm that did not answer; null when it failed. */
   shadow: z.object({ revision, score: z.number().nullable(), error: message.optional() }).optional(),
   /** The candidate that should have answered, and why it did not. */

@@ -151,6 +151,25 @@ forEachDialect('Comparison blocks', monitoringMigrations, (open) => {
     assert.equal(read.block.candidateFailures, 1);
   });
 
+  test('a request whose arm was chosen and not drawn is in no block, and is kept with who chose it', async (t) => {
+    const opened = await openMonitoring(open);
+    t.after(opened.close);
+    await opened.declare({ labelLateness: '1h', metrics: [] });
+    const { records, labels } = traffic({ hours: 1 });
+    const chosen = records.map((record, i) => (i < 2 ? { ...record, propensity: 1, chosenBy: 'flag:staff' } : record));
+    await opened.monitoring.recordPredictions(chosen);
+    await opened.monitoring.recordLabels(labels);
+    await opened.monitoring.advance('delays', START + 2 * HOUR_MS);
+
+    const [event] = (await eventsAfter(opened.db.reader, 0, 1_000)).filter(({ type }) => type === comparisonBlock.type);
+    assert.ok(event);
+    assert.equal(comparisonBlock.read(event).block.requests, records.length - 2);
+    const [first] = await opened.monitoring.readings.newestRequests('delays', 'm@1');
+    assert.equal(first?.id, records.at(-2)?.id);
+    const kept = await opened.monitoring.readings.prediction(records[1]?.id ?? '');
+    assert.deepEqual([kept.chosenBy, kept.propensity], ['flag:staff', 1]);
+  });
+
   const lossSum = (scores: number[], labels: number[]) =>
     (logLoss(Float64Array.from(scores), Float64Array.from(labels)) ?? 0) * scores.length;
 

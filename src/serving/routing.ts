@@ -66,6 +66,12 @@ export const routedEndpointSchema = z.object({
       sticky: z.string().nullable(),
       /** Requests may name their arm. */
       override: z.boolean(),
+      /** Who may name it by header. */
+      armKeys: z.array(z.object({ name: z.string(), sha256: z.string() })).optional(),
+      /** Conditions on a request and the arm that it then gets; the first that holds. */
+      flags: z
+        .array(z.object({ name: z.string(), when: z.string(), arm: z.enum(['current', 'candidate']) }))
+        .optional(),
     })
     .optional(),
   rollout: z.string().optional(),

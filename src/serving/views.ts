@@ -89,13 +89,19 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
     features,
     guardrail: { ...limits, windowMs: durationMs(window) },
     timeoutMs: spec.timeoutMs,
-    ...(rollout?.plan.live && rollout.state.stage !== 'checking' ? { live: liveRouting(rollout.plan.live) } : {}),
+    ...(rollout?.plan.live && rollout.state.stage !== 'checking' ? { live: liveRouting(rollout) } : {}),
     locked,
   };
 }
 
-function liveRouting({ blockMs, sticky, override }: LivePlan): NonNullable<RoutedEndpoint['live']> {
-  return { blockMs, sticky: sticky?.entity ?? null, override };
+/** Flags send nobody to a candidate that has no traffic yet. Plans of older rollouts have neither flags nor keys. */
+function liveRouting({ state, plan }: Rollout): NonNullable<RoutedEndpoint['live']> {
+  const { blockMs, sticky, override, armKeys = [], flags = [] } = plan.live as Partial<LivePlan> & LivePlan;
+  return {
+    ...{ blockMs, sticky: sticky?.entity ?? null, override },
+    ...(armKeys.length > 0 ? { armKeys } : {}),
+    ...(flags.length > 0 && weightOf(state, plan) > 0 ? { flags } : {}),
+  };
 }
 
 /** While its candidate is checked, a rollout gives gateways work and no traffic. */

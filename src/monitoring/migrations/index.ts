@@ -12,6 +12,12 @@ export const monitoringMigrations: readonly Migration[] = [
       await createFindings(db);
     },
   },
+  {
+    name: 'monitoring/002-chosen-arms',
+    async up(db) {
+      await db.schema.alterTable('prediction').addColumn('chosen_by', 'text').execute();
+    },
+  },
 ];
 
 async function createRecords(db: Kysely<AnyTables>, dialect: SqlDialect): Promise<void> {

@@ -107,13 +107,14 @@ export async function scoredRows(db: Db, endpoint: string, { from, to }: TimeRan
   return rows.map(scoredOf);
 }
 
-/** As {@link scoredRows}, of a rollout. */
+/** As {@link scoredRows}, of a rollout: those whose arm was drawn, as who names an arm is nobody's sample. */
 export async function rolloutRows(db: Db, rollout: string, { from, to }: TimeRange): Promise<ScoredRow[]> {
   const rows = await tables(db)
     .selectFrom('prediction')
     .leftJoin('prediction_label', 'prediction_label.prediction', 'prediction.id')
     .select(scoredColumns)
     .where('rollout', '=', rollout)
+    .where('chosen_by', 'is', null)
     .where('prediction.at', '>=', from)
     .where('prediction.at', '<', to)
     .orderBy('prediction.at')
@@ -279,6 +280,7 @@ function rowOf(record: PredictionRecord): PredictionTable {
     arm: record.arm,
     score: record.score,
     propensity: record.propensity,
+    chosen_by: record.chosenBy ?? null,
     shadow_revision: record.shadow?.revision ?? null,
     shadow_score: record.shadow?.score ?? null,
     shadow_error: record.shadow?.error ?? null,
@@ -302,6 +304,7 @@ function recordOf(row: PredictionTable): PredictionRecord {
     arm: row.arm as PredictionRecord['arm'],
     score: row.score,
     propensity: row.propensity,
+    ...(row.chosen_by === null ? {} : { chosenBy: row.chosen_by }),
     ...(shadow_revision === null
       ? {}
       : {

@@ -12,6 +12,7 @@ export interface PredictionTable {
   arm: string;
   score: number;
   propensity: number;
+  chosen_by: string | null;
   shadow_revision: string | null;
   shadow_score: number | null;
   shadow_error: string | null;

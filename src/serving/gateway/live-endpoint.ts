@@ -1,3 +1,4 @@
+import { type Attributes, type FlagTest, parseFlag } from '../live/flag-expression.ts';
 import type { Arm, RoutedEndpoint } from '../routing.ts';
 import { Guardrail } from './guardrail.ts';
 import { RolloutObserver } from './rollout-observer.ts';
@@ -28,6 +29,13 @@ export interface LiveCandidate extends LiveArm {
   readonly sameInputs: boolean;
   readonly guardrail: Guardrail;
   readonly observer: RolloutObserver;
+  /** The flag that decides about a request; undefined where none is declared. */
+  readonly flagged: ((request: Attributes) => Flag | undefined) | undefined;
+}
+
+export interface Flag {
+  readonly name: string;
+  readonly arm: 'current' | 'candidate';
 }
 
 /** Where an input comes from: `feature` is its place in the row of the feature views, or -1 for the request itself. */
@@ -65,6 +73,7 @@ export function liveEndpoint(routed: RoutedEndpoint, nowMs: number, previous?: L
             sameInputs: sameInputs(current, candidate),
             guardrail: counting?.guardrail ?? new Guardrail(routed.guardrail),
             observer: counting?.observer ?? new RolloutObserver(routed, nowMs),
+            flagged: flagsOf(routed),
           },
         }
       : {}),
@@ -86,6 +95,21 @@ export function liveArm(arm: Arm, places: ReadonlyMap<string, number> = new Map(
 export function withoutCandidate({ candidate: _, ...rest }: LiveEndpoint): LiveEndpoint {
   const { candidate: _candidate, rollout: _rollout, ...routed } = rest.routed;
   return { ...rest, routed };
+}
+
+/** A condition that this gateway cannot read, from a newer control plane, holds for nobody. */
+function flagsOf({ live }: RoutedEndpoint): LiveCandidate['flagged'] {
+  if (!live?.flags || live.flags.length === 0) return undefined;
+  const flags = live.flags.map((flag) => ({ flag, holds: testOf(flag.when) }));
+  return (request) => flags.find(({ holds }) => holds(request))?.flag;
+}
+
+function testOf(when: string): FlagTest {
+  try {
+    return parseFlag(when);
+  } catch {
+    return () => false;
+  }
 }
 
 function sameInputs(a: LiveArm, b: LiveArm): boolean {

@@ -10,6 +10,8 @@ export interface PredictionRecord {
   readonly score: number;
   /** The probability with which this arm was drawn, for off-policy evaluation. */
   readonly propensity: number;
+  /** Who chose the arm where it was not drawn: `request`, `key:<name>` or `flag:<name>`; then propensity is 1. */
+  readonly chosenBy?: string;
   readonly shadow?: ShadowScore;
   /** The candidate that should have answered, and why it did not. */
   readonly fallback?: { readonly revision: string; readonly error: string };

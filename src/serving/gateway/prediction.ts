@@ -15,8 +15,10 @@ export interface Prediction {
   /** The row of the candidate, when it is not the same, or why there is none. */
   readonly candidateRow: Row | Error | undefined;
   readonly reply: Reply;
-  /** The request said which arm is to answer: it belongs to no sample. */
+  /** The request or a flag said which arm is to answer: it belongs to no sample. */
   readonly named: boolean;
+  /** Who named it: `request`, `key:<name>` of a header, or `flag:<name>`. */
+  readonly chosenBy: string | undefined;
   /** The arm that is to answer; becomes `current` when the candidate falls back. */
   arm: 'current' | 'candidate';
   score: number;

@@ -3,7 +3,7 @@ import { bucketHash } from '#core/hash';
 import type { System } from '#core/system';
 import { gatewayErrors, invalidField } from './errors.ts';
 import type { FeatureReader, FeatureRow } from './feature-reader.ts';
-import { BUCKETS, type LiveEndpoint } from './live-endpoint.ts';
+import { BUCKETS, type LiveCandidate, type LiveEndpoint } from './live-endpoint.ts';
 import type { Prediction, Reply } from './prediction.ts';
 import { checkAgainst, type Instance, type Row, readRow } from './read-instance.ts';
 import type { Scorer } from './scorer.ts';
@@ -68,9 +68,9 @@ export class Predictor {
     const key = sticky ? instance.entities?.[sticky] : undefined;
     const id = instance.id ?? this.#options.system.ids.next('pred');
     const drawn = key === undefined ? id : `${endpoint.routed.rollout}/${key}`;
-    const arm =
-      instance.arm ?? (candidate && bucketHash(drawn) % BUCKETS < candidate.buckets ? 'candidate' : 'current');
-    if (candidate && !instance.arm) candidate.observer.assigned(arm, key);
+    const chosen = candidate ? chosenFor(candidate, instance) : undefined;
+    const arm = chosen?.arm ?? (candidate && bucketHash(drawn) % BUCKETS < candidate.buckets ? 'candidate' : 'current');
+    if (candidate && !chosen) candidate.observer.assigned(arm, key);
     return {
       endpoint,
       id,
@@ -83,7 +83,8 @@ export class Predictor {
         candidate && !candidate.sameInputs ? rowOrError(() => readRow(candidate, instance, source)) : undefined,
       reply,
       arm,
-      named: instance.arm !== undefined,
+      named: chosen !== undefined,
+      chosenBy: chosen?.by,
       score: Number.NaN,
       error: undefined,
       fallback: undefined,
@@ -111,6 +112,17 @@ export class Predictor {
       return unavailable(error);
     }
   }
+}
+
+/** The arm that the request names, or a flag for it; undefined where it is drawn. */
+function chosenFor(
+  { flagged }: LiveCandidate,
+  instance: Instance,
+): { readonly arm: 'current' | 'candidate'; readonly by: string } | undefined {
+  if (instance.arm !== undefined)
+    return { arm: instance.arm, by: instance.armKey ? `key:${instance.armKey}` : 'request' };
+  const flag = flagged?.(instance);
+  return flag && { arm: flag.arm, by: `flag:${flag.name}` };
 }
 
 /** A row that only the candidate lacks is the candidate's failure, not the caller's. */

@@ -17,6 +17,8 @@ export interface Instance {
   readonly inputs: Readonly<Record<string, unknown>>;
   /** The arm that is to answer, where the rollout lets requests name it. */
   readonly arm?: 'current' | 'candidate' | undefined;
+  /** The key of who named the arm by header, which is checked. */
+  readonly armKey?: string | undefined;
 }
 
 const ID_LENGTH_MAX = 200;
@@ -65,7 +67,7 @@ export function checkAgainst(endpoint: LiveEndpoint, instance: Instance, path: s
     const planned = endpoint.routed.features?.views.find((view) => view.features.some((f) => f.name === name));
     if (planned) throw invalidField(`${at}inputs.${shown(name)}`, `is read from the feature view '${planned.name}'`);
   }
-  if (instance.arm !== undefined && !(endpoint.candidate && endpoint.routed.live?.override)) {
+  if (instance.arm !== undefined && !(endpoint.candidate && (instance.armKey ?? endpoint.routed.live?.override))) {
     throw invalidField(`${at}arm`, 'cannot be named: the endpoint has no rollout that allows it');
   }
   for (const key of endpoint.entities) {

@@ -74,7 +74,7 @@ export class Recorder {
 }
 
 function entryOf(prediction: Prediction, nowMs: number): LogEntry {
-  const { endpoint, id, at, receivedAt, arm, score, fallback, entities } = prediction;
+  const { endpoint, id, at, receivedAt, arm, score, fallback, entities, chosenBy } = prediction;
   const { revision } = answeringArm(prediction).arm;
   const row = arm === 'candidate' && prediction.candidateRow ? prediction.candidateRow : prediction.row;
   const { numeric, categories } = row instanceof Error ? prediction.row : row;
@@ -88,6 +88,7 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
     arm,
     score,
     propensity: propensityOf(prediction),
+    ...(chosenBy === undefined ? {} : { chosenBy }),
     ...(fallback ? { fallback, shadow: { revision: fallback.revision, score: null, error: fallback.error } } : {}),
     numeric,
     categories,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { afterEach, describe, test } from 'node:test';
 import type { OddRequest } from '../live/observation.ts';
 import type { RoutingTable } from '../routing.ts';
@@ -63,6 +64,61 @@ describe('a rollout in the gateway', () => {
       assert.equal(record.shadow?.revision, record.arm === 'candidate' ? 'm@1' : 'm@2');
       assert.equal(typeof record.shadow?.score, 'number');
     }
+  });
+
+  const governed =
+    (live: Partial<NonNullable<RoutingTable['endpoints'][string]['live']>>): HarnessOptions['table'] =>
+    async (put) => {
+      const current = await put(logisticModel({ a: 1 }), 'm', 1);
+      const candidate = { ...(await put(logisticModel({ a: 2 }), 'm', 2)), weight: 20, shadow: false };
+      const routed = { blockMs: 60_000, sticky: 'customer', override: false, ...live };
+      return { version: 1, endpoints: { e: endpointOf('e', current, { candidate, rollout: 'roll_1', live: routed }) } };
+    };
+  const recordsById = async () => {
+    await harness.gateway.flush();
+    return new Map(harness.controlPlane.records.map((record) => [record.id, record]));
+  };
+
+  test('a flag gives requests its arm, recorded with its name, and the others keep the draw of their key', async () => {
+    const flags = [
+      { name: 'never', when: 'inputs.a = ', arm: 'candidate' as const },
+      { name: 'staff', when: "starts_with(entities.customer, 'staff-')", arm: 'candidate' as const },
+      { name: 'large', when: 'inputs.a > 100', arm: 'current' as const },
+    ];
+    await open(governed({ flags }));
+    const ask = (id: string, customer: string, a = 1) => predict({ id, entities: { customer }, inputs: { a } });
+
+    const staff = await Promise.all(Array.from({ length: 20 }, (_, i) => ask(`s-${i}`, `staff-${i}`)));
+    const large = await ask('large', 'anna', 101);
+    const drawn = await Promise.all(Array.from({ length: 40 }, (_, i) => ask(`d-${i}`, `c-${i % 20}`)));
+    const records = await recordsById();
+
+    assert.ok(staff.every(({ body }) => body.arm === 'candidate'));
+    assert.equal(large.body.arm, 'current');
+    assert.deepEqual([records.get('s-3')?.propensity, records.get('s-3')?.chosenBy], [1, 'flag:staff']);
+    assert.deepEqual([records.get('large')?.propensity, records.get('large')?.chosenBy], [1, 'flag:large']);
+    for (let i = 0; i < 20; i++) assert.equal(drawn[i]?.body.arm, drawn[i + 20]?.body.arm);
+    const arms = new Set(drawn.map(({ body }) => body.arm));
+    assert.deepEqual(arms, new Set(['current', 'candidate']));
+    assert.ok(drawn.every(({ body }) => records.get(body.id)?.chosenBy === undefined));
+  });
+
+  test('a header names the arm for who has a key, and for nobody else', async () => {
+    const armKeys = [{ name: 'qa', sha256: createHash('sha256').update('secret').digest('hex') }];
+    await open(governed({ armKeys }));
+    const ask = (id: string, headers: Record<string, string>) =>
+      harness.post('/v1/endpoints/e/predict', { id, inputs: { a: 1 } }, headers);
+
+    const key = { 'x-kedge-arm-key': 'secret' };
+    const allowed = await ask('h', { 'x-kedge-arm': 'candidate', ...key });
+    assert.deepEqual([allowed.status, allowed.body.arm, allowed.body.revision], [200, 'candidate', 'm@2']);
+    const wrong = await ask('w', { 'x-kedge-arm': 'candidate', 'x-kedge-arm-key': 'guessed' });
+    assert.deepEqual([wrong.status, wrong.body.code], [403, 'gateway/not-allowed']);
+    assert.equal((await ask('n', { 'x-kedge-arm': 'candidate' })).status, 403);
+    assert.equal((await ask('o', { 'x-kedge-arm': 'other', ...key })).status, 400);
+    assert.equal((await predict({ id: 'b', arm: 'candidate', inputs: { a: 1 } })).status, 400);
+    const record = (await recordsById()).get('h');
+    assert.deepEqual([record?.arm, record?.propensity, record?.chosenBy], ['candidate', 1, 'key:qa']);
   });
 
   const answered = (id: string, more: Partial<PredictionRecord> = {}): PredictionRecord => ({

@@ -34,6 +34,7 @@ export function resumed(
     candidateRow: candidate.sameInputs ? undefined : arm === 'current' ? other : own,
     // It was counted, or lost to the count, with the process that answered it.
     named: true,
+    chosenBy: undefined,
     reply: { waiting: 0, predictions: [], finish: () => {} },
     error: undefined,
     fallback: undefined,

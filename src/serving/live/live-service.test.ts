@@ -76,6 +76,19 @@ forEachDialect('live rollouts', [...trackingMigrations, ...registryMigrations, .
     assert.deepEqual([stage, weight, live?.strategy, live?.hold?.kind], ['canary', 5, 'canary', 'sample']);
   });
 
+  test('flags reach gateways with the first traffic, and one that cannot be read is refused', async () => {
+    const flags = [{ name: 'staff', when: "entities.customer = 'staff'" }];
+    const armKeys = [{ name: 'qa', sha256: 'a'.repeat(64) }];
+    const id = await rollOut({ flags, armKeys }, 'blue-green');
+    const live = async () => (await serving.routing(-1)).endpoints['e']?.live;
+    assert.deepEqual([(await live())?.flags, (await live())?.armKeys], [undefined, armKeys]);
+    await serving.promote(user, id, 'now');
+    assert.deepEqual((await live())?.flags, [{ ...flags[0], arm: 'candidate' }]);
+    const rollout = { strategy: 'canary', live: { flags: [{ name: 'bad', when: 'inputs.a >' }] } };
+    const spec = { model: 'm', rollout };
+    await assert.rejects(database.resources.apply(user, [{ kind: 'endpoint', name: 'e', spec }]), /found the end/);
+  });
+
   test('a block counts once however often it is sent, and what comes after the end changes nothing', async () => {
     const id = await rollOut();
     assert.equal(await serving.observe(gateway, seen(id, 1, 0)), true);

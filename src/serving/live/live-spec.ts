@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DURATION_PATTERN, durationMs } from '#core/units';
+import { FLAG_LENGTH_MAX, parseFlag } from './flag-expression.ts';
 import { freezeWindow } from './freeze.ts';
 
 const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30s, 10m or 24h');
@@ -21,6 +22,20 @@ const isBlockLength = (text: string): boolean => {
  * - `bandit`: a share that follows the metric, until one of the two is better.
  */
 export const STRATEGIES = ['paired', 'canary', 'blue-green', 'shadow', 'ab', 'bandit'] as const;
+
+/** The error of an expression is shown to who declares it. */
+const condition = z
+  .string()
+  .min(1)
+  .max(FLAG_LENGTH_MAX)
+  .check((context) => {
+    try {
+      parseFlag(context.value);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      context.issues.push({ code: 'custom', message, input: context.value });
+    }
+  });
 
 /** What the strategies other than `paired` go by. They decide on what the gateways see, in blocks of time. */
 export const liveSpec = z.strictObject({
@@ -65,6 +80,34 @@ export const liveSpec = z.strictObject({
     .default(null),
   /** Lets a request name its arm (`"arm": "candidate"`). Such requests are answered and not counted. */
   override: z.boolean().default(false),
+  /**
+   * Who may name the arm by the headers `x-kedge-arm` and `x-kedge-arm-key`: the name of each key is recorded, its
+   * digest is all that is kept of it.
+   */
+  armKeys: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[\w.-]{1,100}$/, 'expected 1 to 100 letters, digits and _ . -'),
+        sha256: z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'),
+      }),
+    )
+    .max(50)
+    .default([]),
+  /**
+   * Requests that hold one of these get its arm while the candidate has traffic, whatever their draw: the first that
+   * holds. They are recorded with the flag and belong to no sample.
+   */
+  flags: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[\w.-]{1,100}$/, 'expected 1 to 100 letters, digits and _ . -'),
+        /** As in `entities.country in ('DE', 'FR') and inputs.amount < 100`. */
+        when: condition,
+        arm: z.enum(['current', 'candidate']).default('candidate'),
+      }),
+    )
+    .max(50)
+    .default([]),
   block: z
     .strictObject({
       /** What requests of one moment share should be over within it. */
@@ -105,6 +148,8 @@ export interface LivePlan
     | 'freeze'
     | 'sticky'
     | 'override'
+    | 'armKeys'
+    | 'flags'
     | 'alpha'
     | 'errorMargin'
     | 'latencyMargin'

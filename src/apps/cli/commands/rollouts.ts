@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Kedge } from '#client';
 import { sleep, systemClock } from '#core/clock';
@@ -56,6 +57,14 @@ export function rolloutCommands(program: Command): void {
       printJson(await kedge.serving.getIncidentBundle({ params: { rollout } })),
     ),
   );
+  rollouts
+    .command('arm-key')
+    .description('make a key with which a request may name its arm, and the digest to declare in live.armKeys')
+    .action(() => {
+      const key = randomBytes(24).toString('base64url');
+      const sha256 = createHash('sha256').update(key).digest('hex');
+      process.stdout.write(`x-kedge-arm-key: ${key}\nsha256: ${sha256}\n`);
+    });
   watchCommand(rollouts);
 }
 

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { answeringArm, type Prediction } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
-import { readInstance } from '../read-instance.ts';
+import { type Instance, readInstance } from '../read-instance.ts';
+import { armNamed } from './arm-header.ts';
 import { expected, parseJson, readBody, sendJson, sendProblem } from './http-io.ts';
 
 /** `POST /v1/endpoints/:name/predict`: one instance, or `{ instances: [...] }`. */
@@ -18,7 +19,7 @@ export function handlePredict(
   };
   const done = (body: Buffer): void => {
     try {
-      predict(parts, name, { body: parseJson(body), response, fail });
+      predict(parts, name, { body: parseJson(body), request, response, fail });
     } catch (error) {
       fail(error);
     }
@@ -28,15 +29,17 @@ export function handlePredict(
 
 interface Call {
   readonly body: unknown;
+  readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly fail: (error: unknown) => void;
 }
 
-function predict(parts: GatewayParts, name: string, { body, response, fail }: Call): void {
+function predict(parts: GatewayParts, name: string, { body, request, response, fail }: Call): void {
   const endpoint = parts.router.endpoint(name);
+  const named = armNamed(endpoint, request);
   if (body !== null && typeof body === 'object' && 'instances' in body) {
     const values = batchInstances(body.instances, parts.limits.instancesMax);
-    const instances = values.map((value, i) => readInstance(value, `instances.${i}`));
+    const instances = values.map((value, i) => instanceOf(value, `instances.${i}`, named));
     parts.predictor.predict({
       endpoint,
       instances,
@@ -46,13 +49,18 @@ function predict(parts: GatewayParts, name: string, { body, response, fail }: Ca
     });
     return;
   }
-  const instances = [readInstance(body, '')];
+  const instances = [instanceOf(body, '', named)];
   const finish = ([prediction]: readonly Prediction[]): void => {
     if (!prediction) return;
     if (prediction.error) fail(prediction.error);
     else sendJson(response, 200, answerOf(prediction));
   };
   parts.predictor.predict({ endpoint, instances, path: '', finish, fail });
+}
+
+function instanceOf(value: unknown, path: string, named: ReturnType<typeof armNamed>): Instance {
+  const instance = readInstance(value, path);
+  return named ? { ...instance, ...named } : instance;
 }
 
 /** Every prediction by itself: one that failed carries its error in its place. */

@@ -93,7 +93,11 @@ export interface GatewayHarness {
   readonly controlPlane: ScriptedControlPlane;
   readonly blobs: BlobStore;
   readonly folder: string;
-  post(path: string, body: unknown): Promise<{ readonly status: number; readonly body: Answer }>;
+  post(
+    path: string,
+    body: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ readonly status: number; readonly body: Answer }>;
   close(): Promise<void>;
 }
 
@@ -157,9 +161,10 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
   });
   return {
     ...{ gateway, controlPlane, blobs, folder },
-    async post(path, body) {
+    async post(path, body, headers = {}) {
       const response = await fetch(gateway.url + path, {
         method: 'POST',
+        headers,
         body: typeof body === 'string' ? body : JSON.stringify(body),
       });
       return { status: response.status, body: (await response.json()) as Answer };

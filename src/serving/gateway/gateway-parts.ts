@@ -9,6 +9,7 @@ import type { Predictor } from './predictor.ts';
 import type { ModelRepository } from './repository/model-repository.ts';
 import type { Router } from './router.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
+import type { LoadSignals } from './scaling/load-signals.ts';
 import type { StatisticsBook } from './statistics.ts';
 import type { TensorScorer } from './tensor-scorer.ts';
 
@@ -45,6 +46,8 @@ export interface GatewayParts {
   readonly repository: ModelRepository;
   readonly tensorScorer: TensorScorer;
   readonly statistics: StatisticsBook;
+  /** What autoscalers are told. */
+  readonly load: LoadSignals;
   /** The names and words of the Open Inference Protocol. */
   readonly dialect: Dialect;
   readonly contract: ContainerContract;
@@ -59,6 +62,8 @@ export interface GatewayParts {
   readonly metrics: Metrics;
   /** Ends when the gateway closes. */
   readonly signal: AbortSignal;
+  /** Ends when the gateway begins to close, so that what goes on for ever does not hold it up. */
+  readonly draining: AbortSignal;
   /** Predictions that wait for their answer. */
   inWork(): number;
   /** Sends everything recorded so far and tells how many predictions that were. */

@@ -33,6 +33,7 @@ import { Router } from './router.ts';
 import { readRoutingFile, writeRoutingFile } from './routing-file.ts';
 import { ModelCache } from './runtime/model-cache.ts';
 import type { RuntimeChoice } from './runtime/model-runtime.ts';
+import { LoadSignals } from './scaling/load-signals.ts';
 import { resumed, type Unscored } from './score-again.ts';
 import { Scorer } from './scorer.ts';
 import { sendObservations } from './send-observations.ts';
@@ -68,6 +69,8 @@ export interface GatewayOptions {
   readonly tls?: ServerTls | undefined;
   /** How long recorded predictions are gathered before they are sent; 250 ms unless told. */
   readonly shipEveryMs?: number;
+  /** How often the load that autoscalers are told is sampled; 5 s unless told. */
+  readonly sampleEveryMs?: number;
 }
 
 export interface Gateway {
@@ -86,7 +89,8 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger, system, routingFile } = options;
   const stop = new AbortController();
-  const { parts, scorer, shipper } = await assemble(options, stop.signal);
+  const drain = new AbortController();
+  const { parts, scorer, shipper } = await assemble(options, { signal: stop.signal, draining: drain.signal });
   const { router, controlPlane, cache } = parts;
   await parts.repository.scan();
   await restoreRouting(router, routingFile, logger);
@@ -104,6 +108,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       untilDone('observation', { system, logger, signal: stop.signal }, () => controlPlane.observe(seen, stop.signal)),
   });
   const checking = checkWhatIsAsked(parts);
+  const sampling = parts.load.follow(stop.signal, options.sampleEveryMs);
   const { port } = server.address() as AddressInfo;
   return {
     url: `${tls ? 'https' : 'http'}://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
@@ -115,6 +120,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
+      drain.abort();
       await grpc?.close();
       await Promise.all([scorer.drained(), parts.tensorScorer.drained()]);
       parts.results.clear();
@@ -122,7 +128,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await closed;
       await shipper.stop();
       stop.abort();
-      await Promise.all([following, observing, checking]);
+      await Promise.all([following, observing, checking, sampling]);
       await cache.close();
     },
   };
@@ -159,7 +165,10 @@ interface Assembly {
 }
 
 /** Makes the parts and connects them; nothing runs yet. */
-async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<Assembly> {
+async function assemble(
+  options: GatewayOptions,
+  { signal, draining }: Pick<GatewayParts, 'signal' | 'draining'>,
+): Promise<Assembly> {
   const {
     log,
     logger,
@@ -207,14 +216,9 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
     },
   });
   const parts: GatewayParts = {
-    ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, statistics, tensorScorer },
-    repository: new ModelRepository({
-      folder: options.repository?.folder,
-      control: options.repository?.control ?? false,
-      uploads: join(dirname(options.routingFile), 'uploads'),
-      cache,
-      rowsMax: limits.instancesMax,
-    }),
+    ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, draining, statistics, tensorScorer },
+    load: new LoadSignals({ router, statistics, cache, clock }),
+    repository: repositoryOf(options, { cache, rowsMax: limits.instancesMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
     contract: options.contract ?? {},
     bodies: new BodyBudget(limits.bodiesBytesMax),
@@ -228,6 +232,14 @@ async function assemble(options: GatewayOptions, signal: AbortSignal): Promise<A
     },
   };
   return { parts, scorer, shipper };
+}
+
+function repositoryOf(
+  { repository, routingFile }: GatewayOptions,
+  more: { readonly cache: ModelCache; readonly rowsMax: number },
+): ModelRepository {
+  const { folder, control = false } = repository ?? {};
+  return new ModelRepository({ folder, control, uploads: join(dirname(routingFile), 'uploads'), ...more });
 }
 
 async function restoreRouting(router: Router, path: string, logger: Logger): Promise<void> {

@@ -26,14 +26,20 @@ import { statisticsJson } from '../open-inference/statistics-json.ts';
 import type { LoadParameters } from '../repository/model-repository.ts';
 import type { ServerTls } from '../tls.ts';
 import { callOf, type InferMessage, messageOf } from './infer-message.ts';
+import { scalerHandlers } from './scaler.ts';
 import { streamInfer } from './stream.ts';
 
+const SERVICES = {
+  inference: 'inference.GRPCInferenceService',
+  health: 'grpc.health.v1.Health',
+  externalscaler: 'externalscaler.ExternalScaler',
+} as const;
+
 /** A service as a server or a client of grpc-js takes it: 64-bit numbers as texts, every field there. */
-export async function loadService(name: 'inference' | 'health' = 'inference'): Promise<ServiceDefinition> {
+export async function loadService(name: keyof typeof SERVICES = 'inference'): Promise<ServiceDefinition> {
   const path = fileURLToPath(new URL(`./${name}.proto`, import.meta.url));
   const definition = await load(path, { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true });
-  const service = name === 'health' ? 'grpc.health.v1.Health' : 'inference.GRPCInferenceService';
-  return definition[service] as ServiceDefinition;
+  return definition[SERVICES[name]] as ServiceDefinition;
 }
 
 export interface GrpcServer {
@@ -58,6 +64,11 @@ export async function startGrpcServer(parts: GatewayParts, { host, port, tls }: 
   });
   server.addService(await loadService(), inferenceHandlers(parts));
   server.addService(await loadService('health'), healthHandlers(parts));
+  const fail = (call: { emit(name: 'error', error: object): boolean }, error: unknown): void => {
+    const known = expected(error);
+    call.emit('error', { code: GRPC_STATUS[known.status] ?? status.INTERNAL, details: known.message });
+  };
+  server.addService(await loadService('externalscaler'), scalerHandlers(parts, unaryFor(parts), fail));
   const credentials = tls
     ? ServerCredentials.createSsl(
         tls.clientCa ?? null,

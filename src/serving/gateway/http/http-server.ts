@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { messageOf } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import { scalingMetrics } from '../scaling/scaling-metrics.ts';
 import type { ServerTls } from '../tls.ts';
 import { tritonMetrics } from '../triton-metrics.ts';
 import { expected, sendJson, sendProblem } from './http-io.ts';
@@ -73,7 +74,7 @@ function dispatch(parts: GatewayParts, request: IncomingMessage, response: Serve
   } else if (path === '/metrics') {
     requireMethod(request, 'GET');
     answer(parts, response, async () => ({
-      text: (await parts.metrics.expose()) + tritonMetrics(parts.statistics.all()),
+      text: (await parts.metrics.expose()) + tritonMetrics(parts.statistics.all()) + scalingMetrics(parts.load),
       type: parts.metrics.contentType,
     }));
   } else if (path === '/v1/flush') {

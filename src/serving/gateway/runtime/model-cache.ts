@@ -28,6 +28,8 @@ type Key = Digest | `tensors:${string}`;
 
 /** A model that could not be loaded is left alone for so long, so that a broken file does not cost every request. */
 const RETRY_MS = 1_000;
+/** Models whose time to load is remembered. */
+const LOADS_KEPT = 20_000;
 
 /**
  * The models in memory, least recently used first out.
@@ -44,6 +46,7 @@ export class ModelCache {
   readonly #loaded = new Map<Key, Loaded>();
   readonly #loading = new Map<Key, Promise<void>>();
   readonly #failed = new Map<Key, { readonly until: number; readonly message: string }>();
+  readonly #loadMs = new Map<Key, number>();
   #uses = 0;
   #reservedBytes = 0;
 
@@ -55,6 +58,11 @@ export class ModelCache {
   ready(digest: Digest): ModelRuntime | undefined {
     const runtime = this.#ready(digest);
     return runtime && 'infer' in runtime ? runtime : undefined;
+  }
+
+  /** How long the model took when it was last loaded here, warming included. */
+  loadMs(digest: Digest): number | undefined {
+    return this.#loadMs.get(digest);
   }
 
   /** The model of any tensors, if it is loaded. For use in this turn of the event loop. */
@@ -124,6 +132,7 @@ export class ModelCache {
 
   async #load(key: Key, file: ModelFile | TensorFile): Promise<void> {
     const { blobs, choice, clock, logger } = this.#options;
+    const startedMs = clock.monotonic();
     let reserved = 0;
     try {
       const fileBytes = 'path' in file ? (await stat(file.path)).size : await blobs.size(file.digest);
@@ -132,6 +141,7 @@ export class ModelCache {
       const request = { path, fileBytes, choice, clock };
       const runtime = 'shape' in file ? await loadModel({ ...request, shape: file.shape }) : await loadTensors(request);
       this.#failed.delete(key);
+      this.#noteLoad(key, clock.monotonic() - startedMs);
       this.#loaded.set(key, { runtime, lastUse: ++this.#uses });
       const { kind, rowMs, memoryBytes } = runtime;
       logger.info({ model: key, runtime: kind, rowMs, memoryBytes }, 'model loaded');
@@ -143,6 +153,13 @@ export class ModelCache {
     } finally {
       this.#reservedBytes -= reserved;
     }
+  }
+
+  #noteLoad(key: Key, ms: number): void {
+    this.#loadMs.delete(key);
+    this.#loadMs.set(key, ms);
+    const oldest = this.#loadMs.keys().next().value;
+    if (this.#loadMs.size > LOADS_KEPT && oldest !== undefined) this.#loadMs.delete(oldest);
   }
 
   /** Unloads the least recently used until `bytes` fit, and reserves them. Throws when they can never fit. */

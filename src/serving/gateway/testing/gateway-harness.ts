@@ -154,6 +154,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
     logger: createLogger('test', 'fatal'),
     metrics: createMetrics('test'),
     shipEveryMs: 10,
+    sampleEveryMs: 20,
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.runtime ? { runtime: options.runtime } : {}),
     ...(options.features ? { features: options.features } : {}),

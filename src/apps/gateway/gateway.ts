@@ -5,6 +5,7 @@ import { defineErrors, messageOf } from '#core/errors';
 import { type Config, containerEnvironment } from '#platform/config';
 import { type GatewayOptions, startGateway } from '#serving';
 import product from '../../../package.json' with { type: 'json' };
+import { rolesOfGroups } from '../oidc-settings.ts';
 import type { ProcessBase, RunningProcess } from '../process.ts';
 import { openBlobs, openOnlineStore } from '../stores.ts';
 import { onlineFeatures } from './online-features.ts';
@@ -31,6 +32,7 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     ...{ log, features, system, logger, metrics },
     repository: models === '' ? undefined : { folder: await folderAt(models), control },
     dialect: config.servingDialect === 'triton' ? 'triton' : 'kedge',
+    access: accessOf(config, join(dataDir.gateway, 'callers.json')),
     contract: { ...routes, defaultEndpoint: config.defaultEndpoint },
     version: product.version,
     tls: await tlsOf(config),
@@ -44,6 +46,17 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
       await log.close();
     },
   };
+}
+
+const LOOPBACK: readonly string[] = ['127.0.0.1', '::1', 'localhost'];
+
+/** Errors: `config/invalid`. */
+function accessOf(config: Config, callersFile: string): NonNullable<GatewayOptions['access']> {
+  const { gatewayAccess, host, oidcIssuer: issuer, oidcClientId, oidcAudience, oidcRoleClaim: roleClaim } = config;
+  if (gatewayAccess === 'open') return { kind: 'open' };
+  if (gatewayAccess === 'auto' && LOOPBACK.includes(host)) return { kind: 'local' };
+  const tokens = { issuer, audience: oidcAudience || oidcClientId, roleClaim, roles: rolesOfGroups(config.oidcRoles) };
+  return { kind: 'credentials', callersFile, ...(issuer === '' ? {} : { tokens }) };
 }
 
 const gatewayConfigErrors = defineErrors('gateway-config', {

@@ -36,9 +36,12 @@ export async function outcomeOf(
   return { ok: false, error };
 }
 
-function words({ detail, rssPeakBytes }: Exit): string {
-  const memory = rssPeakBytes === undefined ? '' : `; it used up to ${formatBytes(rssPeakBytes)} of memory`;
-  return detail === undefined ? memory : `: ${detail}${memory}`;
+function memoryWords({ rssPeakBytes }: Exit): string {
+  return rssPeakBytes === undefined ? '' : `; it used up to ${formatBytes(rssPeakBytes)} of memory`;
+}
+
+function words(exit: Exit): string {
+  return `${exit.detail === undefined ? '' : `: ${exit.detail}`}${memoryWords(exit)}`;
 }
 
 function exitError(exit: Exit): StepError | undefined {

@@ -1,4 +1,5 @@
 export { type Authenticator, localSender, type Presented, tokenAuthenticator } from './authenticator.ts';
+export { claimAt, type RoleMapping, rolesOfClaims, SIGNATURE_ALGORITHMS } from './claims.ts';
 export { accessErrors } from './errors.ts';
 export {
   DEFAULT_PROJECT,

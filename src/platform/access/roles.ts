@@ -5,14 +5,16 @@ import type { Level } from './levels.ts';
 /** What each role may do. A permission is `<domain>:<verb>`; `*` stands for any. Everything else is refused. */
 const ROLE_PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
   admin: ['*:*'],
-  editor: ['*:read', '*:write'],
+  editor: ['*:read', '*:write', 'serving:predict'],
+  /** An application that asks gateways for predictions and does nothing else. */
+  caller: ['serving:predict'],
   viewer: ['*:read'],
   /** Whoever checks what others made: reads, and decides about approvals, which are never of their own request. */
   approver: ['*:read', 'registry:approve'],
   /** A worker leases steps and reports on them, and does on behalf of a run what the run's steps need. */
-  worker: ['*:read', 'work:lease', 'tracking:write', 'registry:write', 'datasets:write'],
-  /** A gateway reads its routing table and ships what it recorded. */
-  gateway: ['serving:read', 'serving:report', 'predictions:record'],
+  worker: ['*:read', 'work:lease', 'tracking:write', 'registry:write', 'datasets:write', 'serving:predict'],
+  /** A gateway reads its routing table and who may call it, and ships what it recorded. */
+  gateway: ['serving:read', 'serving:admit', 'serving:report', 'predictions:record'],
   system: ['*:*'],
 };
 

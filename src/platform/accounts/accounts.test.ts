@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { z } from 'zod';
+import { digestOf } from '#core/hash';
 import { contract, createClient, ProblemError, route } from '#platform/contract';
 import { routeGroup } from '#platform/http';
 import { forEachDialect, type OpenDatabase } from '#testing/databases';
@@ -356,5 +357,33 @@ forEachDialect('Accounts', accountMigrations, (open) => {
         ['user:admin', 'grant.put', 'model/churn'],
       ],
     );
+  });
+
+  test('gateways are told whose keys count, without a secret, and again after each change', async (t) => {
+    const { admin, byToken, accounts } = await start(t);
+    const gateway = byToken('gateway-token');
+    await admin.createUser({ body: { name: 'app', roles: ['caller'] } });
+    await admin.createUser({ body: { name: 'reader', roles: ['viewer'] } });
+    const { key, id } = await admin.createUserKey({ params: { user: 'app' }, body: { label: 'a', days: 1 } });
+    await admin.createUserKey({ params: { user: 'reader' }, body: { label: 'b' } });
+    const context = { actor: { id: 'user:admin', roles: ['admin'] }, action: 'test' };
+    const person = { issuer: 'https://login.bank', subject: 's-1', name: 'ada', roles: undefined };
+    await accounts.users.provision(person);
+
+    const first = await gateway.pollCallers({ query: {} });
+    assert.deepEqual(first.keys.map(({ actor }) => actor).sort(), ['service:worker', 'user:admin', 'user:app']);
+    const { hash, expiresAt } = first.keys.find(({ actor }) => actor === 'user:app') ?? {};
+    assert.equal(`sha256:${hash}`, digestOf(key));
+    assert.ok(expiresAt);
+    assert.ok(!JSON.stringify(first).includes(key));
+    assert.equal(await codeOf(byToken(key).pollCallers({ query: {} })), '403 access/forbidden');
+
+    await accounts.users.update(context, 'ada', { disabled: true });
+    const barring = await gateway.pollCallers({ query: { after: first.tag } });
+    assert.deepEqual(barring.barred, [{ issuer: 'https://login.bank', subject: 's-1' }]);
+    await admin.revokeUserKey({ params: { user: 'app', key: id } });
+    const revoked = await gateway.pollCallers({ query: { after: barring.tag } });
+    assert.deepEqual(revoked.keys.map(({ actor }) => actor).sort(), ['service:worker', 'user:admin']);
+    assert.notEqual(revoked.tag, barring.tag);
   });
 });

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 import { contract, pageQuery, route } from '#platform/contract';
+import { callerTableSchema } from './caller-table.ts';
+
+export { type CallerTable, callerTableSchema } from './caller-table.ts';
 
 /** Names of users: those that others write in a header, so no spaces and no colon. */
 export const userName = z
@@ -15,7 +18,7 @@ export const projectName = z
   .min(1)
   .max(63)
   .regex(/^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/, 'expected lower case letters, digits, - and _ (as in credit-risk)');
-const role = z.enum(['admin', 'editor', 'approver', 'viewer']);
+const role = z.enum(['admin', 'editor', 'approver', 'viewer', 'caller']);
 const level = z.enum(['READ', 'USE', 'EDIT', 'MANAGE']);
 const principal = z
   .string()
@@ -94,7 +97,7 @@ export const accountsContract = contract({
     path: '/api/v1/users',
     summary: 'Add a user, who signs in with a password or, without one, only with keys',
     permission: 'accounts:manage',
-    body: z.strictObject({ name: userName, roles: z.array(role).max(4).default([]), password: password.optional() }),
+    body: z.strictObject({ name: userName, roles: z.array(role).max(5).default([]), password: password.optional() }),
     reply: userView,
     errors: ['accounts/user-exists', 'accounts/password-weak'],
     audit: 'user.create',
@@ -106,7 +109,7 @@ export const accountsContract = contract({
     permission: 'accounts:manage',
     params: oneUser,
     body: z.strictObject({
-      roles: z.array(role).max(4).optional(),
+      roles: z.array(role).max(5).optional(),
       disabled: z.boolean().optional(),
       password: password.optional(),
     }),
@@ -151,6 +154,14 @@ export const accountsContract = contract({
     permission: 'accounts:manage',
     reply: z.object({ token: z.string(), expiresAt: z.number() }),
     audit: 'session.link',
+  }),
+  pollCallers: route({
+    method: 'GET',
+    path: '/api/v1/callers',
+    summary: 'Wait up to 25 seconds for a table of who may call gateways other than the one known',
+    permission: 'serving:admit',
+    query: z.object({ after: z.string().max(100).default('') }),
+    reply: callerTableSchema,
   }),
   createProject: route({
     method: 'POST',

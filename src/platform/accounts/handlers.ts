@@ -1,5 +1,6 @@
 import { NO_GRANTS, objectAccess, type Sender } from '#platform/access';
 import { cookieOf, exchangeOf, type RequestContext, type RouteGroup, routeGroup, SESSION_COOKIE } from '#platform/http';
+import type { Callers } from './callers.ts';
 import { accountsContract, sessionContract } from './contract.ts';
 import { clearSessionCookie, setSessionCookie } from './cookies.ts';
 import { accountErrors } from './errors.ts';
@@ -15,6 +16,7 @@ export interface HandlerDeps {
   readonly users: Users;
   readonly projects: Projects;
   readonly sessions: Sessions;
+  readonly callers: Callers;
   readonly identities: Identities;
   readonly hasOidc: boolean;
   /** Cookies are sent over TLS only. */
@@ -22,7 +24,7 @@ export interface HandlerDeps {
   readonly ownerOf?: OwnerOf | undefined;
 }
 
-export function accountHandlers({ users, projects, sessions }: HandlerDeps): RouteGroup {
+export function accountHandlers({ users, projects, sessions, callers }: HandlerDeps): RouteGroup {
   return routeGroup(accountsContract, {
     listUsers: async ({ query }) => users.list(query),
     createUser: async ({ body }, ctx) => users.create(ctx, body),
@@ -31,6 +33,7 @@ export function accountHandlers({ users, projects, sessions }: HandlerDeps): Rou
     createUserKey: async ({ params, body }, ctx) => users.createKey(ctx, params.user, body),
     revokeUserKey: async ({ params }, ctx) => users.revokeKey(ctx, params.user, params.key),
     createSignInLink: async (_input, ctx) => sessions.link(ctx, ctx.actor.id),
+    pollCallers: async ({ query }) => callers.poll(query.after),
     createProject: async ({ body }, ctx) => projects.create(ctx, body),
     updateProject: async ({ params, body }, ctx) => projects.update(ctx, params.project, body),
   });

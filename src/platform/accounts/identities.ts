@@ -1,4 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
+import { BoundedCache } from '#core/bounded-cache';
 import type { Clock } from '#core/clock';
 import { KedgeError } from '#core/errors';
 import {
@@ -12,7 +13,6 @@ import {
   type Sender,
 } from '#platform/access';
 import type { Actor, Database } from '#platform/db';
-import { BoundedCache } from './bounded-cache.ts';
 import { PasswordChecks } from './password-checks.ts';
 import { equalHashes, hashOf, isToken, keyIdOf } from './secrets.ts';
 import { findKey } from './store/keys.ts';

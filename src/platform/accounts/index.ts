@@ -1,6 +1,7 @@
 import type { Actor } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
 import type { HttpServer, RouteGroup } from '#platform/http';
+import { Callers } from './callers.ts';
 import { accountHandlers, type OwnerOf, sessionHandlers } from './handlers.ts';
 import { Identities } from './identities.ts';
 import { Oidc, type OidcOptions } from './oidc.ts';
@@ -54,6 +55,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
   const oidc = deps.oidc && new Oidc(deps.oidc, { users, clock, logger: deps.logger });
   const handlerDeps = {
     ...{ users, projects, sessions, identities, ownerOf },
+    callers: new Callers({ db, clock, machines }),
     hasOidc: oidc !== undefined,
     secureCookies: publicUrl.startsWith('https:'),
   };

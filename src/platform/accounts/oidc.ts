@@ -2,13 +2,14 @@ import { createRemoteJWKSet, type JWTPayload, type JWTVerifyGetKey, errors as jo
 import * as oidc from 'openid-client';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
+import { claimAt, type RoleMapping, rolesOfClaims, SIGNATURE_ALGORITHMS } from '#platform/access';
 import type { Logger } from '#platform/observe';
 import { accountErrors } from './errors.ts';
 import type { Verified } from './identities.ts';
 import type { StoredUser } from './store/users.ts';
 import type { Users } from './users.ts';
 
-export interface OidcOptions {
+export interface OidcOptions extends RoleMapping {
   /** Such as `https://login.bank.example/realms/ml`; its discovery document says everything else. */
   readonly issuer: string;
   readonly clientId: string;
@@ -16,10 +17,6 @@ export interface OidcOptions {
   readonly clientSecret: string;
   /** Whom bearer tokens are for; the client unless told. */
   readonly audience: string;
-  /** Where the roles and groups are in the claims, with dots into nested ones: `groups`, `realm_access.roles`. */
-  readonly roleClaim: string;
-  /** What becomes of a value of that claim: `ml-admins` → `admin`. Every value is a group besides. */
-  readonly roles: ReadonlyMap<string, string>;
 }
 
 /** What the browser keeps between going to the provider and coming back, in a cookie of its own. */
@@ -29,11 +26,8 @@ export interface Pending {
   readonly verifier: string;
 }
 
-/** Only signatures of a public key: a client's secret must not be able to sign for the provider. */
-const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 const CLOCK_TOLERANCE_S = 30;
 const TIMEOUT_S = 10;
-const GROUPS_MAX = 200;
 
 interface Provider {
   readonly configuration: oidc.Configuration;
@@ -89,7 +83,7 @@ export class Oidc {
       const { payload } = await jwtVerify(token, keys, {
         issuer,
         audience: audience || clientId,
-        algorithms: ALGORITHMS,
+        algorithms: [...SIGNATURE_ALGORITHMS],
         clockTolerance: CLOCK_TOLERANCE_S,
         currentDate: new Date(this.#clock.now()),
         requiredClaims: ['sub', 'exp'],
@@ -128,19 +122,12 @@ export class Oidc {
     const { issuer } = this.#options;
     const named = [claims['preferred_username'], claims['email'], claims.sub];
     const name = named.find((value): value is string => typeof value === 'string' && value !== '') ?? 'user';
-    return this.#users.provision({ issuer, subject: claims.sub ?? '', name, roles: this.#rolesOf(claims) });
-  }
-
-  /** The roles that the claim maps to, and each of its values as a group. Undefined when the claim is not there. */
-  #rolesOf(claims: JWTPayload): readonly string[] | undefined {
-    const found = claimAt(claims, this.#options.roleClaim);
-    if (found === undefined) return undefined;
-    const values = [found]
-      .flat()
-      .filter((value): value is string => typeof value === 'string' && /^[^\s:]{1,200}$/.test(value))
-      .slice(0, GROUPS_MAX);
-    const mapped = values.flatMap((value) => this.#options.roles.get(value) ?? []);
-    return [...new Set([...mapped.sort(), ...values.sort().map((value) => `group:${value}`)])];
+    return this.#users.provision({
+      issuer,
+      subject: claims.sub ?? '',
+      name,
+      roles: rolesOfClaims(claims, this.#options),
+    });
   }
 
   /** Discovery is done once; after a failure, again at the next use. */
@@ -168,14 +155,4 @@ export class Oidc {
     if (jwks === undefined) throw new Error('its discovery document names no jwks_uri');
     return { configuration, keys: createRemoteJWKSet(new URL(jwks), { timeoutDuration: TIMEOUT_S * 1_000 }) };
   }
-}
-
-function claimAt(claims: JWTPayload, path: string): unknown {
-  if (Object.hasOwn(claims, path)) return claims[path];
-  let at: unknown = claims;
-  for (const name of path.split('.')) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, name)) return undefined;
-    at = (at as Readonly<Record<string, unknown>>)[name];
-  }
-  return at;
 }

@@ -23,6 +23,7 @@ export async function openAccounts(
   const machines = new Map([
     [ADMIN_TOKEN, { id: 'user:admin', roles: ['admin'] }],
     ['worker-token', { id: 'service:worker', roles: ['worker'] }],
+    ['gateway-token', { id: 'service:gateway', roles: ['gateway'] }],
   ]);
   const accounts = createAccounts({ db, system, logger: deps.logger, machines, ...rest });
   const server = openHttpServer({

@@ -1,6 +1,6 @@
+import { BoundedCache } from '#core/bounded-cache';
 import type { Clock } from '#core/clock';
 import { accessErrors } from '#platform/access';
-import { BoundedCache } from './bounded-cache.ts';
 
 interface Failures {
   readonly count: number;

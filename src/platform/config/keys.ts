@@ -232,6 +232,14 @@ export const KEYS = {
     default: '',
     reason: 'Endpoint that answers /invocations and /ping of a gateway; empty takes the only one there is.',
   },
+  gatewayAccess: {
+    env: 'KEDGE_GATEWAY_ACCESS',
+    default: 'auto',
+    oneOf: ['auto', 'open', 'credentials'],
+    reason:
+      'Whom gateways let in: everybody, or holders of keys and tokens; auto lets in programs of this machine at a ' +
+      'loopback address and asks for credentials at any other.',
+  },
   tlsCert: {
     env: 'KEDGE_TLS_CERT',
     default: '',

@@ -1,3 +1,4 @@
+import { accountsContract, type CallerTable, callerTableSchema } from '#platform/accounts/contract';
 import { createClient, ProblemError } from '#platform/contract';
 import type { CheckReport } from '../checks/check-result.ts';
 import type { CheckWork } from '../checks/routes.ts';
@@ -17,6 +18,8 @@ export interface ControlPlaneAddress {
 export interface ControlPlane {
   /** The routing table once it is newer than `after`, or the one there is after some 25 seconds. */
   routing(after: number, signal: AbortSignal): Promise<RoutingTable>;
+  /** Who may call, once it is another table than the one with the tag `after`, or the same after some 25 seconds. */
+  callers(after: string, signal: AbortSignal): Promise<CallerTable>;
   /** A registered version that no endpoint routes to; `undefined` when it does not exist. */
   resolve(model: string, version: number, signal: AbortSignal): Promise<Arm | undefined>;
   report(report: GuardrailReport, signal: AbortSignal): Promise<void>;
@@ -43,12 +46,18 @@ const REFUSALS: readonly number[] = [400, 413, 422];
 
 export function connectControlPlane({ url, token }: ControlPlaneAddress): ControlPlane {
   const client = createClient(servingContract, { baseUrl: url, token });
+  const accounts = createClient(accountsContract, { baseUrl: url, token });
   /** The text of a batch that is sent again and again while the control plane is away is made once. */
   const bodies = new WeakMap<readonly PredictionRecord[], string>();
   return {
     async routing(after, signal) {
       return routingTableSchema.parse(
         await client.pollRouting({ query: { after }, signal: within(signal, POLL_TIMEOUT_MS) }),
+      );
+    },
+    async callers(after, signal) {
+      return callerTableSchema.parse(
+        await accounts.pollCallers({ query: { after }, signal: within(signal, POLL_TIMEOUT_MS) }),
       );
     },
     async resolve(model, version, signal) {

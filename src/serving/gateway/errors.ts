@@ -1,7 +1,10 @@
-import { defineErrors } from '#core/errors';
+import { defineErrors, type KedgeError } from '#core/errors';
 
 export const gatewayErrors = defineErrors('gateway', {
   'invalid-request': { status: 400, title: 'The request cannot be scored' },
+  unauthenticated: { status: 401, title: 'The gateway answers only whom it knows' },
+  forbidden: { status: 403, title: 'The caller may not do this' },
+  'foreign-origin': { status: 403, title: 'The request comes by way of another site' },
   'not-found': { status: 404, title: 'There is nothing at this address' },
   'unknown-endpoint': { status: 404, title: 'No such endpoint' },
   'unknown-model': { status: 404, title: 'No such model version' },
@@ -13,6 +16,7 @@ export const gatewayErrors = defineErrors('gateway', {
   'too-large': { status: 413, title: 'The request is larger than the limit' },
   'unsupported-encoding': { status: 415, title: 'The body has an encoding that is not read here' },
   busy: { status: 503, title: 'The gateway has too many requests in work' },
+  'access-unavailable': { status: 503, title: 'Credentials cannot be checked' },
   'model-unavailable': { status: 503, title: 'The model cannot be loaded' },
   'features-unavailable': { status: 503, title: 'The features of the request cannot be read' },
   'not-shipped': { status: 503, title: 'Recorded predictions cannot be sent now; they are kept' },
@@ -24,4 +28,17 @@ export const gatewayErrors = defineErrors('gateway', {
 /** A refusal that names the field at fault. */
 export function invalidField(path: string, message: string): Error {
   return gatewayErrors['invalid-request'](`${path}: ${message}`, [{ path, message }]);
+}
+
+/** Says with a refusal when it is worth coming again. */
+export function later(error: KedgeError, afterMs: number): KedgeError & { readonly retryAfterMs: number } {
+  return Object.assign(error, { retryAfterMs: afterMs });
+}
+
+/** Whole seconds until a refused request may come again; a full gateway or a lost resource is tried again in one. */
+export function retryAfterS(error: KedgeError): number | undefined {
+  if ('retryAfterMs' in error && typeof error.retryAfterMs === 'number') {
+    return Math.max(1, Math.ceil(error.retryAfterMs / 1_000));
+  }
+  return error.status === 503 ? 1 : undefined;
 }

@@ -6,6 +6,7 @@ import type { AsyncResults } from './http/open-inference/results.ts';
 import type { ContainerContract } from './http/scoring.ts';
 import type { Dialect } from './open-inference/dialect.ts';
 import type { Predictor } from './predictor.ts';
+import type { Door } from './protection/access/door.ts';
 import type { ModelRepository } from './repository/model-repository.ts';
 import type { Router } from './router.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
@@ -51,6 +52,8 @@ export interface GatewayParts {
   /** The names and words of the Open Inference Protocol. */
   readonly dialect: Dialect;
   readonly contract: ContainerContract;
+  /** Absent where everybody is let in. */
+  readonly door: Door | undefined;
   readonly bodies: BodyBudget;
   readonly results: AsyncResults;
   /** Of the product, for people. */

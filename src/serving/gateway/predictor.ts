@@ -5,6 +5,7 @@ import { gatewayErrors, invalidField } from './errors.ts';
 import type { FeatureReader, FeatureRow } from './feature-reader.ts';
 import { BUCKETS, type LiveCandidate, type LiveEndpoint } from './live-endpoint.ts';
 import type { Prediction, Reply } from './prediction.ts';
+import type { Caller } from './protection/access/caller.ts';
 import { checkAgainst, type Instance, type Row, readRow } from './read-instance.ts';
 import type { Scorer } from './scorer.ts';
 
@@ -17,6 +18,7 @@ export interface PredictorOptions {
 /** One request: the instances of an endpoint, and what to do with their predictions. */
 export interface PredictRequest {
   readonly endpoint: LiveEndpoint;
+  readonly caller: Caller | undefined;
   readonly instances: readonly Instance[];
   /** Leads to an instance in error messages: `''`, or `instances` of a batch. */
   readonly path: string;

@@ -1,15 +1,12 @@
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
-import { backoffMs } from '#core/backoff';
-import { sleep } from '#core/clock';
+import { assert } from '#core/assert';
 import { KedgeError, messageOf } from '#core/errors';
-import { Outage } from '#core/outage';
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { SyncEventLog } from '#ports/event-log';
 import type { CheckWork } from '../checks/routes.ts';
-import type { RoutingTable } from '../routing.ts';
 import { checkCandidate } from './check-candidate.ts';
 import { checkCandidates } from './check-candidates.ts';
 import {
@@ -19,6 +16,7 @@ import {
   type GuardrailReport,
 } from './control-plane.ts';
 import type { FeatureReader } from './feature-reader.ts';
+import { followCallers, followRouting, restoreCallers, restoreRouting, untilDone } from './follow.ts';
 import { DEFAULT_LIMITS, type GatewayLimits, type GatewayParts } from './gateway-parts.ts';
 import { startGrpcServer } from './grpc/grpc-server.ts';
 import { BodyBudget } from './http/http-io.ts';
@@ -27,10 +25,12 @@ import { AsyncResults } from './http/open-inference/results.ts';
 import type { ContainerContract } from './http/scoring.ts';
 import { type DialectName, dialectOf } from './open-inference/dialect.ts';
 import { Predictor } from './predictor.ts';
+import type { ApiKeys } from './protection/access/api-keys.ts';
+import { isLoopback } from './protection/access/local-origin.ts';
+import { type AccessOptions, openDoor } from './protection/access/open-door.ts';
 import { Recorder } from './recorder.ts';
 import { ModelRepository } from './repository/model-repository.ts';
 import { Router } from './router.ts';
-import { readRoutingFile, writeRoutingFile } from './routing-file.ts';
 import { ModelCache } from './runtime/model-cache.ts';
 import type { RuntimeChoice } from './runtime/model-runtime.ts';
 import { LoadSignals } from './scaling/load-signals.ts';
@@ -65,6 +65,8 @@ export interface GatewayOptions {
   readonly contract?: ContainerContract;
   /** Of the product, for people. */
   readonly version?: string;
+  /** Whom to let in: has to be told, unless the host is loopback, where it is programs of this machine. */
+  readonly access?: AccessOptions | undefined;
   /** Serves HTTP and gRPC over TLS. */
   readonly tls?: ServerTls | undefined;
   /** How long recorded predictions are gathered before they are sent; 250 ms unless told. */
@@ -90,10 +92,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger, system, routingFile } = options;
   const stop = new AbortController();
   const drain = new AbortController();
-  const { parts, scorer, shipper } = await assemble(options, { signal: stop.signal, draining: drain.signal });
+  const signals = { signal: stop.signal, draining: drain.signal };
+  const { parts, scorer, shipper, keys } = await assemble(options, signals);
   const { router, controlPlane, cache } = parts;
+  const table = { router, controlPlane, routingFile, system, logger };
   await parts.repository.scan();
-  await restoreRouting(router, routingFile, logger);
+  await restoreRouting(table);
+  const callers = await restoredCallers(options, { keys, controlPlane });
   await shipper.start();
   const server = createHttpServer(parts, options.tls);
   await new Promise<void>((resolve, reject) => {
@@ -101,7 +106,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const { grpcPort, host, tls } = options;
   const grpc = grpcPort === null ? undefined : await startGrpcServer(parts, { host, port: grpcPort, tls });
-  const following = follow({ router, controlPlane, routingFile, system, logger, signal: stop.signal });
+  const following = [
+    followRouting({ ...table, signal: stop.signal }),
+    ...(callers ? [followCallers({ ...callers, signal: stop.signal })] : []),
+  ];
   const observing = sendObservations({
     ...{ router, system, signal: stop.signal },
     send: (seen) =>
@@ -128,7 +136,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await closed;
       await shipper.stop();
       stop.abort();
-      await Promise.all([following, observing, checking, sampling]);
+      await Promise.all([...following, observing, checking, sampling]);
       await cache.close();
     },
   };
@@ -162,6 +170,31 @@ interface Assembly {
   readonly parts: GatewayParts;
   readonly scorer: Scorer;
   readonly shipper: Shipper;
+  readonly keys: ApiKeys | undefined;
+}
+
+function repositoryOf(
+  { repository, routingFile }: GatewayOptions,
+  deps: { readonly cache: ModelCache; readonly rowsMax: number },
+): ModelRepository {
+  const { folder, control = false } = repository ?? {};
+  return new ModelRepository({ folder, control, uploads: join(dirname(routingFile), 'uploads'), ...deps });
+}
+
+function accessOf({ access, host }: GatewayOptions): AccessOptions {
+  assert(access || isLoopback(host), `a gateway at ${host} has to be told whom to let in`);
+  return access ?? { kind: 'local' };
+}
+
+/** The table of callers of the last run in force, and what keeps it up to date; nothing where no keys count. */
+async function restoredCallers(
+  { access, system, logger }: Pick<GatewayOptions, 'access' | 'system' | 'logger'>,
+  { keys, controlPlane }: { readonly keys: ApiKeys | undefined; readonly controlPlane: ControlPlane },
+) {
+  if (!keys || access?.kind !== 'credentials') return undefined;
+  const callers = { keys, controlPlane, callersFile: access.callersFile, system, logger };
+  await restoreCallers(callers);
+  return callers;
 }
 
 /** Makes the parts and connects them; nothing runs yet. */
@@ -181,6 +214,7 @@ async function assemble(
   } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { clock } = system;
+  const { door, keys } = openDoor(accessOf(options), { clock, logger });
   const controlPlane = connectControlPlane(options.controlPlane);
   const cache = new ModelCache({ blobs, memoryBytesMax: limits.modelMemoryBytesMax, choice, clock, logger });
   const router = new Router({ cache, logger, clock });
@@ -221,6 +255,7 @@ async function assemble(
     repository: repositoryOf(options, { cache, rowsMax: limits.instancesMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
     contract: options.contract ?? {},
+    door,
     bodies: new BodyBudget(limits.bodiesBytesMax),
     results: new AsyncResults(system),
     version: options.version ?? '',
@@ -231,65 +266,5 @@ async function assemble(
       if (!(error instanceof KedgeError) || error.status >= 500) logger.error({ err: error, where }, messageOf(error));
     },
   };
-  return { parts, scorer, shipper };
-}
-
-function repositoryOf(
-  { repository, routingFile }: GatewayOptions,
-  more: { readonly cache: ModelCache; readonly rowsMax: number },
-): ModelRepository {
-  const { folder, control = false } = repository ?? {};
-  return new ModelRepository({ folder, control, uploads: join(dirname(routingFile), 'uploads'), ...more });
-}
-
-async function restoreRouting(router: Router, path: string, logger: Logger): Promise<void> {
-  try {
-    const table = await readRoutingFile(path);
-    if (table) await router.apply(table);
-  } catch (error) {
-    // The control plane has the table; a gateway that does not start because of its own copy would serve nobody.
-    logger.error({ err: error, path }, `the kept routing table cannot be used: ${messageOf(error)}`);
-  }
-}
-
-interface Retries {
-  readonly system: System;
-  readonly logger: Logger;
-  readonly signal: AbortSignal;
-}
-
-interface Following extends Retries {
-  readonly router: Router;
-  readonly controlPlane: ControlPlane;
-  readonly routingFile: string;
-}
-
-/** Keeps the routing table up to date until the gateway closes. */
-async function follow({ router, controlPlane, routingFile, ...retries }: Following): Promise<void> {
-  const { signal } = retries;
-  while (!signal.aborted) {
-    await untilDone('routing table', retries, async () => {
-      const table: RoutingTable = await controlPlane.routing(router.version, signal);
-      if (signal.aborted || table.version === router.version) return;
-      // Kept first: a gateway that is killed in between starts again with what it was about to answer from.
-      await writeRoutingFile(routingFile, table);
-      await router.apply(table);
-    });
-  }
-}
-
-const RETRY_CAP_MS = 5_000;
-
-/** Tries until it succeeds or the gateway closes. */
-async function untilDone(what: string, { system, logger, signal }: Retries, work: () => Promise<void>): Promise<void> {
-  const outage = new Outage(system.clock);
-  for (let failures = 0; !signal.aborted; failures++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (signal.aborted) return;
-      if (outage.failed()) logger.warn({ what }, `the control plane cannot be used: ${messageOf(error)}`);
-      await sleep(system.clock, backoffMs(failures, system.random, { baseMs: 200, capMs: RETRY_CAP_MS }), signal);
-    }
-  }
+  return { parts, scorer, shipper, keys };
 }

@@ -17,7 +17,7 @@ const skipMany =
   `a process may have ${filesMax} files open; ${CONNECTIONS} connections need more`;
 
 const BODY = JSON.stringify({ inputs: { a: 1, b: 0 } });
-const HEAD = `POST /v1/endpoints/delays/predict HTTP/1.1\r\nHost: x\r\nContent-Length: ${BODY.length}\r\n`;
+const HEAD = `POST /v1/endpoints/delays/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${BODY.length}\r\n`;
 const REQUEST = `${HEAD}\r\n${BODY}`;
 
 describe('clients of a gateway that do not behave', { timeout: 600_000 }, () => {

@@ -5,7 +5,7 @@ import { readSecret } from '../secret.ts';
 import { formatTable } from '../table.ts';
 import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
 
-const ROLES = ['admin', 'editor', 'approver', 'viewer'] as const;
+const ROLES = ['admin', 'editor', 'approver', 'viewer', 'caller'] as const;
 type Role = (typeof ROLES)[number];
 
 export function userCommands(program: Command): void {
@@ -19,11 +19,11 @@ export function userCommands(program: Command): void {
     }),
   );
   connected(users.command('add <name>').description('add a user'))
-    .option('--role <role...>', 'admin, editor, approver or viewer; without one, only what is granted counts')
+    .option('--role <role...>', 'admin, editor, approver, viewer or caller; without one, only what is granted counts')
     .option('--password', 'ask for a password, or read it from what is piped in')
     .action(withKedge(addUser));
   connected(users.command('set <name>').description('change the roles or the password of a user'))
-    .option('--role <role...>', 'all roles from now on: admin, editor, approver, viewer')
+    .option('--role <role...>', 'all roles from now on: admin, editor, approver, viewer, caller')
     .option('--no-roles', 'no role at all')
     .option('--password', 'ask for a new password, or read it from what is piped in')
     .action(withKedge(setUser));

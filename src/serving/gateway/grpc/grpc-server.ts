@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import {
+  Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
@@ -9,7 +10,7 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { load, type ServiceDefinition } from '@grpc/proto-loader';
-import { gatewayErrors, invalidField } from '../errors.ts';
+import { gatewayErrors, invalidField, retryAfterS } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { expected } from '../http/http-io.ts';
 import {
@@ -23,6 +24,7 @@ import {
 } from '../open-inference/describe.ts';
 import { infer } from '../open-inference/infer.ts';
 import { statisticsJson } from '../open-inference/statistics-json.ts';
+import type { Caller } from '../protection/access/caller.ts';
 import type { LoadParameters } from '../repository/model-repository.ts';
 import type { ServerTls } from '../tls.ts';
 import { callOf, type InferMessage, messageOf } from './infer-message.ts';
@@ -97,9 +99,11 @@ const SHUTDOWN_MS = 2_000;
 
 const GRPC_STATUS: Readonly<Record<number, status>> = {
   400: status.INVALID_ARGUMENT,
+  401: status.UNAUTHENTICATED,
   403: status.PERMISSION_DENIED,
   404: status.NOT_FOUND,
   413: status.RESOURCE_EXHAUSTED,
+  429: status.RESOURCE_EXHAUSTED,
   501: status.UNIMPLEMENTED,
   503: status.UNAVAILABLE,
   504: status.DEADLINE_EXCEEDED,
@@ -122,10 +126,15 @@ function inferenceHandlers(parts: GatewayParts): Record<string, UntypedHandleCal
     parts.onError(error, 'ModelStreamInfer');
     return parts.dialect.text(expected(error), model);
   };
-  const stream = (call: ServerDuplexStream<InferMessage, object>): void => streamInfer(parts, call, wordsOf);
+  const stream = (call: ServerDuplexStream<InferMessage, object>): void => {
+    callerOf(parts, call.metadata).then(
+      (caller) => streamInfer(parts, call, { caller, wordsOf }),
+      (error) => call.emit('error', refusalOf(parts, error, { path: call.getPath(), model: '' })),
+    );
+  };
   return {
-    ServerLive: unary(async () => ({ live: true })),
-    ServerReady: unary(async () => ({ ready: parts.router.version >= 0 })),
+    ServerLive: unaryFor(parts, PROBED)(async () => ({ live: true })),
+    ServerReady: unaryFor(parts, PROBED)(async () => ({ ready: parts.router.version >= 0 })),
     ModelReady: unary(async ({ name, version }: ModelCall) => ({
       ready: await modelReady(parts, name, version || undefined),
     })),
@@ -137,7 +146,9 @@ function inferenceHandlers(parts: GatewayParts): Record<string, UntypedHandleCal
     ModelStatistics: unary(async ({ name, version }: ModelCall) => ({
       model_stats: (await statisticsOf(parts, name || undefined, version || undefined)).map(statisticsJson),
     })),
-    ModelInfer: unary(async (message: InferMessage) => messageOf(await infer(parts, callOf(message)))),
+    ModelInfer: unary(async (message: InferMessage, caller) =>
+      messageOf(await infer(parts, { ...callOf(message), caller })),
+    ),
     ModelStreamInfer: stream,
     RepositoryIndex: unary(async ({ ready }: { readonly ready: boolean }) => ({
       models: indexOf(parts, { readyOnly: ready }),
@@ -156,7 +167,10 @@ function inferenceHandlers(parts: GatewayParts): Record<string, UntypedHandleCal
 /** https://grpc.io/docs/guides/health-checking: of the whole server under the empty name, or of its one service. */
 function healthHandlers(parts: GatewayParts): Record<string, UntypedHandleCall> {
   return {
-    Check: unaryFor(parts)(async ({ service }: { readonly service: string }) => {
+    Check: unaryFor(
+      parts,
+      PROBED,
+    )(async ({ service }: { readonly service: string }) => {
       if (service !== '' && service !== 'inference.GRPCInferenceService') {
         throw gatewayErrors['not-found'](`there is no service '${service.slice(0, 100)}'`);
       }
@@ -165,22 +179,48 @@ function healthHandlers(parts: GatewayParts): Record<string, UntypedHandleCall> 
   };
 }
 
-type Work<Request> = (request: Request) => Promise<object>;
+type Work<Request> = (request: Request, caller: Caller | undefined) => Promise<object>;
 
-function unaryFor(parts: GatewayParts) {
+/** What probes ask for, which have no credentials and learn nothing but a word. */
+const PROBED = { probed: true } as const;
+
+function unaryFor(parts: GatewayParts, { probed }: { readonly probed: boolean } = { probed: false }) {
   return <Request extends object>(work: Work<Request>): UntypedHandleCall =>
     (call: ServerUnaryCall<Request, object>, reply: sendUnaryData<object>) => {
-      work(call.request).then(
+      const answer =
+        parts.door && !probed
+          ? callerOf(parts, call.metadata).then((caller) => work(call.request, caller))
+          : work(call.request, undefined);
+      answer.then(
         (response) => reply(null, response),
         (error) => {
-          parts.onError(error, call.getPath());
-          const known = expected(error);
           const { name, model_name: model = name } = call.request as { name?: string; model_name?: string };
-          const details = parts.dialect.text(known, model ?? '');
-          reply({ code: GRPC_STATUS[known.status] ?? status.INTERNAL, details });
+          reply(refusalOf(parts, error, { path: call.getPath(), model: model ?? '' }));
         },
       );
     };
+}
+
+async function callerOf(parts: GatewayParts, metadata: Metadata): Promise<Caller | undefined> {
+  const text = (name: string): string | undefined => metadata.get(name)[0]?.toString();
+  return parts.door?.enter({
+    ...{ authorization: text('authorization'), 'x-api-key': text('x-api-key'), origin: text('origin') },
+  });
+}
+
+/** The status of an error, with the pause after which clients that retry by themselves are to come again (gRFC A6). */
+function refusalOf(
+  parts: GatewayParts,
+  error: unknown,
+  { path, model }: { readonly path: string; readonly model: string },
+): { readonly code: status; readonly details: string; readonly metadata: Metadata } {
+  parts.onError(error, path);
+  const known = expected(error);
+  const metadata = new Metadata();
+  const seconds = retryAfterS(known);
+  if (seconds !== undefined) metadata.set('grpc-retry-pushback-ms', String(seconds * 1_000));
+  const details = parts.dialect.text(known, model);
+  return { code: GRPC_STATUS[known.status] ?? status.INTERNAL, details, metadata };
 }
 
 function loadParameters(parameters: RepositoryCall['parameters']): LoadParameters {

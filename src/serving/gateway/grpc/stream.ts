@@ -1,7 +1,14 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { infer } from '../open-inference/infer.ts';
+import type { Caller } from '../protection/access/caller.ts';
 import { callOf, type InferMessage, messageOf } from './infer-message.ts';
+
+export interface StreamContext {
+  readonly caller: Caller | undefined;
+  /** The text of an error about a model. */
+  readonly wordsOf: (error: unknown, model: string) => string;
+}
 
 /** Requests of one stream that may be in work; past it the stream is not read on. */
 const STREAM_WINDOW = 64;
@@ -13,7 +20,7 @@ const STREAM_WINDOW = 64;
 export function streamInfer(
   parts: GatewayParts,
   call: ServerDuplexStream<InferMessage, object>,
-  wordsOf: (error: unknown, model: string) => string,
+  context: StreamContext,
 ): void {
   let inWork = 0;
   let last = Promise.resolve();
@@ -21,7 +28,7 @@ export function streamInfer(
   call.on('data', (message: InferMessage) => {
     inWork += 1;
     if (inWork >= STREAM_WINDOW) call.pause();
-    const answer = answered(parts, message, wordsOf);
+    const answer = answered(parts, message, context);
     last = last.then(async () => {
       const reply = await answer;
       inWork -= 1;
@@ -55,12 +62,14 @@ async function written(call: ServerDuplexStream<InferMessage, object>, reply: ob
 async function answered(
   parts: GatewayParts,
   message: InferMessage,
-  wordsOf: (error: unknown, model: string) => string,
+  { caller, wordsOf }: StreamContext,
 ): Promise<object> {
   const final = message.parameters['triton_enable_empty_final_response']?.bool_param === true;
   try {
     const { triton_enable_empty_final_response: _, ...parameters } = message.parameters;
-    const result = messageOf(await infer(parts, callOf({ ...message, parameters }))) as { parameters: object };
+    const result = messageOf(await infer(parts, { ...callOf({ ...message, parameters }), caller })) as {
+      parameters: object;
+    };
     const marked = final ? { ...result.parameters, triton_final_response: { bool_param: true } } : result.parameters;
     return { infer_response: { ...result, parameters: marked } };
   } catch (error) {

@@ -1,6 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KedgeError } from '#core/errors';
-import { gatewayErrors } from '../errors.ts';
+import { gatewayErrors, retryAfterS } from '../errors.ts';
+import type { Caller } from '../protection/access/caller.ts';
+
+/** A request that was let in, and its answer. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Undefined where nobody has to say who they are. */
+  readonly caller: Caller | undefined;
+}
 
 /** The bytes of bodies that are on their way: many clients that send slowly must not fill the memory. */
 export class BodyBudget {
@@ -101,7 +110,7 @@ export function sendJson(response: ServerResponse, status: number, text: string,
 export function sendProblem(response: ServerResponse, thrown: unknown): void {
   const error = expected(thrown);
   const { code, status, title, message, fields } = error;
-  if (error.code === gatewayErrors['too-large'].code) response.setHeader('Connection', 'close');
+  setErrorHeaders(response, error);
   const problem = {
     type: `https://kedge.dev/errors/${code}`,
     title,
@@ -111,6 +120,15 @@ export function sendProblem(response: ServerResponse, thrown: unknown): void {
     ...(fields.length > 0 ? { fields } : {}),
   };
   sendJson(response, status, JSON.stringify(problem), 'application/problem+json');
+}
+
+/** What a client has to know of an error beside its text, in whatever protocol. */
+export function setErrorHeaders(response: ServerResponse, error: KedgeError): void {
+  // The rest of the body is still on its way.
+  if (error.status === 413) response.setHeader('Connection', 'close');
+  if (error.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
+  const seconds = retryAfterS(error);
+  if (seconds !== undefined) response.setHeader('Retry-After', String(seconds));
 }
 
 /** The expected failure, or `gateway/internal` without the text of what was thrown, which may hold anything. */

@@ -6,7 +6,7 @@ import type { GatewayParts } from '../gateway-parts.ts';
 import { scalingMetrics } from '../scaling/scaling-metrics.ts';
 import type { ServerTls } from '../tls.ts';
 import { tritonMetrics } from '../triton-metrics.ts';
-import { expected, sendJson, sendProblem } from './http-io.ts';
+import { type Exchange, expected, sendJson, sendProblem, setErrorHeaders } from './http-io.ts';
 import { handleOpenInference } from './open-inference/handle.ts';
 import { handlePredict } from './predict.ts';
 import { handleScoring, scoringAction } from './scoring.ts';
@@ -32,15 +32,13 @@ export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
   };
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     if (parts.inWork() >= requestsMax) {
-      request.resume();
       refuse(request, response, gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`));
       return;
     }
     try {
-      dispatch(parts, request, response);
+      admit(parts, request, response);
     } catch (error) {
       parts.onError(error, request.url ?? '');
-      request.resume();
       refuse(request, response, error);
     }
   };
@@ -56,21 +54,47 @@ export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
 
 /** Refuses a request that has not come to its handler, in the form of the protocol that its address belongs to. */
 function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  request.resume();
   if (!request.url?.startsWith('/v2')) {
     sendProblem(response, error);
     return;
   }
-  const { status, message } = expected(error);
-  sendJson(response, status, JSON.stringify({ error: message }));
+  const known = expected(error);
+  setErrorHeaders(response, known);
+  sendJson(response, known.status, JSON.stringify({ error: known.message }));
 }
 
-function dispatch(parts: GatewayParts, request: IncomingMessage, response: ServerResponse): void {
+/** What probes ask for, which have no credentials and learn nothing but a word. */
+const PROBED: readonly string[] = ['/v2/health/live', '/v2/health/ready', '/ping', '/health'];
+
+/** Lets a request in and hands it to its handler. */
+function admit(parts: GatewayParts, request: IncomingMessage, response: ServerResponse): void {
   const path = pathOf(request.url ?? '/');
+  const { door, contract } = parts;
+  if (!door || PROBED.includes(path) || path === contract.healthRoute) {
+    dispatch(parts, path, { request, response, caller: undefined });
+    return;
+  }
+  const caller = door.enter(request.headers);
+  if (!(caller instanceof Promise)) {
+    dispatch(parts, path, { request, response, caller });
+    return;
+  }
+  caller
+    .then((known) => dispatch(parts, path, { request, response, caller: known }))
+    .catch((error) => {
+      parts.onError(error, path);
+      refuse(request, response, error);
+    });
+}
+
+function dispatch(parts: GatewayParts, path: string, exchange: Exchange): void {
+  const { request, response } = exchange;
   if (path.startsWith(PREDICT_PREFIX) && path.endsWith(PREDICT_SUFFIX)) {
     requireMethod(request, 'POST');
-    handlePredict(parts, path.slice(PREDICT_PREFIX.length, -PREDICT_SUFFIX.length), { request, response });
+    handlePredict(parts, path.slice(PREDICT_PREFIX.length, -PREDICT_SUFFIX.length), exchange);
   } else if (path === '/v2' || path.startsWith('/v2/')) {
-    handleOpenInference(parts, path, { request, response });
+    handleOpenInference(parts, path, exchange);
   } else if (path === '/metrics') {
     requireMethod(request, 'GET');
     answer(parts, response, async () => ({
@@ -86,7 +110,7 @@ function dispatch(parts: GatewayParts, request: IncomingMessage, response: Serve
   } else {
     const action = scoringAction(path, request.method ?? '', parts.contract);
     if (!action) throw gatewayErrors['not-found'](`${request.method} ${path.slice(0, 200)}`);
-    handleScoring(parts, action, { request, response });
+    handleScoring(parts, action, exchange);
   }
 }
 

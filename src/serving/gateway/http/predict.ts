@@ -1,25 +1,20 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { answeringArm, type Prediction } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
 import { armNamed } from './arm-header.ts';
-import { expected, parseJson, readBody, sendJson, sendProblem } from './http-io.ts';
+import { type Exchange, expected, parseJson, readBody, sendJson, sendProblem } from './http-io.ts';
 
 /** `POST /v1/endpoints/:name/predict`: one instance, or `{ instances: [...] }`. */
-export function handlePredict(
-  parts: GatewayParts,
-  name: string,
-  exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
-): void {
-  const { request, response } = exchange;
+export function handlePredict(parts: GatewayParts, name: string, { request, response, caller }: Exchange): void {
   const fail = (error: unknown): void => {
     parts.onError(error, name);
     sendProblem(response, error);
   };
   const done = (body: Buffer): void => {
     try {
-      predict(parts, name, { body: parseJson(body), request, response, fail });
+      predict(parts, name, { body: parseJson(body), request, response, caller, fail });
     } catch (error) {
       fail(error);
     }
@@ -27,14 +22,12 @@ export function handlePredict(
   readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
 
-interface Call {
+interface Call extends Exchange {
   readonly body: unknown;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
   readonly fail: (error: unknown) => void;
 }
 
-function predict(parts: GatewayParts, name: string, { body, request, response, fail }: Call): void {
+function predict(parts: GatewayParts, name: string, { body, request, response, caller, fail }: Call): void {
   const endpoint = parts.router.endpoint(name);
   const named = armNamed(endpoint, request);
   if (body !== null && typeof body === 'object' && 'instances' in body) {
@@ -42,6 +35,7 @@ function predict(parts: GatewayParts, name: string, { body, request, response, f
     const instances = values.map((value, i) => instanceOf(value, `instances.${i}`, named));
     parts.predictor.predict({
       endpoint,
+      caller,
       instances,
       path: 'instances',
       finish: (all) => answerBatch(response, all),
@@ -55,7 +49,7 @@ function predict(parts: GatewayParts, name: string, { body, request, response, f
     if (prediction.error) fail(prediction.error);
     else sendJson(response, 200, answerOf(prediction));
   };
-  parts.predictor.predict({ endpoint, instances, path: '', finish, fail });
+  parts.predictor.predict({ endpoint, caller, instances, path: '', finish, fail });
 }
 
 function instanceOf(value: unknown, path: string, named: ReturnType<typeof armNamed>): Instance {

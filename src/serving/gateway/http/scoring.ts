@@ -1,10 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { modelReady } from '../open-inference/describe.ts';
 import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
 import { scoreFrame } from '../scoring/score-frame.ts';
-import { expected, readBody, sendJson } from './http-io.ts';
+import { type Exchange, expected, readBody, sendJson, setErrorHeaders } from './http-io.ts';
 
 /**
  * The contracts of MLflow's scoring server, of SageMaker's and Vertex AI's containers and of the first KServe protocol,
@@ -50,17 +50,13 @@ function addressed(path: string, { predictRoute, healthRoute }: ContainerContrac
   return deployment === '' ? { what: 'endpoints' } : { what: 'endpoint', model: deployment };
 }
 
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-}
-
 /** Answers such a call. Errors have MLflow's form: `{ error_code, message }`. */
-export function handleScoring(parts: GatewayParts, action: Action, { request, response }: Exchange): void {
+export function handleScoring(parts: GatewayParts, action: Action, { request, response, caller }: Exchange): void {
   const fail = (error: unknown): void => {
     parts.onError(error, action.what);
-    const { status, message } = expected(error);
-    if (status === 413) response.setHeader('Connection', 'close');
+    const known = expected(error);
+    const { status, message } = known;
+    setErrorHeaders(response, known);
     const error_code = status < 500 ? 'BAD_REQUEST' : 'INTERNAL_ERROR';
     sendJson(response, status, JSON.stringify({ error_code, message, error: message }));
   };
@@ -71,7 +67,10 @@ export function handleScoring(parts: GatewayParts, action: Action, { request, re
   }
   const { headers } = request;
   const done = (body: Buffer): void => {
-    predict(parts, action, { body, headers }).then(({ text, type }) => sendJson(response, 200, text, type), fail);
+    predict(parts, action, { body, headers, caller }).then(
+      ({ text, type }) => sendJson(response, 200, text, type),
+      fail,
+    );
   };
   readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
@@ -79,6 +78,7 @@ export function handleScoring(parts: GatewayParts, action: Action, { request, re
 interface Message {
   readonly body: Buffer;
   readonly headers: IncomingMessage['headers'];
+  readonly caller: Exchange['caller'];
 }
 
 const JSON_LINES = 'application/jsonlines';
@@ -86,7 +86,7 @@ const JSON_LINES = 'application/jsonlines';
 async function predict(
   parts: GatewayParts,
   { model, version }: Action,
-  { body, headers }: Message,
+  { body, headers, caller }: Message,
 ): Promise<{ readonly text: string; readonly type: string }> {
   const [type = ''] = (headers['content-type'] ?? 'application/json').split(';');
   const text = body.toString('utf8');
@@ -96,7 +96,7 @@ async function predict(
   const inferenceId = headers['x-amzn-sagemaker-inference-id'];
   const predictions = await scoreFrame(parts, {
     model: model ?? defaultEndpoint(parts),
-    ...{ version, frame, id: typeof inferenceId === 'string' ? inferenceId : undefined },
+    ...{ version, frame, caller, id: typeof inferenceId === 'string' ? inferenceId : undefined },
   });
   const accepted = headers.accept ?? '';
   if (accepted.startsWith('text/csv')) {

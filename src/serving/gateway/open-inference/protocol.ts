@@ -1,9 +1,12 @@
+import type { Caller } from '../protection/access/caller.ts';
 import type { Tensor, TensorInput, TensorSpec } from '../tensors/tensor.ts';
 
 /** The calls of the Open Inference Protocol v2, whichever of its two wire forms (REST and gRPC) carries them. */
 
 /** `version` addresses one version of a model; without it `model` is an endpoint, or a model of the repository. */
 export interface InferCall {
+  /** Who asks; undefined where nobody has to say. */
+  readonly caller?: Caller | undefined;
   readonly model: string;
   readonly version?: string | undefined;
   readonly id?: string | undefined;

@@ -27,7 +27,7 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
     });
   });
   const predictions = await new Promise<readonly Prediction[]>((finish, fail) =>
-    parts.predictor.predict({ endpoint, instances, path: 'rows', finish, fail }),
+    parts.predictor.predict({ endpoint, caller: call.caller, instances, path: 'rows', finish, fail }),
   );
   const failed = predictions.find(({ error }) => error);
   if (failed) throw failed.error;

@@ -2,6 +2,7 @@ import { invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { metadataOf } from '../open-inference/describe.ts';
 import { infer } from '../open-inference/infer.ts';
+import type { Caller } from '../protection/access/caller.ts';
 import type { Scalar } from '../tensors/datatypes.ts';
 import { jsonOf } from '../tensors/encode.ts';
 import { rowsOf } from '../tensors/rows.ts';
@@ -13,6 +14,7 @@ export interface ScoreRequest {
   readonly version?: string | undefined;
   readonly id?: string | undefined;
   readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly caller?: Caller | undefined;
   /** The rows, once the names of the inputs are known. */
   readonly frame: (inputs: readonly string[]) => Frame;
 }
@@ -24,13 +26,13 @@ type Prediction = Scalar | readonly Prediction[] | { readonly [output: string]: 
  * has several. Names that the model does not take are passed over, as an index of a data frame is.
  */
 export async function scoreFrame(parts: GatewayParts, request: ScoreRequest): Promise<readonly Prediction[]> {
-  const { model, version, id, parameters = {} } = request;
+  const { model, version, id, parameters = {}, caller } = request;
   const { inputs: specs } = await metadataOf(parts, model, version);
   const frame = request.frame(specs.map(({ name }) => name));
   if (frame.rows.length === 0) throw invalidField(frame.path, 'has no rows');
   const tabular = !parts.repository.has(model);
   const inputs = tensorsOf(frame, specs, { tabular });
-  const { outputs } = await infer(parts, { model, version, id, parameters, inputs });
+  const { outputs } = await infer(parts, { model, version, id, parameters, inputs, caller });
   const columns = outputs.map((tensor) => ({ name: tensor.name, rows: nested(tensor, { tabular }) }));
   const [only] = columns;
   if (columns.length === 1 && only) return only.rows;

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { openLocalLog } from '#adapters/log/local';
 import { realSystem } from '#core/system';
+import type { CallerTable } from '#platform/accounts/contract';
 import { createLogger, createMetrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { CheckReport } from '../../checks/check-result.ts';
@@ -29,10 +30,12 @@ export class ScriptedControlPlane {
   /** By rollout. */
   readonly checkWork = new Map<string, CheckWork>();
   readonly versions = new Map<string, Arm>();
+  #callers: CallerTable = { tag: 'none', keys: [], barred: [] };
   /** What `POST /api/v1/predictions` answers for these records. */
   onPredictions: (records: readonly PredictionRecord[]) => number = () => 200;
   #table: RoutingTable = { version: -1, endpoints: {} };
   #waiting: (() => void)[] = [];
+  #waitingForCallers: (() => void)[] = [];
   readonly #server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const chunks: Buffer[] = [];
@@ -45,6 +48,10 @@ export class ScriptedControlPlane {
       if (url.pathname === '/api/v1/routing') {
         const send = (): void => answer(200, this.#table);
         if (this.#table.version === Number(url.searchParams.get('after'))) this.#waiting.push(send);
+        else send();
+      } else if (url.pathname === '/api/v1/callers') {
+        const send = (): void => answer(200, this.#callers);
+        if (this.#callers.tag === url.searchParams.get('after')) this.#waitingForCallers.push(send);
         else send();
       } else if (url.pathname === '/api/v1/predictions') {
         const status = this.onPredictions(body.records);
@@ -80,6 +87,11 @@ export class ScriptedControlPlane {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const send of waiting) send();
+  }
+
+  admit(table: CallerTable): void {
+    this.#callers = table;
+    for (const send of this.#waitingForCallers.splice(0)) send();
   }
 
   async close(): Promise<void> {
@@ -120,7 +132,7 @@ export interface Answer {
   readonly outputs: readonly { readonly data: readonly number[] }[];
 }
 
-type Passed = 'limits' | 'runtime' | 'features' | 'grpcPort' | 'dialect' | 'tls' | 'contract';
+type Passed = 'access' | 'limits' | 'runtime' | 'features' | 'grpcPort' | 'dialect' | 'tls' | 'contract';
 
 export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
   /** Models of the repository, by `<model>/<version>/<file>`; given, clients may load and unload them. */
@@ -158,7 +170,13 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.runtime ? { runtime: options.runtime } : {}),
     ...(options.features ? { features: options.features } : {}),
-    ...{ repository, tls: options.tls, dialect: options.dialect ?? 'kedge', contract: options.contract ?? {} },
+    ...{
+      repository,
+      access: options.access,
+      tls: options.tls,
+      dialect: options.dialect ?? 'kedge',
+      contract: options.contract ?? {},
+    },
   });
   return {
     ...{ gateway, controlPlane, blobs, folder },

@@ -54,7 +54,7 @@ export async function pipelined(url: string, path: string, bodies: readonly unkn
   const socket = connect(Number(port), hostname);
   const requests = bodies.map((body) => {
     const text = JSON.stringify(body);
-    return `POST /v2/${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+    return `POST /v2/${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
   });
   socket.write(requests.join(''));
   const answers: OipAnswer[] = [];

@@ -13,24 +13,19 @@ import {
 import { infer } from '../../open-inference/infer.ts';
 import { statisticsJson } from '../../open-inference/statistics-json.ts';
 import type { LoadParameters } from '../../repository/model-repository.ts';
-import { expected, parseJson, readBody, sendJson } from '../http-io.ts';
+import { type Exchange, expected, parseJson, readBody, sendJson, setErrorHeaders } from '../http-io.ts';
 import { acceptedCoding, deflated, inflated } from './compression.ts';
 import { readInfer } from './read-infer.ts';
 import { isUnsupported, type Target, targetOf } from './target.ts';
 import { type WrittenAnswer, writeInfer } from './write-infer.ts';
 
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-}
-
 /** The Open Inference Protocol v2 over REST. Errors have its form: `{ error: text }`. */
-export function handleOpenInference(parts: GatewayParts, path: string, { request, response }: Exchange): void {
+export function handleOpenInference(parts: GatewayParts, path: string, { request, response, caller }: Exchange): void {
   const target = targetOf(path);
   const fail = (error: unknown): void => {
     parts.onError(error, path);
     const known = expected(error);
-    if (known.status === 413) response.setHeader('Connection', 'close');
+    setErrorHeaders(response, known);
     const text = parts.dialect.text(known, target?.model ?? '');
     sendJson(response, known.status, JSON.stringify({ error: text }));
   };
@@ -59,8 +54,10 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
     const { bodyBytesMax } = parts.limits;
     const answer = (): Promise<WrittenAnswer> =>
       headers['content-encoding']
-        ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) => act(parts, target, { body, headers }))
-        : act(parts, target, { body: raw, headers });
+        ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) =>
+            act(parts, target, { body, headers, caller }),
+          )
+        : act(parts, target, { body: raw, headers, caller });
     if (target.what !== 'infer' || !asksToRespondLater(headers)) {
       answer()
         .then((written) => send(response, written, headers['accept-encoding']))
@@ -90,7 +87,7 @@ function accepted(response: ServerResponse, id: string): void {
 function answerLater(
   parts: GatewayParts,
   id: string,
-  { request, response, fail }: Exchange & { readonly fail: (error: unknown) => void },
+  { request, response, fail }: Omit<Exchange, 'caller'> & { readonly fail: (error: unknown) => void },
 ): void {
   try {
     const answer = parts.results.get(id);
@@ -145,13 +142,14 @@ async function describe(parts: GatewayParts, target: Target): Promise<{ status: 
 interface Message {
   readonly body: Buffer;
   readonly headers: IncomingMessage['headers'];
+  readonly caller: Exchange['caller'];
 }
 
-async function act(parts: GatewayParts, target: Target, { body, headers }: Message): Promise<WrittenAnswer> {
+async function act(parts: GatewayParts, target: Target, { body, headers, caller }: Message): Promise<WrittenAnswer> {
   const { what, model, version } = target;
   if (what === 'infer') {
     const { binary, ...call } = readInfer(body, headers['inference-header-content-length']);
-    return writeInfer(await infer(parts, { ...call, model, version }), binary);
+    return writeInfer(await infer(parts, { ...call, model, version, caller }), binary);
   }
   const json = (value: unknown): WrittenAnswer => ({ body: Buffer.from(JSON.stringify(value)), jsonBytes: undefined });
   const given = body.length === 0 ? {} : parseJson(body);

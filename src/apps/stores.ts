@@ -6,9 +6,11 @@ import { openPostgres } from '#adapters/sql/postgres';
 import { openSqlite } from '#adapters/sql/sqlite';
 import { Columnar } from '#platform/columnar';
 import type { Config } from '#platform/config';
+import type { Logger } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { KeyValue } from '#ports/key-value';
 import type { Notifier } from '#ports/notifier';
+import type { SharedState } from '#ports/shared-state';
 import type { SqlStore } from '#ports/sql';
 import type { DataDir } from './data-dir.ts';
 
@@ -37,6 +39,14 @@ export function openOnlineStore(dataDir: DataDir, access: 'write' | 'read'): Pro
 export function openColumnar(dataDir: DataDir, name: string): Promise<{ columnar: Columnar; scratchDir: string }> {
   const scratchDir = join(dataDir.scratch, name);
   return Columnar.open({ directories: [dataDir.blobs], scratchDir }).then((columnar) => ({ columnar, scratchDir }));
+}
+
+/** What gateways share; `undefined` where each is on its own. */
+export async function openShared({ redis: url }: Config, logger: Logger): Promise<SharedState | undefined> {
+  if (url === '') return undefined;
+  const { openRedis } = await import('#adapters/state/redis');
+  const onLost = (why: string): void => logger.warn(`Redis cannot be reached, and gateways do without: ${why}`);
+  return openRedis({ url, onLost });
 }
 
 export function openNotifier(config: Config): Notifier {

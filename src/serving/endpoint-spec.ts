@@ -3,6 +3,7 @@ import { DURATION_PATTERN } from '#core/units';
 import { nameSchema } from '#platform/contract';
 import { checksSpec } from './checks/checks-spec.ts';
 import { liveSpec, STRATEGIES } from './live/live-spec.ts';
+import { protectionSpec } from './protection-spec.ts';
 
 const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30m, 24h or 7d');
 
@@ -79,5 +80,7 @@ export const endpointSpec = z.strictObject({
   timeoutMs: z.number().int().min(1).max(600_000).default(1_000),
   /** How long after a request its label may arrive: what happened in an hour is compared only after that. */
   labelLateness: duration.default('24h'),
+  /** Who may call it, how much, and what answers when it cannot. */
+  protection: protectionSpec.optional(),
 });
 export type EndpointSpec = z.output<typeof endpointSpec>;

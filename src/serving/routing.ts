@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Digest } from '#core/hash';
 import type { FeaturePlan } from '#features';
+import { protectionSpec } from './protection-spec.ts';
 
 /**
  * The routing table: everything a gateway needs to know to answer. It is an immutable snapshot with a version; a
@@ -77,6 +78,7 @@ export const routedEndpointSchema = z.object({
   rollout: z.string().optional(),
   /** A rollout whose candidate a gateway has to check before it gets traffic. */
   check: z.string().optional(),
+  protection: protectionSpec.optional(),
   locked: z.boolean(),
 });
 export type RoutedEndpoint = z.output<typeof routedEndpointSchema>;

@@ -89,6 +89,7 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
     features,
     guardrail: { ...limits, windowMs: durationMs(window) },
     timeoutMs: spec.timeoutMs,
+    ...(spec.protection ? { protection: spec.protection } : {}),
     ...(rollout?.plan.live && rollout.state.stage !== 'checking' ? { live: liveRouting(rollout) } : {}),
     locked,
   };

@@ -7,7 +7,7 @@ import { type GatewayOptions, startGateway } from '#serving';
 import product from '../../../package.json' with { type: 'json' };
 import { rolesOfGroups } from '../oidc-settings.ts';
 import type { ProcessBase, RunningProcess } from '../process.ts';
-import { openBlobs, openOnlineStore } from '../stores.ts';
+import { openBlobs, openOnlineStore, openShared } from '../stores.ts';
 import { onlineFeatures } from './online-features.ts';
 
 /** The data plane as a process: scoring over HTTP and gRPC from the stores of the data directory. */
@@ -19,6 +19,7 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     clock: system.clock,
     onFinding: (finding) => logger.warn(finding, 'the log of recorded predictions was found damaged'),
   });
+  const shared = await openShared(config, logger);
   const features = onlineFeatures(() => openOnlineStore(dataDir, 'read'), logger);
   const { modelRepository: models, modelControl: control } = config;
   const { port: containerPort, ...routes } = containerEnvironment();
@@ -29,7 +30,7 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     controlPlane: { url: config.controlPlaneUrl, token: config.token || undefined },
     routingFile: join(dataDir.gateway, 'routing.json'),
     blobs: await openBlobs(config, dataDir),
-    ...{ log, features, system, logger, metrics },
+    ...{ log, features, shared, system, logger, metrics },
     repository: models === '' ? undefined : { folder: await folderAt(models), control },
     dialect: config.servingDialect === 'triton' ? 'triton' : 'kedge',
     access: accessOf(config, join(dataDir.gateway, 'callers.json')),
@@ -43,6 +44,7 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     async stop() {
       await gateway.close();
       await features.close();
+      await shared?.close();
       await log.close();
     },
   };

@@ -240,6 +240,12 @@ export const KEYS = {
       'Whom gateways let in: everybody, or holders of keys and tokens; auto lets in programs of this machine at a ' +
       'loopback address and asks for credentials at any other.',
   },
+  redis: {
+    env: 'KEDGE_REDIS',
+    default: '',
+    form: { pattern: /^(rediss?:\/\/.+)?$/, told: 'redis://… or rediss://…' },
+    reason: 'Redis in which gateways count rate limits together and share cached answers; empty keeps both to each.',
+  },
   tlsCert: {
     env: 'KEDGE_TLS_CERT',
     default: '',

@@ -15,6 +15,8 @@ export const gatewayErrors = defineErrors('gateway', {
   'method-not-allowed': { status: 405, title: 'The address does not take this method' },
   'too-large': { status: 413, title: 'The request is larger than the limit' },
   'unsupported-encoding': { status: 415, title: 'The body has an encoding that is not read here' },
+  'rate-limited': { status: 429, title: 'More requests than the limit allows' },
+  'limits-unavailable': { status: 503, title: 'The limits cannot be looked up' },
   busy: { status: 503, title: 'The gateway has too many requests in work' },
   'access-unavailable': { status: 503, title: 'Credentials cannot be checked' },
   'model-unavailable': { status: 503, title: 'The model cannot be loaded' },

@@ -1,6 +1,7 @@
 import { type Attributes, type FlagTest, parseFlag } from '../live/flag-expression.ts';
 import type { Arm, RoutedEndpoint } from '../routing.ts';
 import { Guardrail } from './guardrail.ts';
+import type { EndpointProtection } from './protection/endpoint-protection.ts';
 import { RolloutObserver } from './rollout-observer.ts';
 import type { ModelFile } from './runtime/model-runtime.ts';
 
@@ -13,6 +14,8 @@ export interface LiveEndpoint {
   readonly accepted: ReadonlySet<string>;
   /** Entity keys a request must carry for the feature views. */
   readonly entities: readonly string[];
+  /** Absent where nothing is declared. */
+  readonly protection?: EndpointProtection | undefined;
 }
 
 export interface LiveArm {

@@ -34,8 +34,26 @@ export class Predictor {
     this.#options = options;
   }
 
-  /** Ends in exactly one call of `finish` or `fail`. Stays in this turn of the event loop if the features do. */
+  /**
+   * Ends in exactly one call of `finish` or `fail`. Stays in this turn of the event loop if the features and the
+   * protection of the endpoint do.
+   */
   predict(request: PredictRequest): void {
+    const { endpoint, caller, instances, fail } = request;
+    if (!endpoint.protection) {
+      this.#begin(request);
+      return;
+    }
+    try {
+      const passed = endpoint.protection.admit({ caller, rows: instances.length });
+      if (passed) passed.then(() => this.#begin(request)).catch(fail);
+      else this.#begin(request);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #begin(request: PredictRequest): void {
     const { endpoint, instances, path, finish, fail } = request;
     const { clock } = this.#options.system;
     const receivedAt = clock.now();

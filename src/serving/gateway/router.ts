@@ -4,12 +4,14 @@ import type { Logger } from '#platform/observe';
 import type { Arm, RoutingTable } from '../routing.ts';
 import { gatewayErrors } from './errors.ts';
 import { type LiveArm, type LiveEndpoint, liveArm, liveEndpoint, withoutCandidate } from './live-endpoint.ts';
+import { type ProtectionDeps, protectionOf } from './protection/endpoint-protection.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
 
 export interface RouterOptions {
   readonly cache: ModelCache;
   readonly logger: Logger;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Clock;
+  readonly protection: ProtectionDeps;
 }
 
 /** Versions beside the routing table that stay known, so that scoring one directly asks the control plane once. */
@@ -62,7 +64,7 @@ export class Router {
 
   /** Warms what the table needs and puts it into force. A model that cannot be loaded fails its own requests only. */
   async apply(table: RoutingTable): Promise<void> {
-    const { cache, logger, clock } = this.#options;
+    const { cache, logger, clock, protection: deps } = this.#options;
     const arms = Object.values(table.endpoints).flatMap(({ current, candidate }) =>
       candidate ? [current, candidate] : [current],
     );
@@ -74,7 +76,9 @@ export class Router {
     const rollouts = new Set(Object.values(table.endpoints).map(({ rollout }) => rollout));
     for (const rollout of this.#tripped) if (!rollouts.has(rollout)) this.#tripped.delete(rollout);
     const endpoints = Object.entries(table.endpoints).map(([name, routed]): [string, LiveEndpoint] => {
-      const live = liveEndpoint(routed, clock.now(), this.#endpoints.get(name));
+      const previous = this.#endpoints.get(name);
+      const protection = protectionOf(routed, previous?.protection, deps);
+      const live = { ...liveEndpoint(routed, clock.now(), previous), ...(protection ? { protection } : {}) };
       return [name, routed.rollout !== undefined && this.#tripped.has(routed.rollout) ? withoutCandidate(live) : live];
     });
     this.#endpoints = new Map(endpoints);

@@ -1,11 +1,11 @@
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
-import { assert } from '#core/assert';
 import { KedgeError, messageOf } from '#core/errors';
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { SyncEventLog } from '#ports/event-log';
+import type { SharedState } from '#ports/shared-state';
 import type { CheckWork } from '../checks/routes.ts';
 import { checkCandidate } from './check-candidate.ts';
 import { checkCandidates } from './check-candidates.ts';
@@ -26,8 +26,8 @@ import type { ContainerContract } from './http/scoring.ts';
 import { type DialectName, dialectOf } from './open-inference/dialect.ts';
 import { Predictor } from './predictor.ts';
 import type { ApiKeys } from './protection/access/api-keys.ts';
-import { isLoopback } from './protection/access/local-origin.ts';
-import { type AccessOptions, openDoor } from './protection/access/open-door.ts';
+import type { AccessOptions } from './protection/access/open-door.ts';
+import { openProtection } from './protection/open-protection.ts';
 import { Recorder } from './recorder.ts';
 import { ModelRepository } from './repository/model-repository.ts';
 import { Router } from './router.ts';
@@ -54,6 +54,8 @@ export interface GatewayOptions {
   readonly blobs: BlobStore;
   readonly log: SyncEventLog;
   readonly features?: FeatureReader | undefined;
+  /** Where gateways count limits together, and keep answers for one another. */
+  readonly shared?: SharedState | undefined;
   readonly system: System;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -181,11 +183,6 @@ function repositoryOf(
   return new ModelRepository({ folder, control, uploads: join(dirname(routingFile), 'uploads'), ...deps });
 }
 
-function accessOf({ access, host }: GatewayOptions): AccessOptions {
-  assert(access || isLoopback(host), `a gateway at ${host} has to be told whom to let in`);
-  return access ?? { kind: 'local' };
-}
-
 /** The table of callers of the last run in force, and what keeps it up to date; nothing where no keys count. */
 async function restoredCallers(
   { access, system, logger }: Pick<GatewayOptions, 'access' | 'system' | 'logger'>,
@@ -214,10 +211,10 @@ async function assemble(
   } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { clock } = system;
-  const { door, keys } = openDoor(accessOf(options), { clock, logger });
+  const protection = openProtection(options);
   const controlPlane = connectControlPlane(options.controlPlane);
   const cache = new ModelCache({ blobs, memoryBytesMax: limits.modelMemoryBytesMax, choice, clock, logger });
-  const router = new Router({ cache, logger, clock });
+  const router = new Router({ cache, logger, clock, protection: protection.deps });
   const statistics = new StatisticsBook();
   const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs: limits.predictTimeoutMs });
   const post = controlPlane.predictions;
@@ -255,7 +252,7 @@ async function assemble(
     repository: repositoryOf(options, { cache, rowsMax: limits.instancesMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
     contract: options.contract ?? {},
-    door,
+    door: protection.door,
     bodies: new BodyBudget(limits.bodiesBytesMax),
     results: new AsyncResults(system),
     version: options.version ?? '',
@@ -263,8 +260,9 @@ async function assemble(
     inWork: () => scorer.inWork + tensorScorer.inWork,
     flush: () => shipper.flush(),
     onError: (error, where) => {
+      protection.refused(error);
       if (!(error instanceof KedgeError) || error.status >= 500) logger.error({ err: error, where }, messageOf(error));
     },
   };
-  return { parts, scorer, shipper, keys };
+  return { parts, scorer, shipper, keys: protection.keys };
 }

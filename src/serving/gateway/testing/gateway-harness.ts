@@ -132,7 +132,7 @@ export interface Answer {
   readonly outputs: readonly { readonly data: readonly number[] }[];
 }
 
-type Passed = 'access' | 'limits' | 'runtime' | 'features' | 'grpcPort' | 'dialect' | 'tls' | 'contract';
+type Passed = 'shared' | 'access' | 'limits' | 'runtime' | 'features' | 'grpcPort' | 'dialect' | 'tls' | 'contract';
 
 export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
   /** Models of the repository, by `<model>/<version>/<file>`; given, clients may load and unload them. */
@@ -173,6 +173,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
     ...{
       repository,
       access: options.access,
+      shared: options.shared,
       tls: options.tls,
       dialect: options.dialect ?? 'kedge',
       contract: options.contract ?? {},

@@ -4,6 +4,7 @@ export interface Caller {
   readonly id: string;
   /** `group:risk` and so on. */
   readonly groups: readonly string[];
+  readonly tenant?: string | undefined;
 }
 
 /** What a request brings along that tells who sends it, by HTTP header or gRPC metadata. */

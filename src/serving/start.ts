@@ -11,7 +11,11 @@ import { listGolden } from './checks/store.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { rolloutStarted } from './events.ts';
+
 import { planOf, type RolloutState, type Stage, startState } from './model.ts';
+
+import { DECLARATION_FILE } from './model-declaration.ts';
+
 import type { Arm } from './routing.ts';
 import {
   activeRollout,
@@ -134,7 +138,9 @@ export async function servableArm({ versions }: ServingDeps, model: string, vers
   });
   const { path, digest } = found.modelFile;
   const revision = `${model}@${version}`;
-  if (path !== 'model.onnx') throw servingErrors['not-servable'](`${revision} is a ${path}; a gateway runs model.onnx`);
+  if (path !== 'model.onnx' && path !== DECLARATION_FILE) {
+    throw servingErrors['not-servable'](`${revision} is a ${path}; a gateway runs model.onnx and ${DECLARATION_FILE}`);
+  }
   return { revision, model, version, digest, signature: found.signature };
 }
 

@@ -31,6 +31,7 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     routingFile: join(dataDir.gateway, 'routing.json'),
     blobs: await openBlobs(config, dataDir),
     ...{ log, features, shared, system, logger, metrics },
+    modelServers: listOf(config.modelServers),
     repository: models === '' ? undefined : { folder: await folderAt(models), control },
     dialect: config.servingDialect === 'triton' ? 'triton' : 'kedge',
     access: accessOf(config, join(dataDir.gateway, 'callers.json')),
@@ -65,6 +66,14 @@ const gatewayConfigErrors = defineErrors('gateway-config', {
   tls: { status: 400, title: 'The gateway cannot serve over TLS as configured' },
   repository: { status: 400, title: 'The model repository cannot be used' },
 });
+
+/** Texts between commas. */
+function listOf(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim().replace(/\/$/, ''))
+    .filter((item) => item !== '');
+}
 
 /** Errors: `gateway-config/repository`. */
 async function folderAt(path: string): Promise<string> {

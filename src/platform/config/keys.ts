@@ -221,6 +221,13 @@ export const KEYS = {
     default: false,
     reason: 'Whoever reaches a gateway may load and unload models of that folder, and send models to it.',
   },
+  modelServers: {
+    env: 'KEDGE_MODEL_SERVERS',
+    default: '',
+    reason:
+      'Servers that may run models for gateways, separated by commas, such as http://triton:8000,grpc://triton:8001; ' +
+      'versions that name another one are not served. * allows any; empty none.',
+  },
   servingDialect: {
     env: 'KEDGE_SERVING_DIALECT',
     default: 'kedge',

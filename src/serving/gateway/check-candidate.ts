@@ -96,7 +96,7 @@ function rowOf(arm: LiveArm, inputs: Requests[number]['inputs']): Row {
 
 async function scored(arm: LiveArm, row: Row, { cache }: CheckOptions): Promise<Float32Array> {
   for (;;) {
-    const runtime = cache.ready(arm.file.digest);
+    const runtime = cache.ready(arm.file);
     if (runtime) return await scoreRows(runtime, [{ row }]);
     await cache.load(arm.file);
   }

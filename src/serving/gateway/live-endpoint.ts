@@ -3,7 +3,7 @@ import type { Arm, RoutedEndpoint } from '../routing.ts';
 import { Guardrail } from './guardrail.ts';
 import type { EndpointProtection } from './protection/endpoint-protection.ts';
 import { RolloutObserver } from './rollout-observer.ts';
-import type { ModelFile } from './runtime/model-runtime.ts';
+import { type ModelFile, modelFile } from './runtime/model-runtime.ts';
 
 /** An endpoint of the routing table, prepared so that a request needs no search: immutable but for its guardrail. */
 export interface LiveEndpoint {
@@ -90,8 +90,9 @@ export function liveArm(arm: Arm, places: ReadonlyMap<string, number> = new Map(
       .map(({ name }) => ({ name, feature: kind === 'numeric' ? (places.get(name) ?? -1) : -1 }));
   const numeric = columns('numeric');
   const categories = columns('category');
-  const shape = { numeric: numeric.length, categories: categories.length, output: arm.signature.output };
-  return { arm, file: { digest: arm.digest, shape }, numeric, categories };
+  const names = (sources: readonly InputSource[]): string[] => sources.map(({ name }) => name);
+  const file = modelFile(arm.digest, { numeric: names(numeric), categories: names(categories) }, arm.signature.output);
+  return { arm, file, numeric, categories };
 }
 
 /** The endpoint with its candidate taken out: its requests no longer belong to the rollout. */

@@ -1,6 +1,5 @@
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
-import type { Digest } from '#core/hash';
 import { gatewayErrors } from './errors.ts';
 import type { Trip } from './guardrail.ts';
 import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
@@ -54,7 +53,8 @@ const ERROR_LENGTH_MAX = 500;
  * 2. The arm that does not answer is scored after the answers have left, and never delays or fails them.
  * 3. A candidate that fails or is late is replaced by the current revision; a current revision that does is an error.
  * 4. A row that makes its batch fail does not take the others with it: the batch is run again row by row.
- * 5. A model in a thread works on one run at a time. What times out before its turn is never run.
+ * 5. A model that does not answer at once works on as many runs as its runtime takes, one in a thread. What times out
+ *    before its turn is never run.
  */
 export class Scorer {
   readonly #options: ScorerOptions;
@@ -64,9 +64,9 @@ export class Scorer {
   #besideScheduled = false;
   #answered: Prediction[] = [];
   #shadows: ShadowResult[] = [];
-  /** Models whose thread is at work, and what waits for them meanwhile. */
-  readonly #working = new Set<Digest>();
-  readonly #waiting = new Map<Digest, WaitingRows<Item>>();
+  /** Runs in work of models that answer later, and what waits for them meanwhile. */
+  readonly #working = new Map<string, number>();
+  readonly #waiting = new Map<string, WaitingRows<Item>>();
   #open = { answer: 0, shadow: 0 };
   #drained: (() => void)[] = [];
 
@@ -110,9 +110,9 @@ export class Scorer {
     } else {
       const queues = purpose === 'answer' ? this.#answers : this.#beside;
       const item: Item = Object.assign(work, { row });
-      const queue = queues.get(arm.file.digest);
+      const queue = queues.get(arm.file.key);
       if (queue) queue.push(item);
-      else queues.set(arm.file.digest, [item]);
+      else queues.set(arm.file.key, [item]);
     }
   }
 
@@ -150,12 +150,14 @@ export class Scorer {
 
   /** Runs one batch, of items of one model. An inline runtime settles them before this returns. */
   #run(items: readonly Item[]): void {
-    const { digest } = (items[0] as Item).arm.file;
-    if (this.#working.has(digest)) {
-      this.#wait(digest, items);
+    const { file } = (items[0] as Item).arm;
+    const { key } = file;
+    const working = this.#working.get(key) ?? 0;
+    if (working > 0 && working >= (this.#options.cache.ready(file)?.concurrency ?? 1)) {
+      this.#wait(key, items);
       return;
     }
-    const runtime = this.#options.cache.ready(digest);
+    const runtime = this.#options.cache.ready(file);
     if (!runtime) {
       this.#runLater(items);
       return;
@@ -172,34 +174,36 @@ export class Scorer {
       this.#settleAll(items, result, startedMs);
       return;
     }
-    this.#working.add(digest);
+    this.#working.set(key, working + 1);
     for (const item of items) this.#startTimer(item);
     result.then(
       (scores) => {
         this.#settleAll(items, scores, startedMs);
-        this.#runNext(digest);
+        this.#runNext(key);
       },
       (error) => {
         this.#runSingly(items, error);
-        this.#runNext(digest);
+        this.#runNext(key);
       },
     );
   }
 
-  #wait(digest: Digest, items: readonly Item[]): void {
-    const waiting = this.#waiting.get(digest) ?? new WaitingRows();
-    this.#waiting.set(digest, waiting);
+  #wait(key: string, items: readonly Item[]): void {
+    const waiting = this.#waiting.get(key) ?? new WaitingRows();
+    this.#waiting.set(key, waiting);
     waiting.add(items);
     for (const item of items) this.#startTimer(item);
   }
 
-  /** The thread of a model is free: gives it what has waited longest, if there is anything. */
-  #runNext(digest: Digest): void {
-    this.#working.delete(digest);
-    while (!this.#working.has(digest)) {
-      const next = this.#waiting.get(digest)?.takeRun() ?? [];
+  /** A model has ended a run: gives it what has waited longest, if there is anything. */
+  #runNext(key: string): void {
+    const working = (this.#working.get(key) ?? 1) - 1;
+    if (working > 0) this.#working.set(key, working);
+    else this.#working.delete(key);
+    while ((this.#working.get(key) ?? 0) === working) {
+      const next = this.#waiting.get(key)?.takeRun() ?? [];
       if (next.length === 0) {
-        this.#waiting.delete(digest);
+        this.#waiting.delete(key);
         break;
       }
       this.#run(next);
@@ -309,7 +313,7 @@ export class Scorer {
     const timeoutMs = Math.min(item.prediction.endpoint.routed.timeoutMs, this.#options.timeoutMsMax);
     item.cancelTimer = this.#options.clock.after(timeoutMs, () => {
       if (item.settled) return;
-      this.#waiting.get(item.arm.file.digest)?.remove(item);
+      this.#waiting.get(item.arm.file.key)?.remove(item);
       this.#fail(item, gatewayErrors.timeout(`${item.arm.arm.revision} did not answer within ${timeoutMs} ms`));
       this.#release();
     });

@@ -31,6 +31,9 @@ import { openProtection } from './protection/open-protection.ts';
 import { Recorder } from './recorder.ts';
 import { ModelRepository } from './repository/model-repository.ts';
 import { Router } from './router.ts';
+
+import { DeclaredRuntimes } from './runtime/declared-runtimes.ts';
+
 import { ModelCache } from './runtime/model-cache.ts';
 import type { RuntimeChoice } from './runtime/model-runtime.ts';
 import { LoadSignals } from './scaling/load-signals.ts';
@@ -61,6 +64,8 @@ export interface GatewayOptions {
   readonly metrics: Metrics;
   readonly limits?: Partial<GatewayLimits>;
   readonly runtime?: RuntimeChoice;
+  /** Origins of servers that may run models, as `https://triton:8000`; `*` is any. None unless told. */
+  readonly modelServers?: readonly string[] | undefined;
   /** A folder of models that are served beside the endpoints, and whether clients may load and unload them. */
   readonly repository?: { readonly folder: string; readonly control: boolean } | undefined;
   readonly dialect?: DialectName;
@@ -199,21 +204,12 @@ async function assemble(
   options: GatewayOptions,
   { signal, draining }: Pick<GatewayParts, 'signal' | 'draining'>,
 ): Promise<Assembly> {
-  const {
-    log,
-    logger,
-    metrics,
-    system,
-    blobs,
-    features,
-    runtime: choice = 'auto',
-    shipEveryMs: everyMs = 250,
-  } = options;
+  const { log, logger, metrics, system, features, shipEveryMs: everyMs = 250 } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { clock } = system;
   const protection = openProtection(options);
   const controlPlane = connectControlPlane(options.controlPlane);
-  const cache = new ModelCache({ blobs, memoryBytesMax: limits.modelMemoryBytesMax, choice, clock, logger });
+  const cache = openCache(options, limits);
   const router = new Router({ cache, logger, clock, protection: protection.deps });
   const statistics = new StatisticsBook();
   const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs: limits.predictTimeoutMs });
@@ -265,4 +261,11 @@ async function assemble(
     },
   };
   return { parts, scorer, shipper, keys: protection.keys };
+}
+
+function openCache(options: GatewayOptions, limits: GatewayLimits): ModelCache {
+  const { blobs, system, logger, runtime: choice = 'auto', modelServers: servers = [] } = options;
+  const declared = new DeclaredRuntimes({ system, logger, servers });
+  const { modelMemoryBytesMax: memoryBytesMax } = limits;
+  return new ModelCache({ blobs, memoryBytesMax, choice, declared, clock: system.clock, logger });
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '#core/clock';
+import { KedgeError } from '#core/errors';
 import { gatewayErrors } from './errors.ts';
 import type { RepositoryVersion } from './repository/model-repository.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
@@ -121,6 +122,8 @@ export class TensorScorer {
     try {
       return await runtime.run({ feeds, wanted });
     } catch (error) {
+      // What runs elsewhere tells failures of its own.
+      if (error instanceof KedgeError) throw error;
       const message = error instanceof Error ? error.message : String(error);
       throw gatewayErrors['model-failed'](`${nameOf(served)}: ${message.slice(0, 500)}`);
     }

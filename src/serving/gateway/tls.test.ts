@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Client, credentials } from '@grpc/grpc-js';
 import type { ServiceDefinition } from '@grpc/proto-loader';
-import { loadService } from './grpc/grpc-server.ts';
+import { loadService } from './grpc/service.ts';
 import { endpointOf, type GatewayHarness, openGateway } from './testing/gateway-harness.ts';
 import { logisticModel } from './testing/models.ts';
 

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import {
   Metadata,
   Server,
@@ -9,7 +8,6 @@ import {
   status,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
-import { load, type ServiceDefinition } from '@grpc/proto-loader';
 import { gatewayErrors, invalidField, retryAfterS } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { expected } from '../http/http-io.ts';
@@ -29,20 +27,8 @@ import type { LoadParameters } from '../repository/model-repository.ts';
 import type { ServerTls } from '../tls.ts';
 import { callOf, type InferMessage, messageOf } from './infer-message.ts';
 import { scalerHandlers } from './scaler.ts';
+import { loadService } from './service.ts';
 import { streamInfer } from './stream.ts';
-
-const SERVICES = {
-  inference: 'inference.GRPCInferenceService',
-  health: 'grpc.health.v1.Health',
-  externalscaler: 'externalscaler.ExternalScaler',
-} as const;
-
-/** A service as a server or a client of grpc-js takes it: 64-bit numbers as texts, every field there. */
-export async function loadService(name: keyof typeof SERVICES = 'inference'): Promise<ServiceDefinition> {
-  const path = fileURLToPath(new URL(`./${name}.proto`, import.meta.url));
-  const definition = await load(path, { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true });
-  return definition[SERVICES[name]] as ServiceDefinition;
-}
 
 export interface GrpcServer {
   readonly address: string;

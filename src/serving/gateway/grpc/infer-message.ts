@@ -26,7 +26,7 @@ export interface InferMessage {
   readonly raw_input_contents: readonly Buffer[];
 }
 
-interface InputMessage {
+export interface InputMessage {
   readonly name: string;
   readonly datatype: string;
   readonly shape: readonly string[];
@@ -85,7 +85,8 @@ const CONTENTS: Readonly<Record<string, string>> = {
   BYTES: 'bytes_contents',
 };
 
-function tensorOf(input: InputMessage, raw: Buffer | undefined): TensorInput {
+/** A tensor of a message: its raw bytes, or else its typed contents. */
+export function tensorOf(input: InputMessage, raw: Buffer | undefined): TensorInput {
   const { name, datatype, contents, parameters } = input;
   if ('shared_memory_region' in parameters) throw noSharedMemory(`inputs.${name.slice(0, 80)}`);
   const shape = input.shape.map(Number);

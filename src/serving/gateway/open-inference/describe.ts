@@ -15,7 +15,7 @@ export async function modelReady(parts: GatewayParts, model: string, version?: s
     );
   }
   const arm = version === undefined ? parts.router.endpoint(model).current : await findVersion(parts, model, version);
-  return parts.cache.ready(arm.file.digest) !== undefined;
+  return parts.cache.ready(arm.file) !== undefined;
 }
 
 export async function metadataOf(parts: GatewayParts, model: string, version?: string): Promise<ModelMetadata> {
@@ -100,7 +100,7 @@ export function indexOf(parts: GatewayParts, { readyOnly }: { readonly readyOnly
     .filter(({ routed }) => !parts.repository.has(routed.name))
     .flatMap(({ routed, current, candidate }) =>
       (candidate ? [current, candidate] : [current]).map(({ arm, file }): IndexEntry => {
-        const ready = parts.cache.ready(file.digest) !== undefined;
+        const ready = parts.cache.ready(file) !== undefined;
         const reason = ready ? '' : 'not in memory; the next request loads it';
         return { name: routed.name, version: String(arm.version), state: ready ? 'READY' : 'UNAVAILABLE', reason };
       }),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Client, credentials } from '@grpc/grpc-js';
 import type { ServiceDefinition } from '@grpc/proto-loader';
-import { loadService } from '../grpc/grpc-server.ts';
+import { loadService } from '../grpc/service.ts';
 import { type Answer, endpointOf, type GatewayHarness, openGateway, putModel } from '../testing/gateway-harness.ts';
 import { categoryModel, logisticModel } from '../testing/models.ts';
 

@@ -1,3 +1,4 @@
+import { KedgeError } from '#core/errors';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { LiveArm, LiveEndpoint } from '../live-endpoint.ts';
@@ -60,7 +61,7 @@ export async function inferVersion(parts: GatewayParts, call: InferCall, version
     });
   });
   await parts.cache.load(arm.file);
-  const runtime = parts.cache.ready(arm.file.digest);
+  const runtime = parts.cache.ready(arm.file);
   if (!runtime) throw gatewayErrors['model-unavailable'](`${arm.arm.revision} left memory; try again`);
   try {
     const runMs = clock.monotonic();
@@ -100,7 +101,8 @@ function withTimeout(
     );
     const failed = (error: unknown): void => {
       const message = error instanceof Error ? error.message : String(error);
-      reject(gatewayErrors['model-failed'](`${arm.arm.revision}: ${message.slice(0, 500)}`));
+      const told = error instanceof KedgeError ? error : undefined;
+      reject(told ?? gatewayErrors['model-failed'](`${arm.arm.revision}: ${message.slice(0, 500)}`));
     };
     const scores = new Promise<Float32Array>((scored) => scored(score()));
     scores.then(resolve, failed).finally(cancel);

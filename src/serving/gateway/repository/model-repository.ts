@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { messageOf } from '#core/errors';
 import { digestOf } from '#core/hash';
+import { DECLARATION_FILE } from '../../model-declaration.ts';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { ModelCache } from '../runtime/model-cache.ts';
 import type { TensorFile } from '../runtime/model-runtime.ts';
@@ -187,9 +188,9 @@ export class ModelRepository {
   ): RepositoryVersion {
     const runtime = this.#options.cache.readyTensors(file);
     if (!runtime) throw gatewayErrors['model-unavailable'](`model '${name}' left memory; try again`);
-    const { inputs, outputs } = runtime;
-    const batches = [...inputs, ...outputs].every(({ shape }) => shape[0] === -1);
-    const { maxBatchSize = batches ? this.#options.rowsMax : 0 } = model.config;
+    const { inputs, outputs, maxBatchSize: ownMax = this.#options.rowsMax } = runtime;
+    const batches = ownMax > 0 && [...inputs, ...outputs].every(({ shape }) => shape[0] === -1);
+    const { maxBatchSize = batches ? ownMax : 0 } = model.config;
     if (maxBatchSize > 0 && !batches) {
       const why = 'max_batch_size is over 0, but the first dimension of its tensors is not of any size';
       throw gatewayErrors['model-unavailable'](`model '${name}': ${why}`);
@@ -254,9 +255,13 @@ async function versionsIn(
   const found: [string, Version][] = [];
   for (const version of numbers) {
     if (policy.kind === 'specific' && !policy.versions.includes(version)) continue;
-    const path = join(folder ?? '', version, config.fileName);
-    const file = await stat(path).catch(() => undefined);
-    if (file?.isFile()) found.push([version, { file: { key: keyOf(path, file), path } }]);
+    for (const name of new Set([config.fileName, DECLARATION_FILE])) {
+      const path = join(folder ?? '', version, name);
+      const file = await stat(path).catch(() => undefined);
+      if (!file?.isFile()) continue;
+      found.push([version, { file: { key: keyOf(path, file), path } }]);
+      break;
+    }
   }
   return new Map(policy.kind === 'latest' ? found.slice(-policy.count) : found);
 }

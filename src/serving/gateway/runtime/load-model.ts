@@ -81,6 +81,7 @@ interface Engine {
 class InlineRuntime implements ModelRuntime {
   readonly kind: 'trees' | 'inline';
   readonly usable = true;
+  readonly concurrency = 1;
   readonly memoryBytes: number;
   readonly rowMs: number;
   readonly #engine: Engine;

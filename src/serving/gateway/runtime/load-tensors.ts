@@ -28,6 +28,7 @@ export async function loadTensors({ path, fileBytes, choice, clock }: TensorLoad
 class InlineTensors implements TensorRuntime {
   readonly kind = 'inline';
   readonly usable = true;
+  readonly concurrency = 1;
   readonly rowMs: number;
   readonly memoryBytes: number;
   readonly #session: TensorSession;

@@ -10,7 +10,7 @@ import { createLogger } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import { brittleModel, logisticModel, slowModel, type TestModel } from '../testing/models.ts';
 import { ModelCache } from './model-cache.ts';
-import type { ModelFile, RuntimeChoice } from './model-runtime.ts';
+import { type ModelFile, modelFile, type RuntimeChoice } from './model-runtime.ts';
 
 describe('the models in memory', () => {
   let folder: string;
@@ -23,11 +23,9 @@ describe('the models in memory', () => {
 
   const put = async (model: TestModel): Promise<ModelFile> => {
     const { digest } = await blobs.put(model.bytes);
-    const numeric = model.signature.inputs.filter(({ kind }) => kind === 'numeric').length;
-    return {
-      digest,
-      shape: { numeric, categories: model.signature.inputs.length - numeric, output: model.signature.output },
-    };
+    const named = (kind: string) =>
+      model.signature.inputs.filter((input) => input.kind === kind).map(({ name }) => name);
+    return modelFile(digest, { numeric: named('numeric'), categories: named('category') }, model.signature.output);
   };
   const logger = createLogger('test', 'silent');
   const options = { memoryBytesMax: 1e9, choice: 'inline' as RuntimeChoice, clock: systemClock, logger };
@@ -50,7 +48,7 @@ describe('the models in memory', () => {
     await Promise.all(Array.from({ length: 20 }, () => cache.load(file)));
 
     assert.equal(reads, 1);
-    assert.ok(cache.ready(file.digest));
+    assert.ok(cache.ready(file));
     await cache.close();
   });
 
@@ -64,17 +62,17 @@ describe('the models in memory', () => {
     const cache = cacheOf('inline', 2.5 * 1024 * 1024);
     await cache.load(a);
     await cache.load(b);
-    cache.ready(a.digest);
+    cache.ready(a);
 
     await cache.load(c);
 
     assert.deepEqual(
-      [a, b, c].map(({ digest }) => cache.ready(digest) !== undefined),
+      [a, b, c].map((file) => cache.ready(file) !== undefined),
       [true, false, true],
     );
     assert.ok(cache.memoryBytes <= 2.5 * 1024 * 1024);
     await cache.load(b);
-    assert.equal(cache.ready(a.digest), undefined);
+    assert.equal(cache.ready(a), undefined);
     await cache.close();
   });
 
@@ -91,7 +89,7 @@ describe('the models in memory', () => {
     const cache = cacheOf('thread');
     const file = await put(slowModel(20));
     await cache.load(file);
-    const runtime = cache.ready(file.digest);
+    const runtime = cache.ready(file);
     assert.ok(runtime);
 
     const inferences = [1, 2, 3].map((x) => runtime.infer(row(x)));
@@ -111,9 +109,9 @@ describe('the models in memory', () => {
     await cache.load(slow);
     await cache.load(fast);
 
-    assert.equal(cache.ready(slow.digest)?.kind, 'thread');
-    assert.ok((cache.ready(slow.digest)?.rowMs ?? 0) > 2);
-    assert.equal(cache.ready(fast.digest)?.kind, 'inline');
+    assert.equal(cache.ready(slow)?.kind, 'thread');
+    assert.ok((cache.ready(slow)?.rowMs ?? 0) > 2);
+    assert.equal(cache.ready(fast)?.kind, 'inline');
     await cache.close();
   });
 
@@ -122,7 +120,7 @@ describe('the models in memory', () => {
     for (const choice of ['inline', 'thread'] as const) {
       const cache = cacheOf(choice);
       await cache.load(file);
-      const runtime = cache.ready(file.digest);
+      const runtime = cache.ready(file);
       assert.ok(runtime);
 
       await assert.rejects(async () => runtime.infer(row(9)), /indices|index|Gather/i);
@@ -133,14 +131,14 @@ describe('the models in memory', () => {
 
   test('a missing or damaged file, and one of another shape, cannot be loaded, in both runtimes', async () => {
     const text = await blobs.put(new TextEncoder().encode('no model'));
-    const shape = { numeric: 1, categories: 0, output: 'value' as const };
+    const columns = { numeric: ['x'], categories: [] };
     const brittle = await put(brittleModel());
     for (const choice of ['inline', 'thread'] as const) {
       const cache = cacheOf(choice);
       for (const file of [
-        { digest: digestOf('absent'), shape },
-        { digest: text.digest, shape },
-        { ...brittle, shape: { ...shape, output: 'probability' as const } },
+        modelFile(digestOf('absent'), columns, 'value'),
+        modelFile(text.digest, columns, 'value'),
+        modelFile(brittle.digest, columns, 'probability'),
       ]) {
         await assert.rejects(cache.load(file), { code: 'gateway/model-unavailable' });
       }

@@ -1,19 +1,23 @@
 import { stat } from 'node:fs/promises';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
-import type { Digest } from '#core/hash';
 import { formatBytes } from '#core/units';
 import type { Logger } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
+import type { ModelDeclaration } from '../../model-declaration.ts';
 import { gatewayErrors } from '../errors.ts';
+import { type DeclaredRuntimes, declaredBytes, readDeclaration } from './declared-runtimes.ts';
 import { loadModel, memoryEstimate } from './load-model.ts';
 import { loadTensors } from './load-tensors.ts';
 import type { ModelFile, ModelRuntime, RuntimeChoice, TensorFile, TensorRuntime } from './model-runtime.ts';
+import { TabularTensors } from './tabular-tensors.ts';
 
 export interface ModelCacheOptions {
   readonly blobs: Pick<BlobStore, 'size' | 'localPath'>;
   readonly memoryBytesMax: number;
   readonly choice: RuntimeChoice;
+  /** Runs what is declared instead of given as a file; absent refuses it. */
+  readonly declared?: Pick<DeclaredRuntimes, 'open'> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -23,8 +27,8 @@ interface Loaded {
   lastUse: number;
 }
 
-/** The digest, and whether the model is called by the names of its tensors. */
-type Key = Digest | `tensors:${string}`;
+/** The key of the file, and whether the model is called by the names of its tensors. */
+type Key = `columns:${string}` | `tensors:${string}`;
 
 /** A model that could not be loaded is left alone for so long, so that a broken file does not cost every request. */
 const RETRY_MS = 1_000;
@@ -55,14 +59,14 @@ export class ModelCache {
   }
 
   /** The tabular model, if it is loaded. For use in this turn of the event loop. */
-  ready(digest: Digest): ModelRuntime | undefined {
-    const runtime = this.#ready(digest);
+  ready({ key }: ModelFile): ModelRuntime | undefined {
+    const runtime = this.#ready(`columns:${key}`);
     return runtime && 'infer' in runtime ? runtime : undefined;
   }
 
   /** How long the model took when it was last loaded here, warming included. */
-  loadMs(digest: Digest): number | undefined {
-    return this.#loadMs.get(digest);
+  loadMs({ key }: ModelFile): number | undefined {
+    return this.#loadMs.get(`columns:${key}`);
   }
 
   /** The model of any tensors, if it is loaded. For use in this turn of the event loop. */
@@ -73,7 +77,7 @@ export class ModelCache {
 
   /** Resolves when the model is loaded; call {@link ready} in that same turn. Throws `gateway/model-unavailable`. */
   async load(file: ModelFile): Promise<void> {
-    await this.#once(file.digest, file);
+    await this.#once(`columns:${file.key}`, file);
   }
 
   /** Resolves when the model is loaded; call {@link readyTensors} in that same turn. */
@@ -137,9 +141,15 @@ export class ModelCache {
     try {
       const fileBytes = 'path' in file ? (await stat(file.path)).size : await blobs.size(file.digest);
       const path = 'path' in file ? file.path : await blobs.localPath(file.digest, { bytes: fileBytes });
-      reserved = this.#makeRoom(memoryEstimate(fileBytes));
+      const declaration = await readDeclaration(path, fileBytes);
+      reserved = this.#makeRoom(declaration ? declaredBytes(declaration) : memoryEstimate(fileBytes));
+      const shape = 'shape' in file ? file.shape : undefined;
       const request = { path, fileBytes, choice, clock };
-      const runtime = 'shape' in file ? await loadModel({ ...request, shape: file.shape }) : await loadTensors(request);
+      const runtime = declaration
+        ? await this.#open(declaration, file)
+        : shape
+          ? await loadModel({ ...request, shape })
+          : await loadTensors(request);
       this.#failed.delete(key);
       this.#noteLoad(key, clock.monotonic() - startedMs);
       this.#loaded.set(key, { runtime, lastUse: ++this.#uses });
@@ -160,6 +170,19 @@ export class ModelCache {
     this.#loadMs.set(key, ms);
     const oldest = this.#loadMs.keys().next().value;
     if (this.#loadMs.size > LOADS_KEPT && oldest !== undefined) this.#loadMs.delete(oldest);
+  }
+
+  async #open(declaration: ModelDeclaration, file: ModelFile | TensorFile): Promise<ModelRuntime | TensorRuntime> {
+    const { declared } = this.#options;
+    if (!declared) throw new Error('models that something else runs are not served here');
+    const runtime = await declared.open(declaration);
+    if (!('shape' in file)) return runtime;
+    try {
+      return new TabularTensors(runtime, file, declaration.output);
+    } catch (error) {
+      await runtime.unload();
+      throw error;
+    }
   }
 
   /** Unloads the least recently used until `bytes` fit, and reserves them. Throws when they can never fit. */

@@ -1,4 +1,4 @@
-import type { Digest } from '#core/hash';
+import { type Digest, digestOf } from '#core/hash';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 
 /** Rows to score together. `numeric` is [rows, F] and `categories` [rows, C], both flat and row by row. */
@@ -18,13 +18,18 @@ export interface ModelShape {
 /**
  * A loaded and warmed model.
  *
- * - A runtime in a thread answers a promise; the others answer at once and hold the event loop meanwhile. Either
- *   throws, or rejects, when the model fails; the runtime stays usable.
+ * - `trees` and `inline` answer at once and hold the event loop meanwhile; the others answer a promise. Either throws,
+ *   or rejects, when the model fails; the runtime stays usable.
  * - After `unload` nothing may be inferred; what is in work is finished first.
  */
 interface LoadedModel {
-  /** `trees`: our own walk over boosted trees. `inline`: ONNX Runtime on the event loop. `thread`: in a thread. */
-  readonly kind: 'trees' | 'inline' | 'thread';
+  /**
+   * `trees`: our own walk over boosted trees. `inline`: ONNX Runtime on the event loop. `thread`: in a thread.
+   * `external`: another server of the Open Inference Protocol. `process`: a process that the gateway started.
+   */
+  readonly kind: 'trees' | 'inline' | 'thread' | 'external' | 'process';
+  /** Runs that may be in work at the same time; more have to wait. */
+  readonly concurrency: number;
   /** An estimate: model runtimes do not tell what they use. */
   readonly memoryBytes: number;
   /** Time of one row after warm-up, in milliseconds. */
@@ -43,6 +48,8 @@ export interface ModelRuntime extends LoadedModel {
 export interface TensorRuntime extends LoadedModel {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** Rows of one call, where something other than the gateway sets a limit; 0 when the first dimension is no batch. */
+  readonly maxBatchSize?: number | undefined;
   /** The outputs of a call, in the order in which it names them. */
   run(call: TensorCall): Tensor[] | Promise<Tensor[]>;
 }
@@ -61,8 +68,21 @@ export interface TensorFile {
   readonly path: string;
 }
 
-/** Which tabular model, and how it is called. */
+/** Which tabular model, and how it is called. `key` is of both: two signatures may share a file. */
 export interface ModelFile {
+  readonly key: string;
   readonly digest: Digest;
   readonly shape: ModelShape;
+  readonly columns: ModelColumns;
+}
+
+/** The names of the columns of each kind, in the order in which a batch has them. */
+export interface ModelColumns {
+  readonly numeric: readonly string[];
+  readonly categories: readonly string[];
+}
+
+export function modelFile(digest: Digest, columns: ModelColumns, output: ModelShape['output']): ModelFile {
+  const shape = { numeric: columns.numeric.length, categories: columns.categories.length, output };
+  return { key: digestOf(JSON.stringify([digest, columns, output])), digest, shape, columns };
 }

@@ -85,6 +85,7 @@ class ModelThread {
 /** What both kinds of models in a thread have. */
 abstract class InThread {
   readonly kind = 'thread';
+  readonly concurrency = 1;
   readonly memoryBytes: number;
   readonly rowMs: number;
   protected readonly thread: ModelThread;

@@ -108,7 +108,7 @@ export class LoadSignals {
     const ms = Math.max(1, last.atMs - first.atMs);
     const endpoint = this.#endpoints.get(name);
     const arms = endpoint ? [endpoint.current, ...(endpoint.candidate ? [endpoint.candidate] : [])] : [];
-    const loads = arms.flatMap(({ file }) => cache.loadMs(file.digest) ?? []);
+    const loads = arms.flatMap(({ file }) => cache.loadMs(file) ?? []);
     return {
       name,
       queue: (last.queueMs - first.queueMs) / ms,

@@ -132,7 +132,9 @@ export interface Answer {
   readonly outputs: readonly { readonly data: readonly number[] }[];
 }
 
-type Passed = 'shared' | 'access' | 'limits' | 'runtime' | 'features' | 'grpcPort' | 'dialect' | 'tls' | 'contract';
+type Passed =
+  | ('shared' | 'access' | 'limits' | 'runtime' | 'modelServers' | 'features')
+  | ('grpcPort' | 'dialect' | 'tls' | 'contract');
 
 export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
   /** Models of the repository, by `<model>/<version>/<file>`; given, clients may load and unload them. */
@@ -169,6 +171,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
     sampleEveryMs: 20,
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.runtime ? { runtime: options.runtime } : {}),
+    ...(options.modelServers ? { modelServers: options.modelServers } : {}),
     ...(options.features ? { features: options.features } : {}),
     ...{
       repository,

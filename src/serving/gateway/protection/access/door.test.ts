@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { digestOf } from '#core/hash';
-import { loadService } from '../../grpc/grpc-server.ts';
+import { loadService } from '../../grpc/service.ts';
 import { endpointOf, type GatewayHarness, openGateway } from '../../testing/gateway-harness.ts';
 import { logisticModel } from '../../testing/models.ts';
 

@@ -5,7 +5,7 @@ import { openRedis } from '#adapters/state/redis';
 import { ManualClock } from '#core/clock';
 import type { SharedState, TokenTake } from '#ports/shared-state';
 import { protectionSpec } from '../../../protection-spec.ts';
-import { loadService } from '../../grpc/grpc-server.ts';
+import { loadService } from '../../grpc/service.ts';
 import { endpointOf, type GatewayHarness, openGateway } from '../../testing/gateway-harness.ts';
 import { logisticModel } from '../../testing/models.ts';
 import { RateLimits } from './rate-limits.ts';

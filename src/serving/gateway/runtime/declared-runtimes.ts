@@ -1,0 +1,83 @@
+import { open, readFile } from 'node:fs/promises';
+import type { System } from '#core/system';
+import { formatBytes } from '#core/units';
+import type { Logger } from '#platform/observe';
+import {
+  DECLARATION_BYTES_MAX,
+  DECLARATION_FILE,
+  type ExternalModel,
+  type ModelDeclaration,
+  parseDeclaration,
+} from '../../model-declaration.ts';
+import { EXTERNAL_BYTES, ExternalRuntime } from './external/external-runtime.ts';
+import { GrpcRemote } from './external/grpc-remote.ts';
+import type { RemoteServer } from './external/remote-server.ts';
+import { RestServer } from './external/rest-server.ts';
+import type { TensorRuntime } from './model-runtime.ts';
+
+export interface DeclaredOptions {
+  readonly system: System;
+  readonly logger: Logger;
+  /** Origins of servers that may run models; `*` is any. */
+  readonly servers: readonly string[];
+}
+
+/**
+ * Opens models that are declared instead of given as a file. Whoever registers a version writes its declaration, so the
+ * gateway's own settings say what one may reach.
+ */
+export class DeclaredRuntimes {
+  readonly #options: DeclaredOptions;
+
+  constructor(options: DeclaredOptions) {
+    this.#options = options;
+  }
+
+  /** Throws an `Error` when the model cannot be run, or is not allowed here. */
+  open(declaration: ModelDeclaration): Promise<TensorRuntime> {
+    return this.#openExternal(declaration);
+  }
+
+  async #openExternal(declaration: ExternalModel): Promise<TensorRuntime> {
+    const { system, logger, servers } = this.#options;
+    const { clock, random } = system;
+    const { model, version, tensors, connections } = declaration;
+    const url = declaration.url.replace(/\/$/, '');
+    if (!servers.includes('*') && !servers.includes(url)) {
+      throw new Error(`the gateway may not call ${url}: KEDGE_MODEL_SERVERS does not name it`);
+    }
+    const to = { url, model, version, connections, clock };
+    const server: RemoteServer = url.startsWith('grpc')
+      ? await GrpcRemote.open(to)
+      : new RestServer({ ...to, tensors });
+    return ExternalRuntime.open({
+      ...declaration,
+      ...{ server, clock, random, logger },
+      what: `model '${model}'${version === undefined ? '' : `, version ${version},`} of ${url}`,
+      kind: 'external',
+      memoryBytes: EXTERNAL_BYTES,
+    });
+  }
+}
+
+/** What a declared model is reckoned to take of the memory for models. */
+export function declaredBytes(_declaration: ModelDeclaration): number {
+  return EXTERNAL_BYTES;
+}
+
+const BRACE = 0x7b;
+
+/** The declaration that a model file is; `undefined` for an ONNX file, which never begins with a brace. */
+export async function readDeclaration(path: string, fileBytes: number): Promise<ModelDeclaration | undefined> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, 0);
+    if (bytesRead === 0 || buffer[0] !== BRACE) return undefined;
+  } finally {
+    await file.close();
+  }
+  if (fileBytes > DECLARATION_BYTES_MAX) {
+    throw new Error(`${DECLARATION_FILE} is larger than ${formatBytes(DECLARATION_BYTES_MAX)}`);
+  }
+  return parseDeclaration(await readFile(path, 'utf8'));
+}

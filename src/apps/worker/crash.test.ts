@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { benchOf, fn, isGone, soon } from './testing/bench.ts';
 import { temporaryDir } from './testing/control-plane.ts';
+import { TEST_EXECUTORS } from './testing/test-executors.ts';
 
 /** Processes of their own, killed with -9: what is left is what was committed. Leases here last one second. */
 
@@ -51,8 +52,8 @@ async function openProcesses(t: TestContext) {
   const url = `http://127.0.0.1:${port}`;
   const controlPlane = await startControlPlane(t, dir, port);
   const blobs = await openFsBlobStore({ root: join(dir, 'blobs') });
-  const startWorker = (name: string): ChildProcess =>
-    startProcess(t, 'worker-process', [url, join(dir, 'blobs'), join(dir, name), name]);
+  const startWorker = (name: string, executor = 'process'): ChildProcess =>
+    startProcess(t, 'worker-process', [url, join(dir, 'blobs'), join(dir, name), name, executor]);
   const restart = (): Promise<ChildProcess> => startControlPlane(t, dir, port);
   const [started, go] = [join(dir, 'started'), join(dir, 'go')];
   const starts = (): number[] =>
@@ -149,3 +150,35 @@ test('many workers share the steps of a run, each step once', async (t) => {
   );
   assert.equal(Object.keys(done.outputs).length, 12);
 });
+
+for (const [name, { skip, isRemote }] of Object.entries(TEST_EXECUTORS)) {
+  if (!isRemote) continue;
+  test(`what a killed worker left running on ${name} is ended by the next of its name`, { skip }, async (t) => {
+    const bench = await openProcesses(t);
+    const first = bench.startWorker('w1', name);
+    const run = await bench.start(bench.steps);
+    await soon(
+      () => bench.starts().length === 1,
+      () => 'the step does not start',
+    );
+
+    await kill(first);
+    const [orphan = 0] = bench.starts();
+    assert.ok(!isGone(orphan));
+    bench.startWorker('w1', name);
+    await soon(
+      () => bench.starts().length === 2,
+      () => 'the step is not leased again',
+    );
+    // Nothing starts before all that was left has ended.
+    assert.ok(isGone(orphan));
+    writeFileSync(bench.go, 'done');
+    const done = await bench.ended(run);
+
+    assert.equal(done.status, 'succeeded', done.reason ?? '');
+    assert.deepEqual(
+      done.steps[0]?.attempts.map((attempt) => attempt.status),
+      ['lost', 'succeeded'],
+    );
+  });
+}

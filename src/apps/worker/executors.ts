@@ -24,6 +24,7 @@ type OpenExecutor = (base: ProcessBase) => Promise<WorkerExecutor> | WorkerExecu
 const EXECUTORS: Readonly<Record<string, OpenExecutor>> = {
   process: onThisMachine,
   slurm: (base) => onCluster(base, slurm),
+  ray: (base) => onCluster(base, ray),
 };
 
 /** Opens the executor that the configuration names. Errors: `config/invalid`. */
@@ -81,6 +82,11 @@ async function slurm(config: Config): Promise<Cluster> {
     token: await tokenOf(config),
     partition: config.executorQueue,
   });
+}
+
+async function ray(config: Config): Promise<Cluster> {
+  const { openRay } = await import('#adapters/exec/cluster');
+  return openRay({ url: urlOf(config), token: await tokenOf(config) });
 }
 
 function urlOf({ executorUrl }: Config): string {

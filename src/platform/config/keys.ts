@@ -130,13 +130,13 @@ export const KEYS = {
   executor: {
     env: 'KEDGE_EXECUTOR',
     default: 'process',
-    oneOf: ['process', 'slurm'],
+    oneOf: ['process', 'slurm', 'ray'],
     reason: 'What workers run steps on: processes of their own machine, or a cluster.',
   },
   executorUrl: {
     env: 'KEDGE_EXECUTOR_URL',
     default: '',
-    reason: "Address of the cluster's own interface, such as that of slurmrestd.",
+    reason: "Address of the cluster's own interface, such as that of slurmrestd or of Ray's dashboard.",
   },
   executorUser: {
     env: 'KEDGE_EXECUTOR_USER',

@@ -12,7 +12,10 @@ export interface Cluster {
   /** The jobs that wait or run and whose name begins so. */
   find(prefix: string): Promise<readonly FoundJob[]>;
   state(id: string): Promise<JobState>;
-  /** Ends a job at once, as far as the cluster can. One that has ended or is not known is left alone. */
+  /**
+   * Ends a job, as soon as the cluster can. One that has ended or is not known is left alone. One that waits may stay
+   * in the queue: its launcher is told by its folder that it is not wanted.
+   */
   cancel(id: string): Promise<void>;
   /** Makes the cluster forget a job that has ended, where it would keep it for ever. */
   forget?(id: string): Promise<void>;
@@ -33,7 +36,7 @@ export interface ClusterJob {
 
 export interface FoundJob {
   readonly id: string;
-  readonly name: string;
+  readonly isRunning: boolean;
 }
 
 export type JobState =

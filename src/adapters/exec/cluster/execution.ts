@@ -137,9 +137,12 @@ export class ClusterExecution implements Execution {
       if (exit || state.phase === 'ended') settledAt ??= this.#now() + SETTLE_MS;
       const isSettled = settledAt !== undefined && this.#now() >= settledAt;
       if (exit && (isSettled || folder.hasPassed(exit))) return this.#with(exit);
-      // Nobody has seen the job: its launcher finds that it has nothing to do, should it come after all.
-      if (this.#killAt !== undefined && this.#job === undefined) return this.#without({ reason: 'stopped' });
-      if (state.phase === 'ended' && (isSettled || (this.#killAt !== undefined && !this.#hasStarted))) {
+      // A job that waits is not waited for: its launcher finds that it has nothing to do, should it come after all.
+      if (this.#killAt !== undefined && !this.#hasStarted && (await folder.claim())) {
+        if (this.#job !== undefined) await this.#cancel(this.#job);
+        return this.#without({ reason: 'stopped' });
+      }
+      if (state.phase === 'ended' && isSettled) {
         if (!(await this.#hasAnother())) return this.#lost(folder, state);
         [state, settledAt] = [{ phase: 'waiting' }, undefined];
       }
@@ -164,8 +167,7 @@ export class ClusterExecution implements Execution {
   /** Has the cluster end a job that nobody wants any more and that its launcher cannot end, now and then again. */
   async #pressed(): Promise<boolean> {
     if (this.#killAt === undefined || this.#job === undefined) return false;
-    const dueAt = this.#hasStarted ? this.#killAt + PATIENCE_MS : 0;
-    if (this.#now() < Math.max(dueAt, this.#pressAt)) return false;
+    if (this.#now() < Math.max(this.#killAt + PATIENCE_MS, this.#pressAt)) return false;
     await this.#cancel(this.#job);
     this.#pressAt = this.#now() + PATIENCE_MS;
     return true;

@@ -75,14 +75,15 @@ function nameOf(text: string): string {
 async function clear({ cluster, system, folder, warn }: ClusterExecutorOptions, prefix: string): Promise<void> {
   const left = await readdir(folder).catch(() => []);
   const folders = left.map((name) => new JobFolder(join(folder, name)));
-  await Promise.all(folders.map((found) => found.ask(0).catch(() => {})));
+  await Promise.all(folders.map((found) => Promise.all([found.claim(), found.ask(0).catch(() => {})])));
   const outage = new Outage(system.clock);
   let until = Number.POSITIVE_INFINITY;
   for (let tries = 0; system.clock.monotonic() < until; tries++) {
     try {
       const jobs = await cluster.find(prefix);
-      if (jobs.length === 0) break;
       for (const { id } of jobs) await cluster.cancel(id);
+      // Those that wait are claimed: they will do nothing.
+      if (!jobs.some(({ isRunning }) => isRunning)) break;
       until = Math.min(until, system.clock.monotonic() + CLEAR_MS);
     } catch (error) {
       if (outage.failed()) warn?.(`${cluster.name}: ${messageOf(error)}; jobs left from before may still run`);

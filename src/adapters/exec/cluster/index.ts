@@ -7,4 +7,5 @@ export type {
 } from './cluster.ts';
 export { type ClusterExecutorOptions, openClusterExecutor } from './executor.ts';
 export { tokenIn } from './http.ts';
+export { openRay, type RayOptions } from './ray.ts';
 export { openSlurm, type SlurmOptions } from './slurm.ts';

@@ -70,6 +70,14 @@ export class JobFolder {
     await writeFile(join(this.path, 'control'), String(graceMs));
   }
 
+  /** Takes the job from its launcher for ever, if that has not begun. Tells whether it has not. */
+  claim(): Promise<boolean> {
+    return mkdir(join(this.path, 'claim')).then(
+      () => true,
+      () => false,
+    );
+  }
+
   /** What the launcher has told so far. */
   async events(): Promise<{ readonly started: boolean; readonly exit?: ExitRecord }> {
     if (this.#events.exit) return this.#events;

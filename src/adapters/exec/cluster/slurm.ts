@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Cluster, type ClusterJob, clusterErrors, type EndCause, type JobState } from './cluster.ts';
 import { type ClusterReply, clusterFetch } from './http.ts';
+import { shellCommand } from './shell.ts';
 
 export interface SlurmOptions {
   /** Where slurmrestd listens, such as `http://slurm.example:6820`. */
@@ -84,7 +85,7 @@ export function openSlurm({ url, user, token, partition = '' }: SlurmOptions): C
       return jobList
         .parse(answer.body)
         .jobs.filter((job) => job.comment?.startsWith(prefix) && phaseOf(job.job_state) !== 'ended')
-        .map((job) => ({ id: String(job.job_id), name: job.comment ?? '' }));
+        .map((job) => ({ id: String(job.job_id), isRunning: phaseOf(job.job_state) === 'running' }));
     },
     async state(id) {
       const answer = await send('GET', `/job/${id}`);
@@ -106,7 +107,7 @@ function submission({ name, command, cwd, logPath, wallMs, resources }: ClusterJ
   const counted = { ...(gpu === undefined ? {} : { gpu }), ...others };
   const gres = Object.entries(counted).map(([kind, count]) => `${kind}:${Math.ceil(count)}`);
   return {
-    script: `#!/bin/sh\nexec ${command.map(quoted).join(' ')}\n`,
+    script: `#!/bin/sh\n${shellCommand(command)}\n`,
     job: {
       name: 'kedge',
       comment: name,
@@ -125,11 +126,6 @@ function submission({ name, command, cwd, logPath, wallMs, resources }: ClusterJ
       no_requeue: true,
     },
   };
-}
-
-/** A word for the shell, exactly as it is. */
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function phaseOf(state: string): JobState['phase'] {

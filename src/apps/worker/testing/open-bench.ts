@@ -1,15 +1,18 @@
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { openProcessExecutor } from '#adapters/exec/process';
-import { systemClock } from '#core/clock';
 import { realSystem } from '#core/system';
 import { createLogger } from '#platform/observe';
 import { runWorker } from '../run-worker.ts';
 import { type Bench, benchOf } from './bench.ts';
 import { openControlPlane, temporaryDir } from './control-plane.ts';
+import { TEST_EXECUTORS } from './test-executors.ts';
 
-/** A control plane over HTTP and a worker with real processes, in the process of the test. */
-export async function openBench(t: TestContext): Promise<Bench & { stopWorker(): Promise<void> }> {
+/** A control plane over HTTP and a worker with real processes or jobs, in the process of the test. */
+export async function openBench(
+  t: TestContext,
+  { executor = 'process', slots = 2 } = {},
+): Promise<Bench & { stopWorker(): Promise<void> }> {
+  const { open, isRemote } = TEST_EXECUTORS[executor]!;
   const { dir, remove } = await temporaryDir();
   const plane = await openControlPlane(dir);
   const bench = benchOf(plane.url, plane.blobs);
@@ -19,9 +22,11 @@ export async function openBench(t: TestContext): Promise<Bench & { stopWorker():
     client: bench.api,
     connection: { url: plane.url },
     blobs: plane.blobs,
-    executor: openProcessExecutor({ clock: systemClock, environment: process.env }),
+    executor: open(join(dir, 'w1')),
+    isRemote,
     system: realSystem(),
-    slots: 2,
+    slots,
+    resources: { cpu: 4, gpu: 1 },
     labels: { zone: 'a' },
     scratchDir: join(dir, 'w1'),
     logger: createLogger('worker', 'fatal'),

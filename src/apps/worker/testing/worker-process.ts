@@ -1,14 +1,14 @@
 import { openFsBlobStore } from '#adapters/blob/fs';
-import { openProcessExecutor } from '#adapters/exec/process';
-import { systemClock } from '#core/clock';
 import { realSystem } from '#core/system';
 import { workContract } from '#pipelines/contract';
 import { createClient } from '#platform/contract';
 import { createLogger } from '#platform/observe';
 import { runWorker } from '../run-worker.ts';
+import { TEST_EXECUTORS } from './test-executors.ts';
 
-/** A worker as a process of its own: `worker-process.ts <url> <blob root> <scratch dir> <name>`. */
-const [url = '', root = '', scratchDir = '', name = ''] = process.argv.slice(2);
+/** A worker as a process of its own: `worker-process.ts <url> <blob root> <scratch dir> <name> [<executor>]`. */
+const [url = '', root = '', scratchDir = '', name = '', executor = 'process'] = process.argv.slice(2);
+const { open, isRemote } = TEST_EXECUTORS[executor]!;
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort());
 
@@ -17,7 +17,8 @@ await runWorker({
   client: createClient(workContract, { baseUrl: url }),
   connection: { url },
   blobs: await openFsBlobStore({ root }),
-  executor: openProcessExecutor({ clock: systemClock, environment: process.env }),
+  executor: open(scratchDir),
+  isRemote,
   system: realSystem(),
   slots: 2,
   scratchDir,

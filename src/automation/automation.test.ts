@@ -13,6 +13,8 @@ import {
   pipelineKinds,
   pipelineMigrations,
   pipelineRunFinished,
+  pipelineRunLate,
+  pipelineRunRecovered,
   scheduleHeld,
   triggerHeld,
 } from '#pipelines';
@@ -311,6 +313,22 @@ forEachDialect('Automation', [...pipelineMigrations, ...automationMigrations], (
       'Traffic is back on the former revision and the endpoint is locked. Find out what the candidate did, then ' +
         'unlock the endpoint.',
     ]);
+  });
+
+  test('a run that is late is an incident until it ends', async (t) => {
+    const a = await openAutomation(t, open);
+    const of = { run: 'prun_1', pipeline: 'nightly' };
+    const late = pipelineRunLate.draft('pipeline-run/prun_1', { ...of, status: 'running', lateAt: a.clock.now() });
+    await a.play(late);
+    const shown = async () => (await a.call('listIncidents', { query: { limit: 10 } })).items;
+    const [open_] = await shown();
+    assert.deepEqual([open_?.['title'], open_?.['status']], ['A run of nightly is late', 'open']);
+
+    const ended = { ...of, status: 'succeeded' as const, lateMs: 60_000 };
+    await a.play(pipelineRunRecovered.draft('pipeline-run/prun_1', ended));
+
+    assert.deepEqual([(await shown()).length, (await shown())[0]?.['status']], [1, 'resolved']);
+    assert.equal((await recentEvents(a.db.reader, { subject: 'pipeline-run/prun_1', limit: 10 })).length, 4);
   });
 
   test('a schedule or trigger whose pipeline refuses is an incident, one that is frozen is none', async (t) => {

@@ -1,8 +1,8 @@
 import type { Cause } from '#core/cause';
-import { durationMs } from '#core/units';
+import { durationMs, formatDuration } from '#core/units';
 import { datasetQuarantined } from '#datasets';
 import { monitoringSignal, watermarkAdvanced } from '#monitoring';
-import { pipelineRunFinished, scheduleHeld, triggerHeld } from '#pipelines';
+import { pipelineRunFinished, pipelineRunLate, pipelineRunRecovered, scheduleHeld, triggerHeld } from '#pipelines';
 import type { Tx } from '#platform/db';
 import type { Consumer, PlatformEvent } from '#platform/events';
 import { guardrailTripped, rolloutFinished } from '#serving';
@@ -34,7 +34,7 @@ export function automationConsumers(rules: Rules, incidents: Incidents, deps: Ru
       name: 'automation.incidents',
       types: [
         ...[datasetQuarantined.type, rolloutFinished.type, guardrailTripped.type, pipelineRunFinished.type],
-        ...[scheduleHeld.type, triggerHeld.type],
+        ...[scheduleHeld.type, triggerHeld.type, pipelineRunLate.type, pipelineRunRecovered.type],
       ],
       action: 'incident.open',
       handle: (tx, event) => report(incidents, tx, event),
@@ -88,6 +88,8 @@ async function report(incidents: Incidents, tx: Tx, event: PlatformEvent): Promi
     });
   }
   if (event.type === pipelineRunFinished.type) return reportRun(incidents, tx, event);
+  if (event.type === pipelineRunLate.type) return reportLate(incidents, tx, event);
+  if (event.type === pipelineRunRecovered.type) return reportRecovery(incidents, tx, event);
   if (event.type === scheduleHeld.type || event.type === triggerHeld.type) return reportStart(incidents, tx, event);
   const { endpoint, outcome, sentence, at } = rolloutFinished.read(event);
   if (outcome !== 'rolled-back') return;
@@ -127,4 +129,22 @@ async function reportRun(incidents: Incidents, tx: Tx, event: PlatformEvent): Pr
     fact: `run ${run}, started by ${cause.id}`,
     advice: `Read why with: kedge logs ${run}`,
   });
+}
+
+async function reportLate(incidents: Incidents, tx: Tx, event: PlatformEvent): Promise<void> {
+  const { run, pipeline, status, lateAt } = pipelineRunLate.read(event);
+  return incidents.report(tx, {
+    subject: event.subject,
+    title: `A run of ${pipeline} is late`,
+    severity: 'warning',
+    at: lateAt,
+    fact: `run ${run} is ${status} and should have ended at ${new Date(lateAt).toISOString()}`,
+    advice: `See what it waits for with: kedge runs get ${run}`,
+  });
+}
+
+/** A late run that has ended is not late any more, however it ended: a failure is told by itself. */
+async function reportRecovery(incidents: Incidents, tx: Tx, event: PlatformEvent): Promise<void> {
+  const { run, status, lateMs } = pipelineRunRecovered.read(event);
+  return incidents.recover(tx, event.subject, `run ${run} ${status}, ${formatDuration(lateMs)} after it should have`);
 }

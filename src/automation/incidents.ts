@@ -76,6 +76,16 @@ export class Incidents {
     tx.audit(trouble.subject, { incident: incident.incident, title });
   }
 
+  /** Resolves the incident that is open for a subject, if there is one, because the trouble is over by itself. */
+  async recover(tx: Tx, subject: string, fact: string): Promise<void> {
+    const open = await findIncident(tx.db, { openSubject: subject });
+    if (!open) return;
+    const facts = [...open.facts, { at: tx.now, text: fact }].slice(-FACTS_MAX);
+    await updateIncident(tx.db, { ...open, status: 'resolved', resolvedAt: tx.now, facts });
+    tx.emit(incidentResolved.draft(subject, { incident: open.incident, note: fact }));
+    tx.audit(subject, { incident: open.incident, note: fact });
+  }
+
   list(filter: { readonly status?: string | undefined; readonly limit: number }): Promise<IncidentView[]> {
     return listIncidents(this.#deps.db.reader, filter);
   }

@@ -121,6 +121,9 @@ const runView = z.object({
   partition: z.string().nullable(),
   /** The run whose cached work it does again, to compare. */
   verifies: z.string().nullable(),
+  /** When it is late, if the pipeline says so, and since when it was told to be. */
+  lateAt: z.number().nullable(),
+  lateSince: z.number().nullable(),
   startedAt: z.number().nullable(),
   finishedAt: z.number().nullable(),
   /** Why it failed or was cancelled. */
@@ -130,7 +133,11 @@ const runView = z.object({
 });
 export type RunView = z.output<typeof runView>;
 
-const runDetail = runView.extend({ steps: z.array(stepView) });
+const runDetail = runView.extend({
+  steps: z.array(stepView),
+  /** When it is expected to end, by the medians of `runs` earlier runs. `unknown` steps have no earlier duration. */
+  eta: z.object({ at: z.number(), runs: z.number().int(), unknown: z.number().int() }).nullable(),
+});
 export type RunDetail = z.output<typeof runDetail>;
 
 const logLine = z.object({

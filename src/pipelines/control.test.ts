@@ -182,4 +182,41 @@ forEachDialect('Control of runs', pipelineMigrations, (open) => {
     );
     assert.equal(done.steps[1]?.reason, 'its condition is not met: check.step is "check", expected "drift"');
   });
+
+  test('a run that should have ended is told to be late once, goes on, and is told to have recovered', async (t) => {
+    const p = await openPipelines(t, open);
+    const [one] = DIAMOND;
+    await p.declare([{ ...one, cache: false }], { expected: '10m', sla: '1h', concurrency: { runs: 1 } });
+    const earlier = await p.start();
+    await p.clock.advance(1_000);
+    await p.succeed((await p.lease())[0]!);
+    assert.equal((await p.service.run(earlier)).eta, null, 'it is over');
+    const [first, second] = [await p.start(), await p.start()];
+    const [attempt] = await p.lease();
+    const { eta } = await p.service.run(first);
+    assert.deepEqual([eta?.runs, eta?.unknown], [1, 0]);
+
+    await p.clock.advance(600_000);
+    for (let i = 0; i < 2; i++) await p.control.tend();
+    assert.deepEqual(
+      (await p.events('pipeline.run-late')).map(({ data }) => (data as { run: string }).run),
+      [first],
+    );
+    await p.clock.advance(3_000_000);
+    await p.control.tend();
+    const late = (await p.events('pipeline.run-late')).map(({ data }) => data as { run: string; status: string });
+    assert.deepEqual(
+      late.map(({ run, status }) => [run, status]).sort(),
+      [
+        [first, 'running'],
+        [second, 'queued'],
+      ].sort(),
+    );
+
+    await p.succeed(attempt!);
+    const [recovered, ...others] = await p.events('pipeline.run-recovered');
+    assert.deepEqual(recovered?.data, { run: first, pipeline: 'p', status: 'succeeded', lateMs: 3_000_000 });
+    assert.deepEqual(others, []);
+    assert.equal((await p.service.run(earlier)).lateSince, null);
+  });
 });

@@ -69,3 +69,21 @@ export const pipelineCacheDiffers = defineEvent(
     differences: z.array(z.string()),
   }),
 );
+
+/** A run goes on although it should have ended by `lateAt`. It is told once. */
+export const pipelineRunLate = defineEvent(
+  'pipeline.run-late',
+  z.object({ run: z.string(), pipeline: z.string(), status: z.string(), lateAt: z.number() }),
+);
+
+/** A run that was told to be late has ended. */
+export const pipelineRunRecovered = defineEvent(
+  'pipeline.run-recovered',
+  z.object({
+    run: z.string(),
+    pipeline: z.string(),
+    status: z.enum(['succeeded', 'failed', 'cancelled']),
+    /** How long after it should have. */
+    lateMs: z.number(),
+  }),
+);

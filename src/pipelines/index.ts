@@ -37,7 +37,14 @@ export type {
   StepView,
 } from './contract.ts';
 export { pipelineErrors } from './errors.ts';
-export { pipelineRunFinished, pipelineRunStarted, pipelineStepFinished, pipelineStepWaiting } from './events.ts';
+export {
+  pipelineRunFinished,
+  pipelineRunLate,
+  pipelineRunRecovered,
+  pipelineRunStarted,
+  pipelineStepFinished,
+  pipelineStepWaiting,
+} from './events.ts';
 export type { RunStatus } from './model.ts';
 export type { Pin, Pins } from './references.ts';
 export { scheduleHeld } from './schedules/events.ts';

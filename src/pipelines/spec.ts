@@ -208,6 +208,10 @@ export const pipelineSpec = z
     partitions: partitionsSpec.optional(),
     /** A run that goes on for longer is cancelled. */
     timeout: duration.optional(),
+    /** A run that goes on for longer, from when it was let in, is told to be late. It goes on. */
+    expected: duration.optional(),
+    /** The same, from when it was asked for: also what waits for its turn is late. */
+    sla: duration.optional(),
   })
   .superRefine((pipeline, issues) => {
     const partition = pipeline.partitions && pipeline.params[pipeline.partitions.param];

@@ -23,4 +23,12 @@ export const verificationMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: 'pipelines/012-lateness',
+    async up(db) {
+      await db.schema.alterTable('pipeline_run').addColumn('late_at', 'bigint').execute();
+      await db.schema.alterTable('pipeline_run').addColumn('late_since', 'bigint').execute();
+      await db.schema.createIndex('pipeline_run_late').on('pipeline_run').columns(['status', 'late_at']).execute();
+    },
+  },
 ];

@@ -5,7 +5,7 @@ import type { Tx } from '#platform/db';
 import { cacheKeyOf, ingredientsOf } from '../cache-key.ts';
 import { obstacleOf, sourceOf, valueAt } from '../conditions.ts';
 import type { Artifact } from '../contract.ts';
-import { pipelineRunFinished, pipelineStepFinished, pipelineStepWaiting } from '../events.ts';
+import { pipelineRunFinished, pipelineRunRecovered, pipelineStepFinished, pipelineStepWaiting } from '../events.ts';
 import { parseOutputRef } from '../graph.ts';
 import { type AttemptStatus, decide, type Fact, isFinalRun, type RunState, type StepState } from '../model.ts';
 import type { Condition } from '../spec.ts';
@@ -225,6 +225,10 @@ async function saveRun(
   const { pipeline, generation, project, cause, verifies } = run;
   const data = { run: run.run, pipeline, generation, project, status, cause, reason, verifies, outputs };
   tx.emit(pipelineRunFinished.draft(runSubject(run.run), data));
+  if (run.lateSince !== null) {
+    const lateMs = Math.max(0, tx.now - (run.lateAt ?? run.lateSince));
+    tx.emit(pipelineRunRecovered.draft(runSubject(run.run), { run: run.run, pipeline, status, lateMs }));
+  }
   tx.audit(runSubject(run.run), { finished: status, reason });
 }
 
@@ -235,8 +239,11 @@ export async function admitNext(tx: Tx, pipeline: string): Promise<void> {
     const run = await nextAdmitted(tx.db, pipeline);
     if (!run) return;
     const spec = (await findPipeline(tx.db, pipeline))?.spec;
-    const deadlineAt = spec?.timeout ? tx.now + durationMs(spec.timeout) : null;
-    await admitRun(tx.db, run.run, tx.now, deadlineAt);
+    const after = (span: string | undefined): number | null => (span ? tx.now + durationMs(span) : null);
+    const expectedAt = after(spec?.expected);
+    const lateAt = Math.min(expectedAt ?? Number.POSITIVE_INFINITY, run.lateAt ?? Number.POSITIVE_INFINITY);
+    const times = { deadlineAt: after(spec?.timeout), lateAt: Number.isFinite(lateAt) ? lateAt : null };
+    await admitRun(tx.db, run.run, { at: tx.now, ...times });
     await advance(tx, run, { type: 'started', now: tx.now });
   }
 }

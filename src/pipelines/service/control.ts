@@ -1,10 +1,11 @@
 import type { Context, Tx } from '#platform/db';
 import type { RunView } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
-import { pipelineRunPaused } from '../events.ts';
+import { pipelineRunLate, pipelineRunPaused } from '../events.ts';
 import { upstreamOf } from '../graph.ts';
 import { isFinalRun, type StepState } from '../model.ts';
 import { definitionsOf, productsOf } from '../store/kept-steps.ts';
+import { lateRuns, markLate } from '../store/lateness.ts';
 import { crowdedPipelines, findPipeline, findRun, overdueRuns, pauseRun, type StoredRun } from '../store/runs.ts';
 import { definitionOf, elapsedSteps, findStep, pauseSteps, stepStates } from '../store/steps.ts';
 import { admitNext, advance, nextAdmitted, runSubject } from './advance.ts';
@@ -132,7 +133,10 @@ export class RunControl {
     return viewOf(started);
   }
 
-  /** Lets in runs for which there is room, ends those that take too long, and moves on what waited for a time. */
+  /**
+   * Lets in runs for which there is room, ends those that take too long, tells of those that are late, and moves on
+   * what waited for a time.
+   */
   async tend(): Promise<void> {
     const { db, system } = this.#deps;
     const now = system.clock.now();
@@ -140,6 +144,7 @@ export class RunControl {
       db.react({ actor: SYSTEM, action }, work);
     for (const run of await overdueRuns(db.reader, now, BATCH))
       await act('pipeline-run.cancel', (tx) => overdue(tx, run));
+    for (const run of await lateRuns(db.reader, now, BATCH)) await act('pipeline-run.late', (tx) => late(tx, run));
     for (const of of await elapsedSteps(db.reader, now, BATCH))
       await act('pipeline-step.decide', (tx) => elapse(tx, of));
     for (const name of await crowdedPipelines(db.reader)) {
@@ -180,6 +185,14 @@ async function overdue(tx: Tx, runId: string): Promise<void> {
   const reason = `timeout: the run took longer than ${seconds} s`;
   const advanced = await advance(tx, run, { type: 'cancelled', reason, now: tx.now });
   if (advanced !== 'stale') tx.audit(runSubject(runId), { reason });
+}
+
+async function late(tx: Tx, runId: string): Promise<void> {
+  const { status, pipeline, lateAt, lateSince } = await requireRun(tx, runId);
+  if (isFinalRun(status) || lateSince !== null || lateAt === null || lateAt > tx.now) return;
+  await markLate(tx.db, runId, tx.now);
+  tx.emit(pipelineRunLate.draft(runSubject(runId), { run: runId, pipeline, status, lateAt }));
+  tx.audit(runSubject(runId), { late: true, lateAt });
 }
 
 /** A wait is over; an approval that nobody gave in time is refused. */

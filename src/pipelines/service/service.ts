@@ -18,8 +18,9 @@ import {
   type WorkerView,
 } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
+import { etaOf } from '../eta.ts';
 import type { AttemptStatus, RunStatus, StepStatus } from '../model.ts';
-import { isFinalStep } from '../model.ts';
+import { isFinalRun, isFinalStep } from '../model.ts';
 import type { Pins } from '../references.ts';
 import { SeenWorkers } from '../seen-workers.ts';
 import {
@@ -30,6 +31,7 @@ import {
   extendLeases,
   heldAttempts,
 } from '../store/attempts.ts';
+import { earlierDurations } from '../store/lateness.ts';
 import { appendLines, type NewLogLine, readLines } from '../store/log.ts';
 import { anyBeyond, boundReady } from '../store/queue.ts';
 import { findPipeline, findRun, listRuns, type StoredRun } from '../store/runs.ts';
@@ -63,6 +65,8 @@ const TRANSFER_MS = 3_600_000;
 /** What workers have to end the processes of a run that is cancelled; after it, the run does not wait for them. */
 const CANCEL_MS = 10_000;
 const EXPIRED_BATCH = 100;
+/** Earlier runs from which the end of one is expected. */
+const ETA_RUNS = 20;
 /** The audit action of a run that is started, whoever starts it. */
 const START = pipelinesContract.startPipelineRun.audit;
 const SYSTEM = { id: 'system:pipelines', roles: ['system'] } as const;
@@ -133,7 +137,7 @@ export class PipelineService {
       const [own, verification] = [attempts.get(step.step) ?? [], verified.get(step.step) ?? null];
       return { ...step, attempts: own, units: units.get(step.step) ?? null, verification };
     });
-    return { ...viewOf(run), steps };
+    return { ...viewOf(run), steps, eta: await this.#eta(run, steps) };
   }
 
   /** The units of a step after a place, in their order. */
@@ -321,6 +325,12 @@ export class PipelineService {
 
   #start() {
     return { system: this.#deps.system, seed: this.#seed, pins: this.#deps.pins ?? {} };
+  }
+
+  async #eta({ pipeline, status }: StoredRun, steps: readonly StepView[]): Promise<RunDetail['eta']> {
+    if (isFinalRun(status)) return null;
+    const { runs, durations } = await earlierDurations(this.#deps.db.reader, { pipeline, runs: ETA_RUNS });
+    return runs === 0 ? null : { ...etaOf(steps, { durations, now: this.#deps.system.clock.now() }), runs };
   }
 
   async #run(runId: string): Promise<StoredRun> {

@@ -82,6 +82,8 @@ export async function buildRun(
     origin: null,
     partition: partitionOfRun(pipeline.spec, params),
     verifies: null,
+    lateAt: pipeline.spec.sla === undefined ? null : tx.now + durationMs(pipeline.spec.sla),
+    lateSince: null,
   };
   const steps = [];
   for (const step of pipeline.spec.steps) {
@@ -145,6 +147,8 @@ export function furtherRun(
     admittedAt: null,
     pausedAt: null,
     deadlineAt: null,
+    lateAt: null,
+    lateSince: null,
   };
   return {
     ...run,

@@ -63,6 +63,8 @@ export async function insertRun(db: Db, run: StoredRun): Promise<void> {
       origin: run.origin,
       partition_key: run.partition,
       verifies: run.verifies,
+      late_at: run.lateAt,
+      late_since: null,
     })
     .execute();
 }
@@ -146,6 +148,8 @@ function runOf(row: Tables['pipeline_run']): StoredRun {
     origin: row.origin,
     partition: row.partition_key,
     verifies: row.verifies,
+    lateAt: row.late_at,
+    lateSince: row.late_since,
   };
 }
 
@@ -191,10 +195,14 @@ export async function crowdedPipelines(db: Db): Promise<string[]> {
   return rows.map(({ pipeline }) => pipeline);
 }
 
-export async function admitRun(db: Db, run: string, at: number, deadlineAt: number | null): Promise<void> {
+export async function admitRun(
+  db: Db,
+  run: string,
+  times: { readonly at: number; readonly deadlineAt: number | null; readonly lateAt: number | null },
+): Promise<void> {
   await tables(db)
     .updateTable('pipeline_run')
-    .set({ admitted_at: at, deadline_at: deadlineAt })
+    .set({ admitted_at: times.at, deadline_at: times.deadlineAt, late_at: times.lateAt })
     .where('id', '=', run)
     .execute();
 }

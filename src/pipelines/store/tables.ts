@@ -28,6 +28,8 @@ export interface Tables {
     partition_key: string | null;
     /** The run whose cached work it does again, to compare. */
     verifies: string | null;
+    late_at: number | null;
+    late_since: number | null;
   };
   readonly pipeline_step: {
     run: string;

@@ -1,7 +1,7 @@
 import type { Json } from '#core/json';
 import type { Tx } from '#platform/db';
 import { currentChanged, rolloutAdvanced, rolloutFinished, routingChanged } from './events.ts';
-import type { OddRequest } from './live/observation.ts';
+import type { LogLine, OddRequest } from './live/observation.ts';
 import { writeBundle } from './live/write-bundle.ts';
 import { type Decision, isFinal, type Outcome } from './model.ts';
 import { insertDecision, nextRoutingVersion, type Rollout, updateEndpoint, updateRollout } from './store.ts';
@@ -15,10 +15,15 @@ export interface Change {
   readonly alias: string;
   /** Requests that show what a guardrail saw. */
   readonly odd?: readonly OddRequest[] | undefined;
+  /** What the gateway that saw it warned of. */
+  readonly logs?: readonly LogLine[] | undefined;
 }
 
 /** Writes what the state machine decided, with all that follows from it: routing, lock, events and audit. */
-export async function applyOutcome(tx: Tx, { rollout, outcome, by, alias, odd = [] }: Change): Promise<Rollout> {
+export async function applyOutcome(
+  tx: Tx,
+  { rollout, outcome, by, alias, odd = [], logs = [] }: Change,
+): Promise<Rollout> {
   const { state, decision } = outcome;
   const after: Rollout = { ...rollout, state, finishedAt: isFinal(state.stage) ? tx.now : null };
   await updateRollout(tx.db, after);
@@ -27,7 +32,7 @@ export async function applyOutcome(tx: Tx, { rollout, outcome, by, alias, odd = 
   if (decision.to === 'completed') await makeCurrent(tx, after, alias);
   if (decision.to === 'rolled-back') {
     await updateEndpoint(tx.db, rollout.endpoint, { lock: lockReason(rollout, decision) });
-    await writeBundle(tx, { rollout: after, decision, by, odd });
+    await writeBundle(tx, { rollout: after, decision, by, odd, logs });
   }
   await changeRouting(tx);
   return after;

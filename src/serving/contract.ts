@@ -6,7 +6,7 @@ import { type EndpointSpec, endpointSpec } from './endpoint-spec.ts';
 import { incidentBundle } from './live/bundle.ts';
 import { STRATEGIES } from './live/live-spec.ts';
 import { HOLDS } from './live/live-state.ts';
-import { observation, oddRequest, outcomes } from './live/observation.ts';
+import { logLine, observation, oddRequest, outcomes } from './live/observation.ts';
 import { armSchema, routingTableSchema } from './routing.ts';
 
 export { type EndpointSpec, endpointSpec };
@@ -151,6 +151,7 @@ const guardrailReport = z.object({
   requests: z.number().int().min(1),
   error: z.string().max(2_000).optional(),
   odd: z.array(oddRequest).max(20).optional(),
+  logs: z.array(logLine).max(50).optional(),
 });
 export type GuardrailReport = z.output<typeof guardrailReport>;
 
@@ -267,6 +268,17 @@ export const servingContract = contract({
     reply: rolloutView,
     errors: ['serving/rollout-not-found', 'serving/not-active'],
     audit: 'rollout.abort',
+  }),
+  rollForward: route({
+    method: 'POST',
+    path: '/api/v1/rollouts/:rollout/forward',
+    summary: 'After a rollback, unlock the endpoint and give a third version all traffic, watched against the former',
+    permission: 'serving:write',
+    params: byRollout,
+    body: z.object({ version: versionNumber, reason }),
+    reply: rolloutView,
+    errors: ['serving/rollout-not-found', 'serving/not-locked', 'serving/not-servable'],
+    audit: 'rollout.forward',
   }),
   unlockEndpoint: route({
     method: 'POST',

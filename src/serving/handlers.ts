@@ -25,6 +25,7 @@ export function servingHandlers(service: ServingService, golden: GoldenRequests)
     reportOutcomes: async ({ params, body }, ctx) => ({
       accepted: await service.reportOutcomes(ctx, params.rollout, body),
     }),
+    rollForward: ({ params, body }, ctx) => service.rollForward(ctx, params.rollout, body),
     unlockEndpoint: ({ params, body }, ctx) => service.unlock(ctx, params.endpoint, body.reason),
     listRollouts: async ({ params, query }) => {
       const { items, next } = await service.rollouts(params.endpoint, query);

@@ -38,6 +38,7 @@ export interface Serving
     | 'checkWork'
     | 'reportChecks'
     | 'unlock'
+    | 'rollForward'
     | 'rollouts'
     | 'rollout'
     | 'lastPromotion'
@@ -66,6 +67,7 @@ export function createServing(deps: ServingDeps): Serving {
     reportChecks: service.reportChecks.bind(service),
     golden,
     unlock: service.unlock.bind(service),
+    rollForward: service.rollForward.bind(service),
     rollouts: service.rollouts.bind(service),
     rollout: service.rollout.bind(service),
     lastPromotion: service.lastPromotion.bind(service),

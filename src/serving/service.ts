@@ -2,7 +2,7 @@ import { sleep } from '#core/clock';
 import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
 import type { PlatformEvent } from '#platform/events';
-import { applyOutcome, changeRouting, endpointSubject } from './change.ts';
+import { applyOutcome, type Change, changeRouting, endpointSubject } from './change.ts';
 import type { CheckReport } from './checks/check-result.ts';
 import type { CheckWork } from './checks/routes.ts';
 import { listGolden } from './checks/store.ts';
@@ -12,7 +12,7 @@ import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { comparisonBlock, guardrailTripped } from './events.ts';
 import { type IncidentBundle, incidentBundle } from './live/bundle.ts';
-import type { Observation, OddRequest, Outcomes } from './live/observation.ts';
+import type { Observation, Outcomes } from './live/observation.ts';
 import { findBundle, insertObservation } from './live/store.ts';
 import { figuresOf, isActive } from './model.ts';
 import type { Arm, RoutingTable } from './routing.ts';
@@ -120,6 +120,25 @@ export class ServingService {
     return this.endpoint(name);
   }
 
+  /**
+   * Replaces both revisions of a rollback by a third: unlocks the endpoint and starts a forced rollout of it, which is
+   * watched against the former. Errors: `serving/rollout-not-found`, `serving/not-locked`, `serving/not-servable`.
+   */
+  async rollForward(
+    context: Context,
+    id: string,
+    { version, reason }: { readonly version: number; readonly reason: string },
+  ): Promise<RolloutView> {
+    const { endpoint, model, candidate, state } = await requireRollout(this.#deps.db.reader, id);
+    if (state.stage !== 'rolled-back') throw servingErrors['not-locked'](`rollout ${id} is ${state.stage}`);
+    if (version === candidate) {
+      throw servingErrors['not-servable'](`version ${version} is what rollout ${id} rolled back: name a third`);
+    }
+    await servableArm(this.#deps, model, version);
+    await this.unlock(context, endpoint, `Rolled forward from ${id}: ${reason}`);
+    return this.start(context, { endpoint, version, force: { reason } });
+  }
+
   async rollouts(
     endpoint: string,
     { after, limit }: { readonly after?: string | undefined; readonly limit: number },
@@ -173,7 +192,7 @@ export class ServingService {
 
   /** Makes a gateway's local trip permanent. False when the rollout had ended, as after a second gateway's report. */
   reportGuardrail(context: Context, report: GuardrailReport): Promise<boolean> {
-    const { rollout: id, endpoint, reason, observed, limit, requests, error, odd } = report;
+    const { rollout: id, endpoint, reason, observed, limit, requests, error, odd, logs } = report;
     return this.#deps.db.react(context, async (tx) => {
       const rollout = await requireRollout(tx.db, id);
       if (rollout.endpoint !== endpoint) {
@@ -184,7 +203,7 @@ export class ServingService {
       const data = { rollout: id, endpoint, stage, reason, observed, limit, requests };
       tx.emit(guardrailTripped.draft(endpointSubject(endpoint), data));
       const fact = { kind: 'guardrail', reason, observed, limit, requests, error } as const;
-      await this.#apply(tx, rollout, { fact, by: context.actor.id, odd });
+      await this.#apply(tx, rollout, { fact, by: context.actor.id, odd, logs });
       return true;
     });
   }
@@ -325,11 +344,11 @@ export class ServingService {
   async #apply(
     tx: Tx,
     rollout: Rollout,
-    { fact, by, odd }: { readonly fact: RolloutFact; readonly by: string; readonly odd?: OddRequest[] | undefined },
+    { fact, by, ...seen }: { readonly fact: RolloutFact; readonly by: string } & Pick<Change, 'odd' | 'logs'>,
   ): Promise<void> {
     const outcome = decideRollout(rollout, fact);
     const { spec } = await requireEndpoint(tx.db, rollout.endpoint);
-    await applyOutcome(tx, { rollout, outcome, by, alias: spec.champion, odd });
+    await applyOutcome(tx, { rollout, outcome, by, alias: spec.champion, ...seen });
   }
 }
 

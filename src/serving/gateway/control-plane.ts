@@ -3,7 +3,7 @@ import { createClient, ProblemError } from '#platform/contract';
 import type { CheckReport } from '../checks/check-result.ts';
 import type { CheckWork } from '../checks/routes.ts';
 import { servingContract } from '../contract.ts';
-import type { Observation, OddRequest } from '../live/observation.ts';
+import type { LogLine, Observation, OddRequest } from '../live/observation.ts';
 import { type Arm, armSchema, type RoutingTable, routingTableSchema } from '../routing.ts';
 import type { Trip } from './guardrail.ts';
 import type { PredictionRecord } from './prediction-record.ts';
@@ -34,6 +34,7 @@ export interface GuardrailReport extends Trip {
   readonly endpoint: string;
   readonly rollout: string;
   readonly odd?: readonly OddRequest[];
+  readonly logs?: readonly LogLine[];
 }
 
 const POST_TIMEOUT_MS = 30_000;
@@ -68,11 +69,12 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
         throw error;
       }
     },
-    async report({ error, odd = [], ...report }, signal) {
+    async report({ error, odd = [], logs = [], ...report }, signal) {
       const body = {
         ...report,
         ...(error === undefined ? {} : { error }),
         ...(odd.length > 0 ? { odd: [...odd] } : {}),
+        ...(logs.length > 0 ? { logs: [...logs] } : {}),
       };
       try {
         await client.reportGuardrail({ body, signal: within(signal, POST_TIMEOUT_MS) });

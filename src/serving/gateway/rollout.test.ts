@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { afterEach, describe, test } from 'node:test';
-import type { OddRequest } from '../live/observation.ts';
+import type { LogLine, OddRequest } from '../live/observation.ts';
 import type { RoutingTable } from '../routing.ts';
 import type { PredictionRecord } from './prediction-record.ts';
 import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from './testing/gateway-harness.ts';
@@ -213,7 +213,12 @@ describe('a rollout in the gateway', () => {
 
     assert.deepEqual([after.body.arm, after.body.revision, after.body.fallback], ['current', 'm@1', undefined]);
     while (harness.controlPlane.reports.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    const [{ odd, ...report }] = harness.controlPlane.reports as [Record<string, unknown> & { odd: OddRequest[] }];
+    const [{ odd, logs, ...report }] = harness.controlPlane.reports as [
+      Record<string, unknown> & { odd: OddRequest[]; logs: LogLine[] },
+    ];
+    assert.ok(
+      logs.some(({ level, text }) => level === 'warn' && /guardrail tripped.*endpoint=e rollout=roll_1/.test(text)),
+    );
     assert.ok(odd.length > 0 && odd.every(({ kind, text }) => kind === 'failed' && /indices|index|Gather/i.test(text)));
     assert.deepEqual(
       { ...report, error: '' },

@@ -28,6 +28,7 @@ import { Predictor } from './predictor.ts';
 import type { ApiKeys } from './protection/access/api-keys.ts';
 import type { AccessOptions } from './protection/access/open-door.ts';
 import { openProtection } from './protection/open-protection.ts';
+import { RecentLog } from './recent-log.ts';
 import { Recorder } from './recorder.ts';
 import { ModelRepository } from './repository/model-repository.ts';
 import { Router } from './router.ts';
@@ -95,8 +96,11 @@ export interface Gateway {
 }
 
 /** Starts a gateway from the routing table of its last run, if there is one, and keeps it up to date. */
-export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { logger, system, routingFile } = options;
+export async function startGateway(given: GatewayOptions): Promise<Gateway> {
+  const { system, routingFile } = given;
+  const recent = new RecentLog(system.clock);
+  const logger = recent.remembering(given.logger);
+  const options = { ...given, logger, recent };
   const stop = new AbortController();
   const drain = new AbortController();
   const signals = { signal: stop.signal, draining: drain.signal };
@@ -118,7 +122,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...(callers ? [followCallers({ ...callers, signal: stop.signal })] : []),
   ];
   const observing = sendObservations({
-    ...{ router, system, signal: stop.signal },
+    ...{ router, system, recent, signal: stop.signal },
     send: (seen) =>
       untilDone('observation', { system, logger, signal: stop.signal }, () => controlPlane.observe(seen, stop.signal)),
   });
@@ -173,6 +177,10 @@ function checkWhatIsAsked({
   });
 }
 
+/** Of the log, what goes with a guardrail's report. */
+const LOGS_MS = 300_000;
+const LOGS_MAX = 50;
+
 interface Assembly {
   readonly parts: GatewayParts;
   readonly scorer: Scorer;
@@ -201,7 +209,7 @@ async function restoredCallers(
 
 /** Makes the parts and connects them; nothing runs yet. */
 async function assemble(
-  options: GatewayOptions,
+  options: GatewayOptions & { readonly recent: RecentLog },
   { signal, draining }: Pick<GatewayParts, 'signal' | 'draining'>,
 ): Promise<Assembly> {
   const { log, logger, metrics, system, features, shipEveryMs: everyMs = 250 } = options;
@@ -238,7 +246,9 @@ async function assemble(
       const odd = endpoint.candidate?.observer.odd ?? [];
       if (rollout === undefined || !router.trip(endpoint)) return;
       logger.warn({ endpoint: name, rollout, ...trip }, 'guardrail tripped: the candidate is out of traffic');
-      const report: GuardrailReport = { endpoint: name, rollout, ...trip, odd };
+      const now = clock.now();
+      const logs = options.recent.between(now - LOGS_MS, now + 1, LOGS_MAX);
+      const report: GuardrailReport = { endpoint: name, rollout, ...trip, odd, logs };
       void untilDone('guardrail report', { system, logger, signal }, () => controlPlane.report(report, signal));
     },
   });

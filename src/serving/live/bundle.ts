@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Arm } from '../routing.ts';
 import { armSchema } from '../routing.ts';
-import { observation, oddRequest } from './observation.ts';
+import { logLine, observation, oddRequest } from './observation.ts';
 
 /** How two revisions differ in what can be seen from outside. */
 const revisionDiff = z.object({
@@ -36,9 +36,13 @@ export const incidentBundle = z.object({
     z.object({ at: z.number(), weight: z.number(), stage: z.string(), by: z.string(), sentence: z.string() }),
   ),
   /** The newest blocks of what the gateways saw, oldest first. */
-  traffic: z.array(observation.omit({ odd: true })),
+  traffic: z.array(observation.omit({ odd: true, logs: true })),
   /** Requests that failed, were slow, or got different decisions, oldest first. */
   requests: z.array(oddRequest),
+  /** What gateways warned of, each line with the gateway that wrote it, oldest first. */
+  logs: z.array(logLine.extend({ source: z.string() })).default([]),
+  /** Offered where going back does not help, because the former revision no longer fits either. */
+  rollForward: z.object({ offered: z.boolean(), because: z.string() }).nullable().default(null),
   /** The newest hours of late labels, oldest first. */
   labels: z.array(z.record(z.string(), z.unknown())),
 });

@@ -134,6 +134,7 @@ forEachDialect('live rollouts', [...trackingMigrations, ...registryMigrations, .
     assert.deepEqual([bundle.requests[0]?.id, bundle.requests[0]?.text], ['p2', 'boom']);
     assert.equal(bundle.sentence, rollout.decisions[0]?.sentence);
     assert.match(bundle.advice, /^Find the cause/);
+    assert.deepEqual([bundle.rollForward?.offered, bundle.logs], [false, []]);
     const events = await eventsAfter(database.db.reader, 0, 1_000);
     assert.equal(events.filter(({ type }) => type === rolloutFinished.type).length, 2);
   });
@@ -141,9 +142,19 @@ forEachDialect('live rollouts', [...trackingMigrations, ...registryMigrations, .
   test('where the former revision fails too, the bundle advises to roll forward', async () => {
     const id = await rollOut();
     const { current, ...rest } = seen(id, 1, 300);
-    await serving.observe(gateway, { ...rest, current: { ...current, failures: 60 } });
+    const logs = [{ at: 7, level: 'warn' as const, text: 'the disk is slow' }];
+    await serving.observe(gateway, { ...rest, current: { ...current, failures: 60 }, logs });
     const { bundle } = await serving.bundle(id);
     assert.match(bundle.advice, /m@1 failed 15 % of 400 requests too, over the limit of 1 %.*roll a third version/);
+    assert.equal(bundle.rollForward?.offered, true);
+    assert.deepEqual(bundle.logs, [{ ...logs[0], source: 'gw_1' }]);
+    await assert.rejects(serving.rollForward(user, id, { version: 2, reason: 'again' }), {
+      code: 'serving/not-servable',
+    });
+    const third = await register('three', ['a', 'b']);
+    const forward = await serving.rollForward(user, id, { version: third, reason: 'neither works' });
+    assert.deepEqual([forward.candidate, forward.stage, forward.weight, forward.forced], [3, 'probation', 100, true]);
+    assert.equal((await serving.endpoint('e')).locked, false);
   });
 
   test('a pause, an approval and a resumption are commands with a reason', async () => {

@@ -28,6 +28,16 @@ export const oddRequest = z.strictObject({
 });
 export type OddRequest = z.output<typeof oddRequest>;
 
+export const LOG_TEXT_MAX = 500;
+
+/** A line of a gateway's log: a warning or worse. */
+export const logLine = z.strictObject({
+  at: z.number(),
+  level: z.enum(['warn', 'error', 'fatal']),
+  text: z.string().max(LOG_TEXT_MAX),
+});
+export type LogLine = z.output<typeof logLine>;
+
 /** What one gateway saw of one rollout in one block of time. */
 export const observation = z.object({
   rollout: z.string().min(1).max(100),
@@ -45,9 +55,11 @@ export const observation = z.object({
   /** Assignments: requests, or keys seen for the first time where assignment is sticky. */
   assigned: z.strictObject({ current: count, candidate: count }),
   odd: z.array(oddRequest).max(20),
+  /** What the gateway warned of meanwhile. */
+  logs: z.array(logLine).max(20).optional(),
 });
 export type Observation = z.output<typeof observation>;
-export type ObservedBlock = Omit<Observation, 'rollout' | 'source'>;
+export type ObservedBlock = Omit<Observation, 'rollout' | 'source' | 'logs'>;
 
 /** A block of the business metric, from whoever knows it. Sums are over the requests of each arm. */
 export const outcomes = z.strictObject({

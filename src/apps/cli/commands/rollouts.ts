@@ -57,6 +57,18 @@ export function rolloutCommands(program: Command): void {
       printJson(await kedge.serving.getIncidentBundle({ params: { rollout } })),
     ),
   );
+  connected(
+    rollouts.command('forward <rollout> <version>').description('after a rollback: a third version gets all traffic'),
+  )
+    .requiredOption('--reason <text>', 'why neither of the two fits')
+    .action(
+      withKedge(async (kedge, [rollout = '', version = ''], options) => {
+        const body = { version: Number(version), reason: String(options['reason']) };
+        const started = await kedge.serving.rollForward({ params: { rollout }, body });
+        if (options.json) return printJson(started);
+        process.stdout.write(`started ${started.id} in ${started.stage}\n`);
+      }),
+    );
   rollouts
     .command('arm-key')
     .description('make a key with which a request may name its arm, and the digest to declare in live.armKeys')

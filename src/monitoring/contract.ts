@@ -28,8 +28,10 @@ const predictionRecord = z.object({
   chosenBy: z.string().max(200).optional(),
   /** The score of the arm that did not answer; null when it failed. */
   shadow: z.object({ revision, score: z.number().nullable(), error: message.optional() }).optional(),
-  /** The candidate that should have answered, and why it did not. */
-  fallback: z.object({ revision, error: message }).optional(),
+  /** The revision that should have answered, and why it did not; `by` what answered for the current one. */
+  fallback: z
+    .object({ revision, error: message, by: z.enum(['previous', 'model', 'rule', 'constant']).optional() })
+    .optional(),
   /** The row as the answering revision got it, in the order of its signature; null for a missing number. */
   numeric: z.array(z.number().nullable()).max(10_000),
   categories: z.array(z.string().max(4_000)).max(10_000),

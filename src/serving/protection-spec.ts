@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameSchema } from '#platform/contract';
 
 const limit = z.strictObject({
   /** What has a bucket of its own: whoever calls, the tenant of the request, or the endpoint as a whole. */
@@ -11,6 +12,60 @@ const limit = z.strictObject({
 });
 export type LimitSpec = z.output<typeof limit>;
 
+const concurrency = z.strictObject({
+  /** Requests in work at once. */
+  max: z.number().int().min(1).max(10_000),
+  /** Lowers the limit while latency grows, and raises it again up to `max`. */
+  adaptive: z.boolean().default(false),
+});
+export type ConcurrencySpec = z.output<typeof concurrency>;
+
+/** When a revision is asked no more: so many of its last requests failed. */
+const breaker = z.strictObject({
+  failureRate: z.number().min(0.01).max(1).default(0.5),
+  requestsMin: z.number().int().min(1).max(100_000).default(20),
+  windowMs: z.number().int().min(100).max(3_600_000).default(10_000),
+  openMs: z.number().int().min(10).max(3_600_000).default(5_000),
+  /** Requests that try it out after that. */
+  probes: z.number().int().min(1).max(1_000).default(3),
+});
+export type BreakerSpec = z.output<typeof breaker>;
+
+const scalar = z.union([z.number(), z.string().max(1_000)]);
+const score = z.number();
+export const ruleSpec = z.strictObject({
+  /** The first case all of whose conditions hold gives the score. */
+  cases: z
+    .array(
+      z.strictObject({
+        when: z
+          .array(
+            z.strictObject({
+              /** An input of the current revision. */
+              input: z.string().min(1).max(200),
+              is: z.enum(['in', 'not', 'below', 'above', 'missing']),
+              value: z.union([scalar, z.array(scalar).min(1).max(1_000)]).default(0),
+            }),
+          )
+          .min(1)
+          .max(20),
+        score,
+      }),
+    )
+    .max(100),
+  otherwise: score,
+});
+export type RuleSpec = z.output<typeof ruleSpec>;
+
+/** What answers when the current revision cannot, in this order. */
+const fallback = z.discriminatedUnion('by', [
+  z.strictObject({ by: z.literal('previous') }),
+  z.strictObject({ by: z.literal('model'), model: nameSchema, version: z.number().int().min(1) }),
+  z.strictObject({ by: z.literal('rule'), rule: ruleSpec }),
+  z.strictObject({ by: z.literal('constant'), score }),
+]);
+export type FallbackSpec = z.output<typeof fallback>;
+
 /** What stands between an endpoint and whoever calls it. Everything that is not declared is not there. */
 export const protectionSpec = z.strictObject({
   /** Who alone may call: `user:app`, `group:risk`, `token:<subject>`. Null lets in everybody the gateway lets in. */
@@ -22,6 +77,10 @@ export const protectionSpec = z.strictObject({
     .default(null),
   limits: z.array(limit).max(10).default([]),
   /** While gateways that share their limits cannot reach Redis: each goes by its own count, or refuses. */
+  concurrency: concurrency.nullable().default(null),
+  /** Of each revision by itself; null asks whatever happens. */
+  breaker: breaker.nullable().default(null),
+  fallbacks: z.array(fallback).max(10).default([]),
   whenSharedDown: z.enum(['local', 'refuse']).default('local'),
 });
 export type ProtectionSpec = z.output<typeof protectionSpec>;

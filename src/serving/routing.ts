@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Digest } from '#core/hash';
 import type { FeaturePlan } from '#features';
-import { protectionSpec } from './protection-spec.ts';
+import { protectionSpec, ruleSpec } from './protection-spec.ts';
 
 /**
  * The routing table: everything a gateway needs to know to answer. It is an immutable snapshot with a version; a
@@ -46,6 +46,14 @@ export const featurePlanSchema = z.custom<FeaturePlan>(
   'expected a feature plan',
 );
 
+/** A fallback of an endpoint with the version that it means; one that means none is not in the table. */
+const fallbackRoute = z.discriminatedUnion('by', [
+  z.object({ by: z.enum(['previous', 'model']), arm: armSchema }),
+  z.object({ by: z.literal('rule'), rule: ruleSpec }),
+  z.object({ by: z.literal('constant'), score: z.number() }),
+]);
+export type FallbackRoute = z.output<typeof fallbackRoute>;
+
 export const routedEndpointSchema = z.object({
   name: z.string(),
   current: armSchema,
@@ -79,6 +87,7 @@ export const routedEndpointSchema = z.object({
   /** A rollout whose candidate a gateway has to check before it gets traffic. */
   check: z.string().optional(),
   protection: protectionSpec.optional(),
+  fallbacks: z.array(fallbackRoute).optional(),
   locked: z.boolean(),
 });
 export type RoutedEndpoint = z.output<typeof routedEndpointSchema>;

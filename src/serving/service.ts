@@ -1,4 +1,5 @@
 import { sleep } from '#core/clock';
+import { messageOf } from '#core/errors';
 import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
 import type { PlatformEvent } from '#platform/events';
@@ -26,6 +27,7 @@ import {
   startRollout,
 } from './start.ts';
 import {
+  type Endpoint,
   findEndpoint,
   findRevision,
   findRollout,
@@ -37,6 +39,7 @@ import {
   promotedRollout,
   type Rollout,
   routingVersion,
+  saveRevision,
   updateEndpoint,
 } from './store.ts';
 import { endpointView, rolloutView, routingTable } from './views.ts';
@@ -288,6 +291,7 @@ export class ServingService {
     const endpoint = await findEndpoint(db.reader, name);
     if (!endpoint) return;
     await this.#refreshFeatures(name);
+    await this.#learnFallbacks(context, endpoint);
     if (endpoint.current) return;
     const { model, champion } = endpoint.spec;
     const found = await versions.versionByAlias(model, champion).catch(() => undefined);
@@ -300,6 +304,25 @@ export class ServingService {
   async onViewApplied(view: string): Promise<void> {
     for (const { name, spec } of await listEndpoints(this.#deps.db.reader)) {
       if (spec.features?.views.includes(view)) await this.#refreshFeatures(name);
+    }
+  }
+
+  /** Notes the versions of other models that stand in for the endpoint's. One that cannot be served is left out. */
+  async #learnFallbacks(context: Context, { spec }: Endpoint): Promise<void> {
+    const { db, logger } = this.#deps;
+    for (const fallback of spec.protection?.fallbacks ?? []) {
+      if (fallback.by !== 'model') continue;
+      const { model, version } = fallback;
+      if (await findRevision(db.reader, model, version)) continue;
+      try {
+        const arm = await servableArm(this.#deps, model, version);
+        await db.react(context, async (tx) => {
+          await saveRevision(tx.db, arm);
+          await changeRouting(tx);
+        });
+      } catch (error) {
+        logger.warn({ model, version }, `cannot stand in: ${messageOf(error)}`);
+      }
     }
   }
 

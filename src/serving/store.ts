@@ -212,6 +212,19 @@ export async function promotedRollout(db: Db, endpoint: string): Promise<Rollout
   return row && rolloutFrom(row);
 }
 
+/** The version that the current one of an endpoint took the place of. */
+export async function previousVersion(db: Db, endpoint: string, current: number): Promise<number | undefined> {
+  const row = await tables(db)
+    .selectFrom('serving_rollout')
+    .select('current_version')
+    .where('endpoint', '=', endpoint)
+    .where('stage', '=', 'completed')
+    .where('candidate_version', '=', current)
+    .orderBy('number', 'desc')
+    .executeTakeFirst();
+  return row?.current_version ?? undefined;
+}
+
 export async function hasRolloutOf(db: Db, endpoint: string, candidate: number): Promise<boolean> {
   const row = await tables(db)
     .selectFrom('serving_rollout')

@@ -6,13 +6,14 @@ import type { EndpointView, RolloutView } from './contract.ts';
 import { findingsOf, sampleRatio } from './live/evidence.ts';
 import type { LivePlan } from './live/live-spec.ts';
 import { figuresOf } from './model.ts';
-import type { Arm, RoutedEndpoint, RoutingTable } from './routing.ts';
+import type { Arm, FallbackRoute, RoutedEndpoint, RoutingTable } from './routing.ts';
 import {
   activeRollout,
   type Endpoint,
   findRevision,
   listDecisions,
   listEndpoints,
+  previousVersion,
   queuedRollout,
   type Rollout,
   routingVersion,
@@ -89,7 +90,7 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
     features,
     guardrail: { ...limits, windowMs: durationMs(window) },
     timeoutMs: spec.timeoutMs,
-    ...(spec.protection ? { protection: spec.protection } : {}),
+    ...(await protectionOf(db, endpoint, current)),
     ...(rollout?.plan.live && rollout.state.stage !== 'checking' ? { live: liveRouting(rollout) } : {}),
     locked,
   };
@@ -109,6 +110,27 @@ function liveRouting({ state, plan }: Rollout): NonNullable<RoutedEndpoint['live
 async function ofRollout(db: Db, rollout: Rollout): Promise<Partial<RoutedEndpoint>> {
   const { id, state } = rollout;
   return state.stage === 'checking' ? { check: id } : { candidate: await candidate(db, rollout), rollout: id };
+}
+
+async function protectionOf(
+  db: Db,
+  { name, spec }: Endpoint,
+  current: number,
+): Promise<Pick<RoutedEndpoint, 'protection' | 'fallbacks'>> {
+  const { protection } = spec;
+  if (!protection) return {};
+  const routes: FallbackRoute[] = [];
+  for (const fallback of protection.fallbacks) {
+    if (fallback.by === 'rule' || fallback.by === 'constant') {
+      routes.push(fallback);
+      continue;
+    }
+    const previous = fallback.by === 'previous' ? await previousVersion(db, name, current) : undefined;
+    const { model, version } = fallback.by === 'model' ? fallback : { model: spec.model, version: previous };
+    const found = version === undefined ? undefined : await findRevision(db, model, version);
+    if (found) routes.push({ by: fallback.by, arm: found });
+  }
+  return { protection, ...(routes.length > 0 ? { fallbacks: routes } : {}) };
 }
 
 async function candidate(db: Db, rollout: Rollout): Promise<NonNullable<RoutedEndpoint['candidate']>> {

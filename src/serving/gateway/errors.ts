@@ -17,6 +17,8 @@ export const gatewayErrors = defineErrors('gateway', {
   'unsupported-encoding': { status: 415, title: 'The body has an encoding that is not read here' },
   'rate-limited': { status: 429, title: 'More requests than the limit allows' },
   'limits-unavailable': { status: 503, title: 'The limits cannot be looked up' },
+  overloaded: { status: 503, title: 'The endpoint has too many requests in work' },
+  'circuit-open': { status: 503, title: 'The revision fails and is not asked for a while' },
   busy: { status: 503, title: 'The gateway has too many requests in work' },
   'access-unavailable': { status: 503, title: 'Credentials cannot be checked' },
   'model-unavailable': { status: 503, title: 'The model cannot be loaded' },

@@ -2,6 +2,7 @@ import { type Attributes, type FlagTest, parseFlag } from '../live/flag-expressi
 import type { Arm, RoutedEndpoint } from '../routing.ts';
 import { Guardrail } from './guardrail.ts';
 import type { EndpointProtection } from './protection/endpoint-protection.ts';
+import type { StandIn } from './protection/fallback/stand-ins.ts';
 import { RolloutObserver } from './rollout-observer.ts';
 import { type ModelFile, modelFile } from './runtime/model-runtime.ts';
 
@@ -16,6 +17,8 @@ export interface LiveEndpoint {
   readonly entities: readonly string[];
   /** Absent where nothing is declared. */
   readonly protection?: EndpointProtection | undefined;
+  /** What answers when the current revision cannot, in this order; absent where nothing is declared. */
+  readonly standIns?: readonly StandIn[] | undefined;
 }
 
 export interface LiveArm {

@@ -13,8 +13,12 @@ export interface PredictionRecord {
   /** Who chose the arm where it was not drawn: `request`, `key:<name>` or `flag:<name>`; then propensity is 1. */
   readonly chosenBy?: string;
   readonly shadow?: ShadowScore;
-  /** The candidate that should have answered, and why it did not. */
-  readonly fallback?: { readonly revision: string; readonly error: string };
+  /** The revision that should have answered, and why it did not; `by` what answered for the current one. */
+  readonly fallback?: {
+    readonly revision: string;
+    readonly error: string;
+    readonly by?: 'previous' | 'model' | 'rule' | 'constant';
+  };
   /** The row as the answering revision got it, in the order of its signature; null for a missing number. */
   readonly numeric: readonly (number | null)[];
   readonly categories: readonly string[];

@@ -1,5 +1,6 @@
 import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
 import type { ShadowScore } from './prediction-record.ts';
+import type { StandIn } from './protection/fallback/stand-ins.ts';
 import type { Row } from './read-instance.ts';
 
 /** One prediction on its way through the scorer. */
@@ -24,6 +25,15 @@ export interface Prediction {
   score: number;
   error: Error | undefined;
   fallback: { readonly revision: string; readonly error: string } | undefined;
+  /** What answers in the place of the current revision, and why that could not. */
+  standIn: StoodIn | undefined;
+}
+
+export interface StoodIn {
+  readonly by: StandIn;
+  /** Its place among the stand-ins of the endpoint. */
+  readonly place: number;
+  readonly failed: { readonly revision: string; readonly error: string };
 }
 
 /** The request behind one or more predictions. `finish` is called once, when all of them are answered and recorded. */
@@ -33,27 +43,35 @@ export interface Reply {
   finish(predictions: readonly Prediction[]): void;
 }
 
-/** The arm that answers, or answered. */
+/** The revision that answered: a stand-in that is no model has the name of its kind. */
+export function answeringRevision(prediction: Prediction): string {
+  return prediction.standIn?.by.revision ?? answeringArm(prediction).arm.revision;
+}
+
+/** The arm that answers, or answered; the current revision where what answered is no model. */
 export function answeringArm(prediction: Prediction): LiveArm {
-  const { endpoint, arm } = prediction;
+  const { endpoint, arm, standIn } = prediction;
+  if (standIn) return standIn.by.arm ?? endpoint.current;
   return arm === 'candidate' && endpoint.candidate ? endpoint.candidate : endpoint.current;
 }
 
 /** The arm that is scored beside the answer: the other one of a rollout, unless it failed to answer just now. */
 export function shadowArm(prediction: Prediction): LiveArm | undefined {
-  const { endpoint, arm, fallback } = prediction;
-  if (!endpoint.candidate || fallback) return undefined;
+  const { endpoint, arm, fallback, standIn } = prediction;
+  if (!endpoint.candidate || fallback || standIn) return undefined;
   return arm === 'candidate' ? endpoint.current : endpoint.candidate;
 }
 
 /** The row as `arm` takes it, or why it cannot be made from the request. */
 export function rowFor(prediction: Prediction, arm: LiveArm): Row | Error {
+  const by = prediction.standIn?.by;
+  if (by?.arm === arm) return by.rowOf(prediction.row);
   return arm === prediction.endpoint.current ? prediction.row : (prediction.candidateRow ?? prediction.row);
 }
 
 /** The probability with which the answering arm was drawn. */
-export function propensityOf({ endpoint, arm, fallback, named }: Prediction): number {
-  if (named) return 1;
+export function propensityOf({ endpoint, arm, fallback, named, standIn }: Prediction): number {
+  if (named || standIn) return 1;
   const share = endpoint.candidate ? (endpoint.routed.candidate?.weight ?? 0) / 100 : 0;
   return arm === 'candidate' || fallback ? share : 1 - share;
 }

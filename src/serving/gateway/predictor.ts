@@ -6,6 +6,7 @@ import type { FeatureReader, FeatureRow } from './feature-reader.ts';
 import { BUCKETS, type LiveCandidate, type LiveEndpoint } from './live-endpoint.ts';
 import type { Prediction, Reply } from './prediction.ts';
 import type { Caller } from './protection/access/caller.ts';
+import type { Leave } from './protection/endpoint-protection.ts';
 import { checkAgainst, type Instance, type Row, readRow } from './read-instance.ts';
 import type { Scorer } from './scorer.ts';
 
@@ -45,9 +46,9 @@ export class Predictor {
       return;
     }
     try {
-      const passed = endpoint.protection.admit({ caller, rows: instances.length });
-      if (passed) passed.then(() => this.#begin(request)).catch(fail);
-      else this.#begin(request);
+      const entered = endpoint.protection.admit({ caller, rows: instances.length });
+      if (entered instanceof Promise) entered.then((leave) => this.#begin(leaving(request, leave))).catch(fail);
+      else this.#begin(leaving(request, entered));
     } catch (error) {
       fail(error);
     }
@@ -108,6 +109,7 @@ export class Predictor {
       score: Number.NaN,
       error: undefined,
       fallback: undefined,
+      standIn: undefined,
     };
   }
 
@@ -143,6 +145,21 @@ function chosenFor(
     return { arm: instance.arm, by: instance.armKey ? `key:${instance.armKey}` : 'request' };
   const flag = flagged?.(instance);
   return flag && { arm: flag.arm, by: `flag:${flag.name}` };
+}
+
+/** The request, with its place given back when it ends. */
+function leaving(request: PredictRequest, leave: Leave): PredictRequest {
+  return {
+    ...request,
+    finish(predictions) {
+      leave(!predictions.some(({ error }) => error));
+      request.finish(predictions);
+    },
+    fail(error) {
+      leave(false);
+      request.fail(error);
+    },
+  };
 }
 
 /** A row that only the candidate lacks is the candidate's failure, not the caller's. */

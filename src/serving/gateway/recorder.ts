@@ -1,7 +1,14 @@
 import { messageOf } from '#core/errors';
 import type { Logger, Metrics } from '#platform/observe';
 import type { SyncEventLog } from '#ports/event-log';
-import { answeringArm, type Prediction, propensityOf, rowFor, type ShadowResult, shadowArm } from './prediction.ts';
+import {
+  answeringRevision,
+  type Prediction,
+  propensityOf,
+  rowFor,
+  type ShadowResult,
+  shadowArm,
+} from './prediction.ts';
 import { encodeEntry, type LogEntry, type PredictionRecord } from './prediction-record.ts';
 
 export interface RecorderOptions {
@@ -25,6 +32,7 @@ export interface RecorderOptions {
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #outcomes: ReturnType<Metrics['counter']>;
+  readonly #standIns: ReturnType<Metrics['counter']>;
   #end: number;
   #failing = false;
 
@@ -34,6 +42,11 @@ export class Recorder {
     this.#outcomes = options.metrics.counter('kedge_gateway_records_total', 'Predictions recorded or lost.', [
       'outcome',
     ]);
+    this.#standIns = options.metrics.counter(
+      'kedge_gateway_stand_ins_total',
+      'Predictions that something answered in the place of the current revision.',
+      ['by'],
+    );
   }
 
   /** The offset of the newest entry. */
@@ -45,7 +58,9 @@ export class Recorder {
     const nowMs = this.#options.clock.monotonic();
     const entries: Buffer[] = [];
     for (const prediction of predictions) {
-      if (!prediction.error) entries.push(encodeEntry(entryOf(prediction, nowMs)));
+      if (prediction.error) continue;
+      entries.push(encodeEntry(entryOf(prediction, nowMs)));
+      if (prediction.standIn) this.#standIns.inc({ by: prediction.standIn.by.by });
     }
     const { queueMax, shipped } = this.#options;
     if (this.#end - shipped() + entries.length <= queueMax) this.#append(entries);
@@ -74,11 +89,17 @@ export class Recorder {
 }
 
 function entryOf(prediction: Prediction, nowMs: number): LogEntry {
-  const { endpoint, id, at, receivedAt, arm, score, fallback, entities, chosenBy } = prediction;
-  const { revision } = answeringArm(prediction).arm;
-  const row = arm === 'candidate' && prediction.candidateRow ? prediction.candidateRow : prediction.row;
+  const { endpoint, id, at, receivedAt, arm, score, fallback, entities, chosenBy, standIn } = prediction;
+  const revision = answeringRevision(prediction);
+  const row = standIn?.by.arm
+    ? standIn.by.rowOf(prediction.row)
+    : arm === 'candidate' && prediction.candidateRow
+      ? prediction.candidateRow
+      : prediction.row;
   const { numeric, categories } = row instanceof Error ? prediction.row : row;
-  const { rollout } = endpoint.routed;
+  // An answer of neither arm belongs to no comparison of the two.
+  const rollout = standIn ? undefined : endpoint.routed.rollout;
+  const stoodIn = standIn && { fallback: { ...standIn.failed, by: standIn.by.by } };
   const record: PredictionRecord = {
     id,
     endpoint: endpoint.routed.name,
@@ -89,7 +110,10 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
     score,
     propensity: propensityOf(prediction),
     ...(chosenBy === undefined ? {} : { chosenBy }),
-    ...(fallback ? { fallback, shadow: { revision: fallback.revision, score: null, error: fallback.error } } : {}),
+    ...(fallback && !standIn
+      ? { fallback, shadow: { revision: fallback.revision, score: null, error: fallback.error } }
+      : {}),
+    ...stoodIn,
     numeric,
     categories,
     ...(entities ? { entities } : {}),

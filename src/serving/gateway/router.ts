@@ -1,10 +1,11 @@
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Logger } from '#platform/observe';
-import type { Arm, RoutingTable } from '../routing.ts';
+import type { Arm, RoutedEndpoint, RoutingTable } from '../routing.ts';
 import { gatewayErrors } from './errors.ts';
 import { type LiveArm, type LiveEndpoint, liveArm, liveEndpoint, withoutCandidate } from './live-endpoint.ts';
 import { type ProtectionDeps, protectionOf } from './protection/endpoint-protection.ts';
+import { standInsOf } from './protection/fallback/stand-ins.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
 
 export interface RouterOptions {
@@ -65,9 +66,11 @@ export class Router {
   /** Warms what the table needs and puts it into force. A model that cannot be loaded fails its own requests only. */
   async apply(table: RoutingTable): Promise<void> {
     const { cache, logger, clock, protection: deps } = this.#options;
-    const arms = Object.values(table.endpoints).flatMap(({ current, candidate }) =>
-      candidate ? [current, candidate] : [current],
-    );
+    const arms = Object.values(table.endpoints).flatMap(({ current, candidate, fallbacks = [] }) => [
+      current,
+      ...(candidate ? [candidate] : []),
+      ...fallbacks.flatMap((fallback) => ('arm' in fallback ? [fallback.arm] : [])),
+    ]);
     const outcomes = await Promise.allSettled(arms.map((arm) => cache.load(liveArm(arm).file)));
     for (const [i, outcome] of outcomes.entries()) {
       if (outcome.status === 'fulfilled') continue;
@@ -78,13 +81,26 @@ export class Router {
     const endpoints = Object.entries(table.endpoints).map(([name, routed]): [string, LiveEndpoint] => {
       const previous = this.#endpoints.get(name);
       const protection = protectionOf(routed, previous?.protection, deps);
-      const live = { ...liveEndpoint(routed, clock.now(), previous), ...(protection ? { protection } : {}) };
+      const live = {
+        ...liveEndpoint(routed, clock.now(), previous),
+        ...(protection ? { protection } : {}),
+        ...this.#standIns(routed),
+      };
       return [name, routed.rollout !== undefined && this.#tripped.has(routed.rollout) ? withoutCandidate(live) : live];
     });
     this.#endpoints = new Map(endpoints);
     this.#arms = new Map(arms.map((arm) => [arm.revision, liveArm(arm)]));
     this.#version = table.version;
     logger.info({ version: table.version, endpoints: endpoints.length }, 'routing table in force');
+  }
+
+  #standIns({ name, current, fallbacks }: RoutedEndpoint): Pick<LiveEndpoint, 'standIns'> {
+    if (!fallbacks) return {};
+    const standIns = standInsOf(fallbacks, liveArm(current), (fallback, missing) => {
+      const why = `takes '${missing}', which the current revision does not`;
+      this.#options.logger.warn({ endpoint: name, fallback }, `cannot stand in: ${fallback} ${why}`);
+    });
+    return standIns.length > 0 ? { standIns } : {};
   }
 
   /** Takes the candidate of a rollout out of traffic at once. False when that was already done. */

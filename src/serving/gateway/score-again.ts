@@ -38,6 +38,7 @@ export function resumed(
     reply: { waiting: 0, predictions: [], finish: () => {} },
     error: undefined,
     fallback: undefined,
+    standIn: undefined,
   };
   const same = answeringArm(resumed).arm.revision === revision && shadowArm(resumed)?.arm.revision === awaits;
   return same ? resumed : undefined;

@@ -1,9 +1,10 @@
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
-import { gatewayErrors } from './errors.ts';
+import { gatewayErrors, later } from './errors.ts';
 import type { Trip } from './guardrail.ts';
 import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
 import { answeringArm, type Prediction, rowFor, type ShadowResult, shadowArm } from './prediction.ts';
+import type { CircuitBreaker } from './protection/load/circuit-breaker.ts';
 import type { Row } from './read-instance.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
 import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
@@ -31,6 +32,8 @@ interface Work {
   readonly queuedMs: number;
   settled: boolean;
   cancelTimer: (() => void) | undefined;
+  /** Learns how it ends. */
+  breaker?: CircuitBreaker;
 }
 
 interface Item extends Work {
@@ -102,6 +105,7 @@ export class Scorer {
     const work: Work = { prediction, arm, purpose, queuedMs, settled: false, cancelTimer: undefined };
     this.#open[purpose] += 1;
     this.#schedule(purpose);
+    if (purpose === 'answer' && prediction.endpoint.protection && !this.#mayAsk(work)) return;
     const row = rowFor(prediction, arm);
     if (row instanceof Error) {
       this.#fail(work, row);
@@ -114,6 +118,38 @@ export class Scorer {
       if (queue) queue.push(item);
       else queues.set(arm.file.key, [item]);
     }
+  }
+
+  /** False for a revision whose breaker is open: the work has failed then. A candidate has its guardrail instead. */
+  #mayAsk(work: Work): boolean {
+    const { prediction, arm, queuedMs } = work;
+    const breaker = prediction.endpoint.protection?.breakerOf(arm);
+    if (!breaker || arm === prediction.endpoint.candidate) return true;
+    if (breaker.allows(queuedMs)) {
+      work.breaker = breaker;
+      return true;
+    }
+    const detail = `${arm.arm.revision} has failed too often of late`;
+    this.#fail(work, later(gatewayErrors['circuit-open'](detail), breaker.waitMs(queuedMs)));
+    return false;
+  }
+
+  /** Has the next stand-in answer for the current revision, which could not. False when there is none left. */
+  #standIn({ prediction, arm }: Work, message: string): boolean {
+    const { endpoint, standIn } = prediction;
+    const place = (standIn?.place ?? -1) + 1;
+    const by = endpoint.standIns?.[place];
+    if (!by) return false;
+    const failed = standIn?.failed ?? { revision: arm.arm.revision, error: message };
+    prediction.standIn = { by, place, failed };
+    if (by.arm) {
+      this.#open.answer -= 1;
+      this.#enqueue(prediction, by.arm, 'answer');
+    } else {
+      prediction.score = by.scoreOf(prediction.row);
+      this.#answered.push(prediction);
+    }
+    return true;
   }
 
   #schedule(purpose: Work['purpose']): void {
@@ -288,7 +324,8 @@ export class Scorer {
       prediction.fallback = { revision, error: message };
       this.#open.answer -= 1;
       this.#enqueue(prediction, prediction.endpoint.current, 'answer');
-    } else {
+    } else if (!this.#standIn(work, message)) {
+      prediction.standIn = undefined;
       const known = error instanceof Error && 'code' in error;
       prediction.error = known ? error : gatewayErrors['model-failed'](`${revision}: ${message}`);
       this.#answered.push(prediction);
@@ -299,8 +336,9 @@ export class Scorer {
   #settled(work: Work, nowMs: number, error?: string): void {
     work.settled = true;
     work.cancelTimer?.();
+    work.breaker?.observe(error === undefined, nowMs);
     const { candidate } = work.prediction.endpoint;
-    if (!candidate) return;
+    if (!candidate || work.prediction.standIn) return;
     const latencyMs = nowMs - work.queuedMs;
     candidate.observer.scored(work.prediction, work.arm === candidate ? 'candidate' : 'current', { error, latencyMs });
     if (work.arm !== candidate) return;

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayParts } from '../gateway-parts.ts';
-import { answeringArm, type Prediction } from '../prediction.ts';
+import { answeringArm, answeringRevision, type Prediction } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
 import { armNamed } from './arm-header.ts';
@@ -73,16 +73,16 @@ function answerBatch(response: ServerResponse, predictions: readonly Prediction[
 }
 
 function answerOf(prediction: Prediction): string {
-  const { id, endpoint, arm, score, fallback } = prediction;
+  const { id, endpoint, arm, score, fallback, standIn } = prediction;
   const live = answeringArm(prediction);
   const planned = endpoint.routed.features ? featuresOf(prediction) : undefined;
   return JSON.stringify({
     id,
     endpoint: endpoint.routed.name,
-    revision: live.arm.revision,
+    revision: answeringRevision(prediction),
     arm,
     output: { [live.arm.signature.output]: score },
-    ...(fallback ? { fallback: true } : {}),
+    ...(standIn ? { fallback: standIn.by.by } : fallback ? { fallback: true } : {}),
     ...(planned ? { features: planned } : {}),
   });
 }

@@ -3,7 +3,7 @@ import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { modelReady } from '../open-inference/describe.ts';
 import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
-import { scoreFrame } from '../scoring/score-frame.ts';
+import { type ScoreReply, scoreFrame } from '../scoring/score-frame.ts';
 import { type Exchange, expected, readBody, sendJson, setErrorHeaders } from './http-io.ts';
 
 /**
@@ -67,10 +67,13 @@ export function handleScoring(parts: GatewayParts, action: Action, { request, re
   }
   const { headers } = request;
   const done = (body: Buffer): void => {
-    predict(parts, action, { body, headers, caller }).then(
-      ({ text, type }) => sendJson(response, 200, text, type),
-      fail,
-    );
+    predict(parts, action, { body, headers, caller }).then(({ text, type, marks }) => {
+      for (const mark of MARKED) {
+        const value = marks[mark];
+        if (value !== undefined) response.setHeader(`Kedge-${mark}`, value);
+      }
+      sendJson(response, 200, text, type);
+    }, fail);
   };
   readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
@@ -81,33 +84,35 @@ interface Message {
   readonly caller: Exchange['caller'];
 }
 
+/** What is said of an answer in a header, because these protocols have no place for it in the body. */
+const MARKED: readonly string[] = ['fallback'];
 const JSON_LINES = 'application/jsonlines';
 
 async function predict(
   parts: GatewayParts,
   { model, version }: Action,
   { body, headers, caller }: Message,
-): Promise<{ readonly text: string; readonly type: string }> {
+): Promise<{ readonly text: string; readonly type: string; readonly marks: ScoreReply['marks'] }> {
   const [type = ''] = (headers['content-type'] ?? 'application/json').split(';');
   const text = body.toString('utf8');
   const parsed = type.trim() === 'text/csv' ? undefined : type.trim() === JSON_LINES ? linesOf(text) : jsonBody(text);
   const frame = (inputs: readonly string[]): Frame =>
     parsed === undefined ? frameOfCsv(text, inputs, parts.limits.instancesMax) : frameOfJson(parsed);
   const inferenceId = headers['x-amzn-sagemaker-inference-id'];
-  const predictions = await scoreFrame(parts, {
+  const { predictions, marks } = await scoreFrame(parts, {
     model: model ?? defaultEndpoint(parts),
     ...{ version, frame, caller, id: typeof inferenceId === 'string' ? inferenceId : undefined },
   });
   const accepted = headers.accept ?? '';
   if (accepted.startsWith('text/csv')) {
     const lines = predictions.map((row) => (Array.isArray(row) ? row.join(',') : JSON.stringify(row)));
-    return { text: `${lines.join('\n')}\n`, type: 'text/csv' };
+    return { text: `${lines.join('\n')}\n`, type: 'text/csv', marks };
   }
   if (accepted.startsWith(JSON_LINES)) {
     const lines = predictions.map((prediction) => JSON.stringify({ predictions: [prediction] }));
-    return { text: `${lines.join('\n')}\n`, type: JSON_LINES };
+    return { text: `${lines.join('\n')}\n`, type: JSON_LINES, marks };
   }
-  return { text: JSON.stringify({ predictions }), type: 'application/json' };
+  return { text: JSON.stringify({ predictions }), type: 'application/json', marks };
 }
 
 /** A list alone is its rows, as SageMaker's clients send it. */

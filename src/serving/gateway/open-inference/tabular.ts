@@ -34,14 +34,20 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
   if (failed) throw failed.error;
   const first = predictions[0] as Prediction;
   const byCandidate = predictions.some(({ arm }) => arm === 'candidate');
-  const { arm } = byCandidate && endpoint.candidate ? endpoint.candidate : endpoint.current;
-  const fallbacks = predictions.filter(({ fallback }) => fallback).length;
+  const standIn = predictions.find((prediction) => prediction.standIn)?.standIn;
+  const { arm } = standIn?.by.arm ?? (byCandidate && endpoint.candidate ? endpoint.candidate : endpoint.current);
+  const revision = standIn?.by.revision ?? arm.revision;
+  const fallbacks = predictions.filter((prediction) => prediction.fallback ?? prediction.standIn).length;
   const scores = Float32Array.from(predictions, ({ score }) => score);
   return {
     model: call.model,
     version: String(arm.version),
     id: call.id ?? first.id,
-    parameters: { revision: arm.revision, ...(fallbacks > 0 ? { fallbacks } : {}) },
+    parameters: {
+      revision,
+      ...(fallbacks > 0 ? { fallbacks } : {}),
+      ...(standIn ? { fallback: standIn.by.by } : {}),
+    },
     outputs: scoresAs(arm.signature.output, scores, call),
   };
 }

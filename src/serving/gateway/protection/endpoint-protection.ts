@@ -1,10 +1,14 @@
+import { BoundedCache } from '#core/bounded-cache';
 import type { Clock } from '#core/clock';
 import type { SharedState } from '#ports/shared-state';
 import type { ProtectionSpec } from '../../protection-spec.ts';
 import type { RoutedEndpoint } from '../../routing.ts';
 import { gatewayErrors } from '../errors.ts';
+import type { LiveArm } from '../live-endpoint.ts';
 import type { Caller } from './access/caller.ts';
 import { type Demand, RateLimits } from './limits/rate-limits.ts';
+import { Bulkhead } from './load/bulkhead.ts';
+import { CircuitBreaker } from './load/circuit-breaker.ts';
 
 export interface ProtectionDeps {
   readonly clock: Clock;
@@ -12,18 +16,28 @@ export interface ProtectionDeps {
   readonly onSharedDown: () => void;
 }
 
+/** Told once when a request that was let in is done with, and whether it was answered. */
+export type Leave = (answered: boolean) => void;
+
+const leaveNothing: Leave = () => undefined;
+/** Revisions of one endpoint whose failures are counted: more than it ever routes to. */
+const BREAKERS_MAX = 20;
+
 /** What stands before one endpoint, with what it has counted. Made when a routing table comes into force. */
 export class EndpointProtection {
   readonly #name: string;
   readonly #spec: ProtectionSpec;
   readonly #callers: ReadonlySet<string> | undefined;
   readonly #limits: RateLimits | undefined;
+  readonly #bulkhead: Bulkhead | undefined;
+  readonly #breakers = new BoundedCache<CircuitBreaker>(BREAKERS_MAX);
 
   constructor(name: string, spec: ProtectionSpec, deps: ProtectionDeps) {
     this.#name = name;
     this.#spec = spec;
     this.#callers = spec.callers ? new Set(spec.callers) : undefined;
-    const { limits, whenSharedDown } = spec;
+    const { limits, whenSharedDown, concurrency } = spec;
+    this.#bulkhead = concurrency ? new Bulkhead(name, concurrency, deps.clock) : undefined;
     this.#limits = limits.length > 0 ? new RateLimits({ endpoint: name, limits, whenSharedDown, ...deps }) : undefined;
   }
 
@@ -32,14 +46,40 @@ export class EndpointProtection {
     return JSON.stringify(spec) === JSON.stringify(this.#spec);
   }
 
-  /** Lets a request pass, without a promise where it can. Errors: `gateway/forbidden` and those of its limits. */
-  admit(demand: Demand): undefined | Promise<void> {
+  /**
+   * Lets a request in, without a promise where it can.
+   * Errors: `gateway/forbidden`, `gateway/overloaded` and those of its limits.
+   */
+  admit(demand: Demand): Leave | Promise<Leave> {
     if (this.#callers && !mayCall(this.#callers, demand.caller)) {
       throw gatewayErrors.forbidden(
         `${demand.caller?.id ?? 'a caller without credentials'} may not call '${this.#name}'`,
       );
     }
-    return this.#limits?.admit(demand);
+    const leave = this.#bulkhead?.enter() ?? leaveNothing;
+    try {
+      const counted = this.#limits?.admit(demand);
+      if (!counted) return leave;
+      return counted.then(
+        () => leave,
+        (error) => {
+          leave(false);
+          throw error;
+        },
+      );
+    } catch (error) {
+      leave(false);
+      throw error;
+    }
+  }
+
+  /** What counts the failures of a revision; undefined where none is declared. */
+  breakerOf({ arm }: LiveArm): CircuitBreaker | undefined {
+    const { breaker: spec } = this.#spec;
+    if (!spec) return undefined;
+    const found = this.#breakers.get(arm.revision) ?? new CircuitBreaker(spec);
+    this.#breakers.set(arm.revision, found);
+    return found;
   }
 }
 

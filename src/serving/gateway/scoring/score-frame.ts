@@ -19,24 +19,33 @@ export interface ScoreRequest {
   readonly frame: (inputs: readonly string[]) => Frame;
 }
 
+export interface ScoreReply {
+  readonly predictions: readonly Prediction[];
+  /** What is said of the answer besides, by the names of the Open Inference Protocol's parameters. */
+  readonly marks: Readonly<Record<string, string | number>>;
+}
+
 type Prediction = Scalar | readonly Prediction[] | { readonly [output: string]: Prediction };
 
 /**
  * One prediction a row: a number of an endpoint, the row of the output of any other model, or an object of them when it
  * has several. Names that the model does not take are passed over, as an index of a data frame is.
  */
-export async function scoreFrame(parts: GatewayParts, request: ScoreRequest): Promise<readonly Prediction[]> {
+export async function scoreFrame(parts: GatewayParts, request: ScoreRequest): Promise<ScoreReply> {
   const { model, version, id, parameters = {}, caller } = request;
   const { inputs: specs } = await metadataOf(parts, model, version);
   const frame = request.frame(specs.map(({ name }) => name));
   if (frame.rows.length === 0) throw invalidField(frame.path, 'has no rows');
   const tabular = !parts.repository.has(model);
   const inputs = tensorsOf(frame, specs, { tabular });
-  const { outputs } = await infer(parts, { model, version, id, parameters, inputs, caller });
+  const { outputs, parameters: marks } = await infer(parts, { model, version, id, parameters, inputs, caller });
   const columns = outputs.map((tensor) => ({ name: tensor.name, rows: nested(tensor, { tabular }) }));
   const [only] = columns;
-  if (columns.length === 1 && only) return only.rows;
-  return frame.rows.map((_, row) => Object.fromEntries(columns.map(({ name, rows }) => [name, rows[row] ?? null])));
+  if (columns.length === 1 && only) return { predictions: only.rows, marks };
+  const predictions = frame.rows.map((_, row) =>
+    Object.fromEntries(columns.map(({ name, rows }) => [name, rows[row] ?? null])),
+  );
+  return { predictions, marks };
 }
 
 function tensorsOf(

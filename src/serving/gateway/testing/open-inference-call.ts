@@ -7,6 +7,7 @@ export interface OipAnswer {
   readonly model_version: string;
   readonly versions: readonly string[];
   readonly max_batch_size: number;
+  readonly parameters?: Readonly<Record<string, unknown>>;
   readonly outputs: readonly OipTensor[];
   readonly model_stats: readonly OipStatistics[];
 }

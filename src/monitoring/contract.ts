@@ -32,6 +32,8 @@ const predictionRecord = z.object({
   fallback: z
     .object({ revision, error: message, by: z.enum(['previous', 'model', 'rule', 'constant']).optional() })
     .optional(),
+  /** No model was asked: the revision had answered the same row before. */
+  cached: z.boolean().optional(),
   /** The row as the answering revision got it, in the order of its signature; null for a missing number. */
   numeric: z.array(z.number().nullable()).max(10_000),
   categories: z.array(z.string().max(4_000)).max(10_000),

@@ -29,6 +29,7 @@ forEachDialect('Recording', monitoringMigrations, (open) => {
       fallback: { revision: 'm@2', error: 'too slow' },
       numeric: [null, 0.5],
       categories: ['AA'],
+      cached: true,
     };
 
     await monitoring.recordPredictions([record]);

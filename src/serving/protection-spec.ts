@@ -31,6 +31,15 @@ const breaker = z.strictObject({
 });
 export type BreakerSpec = z.output<typeof breaker>;
 
+const cache = z.strictObject({
+  ttlMs: z.number().int().min(1).max(86_400_000),
+  /** Answers that a gateway keeps; the least recently used leave. */
+  entriesMax: z.number().int().min(1).max(1_000_000).default(10_000),
+  /** Also while a rollout compares two arms, whose answers then are not drawn anew. */
+  duringRollouts: z.boolean().default(false),
+});
+export type CacheSpec = z.output<typeof cache>;
+
 const scalar = z.union([z.number(), z.string().max(1_000)]);
 const score = z.number();
 export const ruleSpec = z.strictObject({
@@ -78,6 +87,8 @@ export const protectionSpec = z.strictObject({
   limits: z.array(limit).max(10).default([]),
   /** While gateways that share their limits cannot reach Redis: each goes by its own count, or refuses. */
   concurrency: concurrency.nullable().default(null),
+  /** Keeps answers for equal inputs; null asks the model each time. */
+  cache: cache.nullable().default(null),
   /** Of each revision by itself; null asks whatever happens. */
   breaker: breaker.nullable().default(null),
   fallbacks: z.array(fallback).max(10).default([]),

@@ -18,6 +18,12 @@ export const monitoringMigrations: readonly Migration[] = [
       await db.schema.alterTable('prediction').addColumn('chosen_by', 'text').execute();
     },
   },
+  {
+    name: 'monitoring/003-cached-predictions',
+    async up(db) {
+      await db.schema.alterTable('prediction').addColumn('cached', 'integer').execute();
+    },
+  },
 ];
 
 async function createRecords(db: Kysely<AnyTables>, dialect: SqlDialect): Promise<void> {

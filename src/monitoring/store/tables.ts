@@ -17,6 +17,8 @@ export interface PredictionTable {
   shadow_score: number | null;
   shadow_error: string | null;
   fallback: string | null;
+  /** 1 for an answer from a gateway's cache, otherwise null. */
+  cached: number | null;
   /** Float32 values, little-endian; NaN is missing. */
   numeric_inputs: Uint8Array;
   categories: string;

@@ -19,6 +19,8 @@ export interface PredictionRecord {
     readonly error: string;
     readonly by?: 'previous' | 'model' | 'rule' | 'constant';
   };
+  /** No model was asked: the revision had answered the same row before. */
+  readonly cached?: boolean;
   /** The row as the answering revision got it, in the order of its signature; null for a missing number. */
   readonly numeric: readonly (number | null)[];
   readonly categories: readonly string[];

@@ -27,6 +27,8 @@ export interface Prediction {
   fallback: { readonly revision: string; readonly error: string } | undefined;
   /** What answers in the place of the current revision, and why that could not. */
   standIn: StoodIn | undefined;
+  /** Answered from memory: no model was asked. */
+  cached: boolean;
 }
 
 export interface StoodIn {

@@ -4,8 +4,9 @@ import type { System } from '#core/system';
 import { gatewayErrors, invalidField } from './errors.ts';
 import type { FeatureReader, FeatureRow } from './feature-reader.ts';
 import { BUCKETS, type LiveCandidate, type LiveEndpoint } from './live-endpoint.ts';
-import type { Prediction, Reply } from './prediction.ts';
+import { answeringArm, type Prediction, type Reply, rowFor } from './prediction.ts';
 import type { Caller } from './protection/access/caller.ts';
+import { type AnswerCache, answerKey } from './protection/cache/answer-cache.ts';
 import type { Leave } from './protection/endpoint-protection.ts';
 import { checkAgainst, type Instance, type Row, readRow } from './read-instance.ts';
 import type { Scorer } from './scorer.ts';
@@ -66,7 +67,9 @@ export class Predictor {
         const source = { features: rows[i], path: pathOf(path, i) };
         reply.predictions.push(this.#prediction(endpoint, instance, { source, reply, receivedAt, startedMs }));
       }
-      this.#options.scorer.submit(reply.predictions);
+      const cache = endpoint.protection?.cache;
+      if (cache && (!endpoint.candidate || cache.duringRollouts)) this.#submitKnown(reply, cache, fail);
+      else this.#options.scorer.submit(reply.predictions);
     };
     try {
       for (let i = 0; i < instances.length; i++) checkAgainst(endpoint, instances[i] as Instance, pathOf(path, i));
@@ -76,6 +79,29 @@ export class Predictor {
     } catch (error) {
       fail(error);
     }
+  }
+
+  /** Looks for kept answers first, and has new ones kept. */
+  #submitKnown(reply: Reply, cache: AnswerCache, fail: (error: unknown) => void): void {
+    const { predictions, finish } = reply;
+    const keys = predictions.map((prediction) => keyOf(prediction));
+    reply.finish = (answered) => {
+      for (const [i, { error, standIn, fallback, cached, score }] of answered.entries()) {
+        const key = keys[i];
+        if (key !== undefined && !error && !standIn && !fallback && !cached) cache.keep(key, score);
+      }
+      finish(answered);
+    };
+    const submit = (scores: readonly (number | undefined)[]): void => {
+      for (const [i, prediction] of predictions.entries()) {
+        prediction.score = scores[i] ?? Number.NaN;
+        prediction.cached = scores[i] !== undefined;
+      }
+      this.#options.scorer.submit(predictions);
+    };
+    const found = cache.find(keys);
+    if (found instanceof Promise) found.then(submit).catch(fail);
+    else submit(found);
   }
 
   #prediction(
@@ -110,6 +136,7 @@ export class Predictor {
       error: undefined,
       fallback: undefined,
       standIn: undefined,
+      cached: false,
     };
   }
 
@@ -145,6 +172,13 @@ function chosenFor(
     return { arm: instance.arm, by: instance.armKey ? `key:${instance.armKey}` : 'request' };
   const flag = flagged?.(instance);
   return flag && { arm: flag.arm, by: `flag:${flag.name}` };
+}
+
+function keyOf(prediction: Prediction): string {
+  const arm = answeringArm(prediction);
+  const row = rowFor(prediction, arm);
+  // A row that only the candidate lacks has no answer, and a key that nobody else has.
+  return row instanceof Error ? `no row: ${prediction.id}` : answerKey(arm, row);
 }
 
 /** The request, with its place given back when it ends. */

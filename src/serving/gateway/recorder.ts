@@ -114,6 +114,7 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
       ? { fallback, shadow: { revision: fallback.revision, score: null, error: fallback.error } }
       : {}),
     ...stoodIn,
+    ...(prediction.cached ? { cached: true } : {}),
     numeric,
     categories,
     ...(entities ? { entities } : {}),

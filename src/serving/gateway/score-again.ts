@@ -39,6 +39,7 @@ export function resumed(
     error: undefined,
     fallback: undefined,
     standIn: undefined,
+    cached: false,
   };
   const same = answeringArm(resumed).arm.revision === revision && shadowArm(resumed)?.arm.revision === awaits;
   return same ? resumed : undefined;

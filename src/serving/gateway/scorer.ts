@@ -1,5 +1,6 @@
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
+import { countRun } from './count-run.ts';
 import { gatewayErrors, later } from './errors.ts';
 import type { Trip } from './guardrail.ts';
 import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
@@ -8,7 +9,7 @@ import type { CircuitBreaker } from './protection/load/circuit-breaker.ts';
 import type { Row } from './read-instance.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
 import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
-import { add, type ModelStatistics, type StatisticsBook } from './statistics.ts';
+import { add, type StatisticsBook } from './statistics.ts';
 import { WaitingRows } from './waiting-rows.ts';
 
 export interface ScorerOptions {
@@ -84,7 +85,10 @@ export class Scorer {
 
   /** Takes predictions on. Their replies are finished in a later turn. */
   submit(predictions: readonly Prediction[]): void {
-    for (const prediction of predictions) this.#enqueue(prediction, answeringArm(prediction), 'answer');
+    for (const prediction of predictions) {
+      if (prediction.cached) this.#answerAsIs(prediction);
+      else this.#enqueue(prediction, answeringArm(prediction), 'answer');
+    }
   }
 
   /** Takes on predictions that were answered by a process that is gone, for the score beside the answer. */
@@ -98,6 +102,12 @@ export class Scorer {
   /** Resolves when nothing is in work: every answer is released and every score beside it recorded. */
   async drained(): Promise<void> {
     if (this.#open.answer + this.#open.shadow > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+  }
+
+  #answerAsIs(prediction: Prediction): void {
+    this.#open.answer += 1;
+    this.#schedule('answer');
+    this.#answered.push(prediction);
   }
 
   #enqueue(prediction: Prediction, arm: LiveArm, purpose: Work['purpose']): void {
@@ -272,7 +282,8 @@ export class Scorer {
 
   #settleAll(items: readonly Item[], scores: Float32Array, startedMs: number): void {
     const nowMs = this.#options.clock.monotonic();
-    this.#count(items, startedMs, nowMs - startedMs);
+    const { statistics, clock } = this.#options;
+    countRun(statistics, items, { startedMs, inferMs: nowMs - startedMs, now: clock.now() });
     for (let i = 0; i < items.length; i++) {
       const item = items[i] as Item;
       const score = scores[i] as number;
@@ -290,26 +301,6 @@ export class Scorer {
         item.prediction.endpoint.candidate?.observer.paired(item.prediction, score);
       }
     }
-  }
-
-  /** Counts one run for every revision whose rows were in it. Scores beside answers are nobody's inference. */
-  #count(items: readonly Item[], startedMs: number, inferMs: number): void {
-    const { statistics, clock } = this.#options;
-    const now = clock.now();
-    let last: ModelStatistics | undefined;
-    let rows = 0;
-    for (const { arm, prediction, purpose, queuedMs } of items) {
-      if (purpose !== 'answer') continue;
-      const found = statistics.ofArm(arm, prediction.endpoint.routed.name);
-      if (found !== last) {
-        last?.executed(rows, inferMs, now);
-        last = found;
-        rows = 0;
-      }
-      rows += 1;
-      add(found.queue, Math.max(0, startedMs - queuedMs));
-    }
-    last?.executed(rows, inferMs, now);
   }
 
   #fail(work: Work, error: unknown): void {

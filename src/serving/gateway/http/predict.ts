@@ -83,6 +83,7 @@ function answerOf(prediction: Prediction): string {
     arm,
     output: { [live.arm.signature.output]: score },
     ...(standIn ? { fallback: standIn.by.by } : fallback ? { fallback: true } : {}),
+    ...(prediction.cached ? { cached: true } : {}),
     ...(planned ? { features: planned } : {}),
   });
 }

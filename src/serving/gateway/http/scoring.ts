@@ -85,7 +85,7 @@ interface Message {
 }
 
 /** What is said of an answer in a header, because these protocols have no place for it in the body. */
-const MARKED: readonly string[] = ['fallback'];
+const MARKED: readonly string[] = ['fallback', 'cached'];
 const JSON_LINES = 'application/jsonlines';
 
 async function predict(

@@ -38,6 +38,7 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
   const { arm } = standIn?.by.arm ?? (byCandidate && endpoint.candidate ? endpoint.candidate : endpoint.current);
   const revision = standIn?.by.revision ?? arm.revision;
   const fallbacks = predictions.filter((prediction) => prediction.fallback ?? prediction.standIn).length;
+  const cached = predictions.filter((prediction) => prediction.cached).length;
   const scores = Float32Array.from(predictions, ({ score }) => score);
   return {
     model: call.model,
@@ -47,6 +48,7 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
       revision,
       ...(fallbacks > 0 ? { fallbacks } : {}),
       ...(standIn ? { fallback: standIn.by.by } : {}),
+      ...(cached > 0 ? { cached } : {}),
     },
     outputs: scoresAs(arm.signature.output, scores, call),
   };

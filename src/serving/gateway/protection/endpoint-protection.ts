@@ -6,6 +6,7 @@ import type { RoutedEndpoint } from '../../routing.ts';
 import { gatewayErrors } from '../errors.ts';
 import type { LiveArm } from '../live-endpoint.ts';
 import type { Caller } from './access/caller.ts';
+import { AnswerCache } from './cache/answer-cache.ts';
 import { type Demand, RateLimits } from './limits/rate-limits.ts';
 import { Bulkhead } from './load/bulkhead.ts';
 import { CircuitBreaker } from './load/circuit-breaker.ts';
@@ -14,6 +15,7 @@ export interface ProtectionDeps {
   readonly clock: Clock;
   readonly shared: SharedState | undefined;
   readonly onSharedDown: () => void;
+  readonly onLook: (outcome: 'hit' | 'miss') => void;
 }
 
 /** Told once when a request that was let in is done with, and whether it was answered. */
@@ -29,6 +31,8 @@ export class EndpointProtection {
   readonly #spec: ProtectionSpec;
   readonly #callers: ReadonlySet<string> | undefined;
   readonly #limits: RateLimits | undefined;
+  /** Absent where answers are not kept. */
+  readonly cache: AnswerCache | undefined;
   readonly #bulkhead: Bulkhead | undefined;
   readonly #breakers = new BoundedCache<CircuitBreaker>(BREAKERS_MAX);
 
@@ -36,7 +40,8 @@ export class EndpointProtection {
     this.#name = name;
     this.#spec = spec;
     this.#callers = spec.callers ? new Set(spec.callers) : undefined;
-    const { limits, whenSharedDown, concurrency } = spec;
+    const { limits, whenSharedDown, concurrency, cache } = spec;
+    this.cache = cache ? new AnswerCache({ ...cache, ...deps }) : undefined;
     this.#bulkhead = concurrency ? new Bulkhead(name, concurrency, deps.clock) : undefined;
     this.#limits = limits.length > 0 ? new RateLimits({ endpoint: name, limits, whenSharedDown, ...deps }) : undefined;
   }

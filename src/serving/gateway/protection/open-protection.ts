@@ -35,9 +35,16 @@ export function openProtection({ host, access, shared, system, logger, metrics }
     'Requests for which the state that gateways share could not be reached.',
     [],
   );
+  const looks = metrics.counter('kedge_gateway_cache_total', 'Predictions of endpoints that keep answers.', [
+    'outcome',
+  ]);
   return {
     ...openDoor(access ?? { kind: 'local' }, { clock, logger }),
-    deps: { clock, shared, onSharedDown: () => failures.inc() },
+    deps: {
+      ...{ clock, shared },
+      onSharedDown: () => failures.inc(),
+      onLook: (outcome) => looks.inc({ outcome }),
+    },
     refused: (error) => refusals.inc({ code: error instanceof KedgeError ? error.code : 'gateway/internal' }),
   };
 }

@@ -34,6 +34,11 @@ export interface ExecutionRequest {
    * for it. Others leave it to whoever gave them the command.
    */
   readonly resources?: Readonly<Record<string, number>>;
+  /**
+   * Runs the command apart from the rest of the machine, as far as that goes here: {@link Execution.isolated} tells how
+   * far. Without `network` it sees a network that holds nothing but itself.
+   */
+  readonly isolate?: { readonly network: boolean };
   /** Gets the output as it comes, in order per stream, never more than `outputBytesMax` together. It must not throw. */
   readonly onOutput?: (stream: OutputStream, chunk: Uint8Array) => void;
 }
@@ -47,17 +52,34 @@ export interface ExecutionLimits {
   readonly outputBytesMax: number;
   /** From being asked to end to being killed, when `wallMs` is over. 5,000 by default. */
   readonly graceMs?: number;
+  /** Resident memory of the command and all that it started together; past it they are killed. */
+  readonly memoryBytesMax?: number;
+  /** Processors' worth of time, where the machine allows to limit it; {@link Execution.isolated} tells. */
+  readonly cpusMax?: number;
+}
+
+/** What holds of a command that was to run apart. Whatever is not here is shared with the rest of the machine. */
+export interface Isolated {
+  /** What it sees of its own only. `network`: nothing can be reached but itself. `pid`: nothing of it survives. */
+  readonly namespaces: readonly ('user' | 'ipc' | 'uts' | 'pid' | 'mount' | 'network')[];
+  /** It has no capabilities, and programs cannot give it more rights than it has. */
+  readonly privileges: boolean;
+  /** `group`: the kernel keeps it within the limit. `sampled`: it is looked at now and then, and killed past it. */
+  readonly memory: 'group' | 'sampled' | 'unlimited';
+  readonly cpu: 'group' | 'unlimited';
 }
 
 export interface Execution {
   readonly id: string;
   readonly exited: Promise<Exit>;
+  /** Of a command that was to run apart. */
+  readonly isolated?: Isolated;
   /** Asks the command and all it started to end, and kills what is left after `graceMs`. Resolves when all ended. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** `timeout` and `stopped` win over the code or signal with which the command answered; both are there as well. */
-export type ExitReason = 'exited' | 'signalled' | 'timeout' | 'stopped' | 'not-started';
+/** `timeout`, `memory` and `stopped` win over the code or signal that the command answered; both are there as well. */
+export type ExitReason = 'exited' | 'signalled' | 'timeout' | 'memory' | 'stopped' | 'not-started';
 
 export interface Exit {
   readonly reason: ExitReason;
@@ -65,7 +87,7 @@ export interface Exit {
   readonly code?: number;
   /** The signal that ended it. */
   readonly signal?: string;
-  /** What went wrong, for people, when the reason is `not-started` or `timeout`, or where the executor knows more. */
+  /** What went wrong, for people: with `not-started`, `timeout` and `memory`, or where the executor knows more. */
   readonly detail?: string;
   readonly durationMs: number;
   /** Everything that the command wrote, including what was thrown away. */
@@ -114,7 +136,9 @@ export function assertRequest(request: ExecutionRequest): void {
   if (stdin && stdin.length > STDIN_BYTES_MAX) {
     refuse(`stdin has ${stdin.length} bytes, the limit is ${STDIN_BYTES_MAX}`);
   }
-  const { wallMs, outputBytesMax, graceMs = 0 } = limits;
+  const { wallMs, outputBytesMax, graceMs = 0, memoryBytesMax = 1, cpusMax = 1 } = limits;
+  if (!(memoryBytesMax > 0)) refuse(`limits.memoryBytesMax ${memoryBytesMax} is not over 0`);
+  if (!(cpusMax > 0)) refuse(`limits.cpusMax ${cpusMax} is not over 0`);
   if (!(wallMs >= 1 && wallMs <= WALL_MS_MAX)) refuse(`limits.wallMs ${wallMs} is not from 1 to ${WALL_MS_MAX}`);
   if (!(graceMs >= 0 && graceMs <= WALL_MS_MAX)) refuse(`limits.graceMs ${graceMs} is not from 0 to ${WALL_MS_MAX}`);
   if (!(Number.isSafeInteger(outputBytesMax) && outputBytesMax >= 0)) {

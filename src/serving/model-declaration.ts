@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isDatatype } from './gateway/tensors/datatypes.ts';
 
 /**
  * A model that is no file of weights: a `model.json`, which says what runs it. It is a version's content as any other
@@ -47,7 +48,71 @@ export const externalModel = z.strictObject({
 });
 export type ExternalModel = z.output<typeof externalModel>;
 
-export const modelDeclaration = z.discriminatedUnion('runtime', [externalModel]);
+const tensor = z.strictObject({
+  name,
+  datatype: z.string().refine(isDatatype, 'expected a datatype of the Open Inference Protocol, such as FP32'),
+  /** −1 is a dimension of any size. */
+  shape: z.array(z.number().int().min(-1)).max(8),
+});
+const tensors = z
+  .array(tensor)
+  .min(1)
+  .max(1_000)
+  .refine((list) => new Set(list.map((item) => item.name)).size === list.length, 'expected each name once');
+
+export const processModel = z.strictObject({
+  runtime: z.literal('process'),
+  /**
+   * The program and its arguments, without a shell. `{port}` is a port of 127.0.0.1 to listen on, or `{socket}` the
+   * path of a UNIX socket; `{model}` is the folder with the files of the version.
+   */
+  command: z
+    .array(
+      z
+        .string()
+        .max(10_000)
+        .refine((word) => !word.includes('\0'), 'expected text without NUL'),
+    )
+    .min(1)
+    .max(200)
+    .refine(
+      (words) => words.some((word) => word.includes('{port}')) !== words.some((word) => word.includes('{socket}')),
+      'expected either {port} or {socket} among its words',
+    ),
+  /** `oip` is the Open Inference Protocol over REST, `invocations` that of MLflow's scoring server. */
+  protocol: z.enum(['oip', 'invocations']),
+  /** Of `oip`: the model as the process calls it. */
+  model: name.default('model'),
+  version: name.optional(),
+  /** Answers 200 once the model can be asked. `/v2/models/<model>/ready`, or `/ping`, unless told. */
+  ready: z
+    .string()
+    .max(500)
+    .regex(/^\/[\x21-\x7e]*$/, 'expected a path')
+    .optional(),
+  /** Of `invocations`, for models of tensors: what it takes and gives, which that protocol cannot tell. */
+  tensors: z.strictObject({ inputs: tensors, outputs: tensors }).optional(),
+  startTimeoutMs: millis(600_000).default(60_000),
+  /** What it is reckoned to take of the memory for models; past it, it is killed. */
+  memoryBytes: z
+    .number()
+    .int()
+    .min(16 * 1024 * 1024)
+    .max(2 ** 44)
+    .default(1024 ** 3),
+  /** Processors' worth of time, where the machine allows to limit it. */
+  cpus: z.number().min(0.01).max(1_024).default(1),
+  /** Whether it may reach the network. */
+  network: z.boolean().default(false),
+  environment: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of a variable'), z.string().max(10_000))
+    .default({}),
+  stateless: z.boolean().default(true),
+  ...calls,
+});
+export type ProcessModel = z.output<typeof processModel>;
+
+export const modelDeclaration = z.discriminatedUnion('runtime', [externalModel, processModel]);
 export type ModelDeclaration = z.output<typeof modelDeclaration>;
 
 /** The path of a declaration among the artifacts of a version. */

@@ -1,8 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openProcessExecutor } from '#adapters/exec/process';
 import { openLocalLog } from '#adapters/log/local';
 import { defineErrors, messageOf } from '#core/errors';
-import { type Config, containerEnvironment } from '#platform/config';
+import { type Config, containerEnvironment, inheritedEnvironment } from '#platform/config';
 import { type GatewayOptions, startGateway } from '#serving';
 import product from '../../../package.json' with { type: 'json' };
 import { rolesOfGroups } from '../oidc-settings.ts';
@@ -32,6 +33,8 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     blobs: await openBlobs(config, dataDir),
     ...{ log, features, shared, system, logger, metrics },
     modelServers: listOf(config.modelServers),
+    modelProcesses: policyOf(config.modelProcesses),
+    executor: openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment() }),
     repository: models === '' ? undefined : { folder: await folderAt(models), control },
     dialect: config.servingDialect === 'triton' ? 'triton' : 'kedge',
     access: accessOf(config, join(dataDir.gateway, 'callers.json')),
@@ -66,6 +69,10 @@ const gatewayConfigErrors = defineErrors('gateway-config', {
   tls: { status: 400, title: 'The gateway cannot serve over TLS as configured' },
   repository: { status: 400, title: 'The model repository cannot be used' },
 });
+
+function policyOf(text: string): GatewayOptions['modelProcesses'] {
+  return text === 'isolated' || text === 'any' ? text : 'off';
+}
 
 /** Texts between commas. */
 function listOf(text: string): readonly string[] {

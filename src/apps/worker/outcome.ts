@@ -54,6 +54,8 @@ function exitError(exit: Exit): StepError | undefined {
       return { kind: 'killed', message: `the process was ended by ${exit.signal}${words(exit)}` };
     case 'timeout':
       return { kind: 'timeout', message: exit.detail ?? 'the step ran longer than its timeout' };
+    case 'memory':
+      return { kind: 'killed', message: exit.detail ?? 'the step held more memory than it may' };
     case 'stopped':
       return { kind: 'killed', message: 'the process was stopped' };
     case 'not-started':

@@ -228,6 +228,14 @@ export const KEYS = {
       'Servers that may run models for gateways, separated by commas, such as http://triton:8000,grpc://triton:8001; ' +
       'versions that name another one are not served. * allows any; empty none.',
   },
+  modelProcesses: {
+    env: 'KEDGE_MODEL_PROCESSES',
+    default: 'off',
+    oneOf: ['off', 'isolated', 'any'],
+    reason:
+      'Whether gateways start the processes that versions declare: never, only where they can be kept apart from the ' +
+      'machine, or as far apart as it allows. Whoever registers versions runs code there then.',
+  },
   servingDialect: {
     env: 'KEDGE_SERVING_DIALECT',
     default: 'kedge',

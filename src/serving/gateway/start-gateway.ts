@@ -5,6 +5,7 @@ import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { SyncEventLog } from '#ports/event-log';
+import type { Executor } from '#ports/executor';
 import type { SharedState } from '#ports/shared-state';
 import type { CheckWork } from '../checks/routes.ts';
 import { checkCandidate } from './check-candidate.ts';
@@ -32,9 +33,7 @@ import { RecentLog } from './recent-log.ts';
 import { Recorder } from './recorder.ts';
 import { ModelRepository } from './repository/model-repository.ts';
 import { Router } from './router.ts';
-
-import { DeclaredRuntimes } from './runtime/declared-runtimes.ts';
-
+import { DeclaredRuntimes, type ProcessPolicy } from './runtime/declared-runtimes.ts';
 import { ModelCache } from './runtime/model-cache.ts';
 import type { RuntimeChoice } from './runtime/model-runtime.ts';
 import { LoadSignals } from './scaling/load-signals.ts';
@@ -67,6 +66,9 @@ export interface GatewayOptions {
   readonly runtime?: RuntimeChoice;
   /** Origins of servers that may run models, as `https://triton:8000`; `*` is any. None unless told. */
   readonly modelServers?: readonly string[] | undefined;
+  /** Whether processes are started for models, and with what; `off` unless told. */
+  readonly modelProcesses?: ProcessPolicy | undefined;
+  readonly executor?: Executor | undefined;
   /** A folder of models that are served beside the endpoints, and whether clients may load and unload them. */
   readonly repository?: { readonly folder: string; readonly control: boolean } | undefined;
   readonly dialect?: DialectName;
@@ -275,7 +277,8 @@ async function assemble(
 
 function openCache(options: GatewayOptions, limits: GatewayLimits): ModelCache {
   const { blobs, system, logger, runtime: choice = 'auto', modelServers: servers = [] } = options;
-  const declared = new DeclaredRuntimes({ system, logger, servers });
+  const { executor, modelProcesses: processes = 'off' } = options;
+  const declared = new DeclaredRuntimes({ system, logger, servers, processes, executor });
   const { modelMemoryBytesMax: memoryBytesMax } = limits;
   return new ModelCache({ blobs, memoryBytesMax, choice, declared, clock: system.clock, logger });
 }

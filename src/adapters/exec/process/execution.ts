@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type Clock, sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
-import { formatDuration } from '#core/units';
-import type { Execution, ExecutionRequest, Exit, OutputStream } from '#ports/executor';
+import { formatBytes, formatDuration } from '#core/units';
+import type { Execution, ExecutionRequest, Exit, Isolated, OutputStream } from '#ports/executor';
 import { watchMemory } from './memory-limit.ts';
 import { isGroupRunning, signalGroup } from './process-group.ts';
 import { type Usage, usageOf } from './usage.ts';
@@ -24,6 +24,9 @@ interface Surroundings {
   readonly isFolder: boolean;
   /** Where control groups are mounted. */
   readonly cgroupRoot: string;
+  /** The command as it is started, within whatever keeps it apart. */
+  readonly command: readonly string[];
+  readonly isolated?: Isolated | undefined;
 }
 
 /**
@@ -35,12 +38,13 @@ interface Surroundings {
 export class ProcessExecution implements Execution {
   readonly id: string;
   readonly exited: Promise<Exit>;
+  readonly isolated?: Isolated;
   readonly #clock: Clock;
   readonly #request: ExecutionRequest;
   readonly #child: ChildProcess | undefined;
   readonly #startedAt: number;
   readonly #cancels = new Set<() => void>();
-  #ending: 'timeout' | 'stopped' | undefined;
+  #ending: 'timeout' | 'memory' | 'stopped' | undefined;
   #killed = false;
   #ended = false;
   #outputBytes = 0;
@@ -48,8 +52,9 @@ export class ProcessExecution implements Execution {
   #usage: Usage | undefined;
   readonly #causeOfKill: ReturnType<typeof watchMemory>;
 
-  constructor(request: ExecutionRequest, { clock, env, isFolder, cgroupRoot }: Surroundings) {
+  constructor(request: ExecutionRequest, { clock, env, isFolder, cgroupRoot, command, isolated }: Surroundings) {
     this.id = request.id;
+    if (isolated) this.isolated = isolated;
     this.#clock = clock;
     this.#request = request;
     // Before the command starts, which is in the control group of this process unless it leaves it.
@@ -59,7 +64,7 @@ export class ProcessExecution implements Execution {
       this.exited = Promise.resolve(this.#notStarted(`the working folder '${request.cwd}' does not exist`));
       return;
     }
-    const [program, ...args] = request.command;
+    const [program, ...args] = command;
     try {
       this.#child = spawn(program!, args, {
         cwd: request.cwd,
@@ -125,7 +130,7 @@ export class ProcessExecution implements Execution {
     cancel();
   }
 
-  #end(reason: 'timeout' | 'stopped', graceMs: number): void {
+  #end(reason: 'timeout' | 'memory' | 'stopped', graceMs: number): void {
     if (this.#ended || this.#child?.pid === undefined) return;
     // What ended by itself before it was asked keeps its own reason.
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#ending ??= reason;
@@ -163,6 +168,7 @@ export class ProcessExecution implements Execution {
       readBytes: Math.max(seen.readBytes, now.readBytes),
       writtenBytes: Math.max(seen.writtenBytes, now.writtenBytes),
     };
+    if (now.rssBytes > (this.#request.limits.memoryBytesMax ?? Number.POSITIVE_INFINITY)) this.#end('memory', 0);
     this.#later(nextMs, () => this.#sample(Math.min(2 * nextMs, SAMPLE_MS_MAX)));
   }
 
@@ -180,12 +186,18 @@ export class ProcessExecution implements Execution {
     const outOfMemory = this.#ending
       ? undefined
       : this.#causeOfKill({ signal: signalCode, code: exitCode, rssPeakBytes });
-    const detail = `the limit of ${formatDuration(this.#request.limits.wallMs)} was over`;
+    const { wallMs, memoryBytesMax = 0 } = this.#request.limits;
+    const details = {
+      timeout: `the limit of ${formatDuration(wallMs)} was over`,
+      memory: `it held more than ${formatBytes(memoryBytesMax)} of memory`,
+      stopped: undefined,
+    };
+    const detail = this.#ending && details[this.#ending];
     return {
       reason: this.#ending ?? (signalCode === null ? 'exited' : 'signalled'),
       ...(exitCode !== null && { code: exitCode }),
       ...(signalCode !== null && { signal: signalCode }),
-      ...(this.#ending === 'timeout' && { detail }),
+      ...(detail !== undefined && { detail }),
       ...(outOfMemory !== undefined && { outOfMemory }),
       ...this.#figures(),
     };

@@ -1,7 +1,16 @@
 import { stat } from 'node:fs/promises';
 import type { Clock } from '#core/clock';
-import { assertRequest, type Execution, type ExecutionRequest, type Executor, executorErrors } from '#ports/executor';
+import {
+  assertRequest,
+  type Execution,
+  type ExecutionRequest,
+  type Executor,
+  executorErrors,
+  type Isolated,
+} from '#ports/executor';
+import { type Cgroup, openCgroup } from './cgroup.ts';
 import { ProcessExecution } from './execution.ts';
+import { IsolationProbe } from './isolation.ts';
 
 export interface ProcessExecutorOptions {
   readonly clock: Clock;
@@ -38,6 +47,7 @@ export function openProcessExecutor(options: ProcessExecutorOptions): Executor {
   const inherited = Object.fromEntries(
     INHERITED_VARIABLES.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
   );
+  const probe = new IsolationProbe(inherited);
   return {
     async start(request: ExecutionRequest): Promise<Execution> {
       assertRequest(request);
@@ -52,10 +62,39 @@ export function openProcessExecutor(options: ProcessExecutorOptions): Executor {
         () => false,
       );
       const env = { ...inherited, ...request.env };
-      const execution = new ProcessExecution(request, { clock, env, isFolder, cgroupRoot });
-      const free = (): void => void running.delete(id);
+      const { cgroup, ...apart } = await surroundings(probe, request, `${process.hrtime.bigint()}`);
+      const execution = new ProcessExecution(request, { clock, env, isFolder, cgroupRoot, ...apart });
+      const free = (): void => {
+        running.delete(id);
+        void cgroup?.remove();
+      };
       execution.exited.then(free, free);
       return execution;
     },
+  };
+}
+
+interface Apart {
+  readonly command: readonly string[];
+  readonly isolated?: Isolated;
+  readonly cgroup?: Cgroup;
+}
+
+/** Joins the groups whose files come before `--`, then becomes the command after it. */
+const JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 126; shift; done; shift; exec "$@"';
+
+/** The command within what keeps it apart, if it is to be. */
+async function surroundings(probe: IsolationProbe, request: ExecutionRequest, id: string): Promise<Apart> {
+  const { command, isolate, limits } = request;
+  if (!isolate) return { command };
+  const { wrap, namespaces, privileges } = await probe.find(isolate);
+  const { memoryBytesMax: memoryBytes, cpusMax: cpus } = limits;
+  const cgroup = await openCgroup(id, { memoryBytes, cpus });
+  const joined = cgroup.files.length > 0 ? ['/bin/sh', '-c', JOIN, 'sh', ...cgroup.files, '--'] : [];
+  const memory = cgroup.limits.includes('memory') ? 'group' : memoryBytes === undefined ? 'unlimited' : 'sampled';
+  return {
+    command: [...joined, ...wrap(command)],
+    isolated: { namespaces, privileges, memory, cpu: cgroup.limits.includes('cpu') ? 'group' : 'unlimited' },
+    cgroup,
   };
 }

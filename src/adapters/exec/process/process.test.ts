@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { executorConformance } from '#conformance/executor';
 import { ManualClock, systemClock } from '#core/clock';
-import { type Exit, executorErrors } from '#ports/executor';
+import { type ExecutionRequest, type Exit, executorErrors } from '#ports/executor';
 import { INHERITED_VARIABLES, openProcessExecutor } from './index.ts';
 
 const environment = { PATH: process.env['PATH'] };
@@ -194,5 +195,61 @@ describe('process executor', () => {
     assert.equal((await ended('kill -9 $$', {})).outOfMemory, undefined);
     assert.equal((await ended('kill -15 $$', { kills: 4 })).outOfMemory, undefined);
     assert.equal((await ended('exit 1', { kills: 4 })).outOfMemory, undefined);
+  });
+
+  const run = async (script: string, more: Partial<ExecutionRequest> = {}) => {
+    const executor = openProcessExecutor({ clock: systemClock, environment });
+    let printed = '';
+    const execution = await executor.start({
+      ...{ id: 'apart', command: ['/bin/sh', '-c', script], cwd: '/', env: {}, limits: LIMITS },
+      onOutput: (_stream, chunk) => {
+        printed += Buffer.from(chunk);
+      },
+      ...more,
+    });
+    return { execution, exit: await execution.exited, printed };
+  };
+
+  it('tells what keeps a command apart, and that holds', async (t) => {
+    const { execution, printed } = await run('cat /proc/self/status; ls /sys/class/net; echo pid $$', {
+      isolate: { network: false },
+    });
+    const { namespaces, privileges } = execution.isolated ?? assert.fail('it was to run apart');
+    if (privileges) assert.match(printed, /^NoNewPrivs:\s+1$/m);
+    if (namespaces.length === 0) return t.skip('this machine lets nobody have namespaces');
+    assert.match(printed, /^CapEff:\s+0+$/m);
+    if (namespaces.includes('pid')) assert.match(printed, /^pid \d$/m);
+    const online = await run('exec 3<>/dev/tcp/127.0.0.1/9 || ip route get 192.0.2.1', { isolate: { network: false } });
+    if (namespaces.includes('network')) assert.match(online.printed, /unreachable|not found|nonexistent/i);
+  });
+
+  it('leaves nothing of a command that runs apart, not even what left its group', async (t) => {
+    const folder = await temporaryFolder(t);
+    const file = join(folder, 'pid');
+    const script = `setsid sh -c 'echo 1 > ${file}; exec sleep 600' & while [ ! -s ${file} ]; do :; done; sleep 601`;
+    const executor = openProcessExecutor({ clock: systemClock, environment });
+    const command = ['/bin/sh', '-c', script];
+    const request = { id: 'a', command, cwd: folder, env: {}, limits: LIMITS, isolate: { network: true } };
+    const execution = await executor.start(request);
+    for (const until = performance.now() + 30_000; performance.now() < until; await setImmediate()) {
+      if ((await readFile(file, 'utf8').catch(() => '')) !== '') break;
+    }
+    await execution.stop(0);
+    if (!execution.isolated?.namespaces.includes('pid')) return t.skip('this machine gives no process namespace');
+    const running = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const folders = await Promise.all(running.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')));
+    assert.ok(!folders.includes(folder));
+  });
+
+  it('ends a command that holds more memory than it may, and tells', async (t) => {
+    if (process.platform !== 'linux') return t.skip('resident memory is read from /proc');
+    const hold = `const held = Buffer.alloc(300e6, 1); console.log(held.length); setInterval(() => {}, 1000);`;
+    const limits = { ...LIMITS, memoryBytesMax: 150e6 };
+    const sampled = await run(`exec '${process.execPath}' -e '${hold}'`, { limits });
+    assert.equal(sampled.exit.reason, 'memory');
+    assert.match(sampled.exit.detail ?? '', /more than 143\.1 MiB/);
+    const grouped = await run(`exec '${process.execPath}' -e '${hold}'`, { limits, isolate: { network: true } });
+    assert.notEqual(grouped.exit.code, 0);
+    assert.notEqual(grouped.execution.isolated?.memory, 'unlimited');
   });
 });

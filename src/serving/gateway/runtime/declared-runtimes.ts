@@ -2,24 +2,40 @@ import { open, readFile } from 'node:fs/promises';
 import type { System } from '#core/system';
 import { formatBytes } from '#core/units';
 import type { Logger } from '#platform/observe';
+import type { Executor } from '#ports/executor';
 import {
   DECLARATION_BYTES_MAX,
   DECLARATION_FILE,
   type ExternalModel,
   type ModelDeclaration,
+  type ProcessModel,
   parseDeclaration,
 } from '../../model-declaration.ts';
 import { EXTERNAL_BYTES, ExternalRuntime } from './external/external-runtime.ts';
 import { GrpcRemote } from './external/grpc-remote.ts';
 import type { RemoteServer } from './external/remote-server.ts';
 import { RestServer } from './external/rest-server.ts';
-import type { TensorRuntime } from './model-runtime.ts';
+import type { ModelColumns, TensorRuntime } from './model-runtime.ts';
+import { ProcessRuntime } from './process/process-runtime.ts';
 
 export interface DeclaredOptions {
   readonly system: System;
   readonly logger: Logger;
   /** Origins of servers that may run models; `*` is any. */
   readonly servers: readonly string[];
+  /** Whether processes are started: never, only kept apart from the machine, or as far apart as it allows. */
+  readonly processes: ProcessPolicy;
+  readonly executor?: Executor | undefined;
+}
+
+export type ProcessPolicy = 'off' | 'isolated' | 'any';
+
+/** What a declaration is about. */
+export interface DeclaredFile {
+  /** The folder with the files of the version. */
+  readonly folder: string;
+  /** Of a model that is called by its columns. */
+  readonly columns?: { readonly inputs: ModelColumns; readonly output: string } | undefined;
 }
 
 /**
@@ -34,8 +50,19 @@ export class DeclaredRuntimes {
   }
 
   /** Throws an `Error` when the model cannot be run, or is not allowed here. */
-  open(declaration: ModelDeclaration): Promise<TensorRuntime> {
-    return this.#openExternal(declaration);
+  async open(declaration: ModelDeclaration, file: DeclaredFile): Promise<TensorRuntime> {
+    return declaration.runtime === 'external' ? this.#openExternal(declaration) : this.#openProcess(declaration, file);
+  }
+
+  async #openProcess(declaration: ProcessModel, { folder, columns }: DeclaredFile): Promise<TensorRuntime> {
+    const { system, logger, processes, executor } = this.#options;
+    if (processes === 'off' || !executor) {
+      throw new Error('the gateway starts no processes for models: KEDGE_MODEL_PROCESSES is off');
+    }
+    return ProcessRuntime.open({
+      ...{ declaration, folder, columns, executor, system, logger },
+      isolated: processes === 'isolated',
+    });
   }
 
   async #openExternal(declaration: ExternalModel): Promise<TensorRuntime> {
@@ -61,8 +88,8 @@ export class DeclaredRuntimes {
 }
 
 /** What a declared model is reckoned to take of the memory for models. */
-export function declaredBytes(_declaration: ModelDeclaration): number {
-  return EXTERNAL_BYTES;
+export function declaredBytes(declaration: ModelDeclaration): number {
+  return declaration.runtime === 'process' ? declaration.memoryBytes : EXTERNAL_BYTES;
 }
 
 const BRACE = 0x7b;

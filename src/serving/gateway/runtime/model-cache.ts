@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { formatBytes } from '#core/units';
@@ -30,10 +31,21 @@ interface Loaded {
 /** The key of the file, and whether the model is called by the names of its tensors. */
 type Key = `columns:${string}` | `tensors:${string}`;
 
-/** A model that could not be loaded is left alone for so long, so that a broken file does not cost every request. */
+/**
+ * A model that could not be loaded is left alone for so long, so that a broken file does not cost every request, and
+ * twice as long each time after that: a process that never comes up must not be started every second.
+ */
 const RETRY_MS = 1_000;
 /** Models whose time to load is remembered. */
 const LOADS_KEPT = 20_000;
+const RETRY_MS_MAX = 60_000;
+
+interface Failure {
+  readonly until: number;
+  readonly message: string;
+  /** How often in a row. */
+  readonly times: number;
+}
 
 /**
  * The models in memory, least recently used first out.
@@ -49,7 +61,7 @@ export class ModelCache {
   readonly #options: ModelCacheOptions;
   readonly #loaded = new Map<Key, Loaded>();
   readonly #loading = new Map<Key, Promise<void>>();
-  readonly #failed = new Map<Key, { readonly until: number; readonly message: string }>();
+  readonly #failed = new Map<Key, Failure>();
   readonly #loadMs = new Map<Key, number>();
   #uses = 0;
   #reservedBytes = 0;
@@ -100,6 +112,7 @@ export class ModelCache {
     if (!loaded) return undefined;
     if (!loaded.runtime.usable) {
       this.#loaded.delete(key);
+      void loaded.runtime.unload();
       return undefined;
     }
     loaded.lastUse = ++this.#uses;
@@ -146,7 +159,7 @@ export class ModelCache {
       const shape = 'shape' in file ? file.shape : undefined;
       const request = { path, fileBytes, choice, clock };
       const runtime = declaration
-        ? await this.#open(declaration, file)
+        ? await this.#open(declaration, file, path)
         : shape
           ? await loadModel({ ...request, shape })
           : await loadTensors(request);
@@ -157,7 +170,9 @@ export class ModelCache {
       logger.info({ model: key, runtime: kind, rowMs, memoryBytes }, 'model loaded');
     } catch (error) {
       const message = `model ${key} cannot be loaded: ${messageOf(error)}`;
-      this.#failed.set(key, { until: clock.monotonic() + RETRY_MS, message });
+      const times = (this.#failed.get(key)?.times ?? 0) + 1;
+      const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (times - 1));
+      this.#failed.set(key, { until: clock.monotonic() + pauseMs, message, times });
       logger.error({ model: key, err: error }, message);
       throw gatewayErrors['model-unavailable'](message);
     } finally {
@@ -172,10 +187,15 @@ export class ModelCache {
     if (this.#loadMs.size > LOADS_KEPT && oldest !== undefined) this.#loadMs.delete(oldest);
   }
 
-  async #open(declaration: ModelDeclaration, file: ModelFile | TensorFile): Promise<ModelRuntime | TensorRuntime> {
+  async #open(
+    declaration: ModelDeclaration,
+    file: ModelFile | TensorFile,
+    path: string,
+  ): Promise<ModelRuntime | TensorRuntime> {
     const { declared } = this.#options;
     if (!declared) throw new Error('models that something else runs are not served here');
-    const runtime = await declared.open(declaration);
+    const columns = 'shape' in file ? { inputs: file.columns, output: file.shape.output } : undefined;
+    const runtime = await declared.open(declaration, { folder: dirname(path), columns });
     if (!('shape' in file)) return runtime;
     try {
       return new TabularTensors(runtime, file, declaration.output);

@@ -133,7 +133,7 @@ export interface Answer {
 }
 
 type Passed =
-  | ('shared' | 'access' | 'limits' | 'runtime' | 'modelServers' | 'features')
+  | ('shared' | 'access' | 'limits' | 'runtime' | 'modelServers' | 'modelProcesses' | 'executor' | 'features')
   | ('grpcPort' | 'dialect' | 'tls' | 'contract');
 
 export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
@@ -171,7 +171,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
     sampleEveryMs: 20,
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.runtime ? { runtime: options.runtime } : {}),
-    ...(options.modelServers ? { modelServers: options.modelServers } : {}),
+    ...{ modelServers: options.modelServers, modelProcesses: options.modelProcesses, executor: options.executor },
     ...(options.features ? { features: options.features } : {}),
     ...{
       repository,

@@ -17,6 +17,8 @@ export interface ExternalOptions {
   readonly stateless: boolean;
   readonly maxBatchSize?: number | undefined;
   readonly memoryBytes: number;
+  /** Why it is away, where more is known than that calls fail. */
+  readonly explain?: () => string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -92,7 +94,7 @@ export class ExternalRuntime implements TensorRuntime {
   }
 
   async run(call: TensorCall): Promise<Tensor[]> {
-    if (this.#away !== undefined) throw gatewayErrors['model-unavailable'](this.#away);
+    if (this.#away !== undefined) throw gatewayErrors['model-unavailable'](this.#options.explain?.() ?? this.#away);
     this.#inWork += 1;
     try {
       const outputs = await this.#attempt(call);

@@ -16,6 +16,8 @@ export interface RestOptions {
   readonly model: string;
   readonly version?: string | undefined;
   readonly tensors: 'auto' | 'binary' | 'json';
+  /** Answers 200 when the model can be asked; the address of the protocol unless told. */
+  readonly readyPath?: string | undefined;
   readonly connections: number;
   readonly clock: Pick<Clock, 'after'>;
 }
@@ -136,7 +138,7 @@ export class RestServer implements RemoteServer {
   }
 
   async isReady(timeoutMs: number): Promise<boolean> {
-    const ready = await this.#get(this.#path('/ready'), timeoutMs).catch(() => undefined);
+    const ready = await this.#get(this.#options.readyPath ?? this.#path('/ready'), timeoutMs).catch(() => undefined);
     return ready !== undefined;
   }
 

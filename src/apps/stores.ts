@@ -49,6 +49,11 @@ export async function openShared({ redis: url }: Config, logger: Logger): Promis
   return openRedis({ url, onLost });
 }
 
+/** For addresses that the configuration names, which are whoever runs the installation's to choose. */
+export function openInsideNotifier(): Notifier {
+  return openHttpNotifier({ insideToo: true });
+}
+
 export function openNotifier(config: Config): Notifier {
   return openHttpNotifier({ insideToo: config.notifyInside });
 }

@@ -2,9 +2,11 @@ import { automationContract } from '#automation/contract';
 import { datasetsContract } from '#datasets/contract';
 import { featuresContract } from '#features/contract';
 import { governanceContract } from '#governance/contract';
+import { lineageContract } from '#lineage/contract';
 import { monitoringContract } from '#monitoring/contract';
 import { backfillsContract } from '#pipelines/backfills/contract';
 import { pipelinesContract } from '#pipelines/contract';
+import { recordsContract } from '#pipelines/record/contract';
 import { schedulesContract } from '#pipelines/schedules/contract';
 import { triggersContract } from '#pipelines/triggers/contract';
 import { accountsContract, sessionContract } from '#platform/accounts/contract';
@@ -33,9 +35,11 @@ export interface Kedge {
   readonly signing: Client<typeof signingContract>;
   readonly bom: Client<typeof bomContract>;
   readonly pipelines: Client<typeof pipelinesContract>;
+  readonly records: Client<typeof recordsContract>;
   readonly backfills: Client<typeof backfillsContract>;
   readonly schedules: Client<typeof schedulesContract>;
   readonly triggers: Client<typeof triggersContract>;
+  readonly lineage: Client<typeof lineageContract>;
   readonly serving: Client<typeof servingContract>;
   readonly monitoring: Client<typeof monitoringContract>;
   readonly automation: Client<typeof automationContract>;
@@ -67,9 +71,11 @@ export function connect({ url, token, project, fetch }: ConnectOptions): Kedge {
     signing: createClient(signingContract, options),
     bom: createClient(bomContract, options),
     pipelines: createClient(pipelinesContract, options),
+    records: createClient(recordsContract, options),
     backfills: createClient(backfillsContract, options),
     schedules: createClient(schedulesContract, options),
     triggers: createClient(triggersContract, options),
+    lineage: createClient(lineageContract, options),
     serving: createClient(servingContract, options),
     monitoring: createClient(monitoringContract, options),
     automation: createClient(automationContract, options),

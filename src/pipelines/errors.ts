@@ -11,6 +11,7 @@ export const pipelineErrors = defineErrors('pipelines', {
   'run-finished': { status: 409, title: 'The run is over' },
   'schedule-not-found': { status: 404, title: 'No such schedule' },
   'run-not-so': { status: 409, title: 'The run or step is not in a state for this' },
+  'not-reproducible': { status: 409, title: 'What the run was made from is not all there any more' },
   'own-run': { status: 403, title: 'Whoever started the run does not decide about it' },
   'not-partitioned': { status: 400, title: 'The pipeline has no such partition' },
   'nothing-to-backfill': { status: 409, title: 'No partition is left to do' },

@@ -10,6 +10,9 @@ import { attemptMigrations } from './migrations/attempts.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
 import { unitMigrations } from './migrations/units.ts';
 import { verificationMigrations } from './migrations/verifications.ts';
+import { recordHandlers } from './record/handlers.ts';
+import { recordMigrations } from './record/migrations.ts';
+import { Records } from './record/records.ts';
 import { scheduleHandlers } from './schedules/handlers.ts';
 import { scheduleKinds } from './schedules/kinds.ts';
 import { scheduleMigrations } from './schedules/migrations.ts';
@@ -46,7 +49,9 @@ export {
   pipelineStepWaiting,
 } from './events.ts';
 export type { RunStatus } from './model.ts';
-export type { Pin, Pins } from './references.ts';
+export { type RunFacts, runFacts } from './record/record.ts';
+export { liveAttempts, type StepFacts } from './record/store.ts';
+export { type Pin, type Pins, parseReference } from './references.ts';
 export { scheduleHeld } from './schedules/events.ts';
 export type { StartRun } from './service/start-run.ts';
 export type { PipelineSpec } from './spec.ts';
@@ -63,6 +68,7 @@ export const pipelineMigrations: readonly Migration[] = [
   ...unitMigrations,
   ...attemptMigrations,
   ...verificationMigrations,
+  ...recordMigrations,
 ];
 
 export interface Pipelines
@@ -89,6 +95,7 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
   const control = new RunControl(deps);
   const schedules = new Schedules({ ...deps, startRunIn: service.startRunIn.bind(service) });
   const triggers = new Triggers({ ...deps, startRunIn: service.startRunIn.bind(service) });
+  const records = new Records(deps);
   const backfills = new Backfills({
     ...deps,
     startRunIn: service.startRunIn.bind(service),
@@ -108,9 +115,10 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
         scheduleHandlers(schedules),
         backfillHandlers(backfills),
         triggerHandlers(triggers),
+        recordHandlers(records),
       ],
       protocols: [triggerWebhooks(triggers)],
-      consumers: [triggers.consumer()],
+      consumers: [triggers.consumer(), records.consumer()],
       jobs: [
         leaseExpiryJob(service, deps.system.clock),
         tendJob(control),

@@ -5,6 +5,7 @@ import { nameSchema } from '#platform/contract';
 import { partitionsSpec } from './backfills/partitions.ts';
 import { graphIssues, upstreamOf } from './graph.ts';
 import { checkParam, PARAM_TYPES, referencedParams } from './params.ts';
+import { sourceSpec } from './record/source.ts';
 
 export const STEPS_MAX = 200;
 const TIMEOUT_MS_MAX = durationMs('14d');
@@ -115,6 +116,8 @@ const stepSpec = z
     inputs: z.record(partName, z.string().max(130)).default({}),
     outputs: z.array(partName).max(50).default([]),
     cache: z.boolean().default(true),
+    /** `false` says that equal inputs may give other outputs: a reproduction then reports them and does not fail. */
+    deterministic: z.boolean().optional(),
     retries: z.number().int().min(0).max(20).default(2),
     timeout: duration.default('30m'),
     env: z.record(envName, z.string().max(10_000)).default({}),
@@ -212,6 +215,8 @@ export const pipelineSpec = z
     expected: duration.optional(),
     /** The same, from when it was asked for: also what waits for its turn is late. */
     sla: duration.optional(),
+    /** Where this declaration comes from; `kedge apply` fills it in. */
+    source: sourceSpec.optional(),
   })
   .superRefine((pipeline, issues) => {
     const partition = pipeline.partitions && pipeline.params[pipeline.partitions.param];

@@ -11,6 +11,7 @@ import { recentEvents } from '#platform/events';
 import type { OpenDatabase } from '#testing/databases';
 import type { Artifact, LeasedAttempt } from './contract.ts';
 import { pipelineKinds } from './index.ts';
+import { Records } from './record/records.ts';
 import { RunControl } from './service/control.ts';
 import { PipelineService } from './service/service.ts';
 
@@ -45,6 +46,7 @@ export async function openPipelines(t: TestContext, open: OpenDatabase) {
     blobs,
     service,
     control: new RunControl({ ...database.deps, blobs }),
+    records: new Records({ ...database.deps, blobs }),
     put,
     declare: (steps: Steps, spec: Readonly<Record<string, unknown>> = {}) =>
       database.resources.apply({ ...context, action: 'resource.apply' }, [
@@ -58,8 +60,10 @@ export async function openPipelines(t: TestContext, open: OpenDatabase) {
     leave: (name: string, keep: readonly string[] = [], instance = name) =>
       service.leave(worker, { worker: name, instance, keep }),
     /** Reports a success with content made of the step's name for each output. */
-    async succeed({ attempt, epoch, outputs, step }: LeasedAttempt) {
-      const written = await Promise.all(outputs.map(async (name) => [name, await put(`${step}.${name}`)] as const));
+    async succeed({ attempt, epoch, outputs, step }: LeasedAttempt, content = '') {
+      const written = await Promise.all(
+        outputs.map(async (name) => [name, await put(`${step}.${name}${content}`)] as const),
+      );
       const body = { status: 'succeeded', epoch, outputs: Object.fromEntries(written), result: { step } } as const;
       return service.finish(worker, attempt, body);
     },

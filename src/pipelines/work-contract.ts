@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { contract, route } from '#platform/contract';
+import { environmentSchema } from './record/environment.ts';
 import {
   artifacts,
   attemptStatus,
@@ -61,6 +62,8 @@ const stepResult = jsonValue.refine(
 
 /** What a step said of itself since its attempt began. */
 const seen = { progress: progress.optional(), metrics: metrics.optional() };
+/** Where the attempt ran, for the record of the run. */
+const environment = environmentSchema.optional();
 
 const reported = { ...seen, usage: attemptUsage.optional() };
 
@@ -70,9 +73,10 @@ const finishBody = z.discriminatedUnion('status', [
     epoch,
     outputs: artifacts,
     result: stepResult.optional(),
+    environment,
     ...reported,
   }),
-  z.strictObject({ status: z.literal('failed'), epoch, error: stepError, ...reported }),
+  z.strictObject({ status: z.literal('failed'), epoch, error: stepError, environment, ...reported }),
   /** The worker ended the attempt because it was told to cancel it, or because it stops itself. */
   z.strictObject({ status: z.literal('stopped'), epoch, ...reported }),
 ]);

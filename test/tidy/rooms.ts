@@ -14,6 +14,7 @@ const domainRanks: Readonly<Record<string, number>> = {
   registry: 3,
   pipelines: 3,
   training: 4,
+  lineage: 4,
   serving: 4,
   monitoring: 5,
   automation: 6,

@@ -3,6 +3,7 @@ import { automationKinds, automationMigrations, createAutomation } from '#automa
 import { createDatasets, datasetKinds, datasetMigrations } from '#datasets';
 import { createFeatures, featureKinds } from '#features';
 import { createGovernance, governanceKinds, governanceMigrations } from '#governance';
+import { createLineage, lineageMigrations } from '#lineage';
 import { createMonitoring, monitoringKinds, monitoringMigrations } from '#monitoring';
 import { createPipelines, pipelineKinds, pipelineMigrations } from '#pipelines';
 import { accountMigrations } from '#platform/accounts';
@@ -28,6 +29,8 @@ import { createSigning, signingMigrations } from '#registry/signing';
 import { createServing, type Serving, servingKinds, servingMigrations } from '#serving';
 import { createTracking, trackingMigrations } from '#tracking';
 import type { ProcessBase } from '../process.ts';
+import { openInsideNotifier } from '../stores.ts';
+import { lineageSettings } from './lineage-settings.ts';
 import { monitoringSources } from './monitoring-sources.ts';
 import { pinsOf } from './pins.ts';
 import { pipelineContent } from './pipeline-content.ts';
@@ -61,6 +64,7 @@ const MIGRATIONS = [
   ...registryMigrations,
   ...signingMigrations,
   ...pipelineMigrations,
+  ...lineageMigrations,
   ...servingMigrations,
   ...monitoringMigrations,
   ...automationMigrations,
@@ -93,6 +97,7 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
   const sources = { ...trackedSources(tracking), pipelineRun: pipelineContent(() => pipelines) };
   const registry = createRegistry({ ...deps, gate: governance.gate, sources });
   const pipelines = createPipelines({ ...deps, pins: pinsOf({ ...deps, datasets }), leaseMs: base.config.leaseMs });
+  const lineage = createLineage({ ...deps, notifier: openInsideNotifier(), ...lineageSettings(base.config) });
   const serving = createServing({
     ...{ ...deps, gate: governance.gate, versions: registry, features },
     recorded: (endpoint, revision) => monitoring.readings.newestRequests(endpoint, revision),
@@ -106,7 +111,18 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
 
   const supplyChain = [signing, bom];
   const tracked = { parts: withFilesOfVersions(tracking.parts, { service: registry, blobs: stores.blobs }) };
-  const domains = [datasets, features, tracked, registry, pipelines, serving, monitoring, automation, governance];
+  const domains = [
+    datasets,
+    features,
+    tracked,
+    registry,
+    pipelines,
+    lineage,
+    serving,
+    monitoring,
+    automation,
+    governance,
+  ];
   return {
     db,
     resources,

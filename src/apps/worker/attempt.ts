@@ -4,6 +4,7 @@ import { sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Json } from '#core/json';
 import type { Artifact, AttemptUsage, LeasedAttempt, Progress, StepError } from '#pipelines';
+import type { Environment } from '#pipelines/record/contract';
 import type { Execution, Exit } from '#ports/executor';
 import { deliver, isRefusal, isStale, withDeadline } from './deliver.ts';
 import { parseMarker } from './host-protocol.ts';
@@ -25,8 +26,13 @@ const METRICS_MAX = 500;
 const MESSAGE_LENGTH_MAX = 4_000;
 
 type Report =
-  | { readonly status: 'succeeded'; readonly outputs: Record<string, Artifact>; readonly result: Json }
-  | { readonly status: 'failed'; readonly error: StepError }
+  | {
+      readonly status: 'succeeded';
+      readonly outputs: Record<string, Artifact>;
+      readonly result: Json;
+      readonly environment?: Environment;
+    }
+  | { readonly status: 'failed'; readonly error: StepError; readonly environment?: Environment }
   | { readonly status: 'stopped' };
 
 /** Why an attempt is to end early: on request of the control plane, because it lost its step, or with the worker. */
@@ -94,6 +100,7 @@ class AttemptRun {
       return failed('transfer', messageOf(error));
     }
     if (this.#interruption) return { status: 'stopped' };
+    const environment = this.#options.describe?.({ id: this.#attempt.attempt, ...prepared });
     let exit: Exit;
     try {
       exit = await this.#execute(prepared);
@@ -103,8 +110,9 @@ class AttemptRun {
     if (exit.outputBytesCut > 0) this.#logs.push('worker', `${exit.outputBytesCut} bytes of output were cut off`);
     if (this.#interruption) return { status: 'stopped' };
     const outcome = await outcomeOf(this.#attempt, exit, { prepared, blobs: this.#options.blobs });
-    if (!outcome.ok) return failed(outcome.error.kind, outcome.error.message);
-    return { status: 'succeeded', outputs: outcome.outputs, result: outcome.result };
+    const seen = environment ? { environment: await environment } : {};
+    if (!outcome.ok) return { ...failed(outcome.error.kind, outcome.error.message), ...seen };
+    return { status: 'succeeded', outputs: outcome.outputs, result: outcome.result, ...seen };
   }
 
   async #execute({ command, cwd, env, stdin }: Prepared): Promise<Exit> {

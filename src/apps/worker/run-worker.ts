@@ -13,6 +13,7 @@ import type { BlobStore } from '#ports/blob-store';
 import type { Executor } from '#ports/executor';
 import { runAttempt } from './attempt.ts';
 import { withDeadline } from './deliver.ts';
+import type { DescribeEnvironment } from './environment.ts';
 
 export interface WorkerOptions {
   /** Names the worker at the control plane. Unique among those that run at a time. */
@@ -24,6 +25,8 @@ export interface WorkerOptions {
   readonly executor: Executor;
   /** Steps see nothing of this machine but `scratchDir`: their inputs are brought there. */
   readonly isRemote?: boolean;
+  /** Without it, the records of runs do not say where their steps ran. */
+  readonly describe?: DescribeEnvironment;
   readonly system: System;
   /** Attempts that run at a time. */
   readonly slots: number;

@@ -3,6 +3,7 @@ import { workContract } from '#pipelines/contract';
 import { createClient } from '#platform/contract';
 import type { ProcessBase, RunningProcess } from '../process.ts';
 import { openBlobs } from '../stores.ts';
+import { environmentDescriber } from './environment.ts';
 import { openExecutor } from './executors.ts';
 import { runWorker } from './run-worker.ts';
 
@@ -20,6 +21,7 @@ export async function startWorkerProcess(base: ProcessBase): Promise<RunningProc
     blobs: await openBlobs(config, dataDir),
     executor,
     isRemote,
+    describe: environmentDescriber({ executor, clock: system.clock }),
     system,
     slots: config.workerSlots,
     resources,

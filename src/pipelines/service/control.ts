@@ -4,6 +4,7 @@ import { pipelineErrors } from '../errors.ts';
 import { pipelineRunLate, pipelineRunPaused } from '../events.ts';
 import { upstreamOf } from '../graph.ts';
 import { isFinalRun, type StepState } from '../model.ts';
+import { originOf } from '../record/store.ts';
 import { definitionsOf, productsOf } from '../store/kept-steps.ts';
 import { lateRuns, markLate } from '../store/lateness.ts';
 import { crowdedPipelines, findPipeline, findRun, overdueRuns, pauseRun, type StoredRun } from '../store/runs.ts';
@@ -86,7 +87,8 @@ export class RunControl {
         const definition = definitions.get(state.name);
         return definition ? [{ state: freshState(state), definition }] : [];
       });
-      return begin(tx, furtherRun(tx, { run, context, system: this.#deps.system }), { steps, taken });
+      const { source } = await originOf(tx.db, runId);
+      return begin(tx, furtherRun(tx, { run, context, system: this.#deps.system }), { steps, taken, source });
     });
     return viewOf(started);
   }
@@ -118,7 +120,7 @@ export class RunControl {
       const steps = built.steps.map((step) =>
         again.has(step.state.name) ? { ...step, definition: { ...step.definition, cache: false } } : step,
       );
-      return begin(tx, { ...built.run, origin: runId }, { steps, taken });
+      return begin(tx, { ...built.run, origin: runId }, { steps, taken, source: built.source });
     });
     return viewOf(started);
   }
@@ -164,7 +166,8 @@ export class RunControl {
   }
 }
 
-function freshState(state: StepState): StepState {
+/** The state of a step before anything of it is done. */
+export function freshState(state: StepState): StepState {
   return { ...state, status: 'queued', epoch: 0, failures: 0, losses: 0, readyAt: null, reason: null };
 }
 

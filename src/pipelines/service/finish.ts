@@ -7,6 +7,7 @@ import type { BlobStore } from '#ports/blob-store';
 import type { Artifact, FinishBody, StepError } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import { type AttemptStatus, type Fact, isFinalStep } from '../model.ts';
+import { saveEnvironment } from '../record/store.ts';
 import { endAttempt, findAttempt, type StoredAttempt } from '../store/attempts.ts';
 import { type CacheEntry, insertCacheEntry } from '../store/cache.ts';
 import { queuedTwins } from '../store/queue.ts';
@@ -38,6 +39,7 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
   const run = await findRun(tx.db, attempt.run);
   if (!run) throw staleAttempt(attempt);
   const report = await checkPromises(tx, attempt, body);
+  if (body.status !== 'stopped' && body.environment) await saveEnvironment(tx.db, attempt, body.environment);
   await saveProgress(tx.db, attempt, report);
   if (report.status === 'succeeded') {
     const product = { outputs: report.outputs, result: report.result ?? null, metrics: report.metrics ?? {} };

@@ -10,6 +10,8 @@ import { pipelineRunStarted } from '../events.ts';
 import { upstreamOf } from '../graph.ts';
 import type { StepState } from '../model.ts';
 import { checkParam, interpolate, type ParamValue, resolveParams } from '../params.ts';
+import type { Source } from '../record/source.ts';
+import { type RunOrigin, saveOrigin } from '../record/store.ts';
 import { type Pins, pinReferences } from '../references.ts';
 import type { PipelineSpec, StepSpec } from '../spec.ts';
 import { findPipeline, findRun, insertRun, type StoredRun } from '../store/runs.ts';
@@ -34,8 +36,8 @@ export interface StartRun {
 
 /** Creates a run of the pipeline as it is declared in this transaction. */
 export async function startRun(tx: Tx, request: StartRun, surroundings: Surroundings): Promise<StoredRun> {
-  const { run, steps } = await buildRun(tx, request, surroundings);
-  return begin(tx, run, { steps, taken: new Map() });
+  const { run, ...built } = await buildRun(tx, request, surroundings);
+  return begin(tx, run, { ...built, taken: new Map() });
 }
 
 interface Surroundings {
@@ -44,12 +46,14 @@ interface Surroundings {
   readonly pins: Pins;
 }
 
+interface BuiltRun {
+  readonly run: StoredRun;
+  readonly steps: readonly NewStep[];
+  readonly source: Source | undefined;
+}
+
 /** A run of the pipeline as it is declared in this transaction, not written yet. */
-export async function buildRun(
-  tx: Tx,
-  request: StartRun,
-  { system, seed, pins }: Surroundings,
-): Promise<{ readonly run: StoredRun; readonly steps: readonly NewStep[] }> {
+export async function buildRun(tx: Tx, request: StartRun, { system, seed, pins }: Surroundings): Promise<BuiltRun> {
   const pipeline = await findPipeline(tx.db, request.pipeline);
   if (!pipeline) {
     throw pipelineErrors['not-found'](`there is no pipeline '${request.pipeline}': declare it with kedge apply`);
@@ -90,7 +94,7 @@ export async function buildRun(
     const pinned = await pinReferences(tx, step.inputs, pins);
     steps.push({ state: initialState(step), definition: definitionFrom(step, params, pinned) });
   }
-  return { run, steps };
+  return { run, steps, source: pipeline.spec.source };
 }
 
 export type NewStep = Parameters<typeof insertSteps>[2][number];
@@ -105,12 +109,14 @@ export async function begin(
   {
     steps,
     taken,
+    ...from
   }: {
     readonly steps: readonly NewStep[];
     readonly taken: ReadonlyMap<string, StepProduct & { readonly from: string }>;
-  },
+  } & Partial<RunOrigin>,
 ): Promise<StoredRun> {
   await insertRun(tx.db, run);
+  await saveOrigin(tx.db, run.run, from);
   const isTaken = ({ name, onFailure }: StepState): boolean => taken.has(name) && !onFailure;
   const begun = steps.map((step) =>
     isTaken(step.state) ? { ...step, state: { ...step.state, status: CACHED } } : step,
@@ -229,6 +235,7 @@ function definitionFrom(
     pinned,
     outputs: step.outputs,
     cache: step.cache && !step.onFailure,
+    deterministic: step.deterministic,
     timeoutMs: durationMs(step.timeout),
     env: step.env,
     labels: step.labels,

@@ -6,6 +6,7 @@ import { type Artifact, RESULT_LENGTH_MAX } from '../contract.ts';
 import { decide, type Fact, isFinalStep, type StepState } from '../model.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { type StepDefinition, saveProduct, updateStepState } from '../store/steps.ts';
+import type { Db } from '../store/tables.ts';
 import {
   failedUnit,
   findCacheEntries,
@@ -93,7 +94,7 @@ export async function gather(tx: Tx, run: string, step: string): Promise<Fact> {
  * worker adds the path of each file. It is put into the blob store when the step is leased.
  */
 export async function unitManifest(
-  tx: Pick<Tx, 'db'>,
+  tx: { readonly db: Db },
   of: { readonly run: string; readonly step: string; readonly output: string },
 ): Promise<{ readonly text: string; readonly artifact: Artifact }> {
   const blobs = (await unitProducts(tx.db, of.run, of.step)).flatMap(({ name, outputs }) => {

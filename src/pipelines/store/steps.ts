@@ -17,6 +17,7 @@ export interface StepDefinition {
   readonly pinned: Readonly<Record<string, Artifact>>;
   readonly outputs: readonly string[];
   readonly cache: boolean;
+  readonly deterministic?: boolean | undefined;
   readonly timeoutMs: number;
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;

@@ -9,6 +9,7 @@ import type { DomainDeps, Job } from '#platform/domain';
 import type { Consumer } from '#platform/events';
 import { pipelineErrors } from '../errors.ts';
 import { pipelineRunFinished } from '../events.ts';
+import { originOf } from '../record/store.ts';
 import { freezeOf } from '../schedules/model.ts';
 import { freezesIn } from '../schedules/service.ts';
 import type { FiringView, TriggerView } from './contract.ts';
@@ -66,7 +67,8 @@ export class Triggers {
           return this.#happened(tx, `dataset/${dataset}`, { cause, event: { dataset, commit, batch } });
         }
         const { run, pipeline, status, cause, verifies } = pipelineRunFinished.read(event);
-        if (verifies !== null) return;
+        // What is done again to compare it is no news.
+        if (verifies !== null || (await originOf(tx.db, run)).reproduces !== undefined) return;
         return this.#happened(tx, `pipeline/${pipeline}`, { cause, event: { run, pipeline, status } });
       },
     };

@@ -13,11 +13,12 @@ export interface References {
 
 /**
  * Tables that tell what was done or measured, where a digest keeps no content alive: the audit log with its tree, the
- * outbox, what steps printed, and the points of metrics and predictions, which are many and hold none. A table that is
+ * outbox, what steps printed, what was told of their
+ * lineage, and the points of metrics and predictions, which are many and hold none. A table that is
  * not named here is searched, so that one that is new, and holds digests, is never forgotten.
  */
 const NOT_SEARCHED = new RegExp(
-  '^(?:audit(?:_.*)?|event|event_cursor|log_head|schema_migration|pipeline_log|prediction(?:_.*)?' +
+  '^(?:audit(?:_.*)?|event|event_cursor|log_head|schema_migration|pipeline_log|lineage_event|prediction(?:_.*)?' +
     '|tracking_(?:metric|latest_metric|point|series))$',
 );
 

@@ -185,6 +185,29 @@ export const KEYS = {
     default: '',
     reason: 'Base URL to which traces are sent over OTLP/HTTP; empty sends none.',
   },
+  openLineageUrl: {
+    env: 'KEDGE_OPENLINEAGE_URL',
+    default: '',
+    form: { pattern: /^(?:|https?:\/\/[^\s@]+)$/, told: 'http://… or https://… without user name and password' },
+    reason: 'Backend that OpenLineage events are posted to, at /api/v1/lineage unless it has a path; empty sends none.',
+  },
+  openLineageToken: {
+    env: 'KEDGE_OPENLINEAGE_TOKEN',
+    default: '',
+    reason: 'Bearer token for that backend.',
+  },
+  openLineageNamespace: {
+    env: 'KEDGE_OPENLINEAGE_NAMESPACE',
+    default: 'kedge',
+    form: { pattern: /^[^\s]{1,200}$/, told: 'at most 200 characters without spaces' },
+    reason: 'Namespace of jobs and datasets in OpenLineage events; tells the installations of one backend apart.',
+  },
+  openLineageProducer: {
+    env: 'KEDGE_OPENLINEAGE_PRODUCER',
+    default: 'urn:kedge:openlineage',
+    form: { pattern: /^[a-z][a-z0-9+.-]*:[^\s]+$/, told: 'a URI' },
+    reason: 'URI that OpenLineage events name as their producer, such as that of your console.',
+  },
   modelMemoryBytesMax: {
     env: 'KEDGE_MODEL_MEMORY_BYTES',
     default: 1_073_741_824,

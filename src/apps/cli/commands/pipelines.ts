@@ -4,6 +4,7 @@ import { formatDuration } from '#core/units';
 import { UsageError } from '../failure.ts';
 import { formatTable } from '../table.ts';
 import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
+import { recordCommands } from './records.ts';
 import { endOf, paramsFor, startCommand, waitFor } from './runs.ts';
 
 type RunView = Awaited<ReturnType<Kedge['pipelines']['cancelPipelineRun']>>;
@@ -20,6 +21,7 @@ export function pipelineCommands(program: Command): void {
   watchRun(runs);
   cancelRun(runs);
   rerun(runs);
+  recordCommands(program, runs);
   const simple = { pause: 'pausePipelineRun', unpause: 'unpausePipelineRun', resume: 'resumePipelineRun' } as const;
   const words = {
     pause: 'let nothing more of a run start; what runs goes on',

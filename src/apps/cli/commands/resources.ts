@@ -8,6 +8,7 @@ import { ProblemError } from '#platform/contract';
 import type { ResourceChange, ResourceDraft } from '#platform/resources/contract';
 import { UsageError } from '../failure.ts';
 import { readProjectFile } from '../project-file.ts';
+import { sourceFor, sourceOf } from '../project-source.ts';
 import { formatTable } from '../table.ts';
 import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
 
@@ -47,7 +48,8 @@ export function resourceCommands(program: Command): void {
 /** Applies a project file: packs the code of its pipelines, sends everything, prints the plan. */
 export async function apply(kedge: Kedge, file = '', options: CommandOptions = {}): Promise<readonly ResourceChange[]> {
   const project = await readProjectFile(file);
-  const resources = await withCode(kedge, project.resources, dirname(project.path));
+  const packed = await withCode(kedge, project.resources, dirname(project.path));
+  const resources = await withSource(kedge, packed, project.path);
   const changes = await applied(kedge, resources, { file, dryRun: options['dryRun'] === true });
   if (options.json) printJson(changes);
   else process.stdout.write(changes.map(lineOf).join(''));
@@ -99,6 +101,19 @@ async function withCode(
     result.push({ ...resource, spec: { ...resource.spec, code: digest } });
   }
   return result;
+}
+
+/** Pipelines say where they come from, for the records of their runs. */
+async function withSource(kedge: Kedge, resources: readonly ResourceDraft[], file: string): Promise<ResourceDraft[]> {
+  const found = resources.some(({ kind }) => kind === 'pipeline') ? await sourceOf(file) : undefined;
+  if (!found) return [...resources];
+  const { items } = await kedge.resources.listResources({ query: { kind: 'pipeline' } });
+  const declared = new Map(items.map(({ name, spec }) => [name, spec]));
+  return resources.map((resource) => {
+    if (resource.kind !== 'pipeline' || resource.spec['source'] !== undefined) return resource;
+    const source = sourceFor(resource.spec, declared.get(resource.name), found);
+    return { ...resource, spec: { ...resource.spec, source } };
+  });
 }
 
 function modulesOf({ kind, spec }: ResourceDraft): string[] {

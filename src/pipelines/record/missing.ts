@@ -1,0 +1,42 @@
+import type { Digest } from '#core/hash';
+import type { BlobStore } from '#ports/blob-store';
+import type { Artifact } from '../contract.ts';
+import type { StepDefinition } from '../store/steps.ts';
+
+/** How many things that are missing one message names. */
+const NAMED_MAX = 10;
+
+/** What a run was made from and is not in the blob store any more, each in words that name it. */
+export async function missingOf(
+  blobs: BlobStore,
+  run: {
+    readonly code: Digest | null;
+    readonly definitions: readonly { readonly name: string; readonly definition: StepDefinition }[];
+  },
+): Promise<string[]> {
+  const missing: string[] = [];
+  const usesCode = run.definitions.some(({ definition }) => definition.function);
+  if (usesCode && run.code && !(await blobs.has(run.code))) {
+    missing.push(`its code bundle ${run.code} is gone: check out the commit of its record and apply that`);
+  }
+  const known = new Map<string, string | undefined>();
+  for (const { name, definition } of run.definitions) {
+    for (const [input, artifact] of Object.entries(definition.pinned)) {
+      if (!known.has(artifact.digest)) known.set(artifact.digest, await goneOf(blobs, artifact));
+      const gone = known.get(artifact.digest);
+      if (gone) missing.push(`step '${name}' reads ${definition.inputs[input]} as '${input}', and ${gone}`);
+      if (missing.length >= NAMED_MAX) return [...missing, '…'];
+    }
+  }
+  return missing;
+}
+
+async function goneOf(blobs: BlobStore, { digest, manifest }: Artifact): Promise<string | undefined> {
+  if (!(await blobs.has(digest))) return `its content ${digest} is gone`;
+  if (!manifest) return undefined;
+  const listed = JSON.parse(new TextDecoder().decode(await blobs.read(digest))) as {
+    readonly blobs: readonly { readonly digest: Digest }[];
+  };
+  for (const part of listed.blobs) if (!(await blobs.has(part.digest))) return `its part ${part.digest} is gone`;
+  return undefined;
+}

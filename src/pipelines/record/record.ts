@@ -1,0 +1,113 @@
+import { digestOfJson } from '#core/hash';
+import { pipelineErrors } from '../errors.ts';
+import { unitManifest } from '../service/units.ts';
+import { findRun, type StoredRun } from '../store/runs.ts';
+import type { Db } from '../store/tables.ts';
+import { unitProducts } from '../store/units.ts';
+import type { RecordView, RunRecord, StepRecord } from './contract.ts';
+import type { Environment } from './environment.ts';
+import { environmentsOf, findRecord, originOf, type RunOrigin, type StepFacts, stepFacts } from './store.ts';
+
+/** Differing units that a comparison names. */
+const UNITS_NAMED_MAX = 20;
+
+/** The sealed record of a run that is over; of one that goes on, what is known so far. */
+export async function recordView(db: Db, run: string): Promise<RecordView> {
+  const sealed = await findRecord(db, run);
+  if (sealed) return { digest: sealed.digest, sealedAt: sealed.sealedAt, record: sealed.body as RunRecord };
+  return { digest: null, sealedAt: null, record: await recordOf(db, run) };
+}
+
+/** All that a run was made from and made. Of a run that is over nothing of it changes any more. */
+export async function recordOf(db: Db, runId: string): Promise<RunRecord> {
+  const run = await findRun(db, runId);
+  if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
+  const { source, reproduces } = await originOf(db, runId);
+  const { bySteps, environments } = await environmentsOf(db, runId);
+  const steps: StepRecord[] = [];
+  for (const facts of await stepFacts(db, runId)) {
+    const outputs = facts.definition.map ? await dividedOutputs(db, runId, facts) : facts.outputs;
+    steps.push(stepRecord(facts, { outputs, environments: bySteps.get(facts.step) ?? [] }));
+  }
+  const { pipeline, generation, project, status, params, seed, cause, origin, partition } = run;
+  return {
+    schema: 1,
+    ...{ run: runId, pipeline, generation, project, status },
+    ...{ source: source ?? null, code: run.code, params, seed, cause },
+    ...{ origin, reproduces: reproduces ?? null, partition },
+    ...{ createdAt: run.createdAt, startedAt: run.startedAt, finishedAt: run.finishedAt },
+    steps,
+    environments,
+  };
+}
+
+function stepRecord(facts: StepFacts, made: Pick<StepRecord, 'outputs' | 'environments'>): StepRecord {
+  const { definition, inputs } = facts;
+  const waits = definition.approval ? ('approval' as const) : definition.wait ? ('time' as const) : undefined;
+  return {
+    ...{ step: facts.step, status: facts.status },
+    program: {
+      ...(definition.function ? { function: definition.function } : {}),
+      ...(definition.command ? { command: [...definition.command] } : {}),
+      ...(waits ? { waits } : {}),
+    },
+    params: { ...definition.params },
+    env: { ...definition.env },
+    deterministic: definition.deterministic !== false,
+    inputs: Object.fromEntries(
+      Object.entries(inputs).map(([name, found]) => [name, { ...found, from: definition.inputs[name] ?? '' }]),
+    ),
+    ...made,
+    result: facts.result === null ? null : digestOfJson(facts.result),
+    metrics: { ...facts.metrics },
+    ...{ cachedFrom: facts.cachedFrom, reason: facts.reason },
+  };
+}
+
+/** The outputs of a step that was divided, each as the list of what its units wrote. */
+async function dividedOutputs(db: Db, run: string, { step, definition }: StepFacts): Promise<StepRecord['outputs']> {
+  const products = await unitProducts(db, run, step);
+  const outputs: Record<string, StepRecord['outputs'][string]> = {};
+  for (const output of definition.outputs) {
+    const units = products.filter((product) => product.outputs[output]).length;
+    if (units > 0) outputs[output] = { ...(await unitManifest({ db }, { run, step, output })).artifact, units };
+  }
+  return outputs;
+}
+
+/** Units of a divided step whose output differs between two runs, at most twenty. */
+export async function differingUnits(
+  db: Db,
+  of: { readonly before: string; readonly now: string; readonly step: string; readonly output: string },
+): Promise<string[]> {
+  const [before, now] = await Promise.all([of.before, of.now].map((run) => unitProducts(db, run, of.step)));
+  const known = new Map((before ?? []).map(({ name, outputs }) => [name, outputs[of.output]?.digest]));
+  return (now ?? [])
+    .filter(({ name, outputs }) => known.get(name) !== outputs[of.output]?.digest)
+    .slice(0, UNITS_NAMED_MAX)
+    .map(({ name }) => name);
+}
+
+/** A run with those of its steps that are asked for: what others tell of it. */
+export interface RunFacts {
+  readonly run: StoredRun;
+  readonly origin: RunOrigin;
+  readonly steps: readonly StepFacts[];
+  readonly environments: readonly Environment[];
+}
+
+/** The facts of a run and of one of its steps; without a name, of the run alone. */
+export async function runFacts(db: Db, runId: string, step?: string): Promise<RunFacts | undefined> {
+  const run = await findRun(db, runId);
+  if (!run) return undefined;
+  const { bySteps, environments } = step === undefined ? NOWHERE : await environmentsOf(db, runId, step);
+  const ran = bySteps.get(step ?? '') ?? [];
+  return {
+    run,
+    origin: await originOf(db, runId),
+    steps: step === undefined ? [] : await stepFacts(db, runId, step),
+    environments: ran.flatMap((digest) => environments[digest] ?? []),
+  };
+}
+
+const NOWHERE = { bySteps: new Map<string, never>(), environments: {} as Record<string, Environment> };

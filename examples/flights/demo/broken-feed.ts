@@ -17,8 +17,8 @@ export interface HubFigures {
   readonly lateShare: number;
   readonly auc: number | null;
   readonly ece: number | null;
-  /** The greatest PSI of a feature in a window of these days. */
-  readonly loudest: { readonly feature: string; readonly psi: number } | null;
+  /** The feature whose PSI passed its calibrated threshold by the greatest factor in a window of these days. */
+  readonly loudest: { readonly feature: string; readonly psi: number; readonly threshold: number } | null;
 }
 
 /** Six hubs report delays in seconds for three days. A person repairs what the expectation held, if there is one. */
@@ -63,8 +63,13 @@ async function hubFigures({ platform, player, gateOff }: Stage, from: number): P
     query: { from, to: from + BROKEN_MS },
   });
   const loudest = drift.features
-    .flatMap(({ feature, cells }) => cells.map(({ value }) => ({ feature, psi: value ?? 0 })))
-    .reduce<HubFigures['loudest']>((most, cell) => (most && most.psi >= cell.psi ? most : cell), null);
+    .flatMap(({ feature, cells }) =>
+      cells.flatMap(({ value, threshold }) => (value && threshold ? [{ feature, psi: value, threshold }] : [])),
+    )
+    .reduce<HubFigures['loudest']>(
+      (most, cell) => (most && most.psi / most.threshold >= cell.psi / cell.threshold ? most : cell),
+      null,
+    );
   return {
     gate: gateOff ? 'off' : 'on',
     requests: asked.length,
@@ -83,8 +88,12 @@ function tell({ timeline }: Stage, figures: HubFigures): void {
     `with the expectation ${gate}: ${requests} flights from the hubs got ${meanPrediction.toFixed(3)} on average, ` +
       `${lateShare.toFixed(3)} were late; calibration error ${ece?.toFixed(3) ?? '-'}, ` +
       `AUC ${auc?.toFixed(3) ?? '-'}; ` +
-      `loudest PSI ${loudest ? `${loudest.psi.toFixed(2)} (${loudest.feature})` : '-'}`,
+      `loudest PSI ${loudest ? psiOf(loudest) : '-'}`,
   );
+}
+
+function psiOf({ feature, psi, threshold }: NonNullable<HubFigures['loudest']>): string {
+  return `${psi.toFixed(2)} of ${feature}, limit ${threshold.toFixed(2)}`;
 }
 
 async function changeDataset(

@@ -119,6 +119,24 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
     assert.equal(names(await p.lease('alive')).length, 1);
   });
 
+  test('time in which a step waits for its turn at a cluster does not count, for a week', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare([{ name: 'a', command: command('a'), timeout: '10m' }]);
+    await p.start();
+    const [waiting] = await p.lease('cluster');
+    const [hour, week] = [3_600_000, 7 * 86_400_000];
+    const afterBeat = async (passedMs: number, waitedMs: number): Promise<number> => {
+      await p.clock.advance(passedMs);
+      await p.service.heartbeat(waiting!.attempt, { epoch: 1, waitedMs });
+      await p.clock.advance(9_999);
+      return p.service.expireLeases();
+    };
+
+    assert.equal(await afterBeat(week, week), 0);
+    assert.equal(await afterBeat(hour, 2 * week), 0);
+    assert.equal(await afterBeat(hour, 2 * week), 1);
+  });
+
   test('a stuck worker does not keep its step longer because a wrong clock gave it', async (t) => {
     const p = await openPipelines(t, open);
     await p.declare([{ name: 'a', command: command('a'), timeout: '1m' }]);

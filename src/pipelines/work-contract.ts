@@ -121,7 +121,12 @@ export const workContract = contract({
     summary: 'Extend the lease of an attempt and report its progress',
     permission: 'work:lease',
     params: ofAttempt,
-    body: z.strictObject({ epoch, ...seen }),
+    body: z.strictObject({
+      epoch,
+      ...seen,
+      /** How long the command has waited for its turn at a cluster. It does not count as time of the step. */
+      waitedMs: z.number().min(0).optional(),
+    }),
     reply: z.object({ cancel: z.boolean() }),
     errors: ['pipelines/attempt-not-found', 'pipelines/stale-attempt'],
     audit: 'work.heartbeat',

@@ -74,6 +74,11 @@ export interface Execution {
   readonly exited: Promise<Exit>;
   /** Of a command that was to run apart. */
   readonly isolated?: Isolated;
+  /**
+   * How long the command has waited for its turn, in milliseconds, where an executor hands it to a queue. The time does
+   * not count towards its limits.
+   */
+  waitedMs?(): number;
   /** Asks the command and all it started to end, and kills what is left after `graceMs`. Resolves when all ended. */
   stop(graceMs: number): Promise<void>;
 }

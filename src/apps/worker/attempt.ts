@@ -161,7 +161,8 @@ class AttemptRun {
     for (let delayMs = Math.min(everyMs, FIRST_BEAT_MS); ; delayMs = everyMs) {
       await sleep(system.clock, delayMs, this.#over.signal);
       if (this.#over.signal.aborted) return;
-      const body = { epoch, ...this.#seen() };
+      const waitedMs = this.#execution?.waitedMs?.();
+      const body = { epoch, ...this.#seen(), ...(waitedMs === undefined ? {} : { waitedMs }) };
       try {
         const { cancel } = await withDeadline(system.clock, { ms: leaseMs, signal: this.#over.signal }, (signal) =>
           client.heartbeatWork({ params: { attempt }, body, signal }),

@@ -62,6 +62,8 @@ export interface PipelinesDeps extends DomainDeps {
 
 const LEASE_MS = 10_000;
 const TRANSFER_MS = 3_600_000;
+/** A step that has waited at a cluster for longer than this, by what its worker says, is not kept for it any more. */
+const WAIT_MS_MAX = 7 * 86_400_000;
 /** What workers have to end the processes of a run that is cancelled; after it, the run does not wait for them. */
 const CANCEL_MS = 10_000;
 const EXPIRED_BATCH = 100;
@@ -249,6 +251,7 @@ export class PipelineService {
       readonly epoch: number;
       readonly progress?: Progress | undefined;
       readonly metrics?: Record<string, number> | undefined;
+      readonly waitedMs?: number | undefined;
     },
   ): Promise<{ cancel: boolean }> {
     return this.#deps.db.maintain(async (tx) => {
@@ -260,7 +263,8 @@ export class PipelineService {
       const cancel = run?.status === 'cancelling';
       // A worker that sends heartbeats and nothing else would otherwise keep the step, and the run, for ever.
       const { timeoutMs } = await definitionOf(tx.db, attempt.run, attempt.step);
-      const isOverdue = tx.now > attempt.startedAt + timeoutMs + this.#transferMs;
+      const waitedMs = Math.min(beat.waitedMs ?? 0, WAIT_MS_MAX);
+      const isOverdue = tx.now > attempt.startedAt + waitedMs + timeoutMs + this.#transferMs;
       if (!cancel && !isOverdue) await extendLease(tx.db, attemptId, tx.now + this.#leaseMs);
       return { cancel };
     });

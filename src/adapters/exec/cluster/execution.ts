@@ -49,6 +49,7 @@ export class ClusterExecution implements Execution {
   #folder: JobFolder | undefined;
   #job: string | undefined;
   #hasStarted = false;
+  #seenAt = 0;
   /** When the command is to be dead, once somebody has asked for its end. */
   #killAt: number | undefined;
   /** Not earlier than this the cluster is told again to end the job. */
@@ -63,6 +64,10 @@ export class ClusterExecution implements Execution {
     const { signal } = this.#wake;
     this.#asked = new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     this.exited = this.#run();
+  }
+
+  waitedMs(): number {
+    return (this.#hasStarted ? this.#seenAt : this.#now()) - this.#startedAt;
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -132,7 +137,7 @@ export class ClusterExecution implements Execution {
     let state: JobState = { phase: 'waiting' };
     for (;;) {
       const { started, exit } = await folder.events();
-      this.#hasStarted ||= started;
+      if (started && !this.#hasStarted) [this.#hasStarted, this.#seenAt] = [true, this.#now()];
       if ((await this.#pass(folder)) > 0) look.again();
       if (exit || state.phase === 'ended') settledAt ??= this.#now() + SETTLE_MS;
       const isSettled = settledAt !== undefined && this.#now() >= settledAt;
@@ -197,22 +202,24 @@ export class ClusterExecution implements Execution {
     await cluster.cancel(job).catch((error) => warn(`${cluster.name}: job ${job} was not ended: ${messageOf(error)}`));
   }
 
-  /** How the launcher says it ended. The cluster may know who killed it. */
+  /** How the launcher says it ended. The cluster may know who ended it. */
   async #with(record: ExitRecord): Promise<Exit> {
-    const { type: _, stdoutBytes: _out, stderrBytes: _err, code, signal, detail, rssPeakBytes, ...figures } = record;
-    const words = record.reason === 'timeout' ? this.#overtime() : (detail ?? (await this.#causeOf(record)));
+    const { asked, code, signal, rssPeakBytes, durationMs, outputBytes, outputBytesCut } = record;
+    const ended = isOfOthers(record) ? await this.#causeOf() : undefined;
+    const isEnded = ended !== undefined && asked;
+    const detail = record.reason === 'timeout' ? this.#overtime() : (record.detail ?? ended);
     if (this.#job !== undefined) void this.#forget(this.#job);
     return {
-      ...figures,
-      ...(code === undefined ? {} : { code }),
+      ...{ reason: record.reason, durationMs, outputBytes, outputBytesCut },
+      ...(code === undefined || isEnded ? {} : { code }),
       ...(signal === undefined ? {} : { signal }),
-      ...(words === undefined ? {} : { detail: words }),
+      ...(isEnded ? { reason: 'signalled', signal: signal ?? 'SIGTERM' } : {}),
+      ...(detail === undefined ? {} : { detail }),
       ...(rssPeakBytes === undefined ? {} : { rssPeakBytes }),
     };
   }
 
-  async #causeOf({ reason, signal }: ExitRecord): Promise<string | undefined> {
-    if (reason !== 'signalled' || !(signal === 'SIGKILL' || signal === 'SIGTERM')) return undefined;
+  async #causeOf(): Promise<string | undefined> {
     const state = await this.#ended(CAUSE_MS);
     if (state?.phase !== 'ended' || state.cause === 'failed' || state.cause === 'completed') return undefined;
     return wordsOf(state, this.#options.cluster.name);
@@ -292,6 +299,12 @@ class Pace {
   again(): void {
     this.#ms = this.#first;
   }
+}
+
+/** Whether the command was ended by somebody else than its worker, such as the cluster or the kernel. */
+function isOfOthers({ reason, asked, code, signal }: ExitRecord): boolean {
+  if (reason === 'exited') return asked && code !== 0;
+  return reason === 'signalled' && (asked || signal === 'SIGKILL');
 }
 
 function wordsOf({ cause, detail }: JobState & { phase: 'ended' }, cluster: string): string {

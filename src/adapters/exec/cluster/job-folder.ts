@@ -19,6 +19,8 @@ const exitRecord = z.object({
   code: z.number().int().optional(),
   signal: z.string().max(40).optional(),
   detail: z.string().max(4_000).optional(),
+  /** Somebody has asked the whole job to end, as clusters do when it is cancelled or has to make room. */
+  asked: z.boolean(),
   durationMs: z.number().min(0),
   outputBytes: bytes,
   outputBytesCut: bytes,

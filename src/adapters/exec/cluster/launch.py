@@ -23,6 +23,8 @@ CONTROL_POLL_SECONDS = 0.2
 DRAIN_SECONDS = 1
 CHUNK_BYTES = 65536
 PR_SET_CHILD_SUBREAPER = 36
+# Set when somebody has asked the whole job to end, which the worker does not do.
+ASKED = threading.Event()
 
 
 def at(name):
@@ -134,10 +136,10 @@ class Command:
         self.usage = None
 
     def run(self):
+        tell({"type": "started"})
         problem = self.start()
         if problem:
             return self.exit({"reason": "not-started", "detail": problem})
-        tell({"type": "started"})
         threading.Thread(target=self.reap, daemon=True).start()
         while not self.ended.wait(self.pause()):
             self.keep_limits()
@@ -220,7 +222,7 @@ class Command:
     def exit(self, exit):
         """Writes down how it ended. The answer is for those who look at the job in the cluster's own tools."""
         duration = round((time.monotonic() - self.started) * 1000)
-        tell(dict(exit, type="exit", durationMs=duration, **self.output.figures()))
+        tell(dict(exit, type="exit", asked=ASKED.is_set(), durationMs=duration, **self.output.figures()))
         return exit.get("code", 127 if exit["reason"] == "not-started" else 128 + signal.SIGKILL)
 
 
@@ -231,7 +233,7 @@ def main():
         print("this command was started before, or its folder is gone: nothing to do")
         return 0
     # Whoever ends the job sends this to the command as well, which decides what it makes of it.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: ASKED.set())
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with open(at("request.json"), encoding="utf-8") as file:

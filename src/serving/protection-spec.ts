@@ -75,6 +75,27 @@ const fallback = z.discriminatedUnion('by', [
 ]);
 export type FallbackSpec = z.output<typeof fallback>;
 
+const link = z.url({ protocol: /^https?$/ }).max(2_000);
+const moment = z.iso.datetime({ offset: true });
+
+/** An endpoint is one version of what it offers: how callers learn that they are to move on. */
+const lifecycle = z
+  .strictObject({
+    /** From when on callers should use another; before it, the announcement. */
+    deprecated: moment,
+    /** From when on it answers nobody. */
+    sunset: moment.nullable().default(null),
+    /** A page that says what to do. */
+    link: link.nullable().default(null),
+    /** The endpoint that takes its place. */
+    successor: nameSchema.nullable().default(null),
+  })
+  .refine(({ deprecated, sunset }) => sunset === null || Date.parse(sunset) >= Date.parse(deprecated), {
+    message: 'expected a time after the deprecation',
+    path: ['sunset'],
+  });
+export type LifecycleSpec = z.output<typeof lifecycle>;
+
 /** What stands between an endpoint and whoever calls it. Everything that is not declared is not there. */
 export const protectionSpec = z.strictObject({
   /** Who alone may call: `user:app`, `group:risk`, `token:<subject>`. Null lets in everybody the gateway lets in. */
@@ -87,6 +108,7 @@ export const protectionSpec = z.strictObject({
   limits: z.array(limit).max(10).default([]),
   /** While gateways that share their limits cannot reach Redis: each goes by its own count, or refuses. */
   concurrency: concurrency.nullable().default(null),
+  lifecycle: lifecycle.nullable().default(null),
   /** Keeps answers for equal inputs; null asks the model each time. */
   cache: cache.nullable().default(null),
   /** Of each revision by itself; null asks whatever happens. */

@@ -13,6 +13,7 @@ export const gatewayErrors = defineErrors('gateway', {
   'not-allowed': { status: 403, title: 'The gateway does not do this for clients' },
   unsupported: { status: 501, title: 'The gateway does not offer this part of the protocol' },
   'method-not-allowed': { status: 405, title: 'The address does not take this method' },
+  gone: { status: 410, title: 'The endpoint was given up' },
   'too-large': { status: 413, title: 'The request is larger than the limit' },
   'unsupported-encoding': { status: 415, title: 'The body has an encoding that is not read here' },
   'rate-limited': { status: 429, title: 'More requests than the limit allows' },

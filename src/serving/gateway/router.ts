@@ -43,6 +43,16 @@ export class Router {
     return this.#endpoints.values();
   }
 
+  find(name: string): LiveEndpoint | undefined {
+    return this.#endpoints.get(name);
+  }
+
+  /** The name of the endpoint where there is one only. */
+  get only(): string | undefined {
+    const [name] = this.#endpoints.size === 1 ? this.#endpoints.keys() : [];
+    return name;
+  }
+
   /** Throws `gateway/unknown-endpoint`. */
   endpoint(name: string): LiveEndpoint {
     const endpoint = this.#endpoints.get(name);

@@ -88,6 +88,7 @@ const GRPC_STATUS: Readonly<Record<number, status>> = {
   401: status.UNAUTHENTICATED,
   403: status.PERMISSION_DENIED,
   404: status.NOT_FOUND,
+  410: status.FAILED_PRECONDITION,
   413: status.RESOURCE_EXHAUSTED,
   429: status.RESOURCE_EXHAUSTED,
   501: status.UNIMPLEMENTED,
@@ -177,6 +178,7 @@ function unaryFor(parts: GatewayParts, { probed }: { readonly probed: boolean } 
         parts.door && !probed
           ? callerOf(parts, call.metadata).then((caller) => work(call.request, caller))
           : work(call.request, undefined);
+      sendLifecycle(parts, call);
       answer.then(
         (response) => reply(null, response),
         (error) => {
@@ -185,6 +187,16 @@ function unaryFor(parts: GatewayParts, { probed }: { readonly probed: boolean } 
         },
       );
     };
+}
+
+/** Says with the answer that the endpoint of a call is on its way out, by the names of the headers. */
+function sendLifecycle(parts: GatewayParts, call: ServerUnaryCall<object, object>): void {
+  const { model_name: model } = call.request as { model_name?: string };
+  const { lifecycle } = (model !== undefined && parts.router.find(model)?.protection) || {};
+  if (!lifecycle) return;
+  const metadata = new Metadata();
+  for (const [name, value] of lifecycle.headers) metadata.set(name, value);
+  call.sendMetadata(metadata);
 }
 
 async function callerOf(parts: GatewayParts, metadata: Metadata): Promise<Caller | undefined> {

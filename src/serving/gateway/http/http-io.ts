@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KedgeError } from '#core/errors';
 import { gatewayErrors, retryAfterS } from '../errors.ts';
+import type { LiveEndpoint } from '../live-endpoint.ts';
 import type { Caller } from '../protection/access/caller.ts';
 
 /** A request that was let in, and its answer. */
@@ -120,6 +121,12 @@ export function sendProblem(response: ServerResponse, thrown: unknown): void {
     ...(fields.length > 0 ? { fields } : {}),
   };
   sendJson(response, status, JSON.stringify(problem), 'application/problem+json');
+}
+
+/** Says with the answer that an endpoint is on its way out. */
+export function setLifecycleHeaders(response: ServerResponse, endpoint: LiveEndpoint | undefined): void {
+  const { lifecycle } = endpoint?.protection ?? {};
+  if (lifecycle) for (const [name, value] of lifecycle.headers) response.setHeader(name, value);
 }
 
 /** What a client has to know of an error beside its text, in whatever protocol. */

@@ -4,7 +4,7 @@ import { answeringArm, answeringRevision, type Prediction } from '../prediction.
 import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
 import { armNamed } from './arm-header.ts';
-import { type Exchange, expected, parseJson, readBody, sendJson, sendProblem } from './http-io.ts';
+import { type Exchange, expected, parseJson, readBody, sendJson, sendProblem, setLifecycleHeaders } from './http-io.ts';
 
 /** `POST /v1/endpoints/:name/predict`: one instance, or `{ instances: [...] }`. */
 export function handlePredict(parts: GatewayParts, name: string, { request, response, caller }: Exchange): void {
@@ -29,6 +29,7 @@ interface Call extends Exchange {
 
 function predict(parts: GatewayParts, name: string, { body, request, response, caller, fail }: Call): void {
   const endpoint = parts.router.endpoint(name);
+  setLifecycleHeaders(response, endpoint);
   const named = armNamed(endpoint, request);
   if (body !== null && typeof body === 'object' && 'instances' in body) {
     const values = batchInstances(body.instances, parts.limits.instancesMax);

@@ -4,7 +4,7 @@ import type { GatewayParts } from '../gateway-parts.ts';
 import { modelReady } from '../open-inference/describe.ts';
 import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
 import { type ScoreReply, scoreFrame } from '../scoring/score-frame.ts';
-import { type Exchange, expected, readBody, sendJson, setErrorHeaders } from './http-io.ts';
+import { type Exchange, expected, readBody, sendJson, setErrorHeaders, setLifecycleHeaders } from './http-io.ts';
 
 /**
  * The contracts of MLflow's scoring server, of SageMaker's and Vertex AI's containers and of the first KServe protocol,
@@ -66,6 +66,10 @@ export function handleScoring(parts: GatewayParts, action: Action, { request, re
     return;
   }
   const { headers } = request;
+  if (action.version === undefined) {
+    const { defaultEndpoint: byDefault } = parts.contract;
+    setLifecycleHeaders(response, parts.router.find(action.model ?? byDefault ?? parts.router.only ?? ''));
+  }
   const done = (body: Buffer): void => {
     predict(parts, action, { body, headers, caller }).then(({ text, type, marks }) => {
       for (const mark of MARKED) {

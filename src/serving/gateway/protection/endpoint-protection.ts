@@ -7,6 +7,7 @@ import { gatewayErrors } from '../errors.ts';
 import type { LiveArm } from '../live-endpoint.ts';
 import type { Caller } from './access/caller.ts';
 import { AnswerCache } from './cache/answer-cache.ts';
+import { Lifecycle } from './lifecycle.ts';
 import { type Demand, RateLimits } from './limits/rate-limits.ts';
 import { Bulkhead } from './load/bulkhead.ts';
 import { CircuitBreaker } from './load/circuit-breaker.ts';
@@ -31,8 +32,11 @@ export class EndpointProtection {
   readonly #spec: ProtectionSpec;
   readonly #callers: ReadonlySet<string> | undefined;
   readonly #limits: RateLimits | undefined;
+  /** Absent for an endpoint that stays. */
+  readonly lifecycle: Lifecycle | undefined;
   /** Absent where answers are not kept. */
   readonly cache: AnswerCache | undefined;
+  readonly #clock: Clock;
   readonly #bulkhead: Bulkhead | undefined;
   readonly #breakers = new BoundedCache<CircuitBreaker>(BREAKERS_MAX);
 
@@ -40,7 +44,9 @@ export class EndpointProtection {
     this.#name = name;
     this.#spec = spec;
     this.#callers = spec.callers ? new Set(spec.callers) : undefined;
-    const { limits, whenSharedDown, concurrency, cache } = spec;
+    const { limits, whenSharedDown, concurrency, cache, lifecycle } = spec;
+    this.#clock = deps.clock;
+    this.lifecycle = lifecycle ? new Lifecycle(name, lifecycle) : undefined;
     this.cache = cache ? new AnswerCache({ ...cache, ...deps }) : undefined;
     this.#bulkhead = concurrency ? new Bulkhead(name, concurrency, deps.clock) : undefined;
     this.#limits = limits.length > 0 ? new RateLimits({ endpoint: name, limits, whenSharedDown, ...deps }) : undefined;
@@ -53,9 +59,10 @@ export class EndpointProtection {
 
   /**
    * Lets a request in, without a promise where it can.
-   * Errors: `gateway/forbidden`, `gateway/overloaded` and those of its limits.
+   * Errors: `gateway/gone`, `gateway/forbidden`, `gateway/overloaded` and those of its limits.
    */
   admit(demand: Demand): Leave | Promise<Leave> {
+    this.lifecycle?.check(this.#clock.now());
     if (this.#callers && !mayCall(this.#callers, demand.caller)) {
       throw gatewayErrors.forbidden(
         `${demand.caller?.id ?? 'a caller without credentials'} may not call '${this.#name}'`,

@@ -13,7 +13,15 @@ import {
 import { infer } from '../../open-inference/infer.ts';
 import { statisticsJson } from '../../open-inference/statistics-json.ts';
 import type { LoadParameters } from '../../repository/model-repository.ts';
-import { type Exchange, expected, parseJson, readBody, sendJson, setErrorHeaders } from '../http-io.ts';
+import {
+  type Exchange,
+  expected,
+  parseJson,
+  readBody,
+  sendJson,
+  setErrorHeaders,
+  setLifecycleHeaders,
+} from '../http-io.ts';
 import { acceptedCoding, deflated, inflated } from './compression.ts';
 import { readInfer } from './read-infer.ts';
 import { isUnsupported, type Target, targetOf } from './target.ts';
@@ -49,6 +57,9 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
   if (target.method === 'GET') {
     describe(parts, target).then(({ status, body }) => sendJson(response, status, JSON.stringify(body)), fail);
     return;
+  }
+  if (target.what === 'infer' && target.version === undefined) {
+    setLifecycleHeaders(response, parts.router.find(target.model));
   }
   const done = (raw: Buffer): void => {
     const { bodyBytesMax } = parts.limits;

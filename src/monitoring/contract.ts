@@ -39,6 +39,18 @@ const predictionRecord = z.object({
   categories: z.array(z.string().max(4_000)).max(10_000),
   entities: z.record(z.string().max(200), z.string().max(4_000)).optional(),
   latencyUs: z.number().min(0),
+  /** Of a graph of models: which versions ran, for how long, and which failed. */
+  nodes: z
+    .array(
+      z.object({
+        node: z.string().max(100),
+        revision: z.string().max(300).optional(),
+        us: z.number().min(0),
+        error: z.string().max(200).optional(),
+      }),
+    )
+    .max(200)
+    .optional(),
   rollout: id.optional(),
 });
 export type PredictionRecord = z.output<typeof predictionRecord>;

@@ -27,6 +27,10 @@ forEachDialect('Recording', monitoringMigrations, (open) => {
       score: 0.25,
       shadow: { revision: 'm@2', score: null, error: 'too slow' },
       fallback: { revision: 'm@2', error: 'too slow' },
+      nodes: [
+        { node: 'part', revision: 'p@1', us: 12.5, error: 'broken' },
+        { node: 'mean', us: 1 },
+      ],
       numeric: [null, 0.5],
       categories: ['AA'],
       cached: true,

@@ -1,11 +1,14 @@
 import type { Features } from '#features';
 import type { DomainDeps } from '#platform/domain';
+import type { BlobStore } from '#ports/blob-store';
 import type { Gate } from '#ports/gate';
 import type { Registry } from '#registry';
 
 export interface ServingDeps extends DomainDeps {
   readonly gate: Gate;
   readonly versions: VersionSource;
+  /** Reads model files that are declarations. Without it, versions that have one are refused. */
+  readonly blobs?: Pick<BlobStore, 'read' | 'size' | 'localPath'> | undefined;
   /** Without it, endpoints with feature views are refused. */
   readonly features?: Pick<Features, 'plan'> | undefined;
   /** The newest predictions that a revision answered, for golden requests. Without it, none can be sampled. */

@@ -112,7 +112,54 @@ export const processModel = z.strictObject({
 });
 export type ProcessModel = z.output<typeof processModel>;
 
-export const modelDeclaration = z.discriminatedUnion('runtime', [externalModel, processModel]);
+const nodeName = z
+  .string()
+  .max(100)
+  .regex(/^[A-Za-z0-9_-]+$/, 'expected letters, digits, _ and -');
+/** An input of the graph, or `<node>.<output>`; of a node that combines others `<node>.value`. */
+const reference = z.string().min(1).max(300);
+
+const modelNode = z.strictObject({
+  name: nodeName,
+  /** A registered version, `delay@3`; in a folder of models also a model of it, whose latest version is taken. */
+  model: z.string().min(1).max(300),
+  /** Where each input of the model comes from. */
+  inputs: z.record(z.string(), reference),
+  /** `skip` leaves the node out of the means and votes that it belongs to. */
+  onFailure: z.enum(['fail', 'skip']).default('fail'),
+});
+
+const combiningNode = z.strictObject({
+  name: nodeName,
+  /** `mean` (with weights: the weighted mean), `vote` for the most frequent value, `stack` for all columns together. */
+  combine: z.enum(['mean', 'vote', 'stack']),
+  of: z.array(reference).min(1).max(100),
+  weights: z.array(z.number().positive().max(1e9)).optional(),
+  /** How many members have to answer; all of them unless told. */
+  atLeast: z.number().int().min(1).optional(),
+});
+
+const graphNode = z.union([modelNode, combiningNode]);
+export type GraphNode = z.output<typeof graphNode>;
+
+export const graphModel = z.strictObject({
+  runtime: z.literal('graph'),
+  inputs: tensors.refine((list) => list.every((item) => !item.name.includes('.')), 'expected names without dots'),
+  nodes: z
+    .array(graphNode)
+    .min(1)
+    .max(100)
+    .refine((list) => new Set(list.map((item) => item.name)).size === list.length, 'expected each name once'),
+  /** The outputs of the graph, and where each comes from. */
+  outputs: z
+    .record(name, reference)
+    .refine((outputs) => Object.keys(outputs).length > 0, 'expected at least one output'),
+  output: scored.default({}),
+  maxBatchSize: z.number().int().min(1).max(1_000_000).optional(),
+});
+export type GraphModel = z.output<typeof graphModel>;
+
+export const modelDeclaration = z.discriminatedUnion('runtime', [externalModel, processModel, graphModel]);
 export type ModelDeclaration = z.output<typeof modelDeclaration>;
 
 /** The path of a declaration among the artifacts of a version. */

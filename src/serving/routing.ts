@@ -31,6 +31,8 @@ export const armSchema = z.object({
   /** Digest of the ONNX file. */
   digest: digestSchema,
   signature: signatureSchema,
+  /** Of a graph: the model file of each version that it uses, by `model@version`. */
+  parts: z.record(z.string(), digestSchema).optional(),
 });
 export type Arm = z.output<typeof armSchema>;
 

@@ -8,6 +8,7 @@ import { needsGateway } from './checks/checks-spec.ts';
 import { stageAfterChecks } from './checks/decide-checks.ts';
 import { checkParity } from './checks/parity.ts';
 import { listGolden } from './checks/store.ts';
+import { declaredArm } from './declared-arm.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { rolloutStarted } from './events.ts';
@@ -131,7 +132,8 @@ async function prepare(
 }
 
 /** A registered version as a gateway serves it. Throws `serving/version-not-found`, `serving/not-servable`. */
-export async function servableArm({ versions }: ServingDeps, model: string, version: number): Promise<Arm> {
+export async function servableArm(deps: ServingDeps, model: string, version: number): Promise<Arm> {
+  const { versions } = deps;
   const found = await versions.liveVersion(model, version).catch((error) => {
     if (!(error instanceof KedgeError) || error.status >= 500) throw error;
     throw servingErrors['version-not-found'](messageOf(error));
@@ -141,7 +143,8 @@ export async function servableArm({ versions }: ServingDeps, model: string, vers
   if (path !== 'model.onnx' && path !== DECLARATION_FILE) {
     throw servingErrors['not-servable'](`${revision} is a ${path}; a gateway runs model.onnx and ${DECLARATION_FILE}`);
   }
-  return { revision, model, version, digest, signature: found.signature };
+  const arm: Arm = { revision, model, version, digest, signature: found.signature };
+  return path === DECLARATION_FILE ? declaredArm(deps, arm) : arm;
 }
 
 /** What the endpoint's feature views look up. Throws `serving/feature-unknown`. */

@@ -16,7 +16,13 @@ interface Tables {
     lock_reason: string | null;
     features: string | null;
   };
-  readonly serving_revision: { model: string; version: number; digest: string; signature: string };
+  readonly serving_revision: {
+    model: string;
+    version: number;
+    digest: string;
+    signature: string;
+    parts: string | null;
+  };
   readonly serving_rollout: {
     id: string;
     endpoint: string;
@@ -111,10 +117,14 @@ export async function deleteEndpoint(db: Db, name: string): Promise<void> {
 }
 
 /** Versions never change, so a revision is written once. */
-export async function saveRevision(db: Db, { model, version, digest, signature }: Arm): Promise<void> {
+export async function saveRevision(db: Db, { model, version, digest, signature, parts }: Arm): Promise<void> {
   await tables(db)
     .insertInto('serving_revision')
-    .values({ model, version, digest, signature: JSON.stringify(signature) })
+    .values({
+      ...{ model, version, digest },
+      signature: JSON.stringify(signature),
+      parts: parts ? JSON.stringify(parts) : null,
+    })
     .onConflict((c) => c.columns(['model', 'version']).doNothing())
     .execute();
 }
@@ -127,13 +137,14 @@ export async function findRevision(db: Db, model: string, version: number): Prom
     .where('version', '=', version)
     .executeTakeFirst();
   if (!row) return undefined;
-  const { digest, signature } = row;
+  const { digest, signature, parts } = row;
   return {
     revision: `${model}@${version}`,
     model,
     version,
     digest: digest as Arm['digest'],
     signature: JSON.parse(signature),
+    ...(parts === null ? {} : { parts: JSON.parse(parts) }),
   };
 }
 

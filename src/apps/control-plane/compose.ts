@@ -99,7 +99,7 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
   const pipelines = createPipelines({ ...deps, pins: pinsOf({ ...deps, datasets }), leaseMs: base.config.leaseMs });
   const lineage = createLineage({ ...deps, notifier: openInsideNotifier(), ...lineageSettings(base.config) });
   const serving = createServing({
-    ...{ ...deps, gate: governance.gate, versions: registry, features },
+    ...{ ...deps, gate: governance.gate, versions: registry, features, blobs: stores.blobs },
     recorded: (endpoint, revision) => monitoring.readings.newestRequests(endpoint, revision),
   });
   const monitoring = createMonitoring({ ...deps, ...monitoringSources({ registry, features, resources }) });

@@ -24,6 +24,12 @@ export const monitoringMigrations: readonly Migration[] = [
       await db.schema.alterTable('prediction').addColumn('cached', 'integer').execute();
     },
   },
+  {
+    name: 'monitoring/004-graph-nodes',
+    async up(db) {
+      await db.schema.alterTable('prediction').addColumn('nodes', 'text').execute();
+    },
+  },
 ];
 
 async function createRecords(db: Kysely<AnyTables>, dialect: SqlDialect): Promise<void> {

@@ -290,6 +290,7 @@ function rowOf(record: PredictionRecord): PredictionTable {
     categories: JSON.stringify(record.categories),
     entities: record.entities ? JSON.stringify(record.entities) : null,
     latency_us: record.latencyUs,
+    nodes: record.nodes ? JSON.stringify(record.nodes) : null,
     rollout: record.rollout ?? null,
   };
 }
@@ -321,6 +322,7 @@ function recordOf(row: PredictionTable): PredictionRecord {
     categories: JSON.parse(row.categories),
     ...(row.entities === null ? {} : { entities: JSON.parse(row.entities) }),
     latencyUs: row.latency_us,
+    ...(row.nodes === null ? {} : { nodes: JSON.parse(row.nodes) }),
     ...(row.rollout === null ? {} : { rollout: row.rollout }),
   };
 }

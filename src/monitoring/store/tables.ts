@@ -24,6 +24,7 @@ export interface PredictionTable {
   categories: string;
   entities: string | null;
   latency_us: number;
+  nodes: string | null;
   rollout: string | null;
 }
 

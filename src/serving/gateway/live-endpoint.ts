@@ -4,7 +4,7 @@ import { Guardrail } from './guardrail.ts';
 import type { EndpointProtection } from './protection/endpoint-protection.ts';
 import type { StandIn } from './protection/fallback/stand-ins.ts';
 import { RolloutObserver } from './rollout-observer.ts';
-import { type ModelFile, modelFile } from './runtime/model-runtime.ts';
+import { type ModelFile, modelFile, type PartFinder } from './runtime/model-runtime.ts';
 
 /** An endpoint of the routing table, prepared so that a request needs no search: immutable but for its guardrail. */
 export interface LiveEndpoint {
@@ -94,8 +94,22 @@ export function liveArm(arm: Arm, places: ReadonlyMap<string, number> = new Map(
   const numeric = columns('numeric');
   const categories = columns('category');
   const names = (sources: readonly InputSource[]): string[] => sources.map(({ name }) => name);
-  const file = modelFile(arm.digest, { numeric: names(numeric), categories: names(categories) }, arm.signature.output);
+  const file = modelFile(
+    arm.digest,
+    { numeric: names(numeric), categories: names(categories) },
+    { output: arm.signature.output, partOf: partsOf(arm) },
+  );
   return { arm, file, numeric, categories };
+}
+
+/** The versions that a graph uses, as they were found when it was put into service. */
+function partsOf({ parts, revision }: Arm): PartFinder | undefined {
+  if (!parts) return undefined;
+  return async (model) => {
+    const digest = parts[model];
+    if (digest) return { revision: model, file: { key: digest, at: { digest } } };
+    throw new Error(`${revision} was put into service without its part '${model}'`);
+  };
 }
 
 /** The endpoint with its candidate taken out: its requests no longer belong to the rollout. */

@@ -1,3 +1,5 @@
+import type { NodeRun } from './runtime/model-runtime.ts';
+
 /** What is kept of every answered prediction. Posted to `POST /api/v1/predictions`, which is idempotent by `id`. */
 export interface PredictionRecord {
   readonly id: string;
@@ -26,6 +28,8 @@ export interface PredictionRecord {
   readonly categories: readonly string[];
   readonly entities?: Readonly<Record<string, string>>;
   readonly latencyUs: number;
+  /** Of a graph: which versions ran, for how long, and which failed. */
+  readonly nodes?: readonly NodeRun[];
   readonly rollout?: string;
 }
 

@@ -2,6 +2,7 @@ import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
 import type { ShadowScore } from './prediction-record.ts';
 import type { StandIn } from './protection/fallback/stand-ins.ts';
 import type { Row } from './read-instance.ts';
+import type { NodeRun } from './runtime/model-runtime.ts';
 
 /** One prediction on its way through the scorer. */
 export interface Prediction {
@@ -29,6 +30,8 @@ export interface Prediction {
   standIn: StoodIn | undefined;
   /** Answered from memory: no model was asked. */
   cached: boolean;
+  /** What the nodes of a graph did in the run that answered. */
+  nodes: readonly NodeRun[] | undefined;
 }
 
 export interface StoodIn {

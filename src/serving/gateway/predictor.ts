@@ -137,6 +137,7 @@ export class Predictor {
       fallback: undefined,
       standIn: undefined,
       cached: false,
+      nodes: undefined,
     };
   }
 

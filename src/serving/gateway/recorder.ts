@@ -119,6 +119,7 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
     categories,
     ...(entities ? { entities } : {}),
     latencyUs: Math.round((nowMs - prediction.startedMs) * 1_000),
+    ...(prediction.nodes ? { nodes: prediction.nodes } : {}),
     ...(rollout === undefined ? {} : { rollout }),
   };
   const beside = shadowArm(prediction);

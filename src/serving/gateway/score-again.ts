@@ -40,6 +40,7 @@ export function resumed(
     fallback: undefined,
     standIn: undefined,
     cached: false,
+    nodes: undefined,
   };
   const same = answeringArm(resumed).arm.revision === revision && shadowArm(resumed)?.arm.revision === awaits;
   return same ? resumed : undefined;

@@ -1,13 +1,17 @@
 import type { Row } from './read-instance.ts';
-import type { ModelRuntime } from './runtime/model-runtime.ts';
+import type { ModelRuntime, NodeRun } from './runtime/model-runtime.ts';
 
 /** The most rows of one run: some two milliseconds of a small model, so that a turn stays short. */
 export const ROWS_PER_RUN_MAX = 512;
 
-/** Scores rows of one model in one run: one score a row, in order. Throws or rejects when the model fails. */
+/**
+ * Scores rows of one model in one run: one score a row, in order. Throws or rejects when the model fails. `trace` takes
+ * what the nodes of a graph did.
+ */
 export function scoreRows(
   runtime: ModelRuntime,
   rows: readonly { readonly row: Row }[],
+  trace?: NodeRun[],
 ): Float32Array | Promise<Float32Array> {
   const first = rows[0]?.row;
   const width = first?.numeric.length ?? 0;
@@ -18,5 +22,5 @@ export function scoreRows(
     for (let j = 0; j < width; j++) numeric[at++] = row.numeric[j] as number;
     for (const text of row.categories) categories.push(text);
   }
-  return runtime.infer({ rows: rows.length, numeric, categories });
+  return runtime.infer({ rows: rows.length, numeric, categories, trace });
 }

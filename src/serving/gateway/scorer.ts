@@ -8,6 +8,7 @@ import { answeringArm, type Prediction, rowFor, type ShadowResult, shadowArm } f
 import type { CircuitBreaker } from './protection/load/circuit-breaker.ts';
 import type { Row } from './read-instance.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
+import type { NodeRun } from './runtime/model-runtime.ts';
 import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
 import { add, type StatisticsBook } from './statistics.ts';
 import { WaitingRows } from './waiting-rows.ts';
@@ -209,9 +210,10 @@ export class Scorer {
       return;
     }
     const startedMs = this.#options.clock.monotonic();
+    const trace: NodeRun[] | undefined = runtime.kind === 'graph' ? [] : undefined;
     let result: Float32Array | Promise<Float32Array>;
     try {
-      result = scoreRows(runtime, items);
+      result = scoreRows(runtime, items, trace);
     } catch (error) {
       this.#runSingly(items, error);
       return;
@@ -224,6 +226,7 @@ export class Scorer {
     for (const item of items) this.#startTimer(item);
     result.then(
       (scores) => {
+        if (trace) for (const { prediction, purpose } of items) if (purpose === 'answer') prediction.nodes = trace;
         this.#settleAll(items, scores, startedMs);
         this.#runNext(key);
       },

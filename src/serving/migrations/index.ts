@@ -111,4 +111,10 @@ export const servingMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: 'serving/004-parts-of-graphs',
+    async up(db) {
+      await db.schema.alterTable('serving_revision').addColumn('parts', 'text').execute();
+    },
+  },
 ];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Client, credentials, type Metadata } from '@grpc/grpc-js';
 import { protectionSpec } from '../../protection-spec.ts';
-import { loadService } from '../grpc/grpc-server.ts';
+import { loadService } from '../grpc/service.ts';
 import { endpointOf, type GatewayHarness, openGateway } from '../testing/gateway-harness.ts';
 import { logisticModel } from '../testing/models.ts';
 

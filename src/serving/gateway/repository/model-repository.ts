@@ -5,7 +5,7 @@ import { digestOf } from '#core/hash';
 import { DECLARATION_FILE } from '../../model-declaration.ts';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { ModelCache } from '../runtime/model-cache.ts';
-import type { TensorFile } from '../runtime/model-runtime.ts';
+import type { PartFinder, TensorFile } from '../runtime/model-runtime.ts';
 import type { TensorSpec } from '../tensors/tensor.ts';
 import { configOfJson, configOfText, DEFAULT_CONFIG, type ModelConfig, type VersionPolicy } from './model-config.ts';
 
@@ -127,6 +127,18 @@ export class ModelRepository {
     }
   }
 
+  /** A model of the folder, `name` or `name@version`, as a graph names it. */
+  #part(text: string): { readonly revision: string; readonly file: TensorFile } {
+    const at = text.lastIndexOf('@');
+    const whole = this.#models.has(text) || at < 0;
+    const [name, told] = whole ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+    const versions = this.#models.get(name)?.versions;
+    const version = told ?? [...(versions?.keys() ?? [])].at(-1) ?? '';
+    const found = versions?.get(version);
+    if (!found) throw new Error(`there is no model '${text.slice(0, 100)}' in the folder`);
+    return { revision: `${name}@${version}`, file: found.file };
+  }
+
   index(): IndexEntry[] {
     return [...this.#models].flatMap(([name, { versions, failure }]) => {
       const reason = this.#unloaded.has(name) ? 'unloaded' : failure;
@@ -207,7 +219,7 @@ export class ModelRepository {
       const versions =
         files.size > 0
           ? await this.#given(config, files)
-          : await versionsIn(folder, { config, policy: config.versions });
+          : await versionsIn(folder, { config, policy: config.versions, partOf: async (part) => this.#part(part) });
       if (versions.size === 0) throw new Error(`it has no version with a ${config.fileName}`);
       return { config, versions, labels: await labelsIn(folder, config) };
     } catch (error) {
@@ -227,7 +239,7 @@ export class ModelRepository {
       const path = join(uploads, `${key.slice('sha256:'.length)}.onnx`);
       await mkdir(uploads, { recursive: true });
       await writeFile(path, bytes);
-      versions.push([version, { file: { key, path } }]);
+      versions.push([version, { file: { key, at: { path }, partOf: async (part) => this.#part(part) } }]);
     }
     return new Map(versions.sort(([a], [b]) => Number(a) - Number(b)));
   }
@@ -248,7 +260,11 @@ async function configIn(folder: string | undefined, name: string): Promise<Model
 
 async function versionsIn(
   folder: string | undefined,
-  { config, policy }: { readonly config: ModelConfig; readonly policy: VersionPolicy },
+  {
+    config,
+    policy,
+    partOf,
+  }: { readonly config: ModelConfig; readonly policy: VersionPolicy; readonly partOf: PartFinder },
 ): Promise<ReadonlyMap<string, Version>> {
   const entries = folder === undefined ? [] : await readdir(folder).catch(() => []);
   const numbers = entries.filter((name) => VERSION.test(name)).sort((a, b) => Number(a) - Number(b));
@@ -259,7 +275,7 @@ async function versionsIn(
       const path = join(folder ?? '', version, name);
       const file = await stat(path).catch(() => undefined);
       if (!file?.isFile()) continue;
-      found.push([version, { file: { key: keyOf(path, file), path } }]);
+      found.push([version, { file: { key: keyOf(path, file), at: { path }, partOf } }]);
       break;
     }
   }

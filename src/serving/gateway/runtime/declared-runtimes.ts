@@ -15,6 +15,7 @@ import { EXTERNAL_BYTES, ExternalRuntime } from './external/external-runtime.ts'
 import { GrpcRemote } from './external/grpc-remote.ts';
 import type { RemoteServer } from './external/remote-server.ts';
 import { RestServer } from './external/rest-server.ts';
+import { type GraphPart, GraphRuntime } from './graph/graph-runtime.ts';
 import type { ModelColumns, TensorRuntime } from './model-runtime.ts';
 import { ProcessRuntime } from './process/process-runtime.ts';
 
@@ -36,6 +37,8 @@ export interface DeclaredFile {
   readonly folder: string;
   /** Of a model that is called by its columns. */
   readonly columns?: { readonly inputs: ModelColumns; readonly output: string } | undefined;
+  /** Finds and loads a part of a graph. */
+  readonly partOf: (model: string) => Promise<GraphPart>;
 }
 
 /**
@@ -51,7 +54,19 @@ export class DeclaredRuntimes {
 
   /** Throws an `Error` when the model cannot be run, or is not allowed here. */
   async open(declaration: ModelDeclaration, file: DeclaredFile): Promise<TensorRuntime> {
-    return declaration.runtime === 'external' ? this.#openExternal(declaration) : this.#openProcess(declaration, file);
+    switch (declaration.runtime) {
+      case 'external':
+        return this.#openExternal(declaration);
+      case 'process':
+        return this.#openProcess(declaration, file);
+      case 'graph':
+        return GraphRuntime.open({
+          graph: declaration,
+          memoryBytes: EXTERNAL_BYTES,
+          partOf: file.partOf,
+          clock: this.#options.system.clock,
+        });
+    }
   }
 
   async #openProcess(declaration: ProcessModel, { folder, columns }: DeclaredFile): Promise<TensorRuntime> {

@@ -25,7 +25,11 @@ describe('the models in memory', () => {
     const { digest } = await blobs.put(model.bytes);
     const named = (kind: string) =>
       model.signature.inputs.filter((input) => input.kind === kind).map(({ name }) => name);
-    return modelFile(digest, { numeric: named('numeric'), categories: named('category') }, model.signature.output);
+    return modelFile(
+      digest,
+      { numeric: named('numeric'), categories: named('category') },
+      { output: model.signature.output },
+    );
   };
   const logger = createLogger('test', 'silent');
   const options = { memoryBytesMax: 1e9, choice: 'inline' as RuntimeChoice, clock: systemClock, logger };
@@ -136,9 +140,9 @@ describe('the models in memory', () => {
     for (const choice of ['inline', 'thread'] as const) {
       const cache = cacheOf(choice);
       for (const file of [
-        modelFile(digestOf('absent'), columns, 'value'),
-        modelFile(text.digest, columns, 'value'),
-        modelFile(brittle.digest, columns, 'probability'),
+        modelFile(digestOf('absent'), columns, { output: 'value' }),
+        modelFile(text.digest, columns, { output: 'value' }),
+        modelFile(brittle.digest, columns, { output: 'probability' }),
       ]) {
         await assert.rejects(cache.load(file), { code: 'gateway/model-unavailable' });
       }

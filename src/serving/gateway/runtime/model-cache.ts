@@ -8,9 +8,10 @@ import type { BlobStore } from '#ports/blob-store';
 import type { ModelDeclaration } from '../../model-declaration.ts';
 import { gatewayErrors } from '../errors.ts';
 import { type DeclaredRuntimes, declaredBytes, readDeclaration } from './declared-runtimes.ts';
+import type { GraphPart } from './graph/graph-runtime.ts';
 import { loadModel, memoryEstimate } from './load-model.ts';
 import { loadTensors } from './load-tensors.ts';
-import type { ModelFile, ModelRuntime, RuntimeChoice, TensorFile, TensorRuntime } from './model-runtime.ts';
+import type { ModelFile, ModelRuntime, PartFinder, RuntimeChoice, TensorFile, TensorRuntime } from './model-runtime.ts';
 import { TabularTensors } from './tabular-tensors.ts';
 
 export interface ModelCacheOptions {
@@ -148,12 +149,11 @@ export class ModelCache {
   }
 
   async #load(key: Key, file: ModelFile | TensorFile): Promise<void> {
-    const { blobs, choice, clock, logger } = this.#options;
+    const { choice, clock, logger } = this.#options;
     const startedMs = clock.monotonic();
     let reserved = 0;
     try {
-      const fileBytes = 'path' in file ? (await stat(file.path)).size : await blobs.size(file.digest);
-      const path = 'path' in file ? file.path : await blobs.localPath(file.digest, { bytes: fileBytes });
+      const { path, fileBytes } = await this.#place(file);
       const declaration = await readDeclaration(path, fileBytes);
       reserved = this.#makeRoom(declaration ? declaredBytes(declaration) : memoryEstimate(fileBytes));
       const shape = 'shape' in file ? file.shape : undefined;
@@ -195,7 +195,10 @@ export class ModelCache {
     const { declared } = this.#options;
     if (!declared) throw new Error('models that something else runs are not served here');
     const columns = 'shape' in file ? { inputs: file.columns, output: file.shape.output } : undefined;
-    const runtime = await declared.open(declaration, { folder: dirname(path), columns });
+    const runtime = await declared.open(declaration, {
+      ...{ folder: dirname(path), columns },
+      partOf: (model) => this.#part(model, file.partOf),
+    });
     if (!('shape' in file)) return runtime;
     try {
       return new TabularTensors(runtime, file, declaration.output);
@@ -203,6 +206,36 @@ export class ModelCache {
       await runtime.unload();
       throw error;
     }
+  }
+
+  async #place(file: ModelFile | TensorFile): Promise<{ readonly path: string; readonly fileBytes: number }> {
+    const { blobs } = this.#options;
+    const at = 'at' in file ? file.at : file;
+    if ('path' in at) return { path: at.path, fileBytes: (await stat(at.path)).size };
+    const fileBytes = await blobs.size(at.digest);
+    return { path: await blobs.localPath(at.digest, { bytes: fileBytes }), fileBytes };
+  }
+
+  /** A model that a graph uses: loaded now, and with a later run again where it has left memory. */
+  async #part(model: string, find: PartFinder | undefined): Promise<GraphPart> {
+    if (!find) throw new Error(`its part '${model}' cannot be looked up here`);
+    const { revision, file } = await find(model);
+    const { path, fileBytes } = await this.#place(file);
+    // Two graphs that were parts of each other would wait for each other for ever.
+    if ((await readDeclaration(path, fileBytes))?.runtime === 'graph') {
+      throw new Error(`its part '${model}' is a graph itself`);
+    }
+    const ready = async (): Promise<TensorRuntime> => {
+      await this.loadTensors(file);
+      const runtime = this.readyTensors(file);
+      if (runtime) return runtime;
+      throw gatewayErrors['model-unavailable'](`${revision} left memory; try again`);
+    };
+    const { inputs, outputs } = await ready();
+    return {
+      ...{ revision, inputs, outputs },
+      run: async (call) => (this.readyTensors(file) ?? (await ready())).run(call),
+    };
   }
 
   /** Unloads the least recently used until `bytes` fit, and reserves them. Throws when they can never fit. */

@@ -6,6 +6,7 @@ export interface Batch {
   readonly rows: number;
   readonly numeric: Float32Array;
   readonly categories: readonly string[];
+  readonly trace?: NodeRun[] | undefined;
 }
 
 /** How many columns of each kind the model takes, and under which name it answers. */
@@ -26,8 +27,9 @@ interface LoadedModel {
   /**
    * `trees`: our own walk over boosted trees. `inline`: ONNX Runtime on the event loop. `thread`: in a thread.
    * `external`: another server of the Open Inference Protocol. `process`: a process that the gateway started.
+   * `graph`: several models together.
    */
-  readonly kind: 'trees' | 'inline' | 'thread' | 'external' | 'process';
+  readonly kind: 'trees' | 'inline' | 'thread' | 'external' | 'process' | 'graph';
   /** Runs that may be in work at the same time; more have to wait. */
   readonly concurrency: number;
   /** An estimate: model runtimes do not tell what they use. */
@@ -57,6 +59,18 @@ export interface TensorRuntime extends LoadedModel {
 export interface TensorCall {
   readonly feeds: readonly Tensor[];
   readonly wanted: readonly string[];
+  /** Takes what each node of a graph did. */
+  readonly trace?: NodeRun[] | undefined;
+}
+
+/** What one node of a graph did in a run. */
+export interface NodeRun {
+  readonly node: string;
+  /** The version that ran, where the node is a model. */
+  readonly revision?: string;
+  /** Microseconds, from when the node could start. */
+  readonly us: number;
+  readonly error?: string;
 }
 
 /** `auto` decides by what was measured at warm-up. */
@@ -65,8 +79,17 @@ export type RuntimeChoice = 'auto' | 'inline' | 'thread';
 /** A model of any tensors in a file, next to which it may keep its weights. `key` tells its contents from others. */
 export interface TensorFile {
   readonly key: string;
-  readonly path: string;
+  /** A file of this machine, or content of the blob store. */
+  readonly at: { readonly path: string } | { readonly digest: Digest };
+  /** Finds the parts of a graph that it is. */
+  readonly partOf?: PartFinder | undefined;
 }
+
+/** Finds a model that a graph names, without loading it. Throws when there is none. */
+export type PartFinder = (model: string) => Promise<{
+  readonly revision: string;
+  readonly file: TensorFile;
+}>;
 
 /** Which tabular model, and how it is called. `key` is of both: two signatures may share a file. */
 export interface ModelFile {
@@ -74,6 +97,7 @@ export interface ModelFile {
   readonly digest: Digest;
   readonly shape: ModelShape;
   readonly columns: ModelColumns;
+  readonly partOf?: PartFinder | undefined;
 }
 
 /** The names of the columns of each kind, in the order in which a batch has them. */
@@ -82,7 +106,11 @@ export interface ModelColumns {
   readonly categories: readonly string[];
 }
 
-export function modelFile(digest: Digest, columns: ModelColumns, output: ModelShape['output']): ModelFile {
+export function modelFile(
+  digest: Digest,
+  columns: ModelColumns,
+  { output, partOf }: { readonly output: ModelShape['output']; readonly partOf?: PartFinder | undefined },
+): ModelFile {
   const shape = { numeric: columns.numeric.length, categories: columns.categories.length, output };
-  return { key: digestOf(JSON.stringify([digest, columns, output])), digest, shape, columns };
+  return { key: digestOf(JSON.stringify([digest, columns, output])), digest, shape, columns, partOf };
 }

@@ -78,7 +78,7 @@ export class TabularTensors implements ModelRuntime {
     for (let from = 0; from < batch.rows; from += rows) {
       const to = Math.min(batch.rows, from + rows);
       const part = feeds.map((feed) => sliceRows(feed, from, to));
-      const [answer] = await this.#runtime.run({ feeds: part, wanted: [this.#output.name] });
+      const [answer] = await this.#runtime.run({ feeds: part, wanted: [this.#output.name], trace: batch.trace });
       scores.set(this.#scoresOf(answer, to - from), from);
     }
     return scores;

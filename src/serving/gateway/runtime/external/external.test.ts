@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { RoutingTable } from '../../../routing.ts';
 import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from '../../testing/gateway-harness.ts';
 import { brittleModel, categoryModel, logisticModel, type TestModel } from '../../testing/models.ts';
+import { pipelined, tensorOf } from '../../testing/open-inference-call.ts';
 import { ScriptedServer } from '../../testing/scripted-server.ts';
 import { bill, identity, lookUp, sumAndDifference } from '../../testing/tensor-models.ts';
 
@@ -111,21 +112,13 @@ describe('models of another gateway, over REST and gRPC', () => {
     });
 
     test(`requests of one turn are joined within the batch that the server takes, over ${wire}`, async () => {
-      const before = back.gateway;
-      const answers = await Promise.all(
-        Array.from({ length: 8 }, (_, i) =>
-          infer(`simple-${wire}`, {
-            inputs: ['INPUT0', 'INPUT1'].map((name) => ({
-              name,
-              datatype: 'INT64',
-              shape: [1, 4],
-              data: [i, 1, 2, 3],
-            })),
-          }),
-        ),
-      );
-      for (const [i, { body }] of answers.entries()) assert.deepEqual(body.outputs[0]?.data, [2 * i, 2, 4, 6]);
-      const stats = await (await fetch(`${before.url}/v2/models/simple/versions/2/stats`)).json();
+      const bodies = Array.from({ length: 8 }, (_, i) => ({
+        inputs: ['INPUT0', 'INPUT1'].map((name) => tensorOf(name, 'INT64', [1, 4], [i, 1, 2, 3])),
+      }));
+      assert.equal((await infer(`simple-${wire}`, bodies[0])).status, 200);
+      const answers = await pipelined(front.gateway.url, `models/simple-${wire}/infer`, bodies);
+      for (const [i, { outputs }] of answers.entries()) assert.deepEqual(outputs[0]?.data, [2 * i, 2, 4, 6]);
+      const stats = await (await fetch(`${back.gateway.url}/v2/models/simple/versions/2/stats`)).json();
       const [{ execution_count: runs, inference_count: rows }] = (stats as { model_stats: [Record<string, number>] })
         .model_stats;
       assert.ok((runs ?? 0) < (rows ?? 0), `${runs} runs of ${rows} rows`);

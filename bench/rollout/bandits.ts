@@ -6,7 +6,7 @@
  * Arms succeed with fixed probabilities. Every policy sets shares anew after each five hundred requests, as a
  * controller would, and each request draws its arm from them. Regret: successes that the best arm would have had on
  * top, per thousand requests. In "contextual" the best arm depends on the request; "even" and the others do not look at
- * it.
+ * it. "product" runs the decisions of the product on two revisions, each better for half of the requests.
  */
 import { parseArgs } from 'node:util';
 import { type Random, seededRandom } from '#core/random';
@@ -15,6 +15,8 @@ import { drawIndex } from '#math/bandit/draws';
 import { epsilonGreedyShares, softmaxShares } from '#math/bandit/greedy';
 import { type LinearArm, learnLinear, linUcbShares, startLinearArm } from '#math/bandit/lin-ucb';
 import { thompsonShares } from '#math/bandit/thompson';
+import { simulateBandit } from '#serving/simulated-bandit';
+import { simulatedPlan } from '#serving/simulation';
 
 const { values: options } = parseArgs({
   options: {
@@ -105,4 +107,17 @@ for (const name of ['even', 'Thompson']) {
   report('contextual, three parts', name, (random) => contextualRegret(policies[name] as Policy, random));
 }
 report('contextual, three parts', 'LinUCB', (random) => contextualRegret('LinUCB', random));
+const product = { even: 'thompson', 'ε-greedy': 'epsilon-greedy', Thompson: 'thompson', LinUCB: 'linucb' };
+for (const [name, policy] of Object.entries(product)) {
+  const context = policy === 'linucb' ? { context: [{ input: 'x' }] } : {};
+  const bandit = { policy, every: '1m', ...context, ...(name === 'even' ? { requestsMin: 1_000_000 } : {}) };
+  const plan = simulatedPlan('bandit', { metric: { name: 'clicks' }, bandit });
+  const rewards = {
+    requestsPerBlock: 200,
+    current: (x: number) => (x > 0 ? 0.1 : 0.3),
+    candidate: (x: number) => (x > 0 ? 0.35 : 0.1),
+  };
+  const blocks = Math.max(1, Math.round(REQUESTS / rewards.requestsPerBlock));
+  report('product, by halves', name, (random) => simulateBandit(random, plan, { rewards, blocks }).regretPerMille);
+}
 if (options.json) console.log(JSON.stringify({ bench: 'rollout/bandits', runs: RUNS, requests: REQUESTS, results }));

@@ -38,6 +38,7 @@ forEachDialect('Pipelines', pipelineMigrations, (open) => {
       status: 'succeeded',
       cause,
       reason: null,
+      verifies: null,
       outputs: done.outputs,
     });
     assert.equal((await p.events('pipeline.run-started')).length, 1);

@@ -54,6 +54,9 @@ const finding = z.object({
   autocorrelation: z.number().nullable(),
 });
 
+/** With its confidence sequence. */
+const estimate = z.object({ value: z.number().nullable(), low: z.number().nullable(), high: z.number().nullable() });
+
 const liveView = z.object({
   strategy: z.enum(STRATEGIES),
   /** Percentages of the canary's steps; empty where there are none. */
@@ -65,6 +68,17 @@ const liveView = z.object({
   latest: z.number().nullable(),
   stepRequests: z.number().int(),
   findings: z.array(finding),
+  /** Of a contextual bandit: what its requests earned, and what either revision alone would have. */
+  contextual: z
+    .object({
+      rows: z.number().int(),
+      /** When gateways got what it learnt last. */
+      learntAt: z.number().nullable(),
+      values: z.array(
+        z.object({ policy: z.enum(['bandit', 'current', 'candidate']), ips: estimate, dr: estimate.nullable() }),
+      ),
+    })
+    .optional(),
   sampleRatio: z
     .object({ current: z.number().int(), candidate: z.number().int(), pValue: z.number(), mismatch: z.boolean() })
     .nullable(),

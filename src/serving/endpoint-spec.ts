@@ -50,6 +50,10 @@ const rolloutSpec = z
   .refine(({ strategy, live }) => strategy !== 'bandit' || live.metric !== null, {
     message: 'expected the metric that a bandit follows',
     path: ['live', 'metric'],
+  })
+  .refine(({ live: { bandit } }) => (bandit.policy === 'linucb') === bandit.context.length > 0, {
+    message: 'expected the inputs that `linucb` goes by, and of no other policy',
+    path: ['live', 'bandit', 'context'],
   });
 
 /** The spec of the resource kind `endpoint`. */

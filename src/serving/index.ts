@@ -36,6 +36,7 @@ export interface Serving
     | 'bundle'
     | 'observe'
     | 'checkWork'
+    | 'reportOutcomes'
     | 'reportChecks'
     | 'unlock'
     | 'rollForward'
@@ -63,6 +64,7 @@ export function createServing(deps: ServingDeps): Serving {
     resume: service.resume.bind(service),
     bundle: service.bundle.bind(service),
     observe: service.observe.bind(service),
+    reportOutcomes: service.reportOutcomes.bind(service),
     checkWork: service.checkWork.bind(service),
     reportChecks: service.reportChecks.bind(service),
     golden,

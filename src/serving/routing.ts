@@ -79,6 +79,15 @@ export const routedEndpointSchema = z.object({
       override: z.boolean(),
       /** Who may name it by header. */
       armKeys: z.array(z.object({ name: z.string(), sha256: z.string() })).optional(),
+      /** Of a contextual bandit: the arm is drawn by what it learnt, with the probability that is recorded. */
+      policy: z
+        .object({
+          context: z.array(z.object({ input: z.string(), mean: z.number(), scale: z.number() })),
+          arms: z.array(z.object({ inverse: z.array(z.array(z.number())), b: z.array(z.number()) })).length(2),
+          width: z.number(),
+          floor: z.number(),
+        })
+        .optional(),
       /** Conditions on a request and the arm that it then gets; the first that holds. */
       flags: z
         .array(z.object({ name: z.string(), when: z.string(), arm: z.enum(['current', 'candidate']) }))

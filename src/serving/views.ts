@@ -3,6 +3,8 @@ import { assert } from '#core/assert';
 import { durationMs } from '#core/units';
 import type { AnyTables } from '#ports/sql';
 import type { EndpointView, RolloutView } from './contract.ts';
+import type { LinearPolicy } from './live/context.ts';
+import { policyOf, valuesOf } from './live/contextual.ts';
 import { findingsOf, sampleRatio } from './live/evidence.ts';
 import type { LivePlan } from './live/live-spec.ts';
 import { figuresOf } from './model.ts';
@@ -49,6 +51,15 @@ function liveView({ state: { live: state }, plan: { live: plan } }: Rollout): Pi
       ...{ strategy: plan.strategy, steps: [...plan.steps], blockMs: plan.blockMs, burnInBlocks: plan.burnInBlocks },
       ...{ hold: state.hold, latest: state.latest, stepRequests: state.stepRequests },
       findings: [...findingsOf(state.evidence, plan)],
+      ...(state.contextual
+        ? {
+            contextual: {
+              rows: state.contextual.rows,
+              learntAt: state.contextual.pushed?.at ?? null,
+              values: valuesOf(state.contextual, plan),
+            },
+          }
+        : {}),
       sampleRatio: ratio && { current, candidate, pValue: ratio.pValue, mismatch: ratio.mismatch },
     },
   };
@@ -99,11 +110,18 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
 /** Flags send nobody to a candidate that has no traffic yet. Plans of older rollouts have neither flags nor keys. */
 function liveRouting({ state, plan }: Rollout): NonNullable<RoutedEndpoint['live']> {
   const { blockMs, sticky, override, armKeys = [], flags = [] } = plan.live as Partial<LivePlan> & LivePlan;
+  const policy = plan.live && policyOf(state.live?.contextual, plan.live);
   return {
     ...{ blockMs, sticky: sticky?.entity ?? null, override },
     ...(armKeys.length > 0 ? { armKeys } : {}),
+    ...(policy ? { policy: copyOf(policy) } : {}),
     ...(flags.length > 0 && weightOf(state, plan) > 0 ? { flags } : {}),
   };
+}
+
+function copyOf({ context, arms, ...rest }: LinearPolicy): NonNullable<NonNullable<RoutedEndpoint['live']>['policy']> {
+  const copies = arms.map(({ inverse, b }) => ({ inverse: inverse.map((row) => [...row]), b: [...b] }));
+  return { ...rest, context: [...context], arms: copies };
 }
 
 /** While its candidate is checked, a rollout gives gateways work and no traffic. */

@@ -1,8 +1,10 @@
+import { candidateShare, contextOf } from '../live/context.ts';
 import { type Attributes, type FlagTest, parseFlag } from '../live/flag-expression.ts';
 import type { Arm, RoutedEndpoint } from '../routing.ts';
 import { Guardrail } from './guardrail.ts';
 import type { EndpointProtection } from './protection/endpoint-protection.ts';
 import type { StandIn } from './protection/fallback/stand-ins.ts';
+import type { Row } from './read-instance.ts';
 import { RolloutObserver } from './rollout-observer.ts';
 import { type ModelFile, modelFile, type PartFinder } from './runtime/model-runtime.ts';
 
@@ -36,6 +38,8 @@ export interface LiveCandidate extends LiveArm {
   readonly guardrail: Guardrail;
   readonly observer: RolloutObserver;
   /** The flag that decides about a request; undefined where none is declared. */
+  /** The probability with which the candidate answers a row of the current revision, under a contextual bandit. */
+  readonly policy: ((row: Pick<Row, 'numeric'>) => number) | undefined;
   readonly flagged: ((request: Attributes) => Flag | undefined) | undefined;
 }
 
@@ -79,6 +83,7 @@ export function liveEndpoint(routed: RoutedEndpoint, nowMs: number, previous?: L
             sameInputs: sameInputs(current, candidate),
             guardrail: counting?.guardrail ?? new Guardrail(routed.guardrail),
             observer: counting?.observer ?? new RolloutObserver(routed, nowMs),
+            policy: policyOf(routed, current),
             flagged: flagsOf(routed),
           },
         }
@@ -116,6 +121,16 @@ function partsOf({ parts, revision }: Arm): PartFinder | undefined {
 export function withoutCandidate({ candidate: _, ...rest }: LiveEndpoint): LiveEndpoint {
   const { candidate: _candidate, rollout: _rollout, ...routed } = rest.routed;
   return { ...rest, routed };
+}
+
+function policyOf({ live }: RoutedEndpoint, current: LiveArm): LiveCandidate['policy'] {
+  const policy = live?.policy;
+  if (!policy) return undefined;
+  const places = policy.context.map(({ input }) => current.numeric.findIndex(({ name }) => name === input));
+  return ({ numeric }) => {
+    const context = contextOf(policy.context, (place) => numeric[places[place] as number]);
+    return candidateShare(policy, context);
+  };
 }
 
 /** A condition that this gateway cannot read, from a newer control plane, holds for nobody. */

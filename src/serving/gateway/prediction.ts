@@ -21,6 +21,8 @@ export interface Prediction {
   readonly named: boolean;
   /** Who named it: `request`, `key:<name>` of a header, or `flag:<name>`. */
   readonly chosenBy: string | undefined;
+  /** The probability with which a contextual bandit drew the candidate for it. */
+  readonly share: number | undefined;
   /** The arm that is to answer; becomes `current` when the candidate falls back. */
   arm: 'current' | 'candidate';
   score: number;
@@ -75,9 +77,9 @@ export function rowFor(prediction: Prediction, arm: LiveArm): Row | Error {
 }
 
 /** The probability with which the answering arm was drawn. */
-export function propensityOf({ endpoint, arm, fallback, named, standIn }: Prediction): number {
+export function propensityOf({ endpoint, arm, fallback, named, standIn, share: own }: Prediction): number {
   if (named || standIn) return 1;
-  const share = endpoint.candidate ? (endpoint.routed.candidate?.weight ?? 0) / 100 : 0;
+  const share = own ?? (endpoint.candidate ? (endpoint.routed.candidate?.weight ?? 0) / 100 : 0);
   return arm === 'candidate' || fallback ? share : 1 - share;
 }
 

@@ -116,8 +116,10 @@ export class Predictor {
     const id = instance.id ?? this.#options.system.ids.next('pred');
     const drawn = key === undefined ? id : `${endpoint.routed.rollout}/${key}`;
     const chosen = candidate ? chosenFor(candidate, instance) : undefined;
-    const arm = chosen?.arm ?? (candidate && bucketHash(drawn) % BUCKETS < candidate.buckets ? 'candidate' : 'current');
-    if (candidate && !chosen) candidate.observer.assigned(arm, key);
+    const row = readRow(endpoint.current, instance, source);
+    const share = chosen ? undefined : candidate?.policy?.(row);
+    const arm = chosen?.arm ?? (candidate && isDrawn(candidate, drawn, share) ? 'candidate' : 'current');
+    if (candidate && !chosen && share === undefined) candidate.observer.assigned(arm, key);
     return {
       endpoint,
       id,
@@ -125,13 +127,14 @@ export class Predictor {
       receivedAt,
       startedMs,
       entities: instance.entities,
-      row: readRow(endpoint.current, instance, source),
+      row,
       candidateRow:
         candidate && !candidate.sameInputs ? rowOrError(() => readRow(candidate, instance, source)) : undefined,
       reply,
       arm,
       named: chosen !== undefined,
       chosenBy: chosen?.by,
+      share,
       score: Number.NaN,
       error: undefined,
       fallback: undefined,
@@ -162,6 +165,12 @@ export class Predictor {
       return unavailable(error);
     }
   }
+}
+
+/** By the declared share, or the one that a contextual bandit has for this request. */
+function isDrawn({ buckets }: LiveCandidate, drawn: string, share: number | undefined): boolean {
+  const hash = bucketHash(drawn);
+  return share === undefined ? hash % BUCKETS < buckets : hash / 2 ** 32 < share;
 }
 
 /** The arm that the request names, or a flag for it; undefined where it is drawn. */

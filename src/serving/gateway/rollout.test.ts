@@ -103,6 +103,31 @@ describe('a rollout in the gateway', () => {
     assert.ok(drawn.every(({ body }) => records.get(body.id)?.chosenBy === undefined));
   });
 
+  test('a contextual bandit draws by what it learnt of the request, and records with which probability', async () => {
+    const identity = [
+      [0.001, 0],
+      [0, 0.001],
+    ];
+    // The candidate earns what `a` is, the current revision nothing.
+    const arms = [
+      { inverse: identity, b: [0, 0] },
+      { inverse: identity, b: [0, 1_000] },
+    ];
+    const policy = { context: [{ input: 'a', mean: 0, scale: 1 }], arms, width: 0.1, floor: 0.1 };
+    await open(governed({ policy }));
+    const ask = (id: string, a: number) => predict({ id, entities: { customer: id }, inputs: { a } });
+    const high = await Promise.all(Array.from({ length: 200 }, (_, i) => ask(`high-${i}`, 1)));
+    const low = await Promise.all(Array.from({ length: 200 }, (_, i) => ask(`low-${i}`, -1)));
+    const share = (answers: typeof high) => answers.filter(({ body }) => body.arm === 'candidate').length / 200;
+    assert.ok(share(high) > 0.8 && share(low) < 0.2, `${share(high)} ${share(low)}`);
+    const records = await recordsById();
+    for (const { body } of [...high, ...low]) {
+      const likely = (body.arm === 'candidate') === body.id.startsWith('high');
+      assert.equal(records.get(body.id)?.propensity.toFixed(6), likely ? '0.900000' : '0.100000');
+      assert.equal(body.propensity, records.get(body.id)?.propensity);
+    }
+  });
+
   test('a header names the arm for who has a key, and for nobody else', async () => {
     const armKeys = [{ name: 'qa', sha256: createHash('sha256').update('secret').digest('hex') }];
     await open(governed({ armKeys }));

@@ -35,6 +35,7 @@ export function resumed(
     // It was counted, or lost to the count, with the process that answered it.
     named: true,
     chosenBy: undefined,
+    share: undefined,
     reply: { waiting: 0, predictions: [], finish: () => {} },
     error: undefined,
     fallback: undefined,

@@ -13,6 +13,7 @@ import {
 } from '../model.ts';
 import { consequenceOf, guardrailSentence } from '../sentence.ts';
 import { weightOf } from '../weight.ts';
+import { type ContextualState, pushedAt, valuesOf, withRewards } from './contextual.ts';
 import { type Finding, findingsOf, sampleRatio, withObservation, withOutcomes, withStep } from './evidence.ts';
 import { frozenBy } from './freeze.ts';
 import { findingSentence } from './live-sentence.ts';
@@ -44,10 +45,7 @@ export function decideLive({ state, plan }: Live, fact: LiveFact): Outcome {
       return onTraffic({ state: observed(state, plan, fact.observation), plan });
     case 'outcomes':
       return shifted(
-        onTraffic({
-          state: { ...state, live: { ...live, evidence: withOutcomes(live.evidence, fact.outcomes, plan.live) } },
-          plan,
-        }),
+        onTraffic({ state: { ...state, live: rewarded(live, fact.outcomes, plan.live) }, plan }),
         { state, plan },
         fact.outcomes.end,
       );
@@ -99,6 +97,22 @@ function observed(state: Live['state'], plan: Live['plan'], seen: Observation): 
   };
 }
 
+function rewarded(live: LiveState, seen: Outcomes, plan: LivePlan): LiveState {
+  const evidence = withOutcomes(live.evidence, seen, plan);
+  const contextual = live.contextual && withRewards(live.contextual, seen.rows ?? [], plan);
+  return { ...live, evidence, ...(contextual ? { contextual } : {}) };
+}
+
+function learntSentence(contextual: ContextualState, plan: LivePlan): string {
+  const [bandit, current, candidate] = valuesOf(contextual, plan).map(({ ips }) => figureOf(ips.value));
+  return (
+    `The bandit learnt from ${contextual.rows} requests whom to give which arm: they earned ${bandit} each, ` +
+    `the current revision alone would have earned ${current} and the candidate ${candidate}`
+  );
+}
+
+const figureOf = (value: number | null): string => (value === null ? '-' : String(Number(value.toPrecision(3))));
+
 /** These end with the better arm, not with the absence of harm. */
 const comparesArms = ({ strategy }: LivePlan): boolean => strategy === 'ab' || strategy === 'bandit';
 
@@ -106,6 +120,12 @@ const comparesArms = ({ strategy }: LivePlan): boolean => strategy === 'ab' || s
 function shifted(outcome: Outcome, { state, plan }: Live, at: number): Outcome {
   const { live } = outcome.state;
   if (outcome.decision || !live || state.paused) return outcome;
+  const learnt = live.contextual && pushedAt(live.contextual, at, plan.live);
+  if (live.contextual) {
+    if (!learnt || frozenBy(plan.live.freeze, at)) return outcome;
+    const moved = { ...outcome.state, live: { ...live, contextual: learnt } };
+    return change({ state: moved, plan }, { to: 'canary', because: learntSentence(learnt, plan.live) });
+  }
   const from = weightOf(outcome.state, plan);
   const weight = shiftOf(live, plan.live, { at, weight: from });
   if (weight === undefined || frozenBy(plan.live.freeze, at)) return outcome;

@@ -5,6 +5,7 @@ import { addToLadder, type BlockLadder, decideLadder, startBlockLadder } from '#
 import { addFailures, checkFailures, type FailureShare, startFailureShare } from '#math/test/failure-share';
 import { rateExceeds } from '#math/test/rate-limit';
 import { shareSequence } from '#math/test/share-sequence';
+import { isContextual } from './contextual.ts';
 import type { LivePlan } from './live-spec.ts';
 import type { Observation, Outcomes } from './observation.ts';
 
@@ -136,13 +137,17 @@ function rewarded({ count, sum }: ArmReward, seen: Outcomes['current'], { metric
 /** Whether the arms get the shares they should. */
 export const sampleRatio = ({ allocation }: LiveEvidence) => (allocation ? checkAllocation(allocation) : null);
 
-/** What each measure shows. Pure and cheap: may be asked after every block. */
+/**
+ * What each measure shows. Pure and cheap: may be asked after every block. Who answers is up to the request under a
+ * contextual bandit, so only what both arms were measured on can be compared there.
+ */
 export function findingsOf(evidence: LiveEvidence, plan: LivePlan): readonly Finding[] {
+  const compared = !isContextual(plan);
   return [
     errorsOf(evidence, plan),
-    latencyOf(evidence, plan),
+    ...(compared ? [latencyOf(evidence, plan)] : []),
     ...(plan.flipsMax === null ? [] : [flipsOf(evidence, plan, plan.flipsMax)]),
-    ...(plan.metric ? [metricOf(evidence, plan.metric)] : []),
+    ...(plan.metric && compared ? [metricOf(evidence, plan.metric)] : []),
   ];
 }
 

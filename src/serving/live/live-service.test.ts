@@ -89,6 +89,37 @@ forEachDialect('live rollouts', [...trackingMigrations, ...registryMigrations, .
     await assert.rejects(database.resources.apply(user, [{ kind: 'endpoint', name: 'e', spec }]), /found the end/);
   });
 
+  test('what a contextual bandit learns reaches gateways, and is told by what it is worth', async () => {
+    const bandit = { policy: 'linucb', context: [{ input: 'a' }], requestsMin: 4, every: '1m' };
+    const id = await rollOut({ bandit, metric: { name: 'clicks' } }, 'bandit');
+    const row = (arm: 'current' | 'candidate', a: number, reward: number) => ({
+      ...{ arm, propensity: 0.5, context: { a }, reward },
+    });
+    const rows = [row('candidate', 1, 1), row('candidate', 2, 1), row('current', 1, 0), row('current', -1, 1)];
+    const sums = { current: { requests: 2, sum: 1 }, candidate: { requests: 2, sum: 2 } };
+    const report = { source: 'shop', start: BLOCK, end: 2 * BLOCK, ...sums, rows };
+    assert.equal((await serving.routing(-1)).endpoints['e']?.live?.policy, undefined);
+    assert.equal(await serving.reportOutcomes(user, id, report), true);
+    assert.equal(await serving.reportOutcomes(user, id, report), false);
+    const { live, decisions } = await found(id);
+    assert.deepEqual([live?.contextual?.rows, live?.contextual?.learntAt], [4, 2 * BLOCK]);
+    assert.deepEqual(
+      live?.contextual?.values.map(({ policy, ips }) => [policy, ips.value]),
+      [
+        ['bandit', 0.75],
+        ['current', 0.5],
+        ['candidate', 1],
+      ],
+    );
+    assert.match(decisions[0]?.sentence ?? '', /learnt from 4 requests .* they earned 0.75 each/);
+    const policy = (await serving.routing(-1)).endpoints['e']?.live?.policy;
+    assert.deepEqual(
+      [policy?.context, policy?.arms.length, policy?.floor],
+      [[{ input: 'a', mean: 0, scale: 1 }], 2, 0.05],
+    );
+    assert.deepEqual(policy?.arms[1]?.b, [2, 3]);
+  });
+
   test('a block counts once however often it is sent, and what comes after the end changes nothing', async () => {
     const id = await rollOut();
     assert.equal(await serving.observe(gateway, seen(id, 1, 0)), true);

@@ -53,8 +53,26 @@ export const liveSpec = z.strictObject({
   /** How a bandit shares the traffic out. Its metric is from 0 to 1 a request. */
   bandit: z
     .strictObject({
-      /** `thompson`: by the probability to be the better one. */
-      policy: z.enum(['thompson', 'epsilon-greedy', 'softmax']).default('thompson'),
+      /**
+       * `thompson`: by the probability to be the better one. `linucb`: by `context`, for each request its arm; gateways
+       * get what was learnt from the rows of `outcomes` in their routing table.
+       */
+      policy: z.enum(['thompson', 'epsilon-greedy', 'softmax', 'linucb']).default('thompson'),
+      /** Top-two Thompson sampling: the runner-up gets this share of what the leader would. */
+      topTwo: z.number().min(0).max(0.5).default(0),
+      /** Of `linucb`: numeric inputs of the current revision, with what brings them to the size of one. */
+      context: z
+        .array(
+          z.strictObject({
+            input: z.string().min(1).max(200),
+            mean: z.number().min(-1e12).max(1e12).default(0),
+            scale: z.number().min(1e-12).max(1e12).default(1),
+          }),
+        )
+        .max(20)
+        .default([]),
+      /** Of `linucb`: how much it tries what it knows little about, in standard errors. */
+      width: z.number().min(0).max(10).default(1),
       /** Neither arm gets less than this share: less teaches too little and makes propensities useless. */
       floor: z.number().min(0.01).max(0.5).default(0.05),
       /** The shares are set anew at most this often. */

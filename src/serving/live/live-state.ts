@@ -1,3 +1,4 @@
+import { type ContextualState, isContextual, startContextual } from './contextual.ts';
 import { emptyEvidence, type LiveEvidence } from './evidence.ts';
 import type { LivePlan } from './live-spec.ts';
 
@@ -32,6 +33,8 @@ export interface LiveState {
   /** A person has said yes to the next step. */
   readonly approved: boolean;
   readonly hold: Hold | null;
+  /** Of a contextual bandit. */
+  readonly contextual?: ContextualState;
 }
 
 export function startLive(plan: LivePlan): LiveState {
@@ -40,5 +43,6 @@ export function startLive(plan: LivePlan): LiveState {
     ...{ startedAt: null, stepFrom: null, latest: null, stepRequests: 0 },
     ...{ shifted: null, approved: false },
     hold: { kind: 'sample', sentence: 'no traffic has been seen yet' },
+    ...(isContextual(plan) ? { contextual: startContextual(plan) } : {}),
   };
 }

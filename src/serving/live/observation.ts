@@ -68,5 +68,17 @@ export const outcomes = z.strictObject({
   end: z.number().int().min(0).max(1e15),
   current: z.strictObject({ requests: count, sum: z.number().min(-1e15).max(1e15) }),
   candidate: z.strictObject({ requests: count, sum: z.number().min(-1e15).max(1e15) }),
+  /** For a contextual bandit, the requests one by one: what it saw of each, its propensity as answered, its reward. */
+  rows: z
+    .array(
+      z.strictObject({
+        arm: z.enum(['current', 'candidate']),
+        propensity: z.number().min(1e-6).max(1),
+        context: z.record(z.string().max(200), z.number().nullable()),
+        reward: z.number().min(0).max(1),
+      }),
+    )
+    .max(5_000)
+    .optional(),
 });
 export type Outcomes = z.output<typeof outcomes>;

@@ -17,7 +17,7 @@ export function shiftOf(
   plan: LivePlan,
   { at, weight }: { at: number; weight: number },
 ): number | undefined {
-  if (plan.strategy !== 'bandit') return undefined;
+  if (plan.strategy !== 'bandit' || plan.bandit.policy === 'linucb') return undefined;
   const { everyMs, requestsMin } = plan.bandit;
   const { current, candidate } = live.evidence.rewards;
   if (Math.min(current.count, candidate.count) < requestsMin) return undefined;
@@ -30,15 +30,18 @@ export function shiftOf(
 /** Draws are seeded by what was seen, so that the decision can be repeated. */
 function sharesOf({ rewards }: LiveEvidence, { bandit }: LivePlan): Shares {
   const arms = [rewards.current, rewards.candidate];
-  const { policy, floor } = bandit;
+  const { policy, floor, topTwo = 0 } = bandit;
   switch (policy) {
     case 'thompson':
       return thompsonShares(arms, seededRandom(rewards.current.count + rewards.candidate.count), {
         floor,
         draws: DRAWS,
+        topTwo,
       });
     case 'epsilon-greedy':
       return epsilonGreedyShares(arms, { epsilon: 2 * floor });
+    case 'linucb':
+      return [0.5, 0.5];
     case 'softmax':
       return softmaxShares(arms, { temperature: TEMPERATURE, floor });
   }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayParts } from '../gateway-parts.ts';
-import { answeringArm, answeringRevision, type Prediction } from '../prediction.ts';
+import { answeringArm, answeringRevision, type Prediction, propensityOf } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
 import { armNamed } from './arm-header.ts';
@@ -85,6 +85,7 @@ function answerOf(prediction: Prediction): string {
     output: { [live.arm.signature.output]: score },
     ...(standIn ? { fallback: standIn.by.by } : fallback ? { fallback: true } : {}),
     ...(prediction.cached ? { cached: true } : {}),
+    ...(prediction.share === undefined ? {} : { propensity: propensityOf(prediction) }),
     ...(planned ? { features: planned } : {}),
   });
 }

@@ -120,6 +120,7 @@ export interface Answer {
   readonly revision: string;
   readonly arm: string;
   readonly fallback: boolean | undefined;
+  readonly propensity: number | undefined;
   readonly output: { readonly probability: number; readonly value: number };
   readonly features: Readonly<Record<string, number | null>>;
   readonly predictions: readonly (Answer & { readonly error: { readonly code: string } })[];

@@ -16,6 +16,8 @@ export interface WorkerExecutor {
   readonly isRemote: boolean;
   /** What the worker offers to steps. */
   readonly resources: Readonly<Record<string, number>>;
+  /** Gives back what the executor holds, once nothing runs any more. */
+  close?(): Promise<void>;
 }
 
 type OpenExecutor = (base: ProcessBase) => Promise<WorkerExecutor> | WorkerExecutor;
@@ -25,6 +27,7 @@ const EXECUTORS: Readonly<Record<string, OpenExecutor>> = {
   process: onThisMachine,
   slurm: (base) => onCluster(base, slurm),
   ray: (base) => onCluster(base, ray),
+  kubernetes: onKubernetes,
 };
 
 /** Opens the executor that the configuration names. Errors: `config/invalid`. */
@@ -51,15 +54,9 @@ async function onCluster(
   { config, system, logger }: ProcessBase,
   open: (config: Config) => Promise<Cluster>,
 ): Promise<WorkerExecutor> {
-  if (!isAbsolute(config.executorFolder)) {
-    throw configErrors.invalid(
-      `KEDGE_EXECUTOR_FOLDER: expected the absolute path of a folder that this machine and the cluster share, found ` +
-        `'${config.executorFolder}'`,
-    );
-  }
   const { openClusterExecutor } = await import('#adapters/exec/cluster');
-  const owner = `${config.workerName}@${hostname()}`;
-  const scratchDir = join(config.executorFolder, owner);
+  const { owner, ...remote } = remoteWorker(config);
+  const { scratchDir } = remote;
   return {
     executor: openClusterExecutor({
       cluster: await open(config),
@@ -68,7 +65,32 @@ async function onCluster(
       folder: join(scratchDir, 'jobs'),
       warn: (message) => logger.warn(message),
     }),
-    scratchDir,
+    ...remote,
+  };
+}
+
+/** Jobs of Kubernetes, whose pods have the shared folder mounted. */
+async function onKubernetes({ config, system }: ProcessBase): Promise<WorkerExecutor> {
+  if (config.kubernetes === '') throw configErrors.invalid('KEDGE_KUBERNETES: expected the file with its options');
+  const { openKubernetes } = await import('./kubernetes-executor.ts');
+  const { owner, ...remote } = remoteWorker(config);
+  const environment = inheritedEnvironment();
+  const executor = await openKubernetes(config.kubernetes, { system, owner, environment });
+  return { ...remote, executor, close: () => executor.close() };
+}
+
+/** What is the same for all workers whose steps run elsewhere. */
+function remoteWorker({ executorFolder, workerName }: Config): Omit<WorkerExecutor, 'executor'> & { owner: string } {
+  if (!isAbsolute(executorFolder)) {
+    throw configErrors.invalid(
+      `KEDGE_EXECUTOR_FOLDER: expected the absolute path of a folder that this machine and the cluster share, found ` +
+        `'${executorFolder}'`,
+    );
+  }
+  const owner = `${workerName}@${hostname()}`;
+  return {
+    owner,
+    scratchDir: join(executorFolder, owner),
     isRemote: true,
     resources: { cpu: AS_MUCH_AS_ASKED, memoryGiB: AS_MUCH_AS_ASKED, gpu: AS_MUCH_AS_ASKED },
   };

@@ -13,7 +13,7 @@ export async function startWorkerProcess(base: ProcessBase): Promise<RunningProc
   const connection = { url: config.controlPlaneUrl, token: config.token || undefined };
   const name = `${config.workerName}@${hostname()}`;
   const stop = new AbortController();
-  const { executor, scratchDir, isRemote, resources } = await openExecutor(base);
+  const { executor, scratchDir, isRemote, resources, close } = await openExecutor(base);
   const running = runWorker({
     name,
     client: createClient(workContract, { baseUrl: connection.url, token: connection.token }),
@@ -34,6 +34,7 @@ export async function startWorkerProcess(base: ProcessBase): Promise<RunningProc
     async stop() {
       stop.abort();
       await running;
+      await close?.();
     },
   };
 }

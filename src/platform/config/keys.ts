@@ -130,7 +130,7 @@ export const KEYS = {
   executor: {
     env: 'KEDGE_EXECUTOR',
     default: 'process',
-    oneOf: ['process', 'slurm', 'ray'],
+    oneOf: ['process', 'slurm', 'ray', 'kubernetes'],
     reason: 'What workers run steps on: processes of their own machine, or a cluster.',
   },
   executorUrl: {
@@ -157,6 +157,11 @@ export const KEYS = {
     env: 'KEDGE_EXECUTOR_FOLDER',
     default: '',
     reason: 'Folder that worker and cluster reach under the same path, where the files of running steps lie.',
+  },
+  kubernetes: {
+    env: 'KEDGE_KUBERNETES',
+    default: '',
+    reason: 'YAML file with image, folders and access for the executor `kubernetes`, which runs each attempt as a Job.',
   },
   bodyStallMs: {
     env: 'KEDGE_BODY_STALL_MS',

@@ -6,6 +6,7 @@ import { lineageContract } from '#lineage/contract';
 import { monitoringContract } from '#monitoring/contract';
 import { backfillsContract } from '#pipelines/backfills/contract';
 import { pipelinesContract } from '#pipelines/contract';
+import { plansContract } from '#pipelines/plan/contract';
 import { recordsContract } from '#pipelines/record/contract';
 import { schedulesContract } from '#pipelines/schedules/contract';
 import { triggersContract } from '#pipelines/triggers/contract';
@@ -35,6 +36,7 @@ export interface Kedge {
   readonly signing: Client<typeof signingContract>;
   readonly bom: Client<typeof bomContract>;
   readonly pipelines: Client<typeof pipelinesContract>;
+  readonly plans: Client<typeof plansContract>;
   readonly records: Client<typeof recordsContract>;
   readonly backfills: Client<typeof backfillsContract>;
   readonly schedules: Client<typeof schedulesContract>;
@@ -71,6 +73,7 @@ export function connect({ url, token, project, fetch }: ConnectOptions): Kedge {
     signing: createClient(signingContract, options),
     bom: createClient(bomContract, options),
     pipelines: createClient(pipelinesContract, options),
+    plans: createClient(plansContract, options),
     records: createClient(recordsContract, options),
     backfills: createClient(backfillsContract, options),
     schedules: createClient(schedulesContract, options),

@@ -10,6 +10,8 @@ import { attemptMigrations } from './migrations/attempts.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
 import { unitMigrations } from './migrations/units.ts';
 import { verificationMigrations } from './migrations/verifications.ts';
+import { planHandlers } from './plan/handlers.ts';
+import { Plans } from './plan/service.ts';
 import { recordHandlers } from './record/handlers.ts';
 import { recordMigrations } from './record/migrations.ts';
 import { Records } from './record/records.ts';
@@ -116,6 +118,7 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
         backfillHandlers(backfills),
         triggerHandlers(triggers),
         recordHandlers(records),
+        planHandlers(new Plans(deps)),
       ],
       protocols: [triggerWebhooks(triggers)],
       consumers: [triggers.consumer(), records.consumer()],

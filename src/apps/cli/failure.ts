@@ -13,7 +13,7 @@ export function explainFailure(error: unknown): void {
 }
 
 function words(error: unknown): string {
-  if (error instanceof UsageError || error instanceof ProblemError) return error.message;
+  if (error instanceof UsageError || error instanceof ProblemError || isToldPlainly(error)) return error.message;
   if (error instanceof KedgeError) {
     const fields = error.fields.map((field) => `\n  ${field.path}: ${field.message}`).join('');
     return `${error.message} [${error.code}]${fields}`;
@@ -21,4 +21,9 @@ function words(error: unknown): string {
   const cause = (error as { cause?: { code?: string } }).cause;
   if (cause?.code === 'ECONNREFUSED') return 'no control plane answers there: start one with `kedge up`, or give --url';
   return error instanceof Error ? (error.stack ?? messageOf(error)) : String(error);
+}
+
+/** Whether an error of another room is a mistake of its user too, and says so by its name. */
+function isToldPlainly(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'PipelineTestError';
 }

@@ -44,7 +44,8 @@ async function explainHit(db: Db, { key }: KeyedStep): Promise<Explained> {
   return { outcome: 'hit', key, text, other, differences: [] };
 }
 
-function explainMiss(keyed: KeyedStep, earlier: readonly KeyedStep[]): Explained {
+/** Names the ingredients in which a key differs from the nearest of earlier ones. */
+export function explainMiss(keyed: KeyedStep, earlier: readonly KeyedStep[]): Explained {
   let nearest: { readonly keyed: KeyedStep; readonly differences: IngredientDifference[] } | undefined;
   for (const candidate of earlier) {
     const differences = differencesOf(candidate.ingredients, keyed.ingredients);

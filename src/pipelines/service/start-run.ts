@@ -41,6 +41,8 @@ export async function startRun(tx: Tx, request: StartRun, surroundings: Surround
 }
 
 interface Surroundings {
+  /** Instead of the pipeline as it is declared. */
+  readonly declared?: { readonly generation: number; readonly spec: PipelineSpec };
   readonly system: System;
   readonly seed: number;
   readonly pins: Pins;
@@ -53,8 +55,12 @@ interface BuiltRun {
 }
 
 /** A run of the pipeline as it is declared in this transaction, not written yet. */
-export async function buildRun(tx: Tx, request: StartRun, { system, seed, pins }: Surroundings): Promise<BuiltRun> {
-  const pipeline = await findPipeline(tx.db, request.pipeline);
+export async function buildRun(
+  tx: Tx,
+  request: StartRun,
+  { system, seed, pins, declared }: Surroundings,
+): Promise<BuiltRun> {
+  const pipeline = declared ?? (await findPipeline(tx.db, request.pipeline));
   if (!pipeline) {
     throw pipelineErrors['not-found'](`there is no pipeline '${request.pipeline}': declare it with kedge apply`);
   }

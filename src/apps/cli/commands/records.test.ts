@@ -88,7 +88,7 @@ async function repository(): Promise<{ readonly file: string; readonly commit: s
   return { file: join(root, 'delay', 'project.yaml'), commit: git('rev-parse', 'HEAD') };
 }
 
-test('a run has a record with its commit, and is reproduced with the step that made something else named', async () => {
+test('a run has a record with its commit, is planned and reproduced, and differences are named', async () => {
   const { file, commit } = await repository();
   assert.match((await run('apply', file)).stdout, /^\+ pipeline train/);
   await writeFile(join(file, '..', 'notes.txt'), 'not committed');
@@ -101,6 +101,7 @@ test('a run has a record with its commit, and is reproduced with the step that m
   const shown = await run('runs', 'show', of.run);
   const again = await run('reproduce', of.run);
   const unknown = await run('reproduce', 'prun_none');
+  const plan = await run('test', 'pipeline', file, '--dry-run', '-p', 'depth=8');
 
   assert.deepEqual(record.source, {
     repository: 'https://git.example/team/models.git',
@@ -115,6 +116,9 @@ test('a run has a record with its commit, and is reproduced with the step that m
   assert.match(again.stdout, /^fit +model +same +sha256:\w{12} +sha256:\w{12}$/m);
   assert.match(again.stdout, /^stamp +at +different +sha256:\w{12} +sha256:\w{12}$/m);
   assert.match(again.stdout, new RegExp(`did not make what ${of.run} had made`));
+  assert.match(plan.stdout, /^fit +run +compared with .+ of run prun_\w+, these differ: params.depth$/m);
+  assert.match(plan.stdout, /^stamp +cached +step 'stamp' of run prun_/m);
+  assert.match(plan.stdout, /^fit: params.depth was 7, is 8$/m);
   assert.deepEqual([unknown.code, unknown.stdout], [1, '']);
   assert.match(unknown.stderr, /there is no pipeline run 'prun_none'/);
 });

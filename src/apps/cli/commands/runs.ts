@@ -53,7 +53,7 @@ export async function paramsFor(
 }
 
 /** Parameters as the pipeline declares them; a text that does not fit is left for the control plane to refuse. */
-function paramsOf(
+export function paramsOf(
   pairs: readonly string[],
   declared: Readonly<Record<string, { readonly type: string }>>,
 ): Record<string, string | number | boolean> {

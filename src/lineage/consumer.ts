@@ -11,8 +11,9 @@ import {
 import type { Tx } from '#platform/db';
 import type { Consumer, PlatformEvent } from '#platform/events';
 import type { BlobStore } from '#ports/blob-store';
+import { versionRegistered } from '#registry';
 import type { PinnedDataset } from './datasets.ts';
-import { eventOfRun, eventOfStep, type Identity } from './run-event.ts';
+import { eventOfRun, eventOfStep, eventOfVersion, type Identity } from './run-event.ts';
 import type { RunEvent } from './spec.ts';
 import { appendEvent, countEvents } from './store.ts';
 
@@ -30,6 +31,11 @@ export interface ConsumerDeps {
   readonly blobs: BlobStore;
   readonly identity: Identity;
   readonly reader: Parameters<typeof runFacts>[0];
+  /**
+   * The run of a pipeline in which a version was registered, by the run that the version names: that run itself, or a
+   * tracked run that a step of it started.
+   */
+  readonly pipelineRunOf: (runId: string) => Promise<string | undefined>;
   /** What manifests of pinned datasets said, remembered by their digest. */
   readonly pinned: Map<string, PinnedDataset>;
 }
@@ -158,4 +164,21 @@ async function pinnedDataset(blobs: BlobStore, digest: Digest): Promise<PinnedDa
   if (commit === undefined || !columns || !segments) return undefined;
   const rows = segments.reduce((sum, segment) => sum + (segment.rows ?? 0), 0);
   return { commit, columns, rows, files: segments.length };
+}
+
+/** Tells which versions of models a run registered: they lead from what is deployed to data, code and parameters. */
+export function versionConsumer(deps: ConsumerDeps): Consumer {
+  const { identity, pinned } = deps;
+  return {
+    name: 'lineage.versions',
+    types: [versionRegistered.type],
+    async handle(tx, event) {
+      const { model, version, runId } = versionRegistered.read(event);
+      const run = runId === null ? undefined : await deps.pipelineRunOf(runId);
+      const facts = run === undefined ? undefined : await runFacts(tx.db, run);
+      if (run === undefined || !facts) return;
+      const told = { type: 'OTHER', at: event.time, facts, pinned } as const;
+      await appendEvent(tx.db, { run, step: '' }, eventOfVersion(told, { model, version }, identity));
+    },
+  };
 }

@@ -3,7 +3,7 @@ import { contract, pageOf, pageQuery, route } from '#platform/contract';
 
 /** An event as OpenLineage has it; its schemas are published, and too deep to be repeated here. */
 const runEvent = z.looseObject({
-  eventType: z.enum(['START', 'RUNNING', 'COMPLETE', 'FAIL', 'ABORT']),
+  eventType: z.enum(['START', 'RUNNING', 'COMPLETE', 'FAIL', 'ABORT', 'OTHER']),
   eventTime: z.string(),
   producer: z.string(),
   schemaURL: z.string(),

@@ -2,7 +2,7 @@ import type { DomainDeps, DomainParts } from '#platform/domain';
 import { routeGroup } from '#platform/http';
 import type { BlobStore } from '#ports/blob-store';
 import type { Notifier } from '#ports/notifier';
-import { lineageConsumer } from './consumer.ts';
+import { type ConsumerDeps, lineageConsumer, versionConsumer } from './consumer.ts';
 import { lineageContract } from './contract.ts';
 import { lineageDelivery } from './delivery.ts';
 import { lineageErrors } from './errors.ts';
@@ -14,7 +14,7 @@ import { eventsAfter } from './store.ts';
 export { openLineageRunId } from './identity.ts';
 export { lineageMigrations } from './migrations.ts';
 
-export interface LineageDeps extends DomainDeps {
+export interface LineageDeps extends DomainDeps, Pick<ConsumerDeps, 'pipelineRunOf'> {
   readonly blobs: BlobStore;
   /** Sends events; it may reach addresses inside, as the endpoint is for the operator to choose. */
   readonly notifier: Notifier;
@@ -46,7 +46,7 @@ export function createLineage(deps: LineageDeps): { readonly parts: DomainParts 
     parts: {
       routes: [routes],
       protocols: [lineageProtocol(deps.db)],
-      consumers: [lineageConsumer(telling)],
+      consumers: [lineageConsumer(telling), versionConsumer(telling)],
       jobs: [startsJob(deps.db, telling), ...delivery.jobs],
     },
   };

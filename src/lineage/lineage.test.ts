@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { digestOf } from '#core/hash';
 import { pipelineMigrations } from '#pipelines';
+import { versionRegistered } from '#registry';
 import { forEachDialect } from '#testing/databases';
 import type { DeliveryView } from './contract.ts';
 import { lineageMigrations, openLineageRunId } from './index.ts';
@@ -114,8 +115,8 @@ forEachDialect('Lineage', [...pipelineMigrations, ...lineageMigrations], (open) 
       l.posted.map(({ body }) => told(JSON.parse(body))),
       [...[all[0], all[0]].map((event) => told(event!)), ...all.map(told)],
     );
-    const { url, headers } = l.posted[0]!;
-    assert.deepEqual([url, headers['authorization']], ['https://lineage.example/api/v1/lineage', 'Bearer secret']);
+    const { path, headers } = l.posted[0]!;
+    assert.deepEqual([path, headers['authorization']], ['/api/v1/lineage', 'Bearer secret']);
     const done = await l.call<DeliveryView>('getLineageDelivery', {});
     assert.deepEqual([done.waiting, done.sent, done.failures, done.nextAt], [0, all.length, 0, null]);
     await l.send();
@@ -134,7 +135,7 @@ forEachDialect('Lineage', [...pipelineMigrations, ...lineageMigrations], (open) 
 
     const { sent, refused, waiting, endpoint } = await l.call<DeliveryView>('getLineageDelivery', {});
     assert.deepEqual([sent, refused, waiting], [1, 1, 0]);
-    assert.equal(endpoint, 'https://lineage.example/api/v1/lineage');
+    assert.equal(endpoint, `${l.endpoint}/api/v1/lineage`);
   });
 
   test('of more events than may wait the oldest are given up, and counted', async (t) => {
@@ -155,5 +156,24 @@ forEachDialect('Lineage', [...pipelineMigrations, ...lineageMigrations], (open) 
       l.posted.map(({ body }) => told(JSON.parse(body))),
       events.slice(-2).map(told),
     );
+  });
+
+  test('a version of a model that a run registers is told with the run, and others are not', async (t) => {
+    const l = await openLineage(t, open);
+    await l.declare({ steps: [{ name: 'a', command: ['x'] }] });
+    const run = await l.start();
+    const cause = { kind: 'user', id: 'user:ada', depth: 0 } as const;
+    await l.db.maintain(async (tx) => {
+      for (const runId of [run, 'tracked', null]) {
+        tx.emit(versionRegistered.draft('model-version/delays@3', { model: 'delays', version: 3, runId, cause }));
+      }
+    });
+
+    const events = await l.events(run);
+
+    assert.deepEqual(events.map(told), ['train START', 'train OTHER']);
+    const [model] = events[1]?.outputs ?? [];
+    assert.deepEqual(datasetOf(model), ['model/delays', '3']);
+    assert.equal(model?.facets['datasetType']?.['datasetType'], 'MODEL');
   });
 });

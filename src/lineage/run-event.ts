@@ -44,6 +44,23 @@ export function eventOfRun({ type, at, facts }: Told, identity: Identity): RunEv
   };
 }
 
+/** The event that a run registered a version of a model, which is a dataset of the type MODEL. */
+export function eventOfVersion(
+  told: Told,
+  { model, version }: { readonly model: string; readonly version: number },
+  identity: Identity,
+): RunEvent {
+  const make = facetsBy(identity.producer);
+  const facets = {
+    version: make.published('DatasetVersionDatasetFacet', { datasetVersion: String(version) }),
+    datasetType: make.published('DatasetTypeDatasetFacet', { datasetType: 'MODEL' }),
+  };
+  return {
+    ...eventOfRun(told, identity),
+    outputs: [{ namespace: identity.namespace, name: `model/${model}`, facets }],
+  };
+}
+
 /** The event about a step of a run, with the run as its parent, and what it read and wrote. */
 export function eventOfStep({ type, at, facts, pinned }: Told, step: StepFacts, identity: Identity): RunEvent {
   const make = facetsBy(identity.producer);

@@ -46,7 +46,7 @@ export type FacetMaker = ReturnType<typeof facetsBy>;
 
 /** A run event of OpenLineage 2-0-2. */
 export interface RunEvent {
-  readonly eventType: 'START' | 'RUNNING' | 'COMPLETE' | 'FAIL' | 'ABORT';
+  readonly eventType: 'START' | 'RUNNING' | 'COMPLETE' | 'FAIL' | 'ABORT' | 'OTHER';
   /** ISO 8601 with milliseconds, in UTC. */
   readonly eventTime: string;
   readonly producer: string;

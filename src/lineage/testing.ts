@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openFsBlobStore } from '#adapters/blob/fs';
+import { openHttpNotifier } from '#adapters/notify/http';
 import { canonicalJson } from '#core/json';
 import { createPipelines, type LeasedAttempt, pipelineKinds } from '#pipelines';
 import type { FinishBody } from '#pipelines/contract';
 import { DEFAULT_PROJECT, fullAccess } from '#platform/access';
 import { Relay } from '#platform/events';
 import type { RequestContext } from '#platform/http';
-import type { Message } from '#ports/notifier';
 import type { OpenDatabase } from '#testing/databases';
 import { createLineage } from './index.ts';
 import type { RunEvent } from './spec.ts';
@@ -22,6 +24,33 @@ const ada: RequestContext = {
   project: DEFAULT_PROJECT,
   access: fullAccess(),
 };
+
+interface Posted {
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** An HTTP server that takes events, and answers with `statuses` in turn; 0 hangs up, and 200 follows the last. */
+async function openBackend() {
+  const posted: Posted[] = [];
+  const statuses: number[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    posted.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
+    const status = statuses.shift() ?? 200;
+    if (status === 0) request.socket.destroy();
+    else response.writeHead(status).end('said');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, posted, statuses, close };
+}
 
 /** Pipelines whose runs are told as lineage, to an endpoint that takes what it is told to take. */
 export async function openLineage(t: TestContext, open: OpenDatabase) {
@@ -36,25 +65,25 @@ export async function openLineage(t: TestContext, open: OpenDatabase) {
     return { ...(await blobs.put(Buffer.from(canonicalJson(manifest)))), manifest: true as const };
   };
   const pipelines = createPipelines({ ...deps, blobs, pins: { dataset } });
-  const posted: Message[] = [];
-  const statuses: number[] = [];
-  const notifier = {
-    check: async () => {},
-    post: async (message: Message) => {
-      posted.push(message);
-      const status = statuses.shift() ?? 200;
-      if (status === 0) throw new Error('connection refused');
-      return { status, body: 'said' };
-    },
-  };
+  const { url: endpoint, posted, statuses, close } = await openBackend();
+  const pipelineRunOf = async (id: string) => (id === 'tracked' ? undefined : id);
   const identity = { namespace: 'ns', producer: 'urn:kedge:test', version: '1.2.3' };
-  const settings = { ...deps, blobs, notifier, identity, endpoint: 'https://lineage.example', token: 'secret' };
+  const settings = {
+    ...deps,
+    blobs,
+    notifier: openHttpNotifier({ insideToo: true }),
+    identity,
+    pipelineRunOf,
+    endpoint,
+    token: 'secret',
+  };
   const metrics = () => ({ ...deps.metrics, counter: () => ({ inc: () => {} }) as never });
   const restarted = (more: { readonly waitingMax?: number } = {}) =>
     createLineage({ ...settings, ...more, metrics: metrics() });
   let lineage = restarted();
   const errors: string[] = [];
   t.after(async () => {
+    await close();
     await database.close();
     await rm(root, { recursive: true, force: true });
   });
@@ -86,6 +115,7 @@ export async function openLineage(t: TestContext, open: OpenDatabase) {
     ...database,
     clock,
     blobs,
+    endpoint,
     posted,
     statuses,
     call,

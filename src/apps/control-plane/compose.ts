@@ -34,7 +34,7 @@ import { lineageSettings } from './lineage-settings.ts';
 import { monitoringSources } from './monitoring-sources.ts';
 import { pinsOf } from './pins.ts';
 import { pipelineContent } from './pipeline-content.ts';
-import { runLineage } from './run-lineage.ts';
+import { pipelineRunOfVersion, runLineage } from './run-lineage.ts';
 
 export interface Stores {
   readonly sql: SqlStore;
@@ -97,7 +97,9 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
   const sources = { ...trackedSources(tracking), pipelineRun: pipelineContent(() => pipelines) };
   const registry = createRegistry({ ...deps, gate: governance.gate, sources });
   const pipelines = createPipelines({ ...deps, pins: pinsOf({ ...deps, datasets }), leaseMs: base.config.leaseMs });
-  const lineage = createLineage({ ...deps, notifier: openInsideNotifier(), ...lineageSettings(base.config) });
+  const pipelineRunOf = pipelineRunOfVersion(tracking);
+  const notifier = openInsideNotifier();
+  const lineage = createLineage({ ...deps, notifier, pipelineRunOf, ...lineageSettings(base.config) });
   const serving = createServing({
     ...{ ...deps, gate: governance.gate, versions: registry, features, blobs: stores.blobs },
     recorded: (endpoint, revision) => monitoring.readings.newestRequests(endpoint, revision),

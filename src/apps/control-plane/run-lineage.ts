@@ -5,6 +5,7 @@ import type { RunLineage } from '#registry/bom';
 import { type Tracking, trackedLineage } from '#tracking';
 
 const CONTEXT_TAG = 'mlflow.data.context';
+const RUN_TAG = 'kedge.run';
 
 /**
  * Where a version comes from: the tracked run of this id with the datasets that it read, or else the run of a pipeline.
@@ -33,6 +34,19 @@ export function runLineage(sources: {
     if (!run) return undefined;
     const params = Object.fromEntries(Object.entries(run.params).map(([name, value]) => [name, String(value)]));
     return { run: id, name: run.pipeline, startedAt: run.startedAt, endedAt: run.finishedAt, params, datasets: [] };
+  };
+}
+
+/**
+ * The run of a pipeline that a version comes from: what it names itself, or what a tracked run says in the tag that the
+ * worker gives to runs which steps start.
+ */
+export function pipelineRunOfVersion(
+  tracking: Pick<Tracking, 'getRun'>,
+): (runId: string) => Promise<string | undefined> {
+  return async (id) => {
+    const tracked = await unlessMissing(tracking.getRun(id));
+    return tracked ? tracked.tags[RUN_TAG] : id;
   };
 }
 

@@ -24,7 +24,14 @@ export interface Step {
   readonly cache: boolean;
   readonly retries: number;
   readonly timeout: string;
+  readonly within?: string;
+  readonly preemptible?: { readonly on: Labels; readonly after: Labels; readonly losses: number };
 }
+
+type Labels = Readonly<Record<string, string>>;
+/** Some workers have one of these labels, and one that comes late has both. */
+export const SPOT: Labels = { spot: 'yes' };
+export const ON_DEMAND: Labels = { demand: 'yes' };
 
 type Shape = 'chain' | 'fan-out' | 'diamond' | 'random';
 const SHAPES: readonly Shape[] = ['chain', 'fan-out', 'diamond', 'random'];
@@ -90,5 +97,7 @@ function drawStep(random: Random, i: number, earlier: readonly Step[], upstream:
     cache,
     retries: random.int(3),
     timeout: '12s',
+    ...(random.next() < 0.2 ? { within: '25s' } : {}),
+    ...(random.next() < 0.3 ? { preemptible: { on: SPOT, after: ON_DEMAND, losses: 1 + random.int(3) } } : {}),
   };
 }

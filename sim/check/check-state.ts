@@ -10,6 +10,7 @@ type State = Pick<History, 'runs' | 'steps' | 'attempts'>;
 
 const LOSSES_MAX = 3;
 const EPOCHS_MAX = 100;
+const BACKOFF_MS_MAX = 60_000;
 const NOT_TRIED_AGAIN = new Set(['missing-output', 'invalid-result', 'worker-lost']);
 
 /** Everything that must hold in every committed state. Returns what does not, if anything. */
@@ -73,7 +74,11 @@ function checkSteps(
   for (const step of steps) {
     const own = attempts.get(step.name) ?? [];
     const found =
-      checkAttempts(step, own) ?? checkTries(step, own) ?? checkGraph(step, byName) ?? checkProduct(step, own);
+      checkAttempts(step, own) ??
+      checkTries(step, own) ??
+      checkPlaces(step, own) ??
+      checkGraph(step, byName) ??
+      checkProduct(step, own);
     if (found) return found;
   }
   return undefined;
@@ -106,28 +111,58 @@ function checkTries(step: StepRow, attempts: readonly AttemptRow[]): Broken | un
   const name = nameOf(step);
   // What happens to the attempt of a run that is being cancelled ends the step and is not counted.
   const counted = step.status === 'cancelled' ? attempts.slice(0, -1) : attempts;
-  const [failures, losses] = (['failed', 'lost'] as const).map(
-    (status) => counted.filter((attempt) => attempt.status === status).length,
-  );
+  const failures = counted.filter((attempt) => attempt.status === 'failed').length;
+  const { losses, preemptions } = lossesOf(counted, step.preemptible);
   const last = attempts.at(-1);
   const spare = step.status === 'cancelled' && last ? 1 : 0;
-  if (step.failures < failures! || step.failures > failures! + (last?.status === 'failed' ? spare : 0)) {
+  if (step.failures < failures || step.failures > failures + (last?.status === 'failed' ? spare : 0)) {
     return broken(4, `step ${name} counts ${step.failures} failures, its attempts show ${failures}`);
   }
-  if (step.losses < losses! || step.losses > losses! + (last?.status === 'lost' ? spare : 0)) {
+  if (step.losses < losses || step.losses > losses + (last?.status === 'lost' ? spare : 0)) {
     return broken(4, `step ${name} counts ${step.losses} losses, its attempts show ${losses}`);
   }
-  if (failures! > step.retries + 1 || losses! > LOSSES_MAX + 1 || step.epoch > EPOCHS_MAX) {
+  if (step.preemptions !== preemptions && step.status !== 'cancelled') {
+    return broken(17, `step ${name} counts ${step.preemptions} pre-emptions, its attempts show ${preemptions}`);
+  }
+  if (failures > step.retries + 1 || losses > LOSSES_MAX + 1 || step.epoch > EPOCHS_MAX) {
     return broken(4, `step ${name} was tried too often: ${failures} failures, ${losses} losses, epoch ${step.epoch}`);
   }
   if (step.status !== 'failed') return undefined;
   const kind: string | undefined = last?.error ? JSON.parse(last.error).kind : undefined;
   const mayFail =
-    failures! > step.retries ||
-    losses! > LOSSES_MAX ||
+    failures > step.retries ||
+    losses > LOSSES_MAX ||
     step.epoch >= EPOCHS_MAX ||
+    isOutOfTime(step) ||
     (kind !== undefined && NOT_TRIED_AGAIN.has(kind));
   return mayFail ? undefined : broken(4, `step ${name} failed after ${failures} failures and ${losses} losses only`);
+}
+
+/** Of the losses of a pre-emptible step the first ones are expected, also where the worker gave the step back. */
+function lossesOf(attempts: readonly AttemptRow[], preemptible: number) {
+  let [losses, preemptions] = [0, 0];
+  for (const { status } of attempts) {
+    const isOver = status === 'lost' || status === 'released';
+    if (isOver && preemptions < preemptible) preemptions += 1;
+    else if (status === 'lost') losses += 1;
+  }
+  return { losses, preemptions };
+}
+
+/** Another attempt would have begun after its time, at most a back-off from the end. */
+function isOutOfTime({ deadline_at, finished_at }: StepRow): boolean {
+  return deadline_at !== null && finished_at !== null && finished_at + BACKOFF_MS_MAX >= deadline_at;
+}
+
+function checkPlaces(step: StepRow, attempts: readonly AttemptRow[]): Broken | undefined {
+  const name = nameOf(step);
+  const late = attempts.find(({ started_at }) => step.deadline_at !== null && started_at >= step.deadline_at);
+  if (late) return broken(16, `attempt ${late.epoch} of step ${name} began when the time of the step was over`);
+  const isFallen = step.preemptible > 0 && step.preemptions >= step.preemptible;
+  if (isFallen && step.class !== step.class_after) {
+    return broken(17, `step ${name} was pre-empted ${step.preemptions} times and still asks for ${step.class}`);
+  }
+  return undefined;
 }
 
 function checkGraph(step: StepRow, byName: ReadonlyMap<string, StepRow>): Broken | undefined {

@@ -27,6 +27,12 @@ export interface StepRow {
   readonly retries: number;
   readonly failures: number;
   readonly losses: number;
+  readonly preemptible: number;
+  readonly preemptions: number;
+  readonly class: string | null;
+  readonly class_after: string | null;
+  readonly deadline_at: number | null;
+  readonly finished_at: number | null;
   readonly ready_at: number | null;
   readonly reason: string | null;
   readonly definition: string;
@@ -43,6 +49,7 @@ export interface AttemptRow {
   readonly epoch: number;
   readonly worker: string;
   readonly status: string;
+  readonly started_at: number;
   readonly lease_until: number;
   readonly finished_at: number | null;
   readonly error: string | null;
@@ -66,10 +73,11 @@ export interface AuditRow {
 export const HISTORY_QUERIES = {
   runs: 'select id, pipeline, status, cause, outputs from pipeline_run order by id',
   steps:
-    'select run, name, status, needs, epoch, retries, failures, losses, ready_at, reason, definition, inputs, ' +
-    'outputs, cache_key, cached_from from pipeline_step order by run, position',
+    'select run, name, status, needs, epoch, retries, failures, losses, preemptible, preemptions, ' +
+    'class, class_after, deadline_at, finished_at, ready_at, reason, definition, inputs, outputs, ' +
+    ' cache_key, cached_from from pipeline_step order by run, position',
   attempts:
-    'select id, run, step, epoch, worker, status, lease_until, finished_at, error from pipeline_attempt ' +
+    'select id, run, step, epoch, worker, status, started_at, lease_until, finished_at, error from pipeline_attempt ' +
     'order by run, step, epoch',
   events: "select seq, type, subject, data from event where type like 'pipeline.%' order by seq",
   audit: "select seq, action, subject, detail from audit where subject like 'pipeline-run/%' order by seq",

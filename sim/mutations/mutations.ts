@@ -95,7 +95,17 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an expired lease is not looked at again before it is taken',
     breaks: [8],
-    patches: [{ file: FINISH, find: ' || attempt.leaseUntil >= tx.now) return;', replace: ') return;' }],
+    patches: [
+      { file: FINISH, find: ' || attempt.leaseUntil >= tx.now) return;', replace: ') return;' },
+      // The coincidence that shows it is rare, unless there is time for a heartbeat in between.
+      {
+        file: SERVICE,
+        find: 'for (const { attempt, run, step, worker, instance } of expired) {',
+        replace:
+          'await new Promise((resolve) => system.clock.after(1_000, () => resolve(undefined)));' +
+          'for (const { attempt, run, step, worker, instance } of expired) {',
+      },
+    ],
   },
   {
     name: 'twins run at the same time',
@@ -171,6 +181,44 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a goodbye takes the steps of whoever has the name since',
     breaks: [5],
     patches: [{ file: 'pipelines/store/attempts.ts', find: ".where('instance', '=', instance)", replace: '' }],
+  },
+  {
+    name: 'a step is tried again when its time is over',
+    breaks: [16],
+    patches: [
+      { file: MODEL, find: 'draft.paused || isOverdue(step, fact.now)', replace: 'draft.paused' },
+      {
+        file: MODEL,
+        find: "else if (!isOverdue(step, readyAt)) draft.move(step, 'queued'",
+        replace: "else draft.move(step, 'queued'",
+      },
+      {
+        file: MODEL,
+        find: "else draft.move(step, 'failed', { ...tried, reason: overdueWords({ ...step, reason }) });",
+        replace: '',
+      },
+      {
+        file: 'pipelines/store/step-times.ts',
+        find: ".where('deadline_at', '<=', now)",
+        replace: ".where('deadline_at', '<', 0)",
+      },
+    ],
+  },
+  {
+    name: 'a step stays pre-emptible for ever',
+    breaks: [17],
+    patches: [
+      {
+        file: 'pipelines/store/steps.ts',
+        find: '...(isPreemptedForGood(step) ? classesAfter(e) : {}),',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'a pre-emption counts as a loss too',
+    breaks: [4],
+    patches: [{ file: MODEL, find: "fact.type === 'expired' && !isPreempted", replace: "fact.type === 'expired'" }],
   },
   {
     name: 'a dead leader is waited for',

@@ -1,4 +1,4 @@
-import type { Workload } from '../workload.ts';
+import { ON_DEMAND, SPOT, type Workload } from '../workload.ts';
 import type { Blobs } from '../world/blobs.ts';
 import type { RunningProgram } from '../world/executor.ts';
 import { Network } from '../world/network.ts';
@@ -14,6 +14,7 @@ import { startWorker } from './worker.ts';
 interface Place {
   readonly machine: Machine;
   readonly isWorker: boolean;
+  readonly labels: Readonly<Record<string, string>>;
   process: Process | undefined;
   /** Asks the process to end, where it is one that can be asked. */
   stop: () => void;
@@ -46,7 +47,7 @@ export class Cast {
     const controlPlanes = 1 + random.int(3);
     const workers = 1 + random.int(4);
     for (let i = 1; i <= controlPlanes; i++) this.#place(`control-plane-${i}`, false);
-    for (let i = 1; i <= workers; i++) this.#place(`worker-${i}`, true);
+    for (let i = 1; i <= workers; i++) this.#place(`worker-${i}`, true, [{}, SPOT, ON_DEMAND][random.int(3)]);
     this.#trouble();
     this.#user = new Process('user', new Machine('user'), this.#world);
     return startUsers(this.#user, this.#network, workload);
@@ -61,7 +62,7 @@ export class Cast {
       if (process) process.cutOff = false;
       machine.offsetMs = this.#world.between(-SKEW_MS, SKEW_MS);
     }
-    this.#place('worker-late', true);
+    this.#place('worker-late', true, { ...SPOT, ...ON_DEMAND });
   }
 
   /** Whether no process of a step runs for a worker that lives, but for those that nothing can end. */
@@ -80,8 +81,8 @@ export class Cast {
     this.#user?.kill('the world ends');
   }
 
-  #place(name: string, isWorker: boolean): void {
-    const place: Place = { machine: new Machine(name), isWorker, process: undefined, stop: () => {} };
+  #place(name: string, isWorker: boolean, labels: Place['labels'] = {}): void {
+    const place: Place = { machine: new Machine(name), isWorker, labels, process: undefined, stop: () => {} };
     this.#places.push(place);
     this.#boot(place);
   }
@@ -108,6 +109,7 @@ export class Cast {
       blobs: this.#blobs,
       running: this.#running,
       slots: 1 + this.#world.random.int(3),
+      labels: place.labels,
     });
     place.stop = stop;
     // A worker that ends, by itself or because it was asked to, is started again.

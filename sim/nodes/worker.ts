@@ -14,6 +14,7 @@ export interface WorkerDeps {
   readonly blobs: Blobs;
   readonly running: Set<RunningProgram>;
   readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 const silent = pino({ level: 'silent' });
@@ -30,6 +31,7 @@ export function startWorker(process: Process, deps: WorkerDeps): { stop(): void;
     executor: executorOf(process, deps.running),
     system,
     slots: deps.slots,
+    labels: deps.labels,
     scratchDir: `/scratch/${name}`,
     logger: silent,
     signal: stop.signal,

@@ -161,4 +161,32 @@ forEachDialect('Concurrency of pipelines', pipelineMigrations, (open) => {
     await p.control.tend();
     assert.equal((await p.service.run(second)).status, 'queued');
   });
+
+  test('a pre-emptible step asks for other workers when it was taken away too often, also in a pause', async (t) => {
+    const p = await openPipelines(t, open);
+    const preemptible = { on: { capacity: 'spot' }, after: { capacity: 'on-demand' }, losses: 2 };
+    await p.declare([{ name: 'a', command: command('a'), within: '1h', timeout: '59m', preemptible }]);
+    const run = await p.start();
+    const ask = (capacity: string) =>
+      p.service.lease({ worker: capacity, instance: '1', slots: 1, labels: { capacity }, waitMs: 0 });
+    assert.deepEqual(await ask('on-demand'), []);
+    await ask('spot');
+    await p.leave('spot', [], '1');
+    assert.equal((await ask('spot')).length, 1);
+    await p.control.setPaused({ ...context, action: 'pipeline-run.pause' }, run, true);
+    await p.clock.advance(3_001);
+    await p.service.expireLeases();
+    await p.control.setPaused({ ...context, action: 'pipeline-run.unpause' }, run, false);
+
+    assert.deepEqual(await ask('spot'), [], 'taken away twice');
+    await p.clock.advance(600_000);
+    const [last] = await ask('on-demand');
+    assert.equal(last?.timeoutMs, 3_600_000 - 603_001, 'what is left of the hour');
+    await p.leave('on-demand', [], '1');
+    await p.clock.advance(3_600_000);
+    await p.control.tend();
+    const { status, steps } = await p.service.run(run);
+    assert.deepEqual([status, steps[0]?.status], ['failed', 'failed']);
+    assert.match(steps[0]?.reason ?? '', /^timeout: no attempt succeeded within the 3600000 ms/);
+  });
 });

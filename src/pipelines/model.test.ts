@@ -22,6 +22,10 @@ const step = (name: string, change: Partial<StepState> = {}): StepState => ({
   retries: 2,
   failures: 0,
   losses: 0,
+  preemptible: 0,
+  preemptions: 0,
+  withinMs: null,
+  deadlineAt: null,
   onFailure: false,
   readyAt: null,
   reason: null,
@@ -289,4 +293,38 @@ test('every run ends: whoever keeps leasing what is ready gets there in a bounde
     }),
     { numRuns: 200 },
   );
+});
+
+test('a pre-emptible step is lost so often without that counting, however its worker was taken away', () => {
+  const attempt = (epoch: number, type: 'expired' | 'stopped'): Fact[] => [
+    { type: 'leased', step: 'a', now: epoch },
+    { type, step: 'a', epoch, now: epoch },
+  ];
+  const taken = after([step('a', { preemptible: 2 })], ...attempt(1, 'expired'), ...attempt(2, 'stopped'));
+  assert.deepEqual([taken.steps[0]?.preemptions, taken.steps[0]?.losses], [2, 0]);
+  assert.equal(taken.steps[0]?.reason, 'pre-empted (2 of 2 times)');
+
+  const lost = Array.from({ length: LOSSES_MAX + 3 }, (_, i) => attempt(i + 1, 'expired')).flat();
+  const over = after([step('a', { preemptible: 2 })], ...lost);
+  assert.deepEqual([over.status, over.steps[0]?.preemptions, over.steps[0]?.losses], ['failed', 2, LOSSES_MAX + 1]);
+});
+
+test('a step has its time over all attempts, from the start of the first', () => {
+  const leased = { type: 'leased', step: 'a', now: 1_000 } as const;
+  const running = after([step('a', { withinMs: 500 })], leased);
+  assert.equal(running.steps[0]?.deadlineAt, 1_500);
+  const failed = { type: 'failed', step: 'a', epoch: 1, now: 1_200, kind: 'threw', message: 'no' } as const;
+
+  const waits = after([step('a', { withinMs: 500 })], leased, { ...failed, delayMs: 299 });
+  assert.deepEqual([waits.steps[0]?.status, waits.steps[0]?.readyAt], ['queued', 1_499]);
+  assert.equal(decide(waits, { type: 'overdue', step: 'a', now: 1_499 }), 'stale');
+  assert.equal(decide(waits, { type: 'leased', step: 'a', now: 1_500 }), 'stale');
+  const over = decide(waits, { type: 'overdue', step: 'a', now: 1_500 });
+  assert.ok(over !== 'stale');
+  assert.equal(over.run.status, 'failed');
+  const words = 'timeout: no attempt succeeded within the 500 ms that the step has; before: threw: no';
+  assert.equal(over.run.steps[0]?.reason, words);
+
+  const late = after([step('a', { withinMs: 500 })], leased, { ...failed, delayMs: 300 });
+  assert.deepEqual([late.steps[0]?.status, late.steps[0]?.reason], ['failed', words]);
 });

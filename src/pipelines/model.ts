@@ -1,4 +1,5 @@
 import { assert, unreachable } from '#core/assert';
+import { isOverdue, overdueWords } from './deadlines.ts';
 import { isRetried, type StepErrorKind } from './step-errors.ts';
 
 /** `queued` until the first step is leased; `cancelling` while workers end what still runs. */
@@ -22,7 +23,7 @@ export const TRANSITIONS = {
     cancelled: [],
   },
   step: {
-    queued: ['running', 'waiting', 'cached', 'skipped', 'cancelled'],
+    queued: ['running', 'waiting', 'cached', 'failed', 'skipped', 'cancelled'],
     waiting: ['succeeded', 'failed', 'cancelled'],
     running: ['queued', 'succeeded', 'failed', 'cancelled'],
     succeeded: [],
@@ -61,6 +62,12 @@ export interface StepState {
   readonly retries: number;
   readonly failures: number;
   readonly losses: number;
+  /** So many losses of its worker are pre-emptions: they are expected, and not counted as losses. 0 for most steps. */
+  readonly preemptible: number;
+  readonly preemptions: number;
+  /** How long it may take from its first lease on, and when that is over. */
+  readonly withinMs: number | null;
+  readonly deadlineAt: number | null;
   /** It runs when all other steps are final and one of them failed; what becomes of it does not change the outcome. */
   readonly onFailure: boolean;
   /** When a queued step may be leased, in epoch milliseconds; null while it waits for other steps. */
@@ -92,6 +99,8 @@ export type Fact =
       readonly ok: boolean;
       readonly reason: string;
     }
+  /** The time that the step has for all its attempts may be over. */
+  | { readonly type: 'overdue'; readonly step: string; readonly now: number }
   /** The step was divided into units, which are leased in its place. */
   | { readonly type: 'expanded'; readonly step: string; readonly now: number }
   /** All units of the step have ended, or it could not be divided. */
@@ -152,6 +161,8 @@ export function decide(run: RunState, fact: Fact): Decision | 'stale' {
       return fromPerson(draft, fact);
     case 'mapped':
       return fromUnits(draft, fact);
+    case 'overdue':
+      return fromTime(draft, fact);
     case 'leased':
     case 'expanded':
     case 'opened':
@@ -194,10 +205,19 @@ function fromQueue(
     if (draft.status === 'queued') draft.become('running');
     return draft.settle(fact.now);
   }
-  if (readyAt > fact.now || draft.paused) return 'stale';
-  draft.move(step, 'running', { epoch: epoch + 1, reason: null });
+  if (readyAt > fact.now || draft.paused || isOverdue(step, fact.now)) return 'stale';
+  const deadlineAt = step.deadlineAt ?? (step.withinMs === null ? null : fact.now + step.withinMs);
+  draft.move(step, 'running', { epoch: epoch + 1, reason: null, deadlineAt });
   if (draft.status === 'queued') draft.become('running');
   return draft.settle(fact.now, 'running');
+}
+
+/** A step that waits for another attempt when its time is over fails; one that runs is ended by its worker. */
+function fromTime(draft: Draft, fact: Fact & { type: 'overdue' }): Decision | 'stale' {
+  const step = draft.step(fact.step);
+  if (draft.status === 'cancelling' || step.status !== 'queued' || !isOverdue(step, fact.now)) return 'stale';
+  draft.move(step, 'failed', { reason: overdueWords(step), readyAt: null });
+  return draft.settle(fact.now);
 }
 
 /** A step whose units have all ended ends with them. It has no attempt of its own: its epoch stays 0. */
@@ -239,15 +259,16 @@ function fromAttempt(draft: Draft, fact: AttemptFact): Decision | 'stale' {
     return draft.settle(fact.now, fact.type === 'stopped' ? 'cancelled' : attempt);
   }
   const failures = step.failures + (fact.type === 'failed' ? 1 : 0);
-  const losses = step.losses + (fact.type === 'expired' ? 1 : 0);
+  const isPreempted = fact.type !== 'failed' && step.preemptions < step.preemptible;
+  const losses = step.losses + (fact.type === 'expired' && !isPreempted ? 1 : 0);
+  const preemptions = step.preemptions + (isPreempted ? 1 : 0);
+  const tried = { failures, losses, preemptions };
   const again = step.epoch < EPOCHS_MAX && mayRunAgain(fact, { failures, losses, retries: step.retries });
-  const reason = wordsOf(fact, losses);
-  if (again) {
-    const readyAt = fact.now + (fact.type === 'failed' ? fact.delayMs : 0);
-    draft.move(step, 'queued', { failures, losses, readyAt, reason });
-  } else {
-    draft.move(step, 'failed', { failures, losses, reason });
-  }
+  const reason = isPreempted ? `pre-empted (${preemptions} of ${step.preemptible} times)` : wordsOf(fact, losses);
+  const readyAt = fact.now + (fact.type === 'failed' ? fact.delayMs : 0);
+  if (!again) draft.move(step, 'failed', { ...tried, reason });
+  else if (!isOverdue(step, readyAt)) draft.move(step, 'queued', { ...tried, readyAt, reason });
+  else draft.move(step, 'failed', { ...tried, reason: overdueWords({ ...step, reason }) });
   return draft.settle(fact.now, attempt);
 }
 

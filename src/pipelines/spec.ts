@@ -97,6 +97,8 @@ const condition = z
   );
 export type Condition = z.output<typeof condition>;
 
+const workerLabels = z.record(z.string().min(1).max(60), z.string().max(100));
+
 const stepSpec = z
   .strictObject({
     name: stepName,
@@ -122,7 +124,20 @@ const stepSpec = z
     timeout: duration.default('30m'),
     env: z.record(envName, z.string().max(10_000)).default({}),
     /** What a worker's labels must contain for it to get the step. */
-    labels: z.record(z.string().min(1).max(60), z.string().max(100)).default({}),
+    labels: workerLabels.default({}),
+    /**
+     * The step first asks for workers with the labels `on` as well, which may be taken away at any time. Once it was
+     * lost or given back `losses` times, it asks for those with the labels `after` instead.
+     */
+    preemptible: z
+      .strictObject({
+        on: workerLabels,
+        after: workerLabels.default({}),
+        losses: z.number().int().min(1).max(20).default(2),
+      })
+      .optional(),
+    /** How long the step may take over all its attempts, from the start of the first. */
+    within: duration.optional(),
     /** What of a worker the step takes while it runs: `cpu` (cores), `memoryGiB`, `gpu`, or a name of your own. */
     resources: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,39}$/), z.number().positive().max(1e9)).default({}),
     /** A pool whose slots the step takes while it runs, wherever that is. */
@@ -163,6 +178,9 @@ const stepSpec = z
       refuse('function', `expected exactly one of ${WORK.join(', ')}`);
     }
     if ((step.approval || step.wait) && step.outputs.length > 0) refuse('outputs', 'a step that waits writes none');
+    if ((step.approval || step.wait) && (step.preemptible || step.within)) {
+      refuse(step.within ? 'within' : 'preemptible', 'only programs are tried');
+    }
     if (step.map && (step.approval || step.wait || step.onFailure))
       refuse('map', 'only programs are divided into units');
     if (step.onFailure && (step.needs.length > 0 || Object.keys(step.inputs).length > 0)) {

@@ -17,4 +17,27 @@ export const attemptMigrations: readonly Migration[] = [
       await db.schema.alterTable('pipeline_attempt').addColumn('usage', 'text').execute();
     },
   },
+  {
+    name: 'pipelines/013-preemption-and-deadlines',
+    async up(db) {
+      for (const column of ['preemptible', 'preemptions'] as const) {
+        await db.schema
+          .alterTable('pipeline_step')
+          .addColumn(column, 'integer', (c) => c.notNull().defaultTo(0))
+          .execute();
+      }
+      for (const [column, type] of [
+        ['class_after', 'text'],
+        ['within_ms', 'bigint'],
+        ['deadline_at', 'bigint'],
+      ] as const) {
+        await db.schema.alterTable('pipeline_step').addColumn(column, type).execute();
+      }
+      await db.schema
+        .createIndex('pipeline_step_deadline')
+        .on('pipeline_step')
+        .columns(['status', 'deadline_at'])
+        .execute();
+    },
+  },
 ];

@@ -8,7 +8,8 @@ import { originOf } from '../record/store.ts';
 import { definitionsOf, productsOf } from '../store/kept-steps.ts';
 import { lateRuns, markLate } from '../store/lateness.ts';
 import { crowdedPipelines, findPipeline, findRun, overdueRuns, pauseRun, type StoredRun } from '../store/runs.ts';
-import { definitionOf, elapsedSteps, findStep, pauseSteps, stepStates } from '../store/steps.ts';
+import { elapsedSteps, overdueSteps, pauseSteps } from '../store/step-times.ts';
+import { definitionOf, findStep, stepStates } from '../store/steps.ts';
 import { admitNext, advance, nextAdmitted, runSubject } from './advance.ts';
 import type { PipelinesDeps } from './service.ts';
 import { begin, buildRun, causeOf, furtherRun, type NewStep, viewOf } from './start-run.ts';
@@ -147,6 +148,8 @@ export class RunControl {
     for (const run of await overdueRuns(db.reader, now, BATCH))
       await act('pipeline-run.cancel', (tx) => overdue(tx, run));
     for (const run of await lateRuns(db.reader, now, BATCH)) await act('pipeline-run.late', (tx) => late(tx, run));
+    for (const of of await overdueSteps(db.reader, now, BATCH))
+      await act('pipeline-step.fail', (tx) => endStep(tx, of));
     for (const of of await elapsedSteps(db.reader, now, BATCH))
       await act('pipeline-step.decide', (tx) => elapse(tx, of));
     for (const name of await crowdedPipelines(db.reader)) {
@@ -168,7 +171,8 @@ export class RunControl {
 
 /** The state of a step before anything of it is done. */
 export function freshState(state: StepState): StepState {
-  return { ...state, status: 'queued', epoch: 0, failures: 0, losses: 0, readyAt: null, reason: null };
+  const fresh = { losses: 0, preemptions: 0, deadlineAt: null, readyAt: null, reason: null };
+  return { ...state, status: 'queued', epoch: 0, failures: 0, ...fresh };
 }
 
 /** The named steps and all that needs them, directly or not. */
@@ -196,6 +200,15 @@ async function late(tx: Tx, runId: string): Promise<void> {
   await markLate(tx.db, runId, tx.now);
   tx.emit(pipelineRunLate.draft(runSubject(runId), { run: runId, pipeline, status, lateAt }));
   tx.audit(runSubject(runId), { late: true, lateAt });
+}
+
+/** The time of a step that waits for another attempt is over. */
+async function endStep(tx: Tx, { run: runId, step }: { readonly run: string; readonly step: string }): Promise<void> {
+  const advanced = await advance(tx, await requireRun(tx, runId), { type: 'overdue', step, now: tx.now });
+  if (advanced === 'stale') return;
+  const found = advanced.state.steps.find(({ name }) => name === step);
+  const { status, reason, epoch } = found ?? { status: null, reason: null, epoch: null };
+  tx.audit(runSubject(runId), { step, status, reason, epoch });
 }
 
 /** A wait is over; an approval that nobody gave in time is refused. */

@@ -2,6 +2,7 @@ import type { System } from '#core/system';
 import type { Database, Tx } from '#platform/db';
 import type { BlobStore } from '#ports/blob-store';
 import { LEASE_WAIT_MS_MAX, type LeasedAttempt } from '../contract.ts';
+import { attemptMsOf } from '../deadlines.ts';
 import { type Candidate, couldRun, match, type Queue } from '../matching.ts';
 import { decide, type StepState } from '../model.ts';
 import { insertAttempt } from '../store/attempts.ts';
@@ -141,7 +142,7 @@ async function leaseStep(
   for (const state of decision.changed) await updateStepState(tx.db, runId, state, tx.now);
   const { status } = decision.run;
   if (status !== run.status && stepOfUnit(step) === undefined) await updateRun(tx.db, runId, { status, now: tx.now });
-  const epoch = decision.changed.find((state) => state.name === step)?.epoch ?? 0;
+  const { epoch = 0, deadlineAt = null } = decision.changed.find((state) => state.name === step) ?? {};
   const attempt = deps.system.ids.next('attempt');
   await insertAttempt(tx.db, {
     attempt,
@@ -172,7 +173,7 @@ async function leaseStep(
       env: { ...definition.env },
       resources: { ...definition.resources },
       leaseMs: deps.leaseMs,
-      timeoutMs: definition.timeoutMs,
+      timeoutMs: attemptMsOf(definition.timeoutMs, deadlineAt, tx.now),
       seed: run.seed,
       cause: run.cause,
     },

@@ -17,6 +17,7 @@ import {
   type UnitView,
   type WorkerView,
 } from '../contract.ts';
+import { attemptMsOf } from '../deadlines.ts';
 import { pipelineErrors } from '../errors.ts';
 import { etaOf } from '../eta.ts';
 import type { AttemptStatus, RunStatus, StepStatus } from '../model.ts';
@@ -35,7 +36,7 @@ import { earlierDurations } from '../store/lateness.ts';
 import { appendLines, type NewLogLine, readLines } from '../store/log.ts';
 import { anyBeyond, boundReady } from '../store/queue.ts';
 import { findPipeline, findRun, listRuns, type StoredRun } from '../store/runs.ts';
-import { definitionOf, findStep, listSteps, saveProgress } from '../store/steps.ts';
+import { findStep, limitsOf, listSteps, saveProgress } from '../store/steps.ts';
 import { listUnits, unitCounts } from '../store/units.ts';
 import { verificationsOfRun } from '../store/verifications.ts';
 import { Wake } from '../wake.ts';
@@ -262,9 +263,10 @@ export class PipelineService {
       const run = await findRun(tx.db, attempt.run);
       const cancel = run?.status === 'cancelling';
       // A worker that sends heartbeats and nothing else would otherwise keep the step, and the run, for ever.
-      const { timeoutMs } = await definitionOf(tx.db, attempt.run, attempt.step);
+      const { definition, deadlineAt } = await limitsOf(tx.db, attempt.run, attempt.step);
       const waitedMs = Math.min(beat.waitedMs ?? 0, WAIT_MS_MAX);
-      const isOverdue = tx.now > attempt.startedAt + waitedMs + timeoutMs + this.#transferMs;
+      const mayTakeMs = attemptMsOf(definition.timeoutMs, deadlineAt, attempt.startedAt);
+      const isOverdue = tx.now > attempt.startedAt + waitedMs + mayTakeMs + this.#transferMs;
       if (!cancel && !isOverdue) await extendLease(tx.db, attemptId, tx.now + this.#leaseMs);
       return { cancel };
     });

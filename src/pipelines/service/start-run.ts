@@ -192,6 +192,10 @@ function initialState(step: StepSpec): StepState {
     retries: step.retries,
     failures: 0,
     losses: 0,
+    preemptible: step.preemptible?.losses ?? 0,
+    preemptions: 0,
+    withinMs: step.within === undefined ? null : durationMs(step.within),
+    deadlineAt: null,
     onFailure: step.onFailure ?? false,
     readyAt: null,
     reason: null,
@@ -247,6 +251,7 @@ function definitionFrom(
     labels: step.labels,
     resources: step.resources,
     pool: step.pool,
+    preemptible: step.preemptible && { on: step.preemptible.on, after: step.preemptible.after },
     when: step.when,
     map: step.map && mapOf(step, step.map, params),
     approval: step.approval && {

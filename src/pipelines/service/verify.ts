@@ -14,6 +14,8 @@ import { inputsFor } from './inputs.ts';
 import type { PipelinesDeps } from './service.ts';
 import { begin, type NewStep } from './start-run.ts';
 
+const UNTRIED = { losses: 0, preemptions: 0, deadlineAt: null, readyAt: null, reason: null };
+
 export interface VerifyRequest {
   /** Steps and units to do again; without any, a sample of what came from the cache. */
   readonly steps: readonly string[];
@@ -39,7 +41,7 @@ export async function startVerification(
     const inputs = await inputsFor(tx, { run: run.run, step, definition }, deps);
     const name = freeName(step, taken);
     steps.push({
-      state: { ...state, name, status: 'queued', needs: [], epoch: 0, failures: 0, losses: 0, readyAt: null },
+      state: { ...state, name, status: 'queued', needs: [], epoch: 0, failures: 0, ...UNTRIED },
       definition: {
         ...definition,
         ...{ cache: false, when: undefined, pinned: inputs },

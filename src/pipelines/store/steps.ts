@@ -1,3 +1,4 @@
+import type { ExpressionBuilder } from 'kysely';
 import type { Digest } from '#core/hash';
 import { canonicalJson, type Json } from '#core/json';
 import type { Artifact, StepView } from '../contract.ts';
@@ -23,6 +24,10 @@ export interface StepDefinition {
   readonly labels: Readonly<Record<string, string>>;
   readonly resources?: Readonly<Record<string, number>> | undefined;
   readonly pool?: { readonly name: string; readonly slots: number } | undefined;
+  /** Labels that its worker must have besides, until it was pre-empted so often and after that. */
+  readonly preemptible?:
+    | { readonly on: Readonly<Record<string, string>>; readonly after: Readonly<Record<string, string>> }
+    | undefined;
   readonly when?: Condition | undefined;
   readonly approval?:
     | { readonly message: string; readonly independent: boolean; readonly withinMs: number }
@@ -82,7 +87,11 @@ export async function insertSteps(
     failures: state.failures,
     losses: state.losses,
     labels: canonicalJson(definition.labels),
-    class: classOf(definition, run.project),
+    class: classOf(definition, run.project, definition.preemptible?.on),
+    class_after: definition.preemptible ? classOf(definition, run.project, definition.preemptible.after) : null,
+    preemptible: state.preemptible,
+    preemptions: 0,
+    within_ms: state.withinMs,
     rank: -run.priority,
     resources: canonicalJson(definition.resources ?? {}),
     pool: definition.pool?.name ?? null,
@@ -100,7 +109,12 @@ export async function insertSteps(
 }
 
 /** What steps that may run in the same places have in common, `StepClass` in `matching.ts`, as canonical JSON. */
-function classOf({ labels, resources = {}, pool }: StepDefinition, project: string | null): string {
+function classOf(
+  { labels: own, resources = {}, pool }: StepDefinition,
+  project: string | null,
+  more: Readonly<Record<string, string>> = {},
+): string {
+  const labels = { ...own, ...more };
   return canonicalJson({ labels, resources, pool: pool ? { name: pool.name, slots: pool.slots } : null, project });
 }
 
@@ -118,6 +132,7 @@ export const emptyStep = {
   cached_from: null,
   class: null,
   class_paused: null,
+  deadline_at: null,
   parent: null,
 };
 
@@ -125,7 +140,7 @@ export const emptyStep = {
 export async function stepStates(db: Db, run: string): Promise<StepState[]> {
   const rows = await tables(db)
     .selectFrom('pipeline_step')
-    .select(['name', 'status', 'needs', 'epoch', 'retries', 'failures', 'losses', 'ready_at', 'reason', 'on_failure'])
+    .select(STATE_COLUMNS)
     .where('run', '=', run)
     .where('parent', 'is', null)
     .orderBy('position')
@@ -133,10 +148,11 @@ export async function stepStates(db: Db, run: string): Promise<StepState[]> {
   return rows.map(stateOf);
 }
 
-type StateRow = Pick<
-  Tables['pipeline_step'],
-  'name' | 'status' | 'needs' | 'epoch' | 'retries' | 'failures' | 'losses' | 'ready_at' | 'reason' | 'on_failure'
->;
+const STATE_COLUMNS = [
+  ...(['name', 'status', 'needs', 'epoch', 'retries', 'failures', 'losses', 'ready_at', 'reason'] as const),
+  ...(['on_failure', 'preemptible', 'preemptions', 'within_ms', 'deadline_at'] as const),
+] as const;
+type StateRow = Pick<Tables['pipeline_step'], (typeof STATE_COLUMNS)[number]>;
 
 export function stateOf(row: StateRow): StepState {
   return {
@@ -147,6 +163,10 @@ export function stateOf(row: StateRow): StepState {
     retries: row.retries,
     failures: row.failures,
     losses: row.losses,
+    preemptible: row.preemptible,
+    preemptions: row.preemptions,
+    withinMs: row.within_ms,
+    deadlineAt: row.deadline_at,
     onFailure: row.on_failure === 1,
     readyAt: row.ready_at,
     reason: row.reason,
@@ -162,6 +182,9 @@ export async function updateStepState(db: Db, run: string, step: StepState, now:
       epoch: step.epoch,
       failures: step.failures,
       losses: step.losses,
+      preemptions: step.preemptions,
+      deadline_at: step.deadlineAt,
+      ...(isPreemptedForGood(step) ? classesAfter(e) : {}),
       ready_at: step.readyAt,
       reason: step.reason && storableText(step.reason),
       ...(step.status === 'running' || step.status === 'waiting'
@@ -174,7 +197,18 @@ export async function updateStepState(db: Db, run: string, step: StepState, now:
     .execute();
 }
 
-interface StepAddress {
+function isPreemptedForGood({ preemptible, preemptions }: StepState): boolean {
+  return preemptible > 0 && preemptions >= preemptible;
+}
+
+/** The step is queued by what it asks for once it is pre-emptible no more; in a paused run, when that goes on. */
+function classesAfter(e: ExpressionBuilder<Tables, 'pipeline_step'>) {
+  const where = (column: 'class' | 'class_paused') =>
+    e.case().when(column, 'is', null).then(null).else(e.ref('class_after')).end();
+  return { class: where('class'), class_paused: where('class_paused') };
+}
+
+export interface StepAddress {
   readonly run: string;
   readonly step: string;
 }
@@ -237,13 +271,21 @@ export async function saveProgress(
 }
 
 export async function definitionOf(db: Db, run: string, step: string): Promise<StepDefinition> {
+  return (await limitsOf(db, run, step)).definition;
+}
+
+export async function limitsOf(
+  db: Db,
+  run: string,
+  step: string,
+): Promise<{ readonly definition: StepDefinition; readonly deadlineAt: number | null }> {
   const row = await tables(db)
     .selectFrom('pipeline_step')
-    .select('definition')
+    .select(['definition', 'deadline_at'])
     .where('run', '=', run)
     .where('name', '=', step)
     .executeTakeFirstOrThrow();
-  return JSON.parse(row.definition);
+  return { definition: JSON.parse(row.definition), deadlineAt: row.deadline_at };
 }
 
 export async function inputsOf(db: Db, run: string, step: string): Promise<Record<string, Artifact>> {
@@ -348,29 +390,4 @@ function stepOf(row: Tables['pipeline_step']): StoredStep {
     result: JSON.parse(row.result),
     cachedFrom: row.cached_from,
   };
-}
-
-/** Takes the steps of a run out of every queue, or puts them back. */
-export async function pauseSteps(db: Db, run: string, paused: boolean): Promise<void> {
-  const [from, to] = paused ? (['class', 'class_paused'] as const) : (['class_paused', 'class'] as const);
-  await tables(db)
-    .updateTable('pipeline_step')
-    .set((e) => ({ [to]: e.ref(from), [from]: null }))
-    .where('run', '=', run)
-    .where(from, 'is not', null)
-    .where('status', 'in', ['queued', 'running', 'waiting'])
-    .execute();
-}
-
-/** Waiting steps whose time has come. */
-export async function elapsedSteps(db: Db, now: number, limit: number): Promise<StepAddress[]> {
-  const rows = await tables(db)
-    .selectFrom('pipeline_step')
-    .select(['run', 'name'])
-    .where('status', '=', 'waiting')
-    .where('ready_at', '<=', now)
-    .orderBy('ready_at')
-    .limit(limit)
-    .execute();
-  return rows.map((row) => ({ run: row.run, step: row.name }));
 }

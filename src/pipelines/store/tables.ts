@@ -66,6 +66,12 @@ export interface Tables {
     pool: string | null;
     pool_slots: number;
     on_failure: number;
+    preemptible: number;
+    preemptions: number;
+    /** Its class once it is pre-emptible no more. */
+    class_after: string | null;
+    within_ms: number | null;
+    deadline_at: number | null;
     /** The step that this is a unit of. */
     parent: string | null;
   };

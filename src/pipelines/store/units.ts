@@ -33,6 +33,12 @@ export async function insertUnits(
   const shared = {
     ...{ run: of.run, pipeline: parent.pipeline, parent: of.step, retries: parent.retries, rank: parent.rank },
     ...{ labels: parent.labels, pool: parent.pool, pool_slots: parent.pool_slots, resources: parent.resources },
+    ...{
+      preemptible: parent.preemptible,
+      preemptions: 0,
+      class_after: parent.class_after,
+      within_ms: parent.within_ms,
+    },
     ...{ needs: '[]', epoch: 0, failures: 0, losses: 0, on_failure: 0, ready_at: of.now },
     [of.paused ? 'class_paused' : 'class']: parent.class ?? parent.class_paused,
   };

@@ -149,6 +149,29 @@ const endpointView = z.object({
 });
 export type EndpointView = z.output<typeof endpointView>;
 
+const armTraffic = z.object({
+  answered: z.number().int(),
+  scored: z.number().int(),
+  failures: z.number().int(),
+  /** Geometric mean; null where it answered nobody. */
+  typicalMs: z.number().nullable(),
+});
+const trafficView = z.object({
+  /** The newest blocks, oldest first. */
+  blocks: z.array(
+    z.object({
+      ...{ start: z.number(), end: z.number(), source: z.string(), weight: z.number() },
+      ...{ current: armTraffic, candidate: armTraffic },
+      pairs: z.object({ count: z.number().int(), flips: z.number().int() }),
+    }),
+  ),
+  /** What each measure showed after a block, oldest first. */
+  points: z.array(z.object({ at: z.number(), findings: z.array(finding) })),
+  /** Whether the blocks go back to the beginning: else the sequences begin with the oldest that is kept. */
+  complete: z.boolean(),
+});
+export type TrafficView = z.output<typeof trafficView>;
+
 const byEndpoint = z.object({ endpoint: nameSchema });
 const byRollout = z.object({ rollout: z.string().min(1).max(100) });
 const reason = z.string().min(3, 'expected a reason of at least 3 characters').max(2_000);
@@ -251,6 +274,15 @@ export const servingContract = contract({
     params: byRollout,
     reply: z.object({ digest: z.string(), bundle: incidentBundle }),
     errors: ['serving/rollout-not-found', 'serving/no-bundle'],
+  }),
+  getRolloutTraffic: route({
+    method: 'GET',
+    path: '/api/v1/rollouts/:rollout/traffic',
+    summary: 'What gateways saw of a rollout by blocks of time, and how its confidence sequences went',
+    permission: 'serving:read',
+    params: byRollout,
+    reply: trafficView,
+    errors: ['serving/rollout-not-found'],
   }),
   observeRollout: route({
     method: 'POST',

@@ -21,6 +21,7 @@ export function servingHandlers(service: ServingService, golden: GoldenRequests)
     pauseRollout: ({ params, body }, ctx) => service.pause(ctx, params.rollout, body.reason),
     resumeRollout: ({ params, body }, ctx) => service.resume(ctx, params.rollout, body.reason),
     getIncidentBundle: ({ params }) => service.bundle(params.rollout),
+    getRolloutTraffic: ({ params }) => service.traffic(params.rollout),
     observeRollout: async ({ body }, ctx) => ({ accepted: await service.observe(ctx, body) }),
     reportOutcomes: async ({ params, body }, ctx) => ({
       accepted: await service.reportOutcomes(ctx, params.rollout, body),

@@ -34,6 +34,7 @@ export interface Serving
     | 'pause'
     | 'resume'
     | 'bundle'
+    | 'traffic'
     | 'observe'
     | 'checkWork'
     | 'reportOutcomes'
@@ -63,6 +64,7 @@ export function createServing(deps: ServingDeps): Serving {
     pause: service.pause.bind(service),
     resume: service.resume.bind(service),
     bundle: service.bundle.bind(service),
+    traffic: service.traffic.bind(service),
     observe: service.observe.bind(service),
     reportOutcomes: service.reportOutcomes.bind(service),
     checkWork: service.checkWork.bind(service),

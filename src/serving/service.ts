@@ -7,14 +7,15 @@ import { applyOutcome, type Change, changeRouting, endpointSubject } from './cha
 import type { CheckReport } from './checks/check-result.ts';
 import type { CheckWork } from './checks/routes.ts';
 import { listGolden } from './checks/store.ts';
-import type { BlockPoint, EndpointView, GuardrailReport, RolloutView } from './contract.ts';
+import type { BlockPoint, EndpointView, GuardrailReport, RolloutView, TrafficView } from './contract.ts';
 import { decideRollout, type RolloutFact } from './decide.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { comparisonBlock, guardrailTripped } from './events.ts';
 import { type IncidentBundle, incidentBundle } from './live/bundle.ts';
 import type { Observation, Outcomes } from './live/observation.ts';
-import { findBundle, insertObservation } from './live/store.ts';
+import { findBundle, insertObservation, listObservations } from './live/store.ts';
+import { BLOCKS_READ, trafficOf } from './live/traffic.ts';
 import { figuresOf, isActive } from './model.ts';
 import type { Arm, RoutingTable } from './routing.ts';
 import {
@@ -256,6 +257,14 @@ export class ServingService {
       await this.#apply(tx, rollout, { fact: { kind: 'outcomes', outcomes: seen }, by: 'system:serving' });
       return true;
     });
+  }
+
+  /** Blocks of what gateways saw. Errors: `serving/rollout-not-found`. */
+  async traffic(id: string): Promise<TrafficView> {
+    const { reader } = this.#deps.db;
+    const { plan, state } = await requireRollout(reader, id);
+    if (!plan.live) return { blocks: [], points: [], complete: true };
+    return trafficOf(await listObservations(reader, id, BLOCKS_READ), plan.live, state.live?.startedAt ?? null);
   }
 
   /** What was written down at the rollback. Errors: `serving/rollout-not-found`, `serving/no-bundle`. */

@@ -170,6 +170,18 @@ forEachDialect('live rollouts', [...trackingMigrations, ...registryMigrations, .
     assert.equal(events.filter(({ type }) => type === rolloutFinished.type).length, 2);
   });
 
+  test('what gateways saw is told block by block, with the way of each confidence sequence', async () => {
+    const id = await rollOut();
+    for (let block = 1; block <= 12; block++) await serving.observe(gateway, seen(id, block, 0));
+    const { blocks, points, complete } = await serving.traffic(id);
+    assert.deepEqual([blocks.length, points.length, complete], [12, 12, true]);
+    assert.deepEqual(blocks[0]?.current, { answered: 380, scored: 400, failures: 0, typicalMs: Math.exp(3) - 5 });
+    const errors = points.map(({ findings }) => findings.find(({ measure }) => measure === 'errors'));
+    const { live } = await found(id);
+    assert.deepEqual(errors.at(-1), live?.findings[0]);
+    assert.ok((errors[0]?.high ?? 0) > (errors.at(-1)?.high ?? 1));
+  });
+
   test('where the former revision fails too, the bundle advises to roll forward', async () => {
     const id = await rollOut();
     const { current, ...rest } = seen(id, 1, 300);

@@ -41,7 +41,7 @@ export function EndpointPage() {
           <>
             {tab === 'overview' ? <EndpointOverview endpoint={view} /> : null}
             {tab === 'rollouts' ? <Rollouts endpoint={view} /> : null}
-            {tab === 'predictions' ? <Predictions endpoint={view.name} /> : null}
+            {tab === 'predictions' ? <Predictions endpoint={view} /> : null}
             {tab === 'settings' ? (
               <Section title="Declared" note="Change it in the project's code and apply it.">
                 <JsonBlock value={view.spec} />

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useMemo, useState } from 'react';
 import type { PredictionView } from '#monitoring/contract';
+import type { EndpointView } from '#serving/contract';
 import { formatFixed, formatNumber, formatPercent } from '../data/format.ts';
 import { read } from '../data/read.ts';
 import { useUrl } from '../data/use-url.ts';
@@ -11,8 +12,10 @@ import { KeyFigures } from '../kit/key-figures.tsx';
 import { Facts, Section } from '../kit/page.tsx';
 import { Empty, Load } from '../kit/states.tsx';
 import { DataTable } from '../kit/table/data-table.tsx';
+import { TryIt } from './try-it.tsx';
 
-export function Predictions({ endpoint }: { readonly endpoint: string }) {
+export function Predictions({ endpoint }: { readonly endpoint: EndpointView }) {
+  const { current, spec } = endpoint;
   const url = useUrl();
   const [text, setText] = useState(url.get('prediction') ?? '');
   const id = url.get('prediction');
@@ -38,7 +41,10 @@ export function Predictions({ endpoint }: { readonly endpoint: string }) {
         </form>
         {id ? <OnePrediction id={id} /> : null}
       </Section>
-      <LabelCoverage endpoint={endpoint} />
+      {current ? (
+        <TryIt endpoint={endpoint.name} model={spec.model} version={current.version} looksUp={spec.features !== null} />
+      ) : null}
+      <LabelCoverage endpoint={endpoint.name} />
     </>
   );
 }
@@ -85,6 +91,7 @@ function PredictionDetail({ prediction }: { readonly prediction: PredictionView 
             ['Label known', <EventTime key="label" at={label?.knownAt} />],
             ['Arm', prediction.arm],
             ['Propensity', formatPercent(prediction.propensity)],
+            ['Chosen by', prediction.chosenBy ?? 'the draw'],
             ['Fallback', fallback ? `${fallback.revision}: ${fallback.error}` : 'none'],
             [
               'Entities',

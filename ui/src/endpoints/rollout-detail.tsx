@@ -13,6 +13,8 @@ import { StatusChip } from '../kit/status.tsx';
 import type { Column } from '../kit/table/column.ts';
 import { DataTable } from '../kit/table/data-table.tsx';
 import { places } from '../places.ts';
+import { IncidentBundle } from './incident-bundle.tsx';
+import { LiveComparison } from './live-comparison.tsx';
 import { holdOf, isActive, stageChanges, stageSteps, statusOfRollout, verdictOf } from './rollout-words.ts';
 
 interface RolloutDetailProps {
@@ -41,10 +43,17 @@ export function RolloutDetail({ summary, endpoint }: RolloutDetailProps) {
       >
         <Stages rollout={summary} endpoint={endpoint} />
         {hold === undefined ? null : <p className="verdict">{hold}</p>}
+        {summary.live ? <LiveComparison rollout={summary} live={summary.live} /> : null}
         <Load query={rollout} loading={<Loading rows={9} />}>
-          {({ blocks }) => <Comparison rollout={summary} blocks={blocks} endpoint={endpoint} />}
+          {({ blocks }) =>
+            summary.live && blocks.length === 0 ? null : (
+              <Comparison rollout={summary} blocks={blocks} endpoint={endpoint} />
+            )
+          }
         </Load>
       </Section>
+      <Checks checks={summary.checks ?? []} />
+      {summary.stage === 'rolled-back' ? <IncidentBundle rollout={summary.id} /> : null}
       <Decisions decisions={summary.decisions} />
     </>
   );
@@ -126,6 +135,24 @@ const blockColumns: readonly Column<BlockPoint>[] = [
   { id: 'sum', header: 'So far', value: (row) => row.figures.sum, isNumeric: true },
   { id: 'boundary', header: '± boundary', value: (row) => row.figures.boundary, isNumeric: true },
 ];
+
+/** What the version had to show before it answered anybody. */
+function Checks({ checks }: { readonly checks: NonNullable<RolloutView['checks']> }) {
+  if (checks.length === 0) return null;
+  return (
+    <Section title="Checks before traffic">
+      {checks.map(({ check, passed, sentence, details }) => (
+        <div key={check} className="decision">
+          <StatusChip status={passed ? 'passed' : 'not-passed'} detail={check} />
+          <div>
+            <p>{sentence}</p>
+            {details.length > 1 ? <p className="muted">{details.join(' · ')}</p> : null}
+          </div>
+        </div>
+      ))}
+    </Section>
+  );
+}
 
 /** Newest first. Each sentence was written when it was decided; the numbers beside it are those it was decided on. */
 export function Decisions({ decisions }: { readonly decisions: readonly DecisionView[] }) {

@@ -18,6 +18,7 @@ export {
   routingChanged,
 } from './events.ts';
 export type { FeatureReader, Gateway, GatewayLimits, GatewayOptions, PredictionRecord } from './gateway/index.ts';
+export { tenantRuleOf } from './gateway/protection/tenants.ts';
 export { servingKinds } from './kinds.ts';
 export { servingMigrations } from './migrations/index.ts';
 export type { Arm, ModelSignature, RoutedEndpoint, RoutingTable } from './routing.ts';

@@ -4,7 +4,7 @@ import { openProcessExecutor } from '#adapters/exec/process';
 import { openLocalLog } from '#adapters/log/local';
 import { defineErrors, messageOf } from '#core/errors';
 import { type Config, containerEnvironment, inheritedEnvironment } from '#platform/config';
-import { type GatewayOptions, startGateway } from '#serving';
+import { type GatewayOptions, startGateway, tenantRuleOf } from '#serving';
 import product from '../../../package.json' with { type: 'json' };
 import { rolesOfGroups } from '../oidc-settings.ts';
 import type { ProcessBase, RunningProcess } from '../process.ts';
@@ -37,6 +37,7 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     executor: openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment() }),
     repository: models === '' ? undefined : { folder: await folderAt(models), control },
     dialect: config.servingDialect === 'triton' ? 'triton' : 'kedge',
+    tenants: tenantRuleOf(config.tenants),
     access: accessOf(config, join(dataDir.gateway, 'callers.json')),
     contract: { ...routes, defaultEndpoint: config.defaultEndpoint },
     version: product.version,

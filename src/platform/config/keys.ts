@@ -283,6 +283,14 @@ export const KEYS = {
       'Whom gateways let in: everybody, or holders of keys and tokens; auto lets in programs of this machine at a ' +
       'loopback address and asks for credentials at any other.',
   },
+  tenants: {
+    env: 'KEDGE_TENANTS',
+    default: '',
+    form: { pattern: /^(path|header:[\w-]+|host:[A-Za-z0-9.-]+)?$/, told: 'header:<name>, path or host:<domain>' },
+    reason:
+      'How requests to gateways name their tenant, whose own endpoints (<tenant>.<endpoint>) then come first: by a ' +
+      'header, by /t/<tenant>/ before the path, or by <tenant>.<domain>; empty knows no tenants.',
+  },
   redis: {
     env: 'KEDGE_REDIS',
     default: '',

@@ -7,6 +7,7 @@ import type { ContainerContract } from './http/scoring.ts';
 import type { Dialect } from './open-inference/dialect.ts';
 import type { Predictor } from './predictor.ts';
 import type { Door } from './protection/access/door.ts';
+import type { TenantRule } from './protection/tenants.ts';
 import type { ModelRepository } from './repository/model-repository.ts';
 import type { Router } from './router.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
@@ -54,6 +55,8 @@ export interface GatewayParts {
   readonly contract: ContainerContract;
   /** Absent where everybody is let in. */
   readonly door: Door | undefined;
+  /** Absent where requests are of no tenant. */
+  readonly tenants: TenantRule | undefined;
   readonly bodies: BodyBudget;
   readonly results: AsyncResults;
   /** Of the product, for people. */

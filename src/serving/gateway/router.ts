@@ -53,6 +53,13 @@ export class Router {
     return name;
   }
 
+  /** The endpoint that a name means to a tenant: its own, or the one that all share. */
+  nameFor(name: string, tenant: string | undefined): string {
+    if (tenant === undefined) return name;
+    const own = `${tenant}.${name}`;
+    return this.#endpoints.has(own) ? own : name;
+  }
+
   /** Throws `gateway/unknown-endpoint`. */
   endpoint(name: string): LiveEndpoint {
     const endpoint = this.#endpoints.get(name);
@@ -81,11 +88,11 @@ export class Router {
       ...(candidate ? [candidate] : []),
       ...fallbacks.flatMap((fallback) => ('arm' in fallback ? [fallback.arm] : [])),
     ]);
-    const outcomes = await Promise.allSettled(arms.map((arm) => cache.load(liveArm(arm).file)));
-    for (const [i, outcome] of outcomes.entries()) {
-      if (outcome.status === 'fulfilled') continue;
-      logger.error({ revision: arms[i]?.revision }, `cannot be warmed: ${messageOf(outcome.reason)}`);
-    }
+    const warmed = arms.filter(({ digest, revision }) => this.#arms.get(revision)?.file.digest !== digest);
+    await cache.warm(
+      warmed.map((arm) => liveArm(arm).file),
+      (i, error) => logger.error({ revision: warmed[i]?.revision }, `cannot be warmed: ${messageOf(error)}`),
+    );
     const rollouts = new Set(Object.values(table.endpoints).map(({ rollout }) => rollout));
     for (const rollout of this.#tripped) if (!rollouts.has(rollout)) this.#tripped.delete(rollout);
     const endpoints = Object.entries(table.endpoints).map(([name, routed]): [string, LiveEndpoint] => {

@@ -29,6 +29,7 @@ import { Predictor } from './predictor.ts';
 import type { ApiKeys } from './protection/access/api-keys.ts';
 import type { AccessOptions } from './protection/access/open-door.ts';
 import { openProtection } from './protection/open-protection.ts';
+import type { TenantRule } from './protection/tenants.ts';
 import { RecentLog } from './recent-log.ts';
 import { Recorder } from './recorder.ts';
 import { ModelRepository } from './repository/model-repository.ts';
@@ -77,6 +78,8 @@ export interface GatewayOptions {
   readonly version?: string;
   /** Whom to let in: has to be told, unless the host is loopback, where it is programs of this machine. */
   readonly access?: AccessOptions | undefined;
+  /** How requests say for which tenant they are. */
+  readonly tenants?: TenantRule | undefined;
   /** Serves HTTP and gRPC over TLS. */
   readonly tls?: ServerTls | undefined;
   /** How long recorded predictions are gathered before they are sent; 250 ms unless told. */
@@ -261,6 +264,7 @@ async function assemble(
     dialect: dialectOf(options.dialect ?? 'kedge'),
     contract: options.contract ?? {},
     door: protection.door,
+    tenants: options.tenants,
     bodies: new BodyBudget(limits.bodiesBytesMax),
     results: new AsyncResults(system),
     version: options.version ?? '',
@@ -276,9 +280,9 @@ async function assemble(
 }
 
 function openCache(options: GatewayOptions, limits: GatewayLimits): ModelCache {
-  const { blobs, system, logger, runtime: choice = 'auto', modelServers: servers = [] } = options;
+  const { blobs, system, logger, metrics, runtime: choice = 'auto', modelServers: servers = [] } = options;
   const { executor, modelProcesses: processes = 'off' } = options;
   const declared = new DeclaredRuntimes({ system, logger, servers, processes, executor });
   const { modelMemoryBytesMax: memoryBytesMax } = limits;
-  return new ModelCache({ blobs, memoryBytesMax, choice, declared, clock: system.clock, logger });
+  return new ModelCache({ blobs, memoryBytesMax, choice, declared, clock: system.clock, logger, metrics });
 }

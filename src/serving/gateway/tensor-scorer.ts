@@ -31,6 +31,8 @@ interface Item extends TensorRequest {
   readonly reject: (error: unknown) => void;
 }
 
+const LOAD_ATTEMPTS_MAX = 20;
+
 /**
  * Runs models of any tensors. Requests that arrive in one turn of the event loop, and differ in nothing but their rows,
  * are joined into one run of at most the model's batch; one that makes its run fail does not take the others with it.
@@ -96,8 +98,12 @@ export class TensorScorer {
     const [{ served, wanted }] = items as [Item, ...Item[]];
     const counted = statistics.of(served.model, served.version);
     try {
-      if (!cache.readyTensors(served.file)) await cache.loadTensors(served.file);
-      const runtime = cache.readyTensors(served.file);
+      let runtime = cache.readyTensors(served.file);
+      // Under pressure a model may leave again before its turn comes.
+      for (let attempt = 0; !runtime && attempt < LOAD_ATTEMPTS_MAX; attempt++) {
+        await cache.loadTensors(served.file);
+        runtime = cache.readyTensors(served.file);
+      }
       if (!runtime) throw gatewayErrors['model-unavailable'](`${nameOf(served)} left memory; try again`);
       const startedMs = clock.monotonic();
       const feeds = served.inputs.map((_, i) => joinRows(items.map((item) => item.feeds[i] as Tensor)));

@@ -22,10 +22,11 @@ import {
 } from '../open-inference/describe.ts';
 import { infer } from '../open-inference/infer.ts';
 import { statisticsJson } from '../open-inference/statistics-json.ts';
-import type { Caller } from '../protection/access/caller.ts';
+import { type Caller, ofTenant } from '../protection/access/caller.ts';
+import { tenantOf } from '../protection/tenants.ts';
 import type { LoadParameters } from '../repository/model-repository.ts';
 import type { ServerTls } from '../tls.ts';
-import { callOf, type InferMessage, messageOf } from './infer-message.ts';
+import { callOf, type InferMessage, meant, messageOf } from './infer-message.ts';
 import { scalerHandlers } from './scaler.ts';
 import { loadService } from './service.ts';
 import { streamInfer } from './stream.ts';
@@ -134,7 +135,7 @@ function inferenceHandlers(parts: GatewayParts): Record<string, UntypedHandleCal
       model_stats: (await statisticsOf(parts, name || undefined, version || undefined)).map(statisticsJson),
     })),
     ModelInfer: unary(async (message: InferMessage, caller) =>
-      messageOf(await infer(parts, { ...callOf(message), caller })),
+      messageOf(await infer(parts, meant(parts, callOf(message), caller))),
     ),
     ModelStreamInfer: stream,
     RepositoryIndex: unary(async ({ ready }: { readonly ready: boolean }) => ({
@@ -175,7 +176,7 @@ function unaryFor(parts: GatewayParts, { probed }: { readonly probed: boolean } 
   return <Request extends object>(work: Work<Request>): UntypedHandleCall =>
     (call: ServerUnaryCall<Request, object>, reply: sendUnaryData<object>) => {
       const answer =
-        parts.door && !probed
+        (parts.door ?? parts.tenants) && !probed
           ? callerOf(parts, call.metadata).then((caller) => work(call.request, caller))
           : work(call.request, undefined);
       sendLifecycle(parts, call);
@@ -201,9 +202,12 @@ function sendLifecycle(parts: GatewayParts, call: ServerUnaryCall<object, object
 
 async function callerOf(parts: GatewayParts, metadata: Metadata): Promise<Caller | undefined> {
   const text = (name: string): string | undefined => metadata.get(name)[0]?.toString();
-  return parts.door?.enter({
+  const found = parts.door?.enter({
     ...{ authorization: text('authorization'), 'x-api-key': text('x-api-key'), origin: text('origin') },
   });
+  // An address of HTTP or the name of a host is not what a gRPC client can choose per call: metadata is.
+  const rule = parts.tenants?.by === 'header' ? parts.tenants : undefined;
+  return ofTenant(await found, rule && tenantOf(rule, '', text).tenant);
 }
 
 /** The status of an error, with the pause after which clients that retry by themselves are to come again (gRFC A6). */

@@ -2,7 +2,7 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { infer } from '../open-inference/infer.ts';
 import type { Caller } from '../protection/access/caller.ts';
-import { callOf, type InferMessage, messageOf } from './infer-message.ts';
+import { callOf, type InferMessage, meant, messageOf } from './infer-message.ts';
 
 export interface StreamContext {
   readonly caller: Caller | undefined;
@@ -67,7 +67,7 @@ async function answered(
   const final = message.parameters['triton_enable_empty_final_response']?.bool_param === true;
   try {
     const { triton_enable_empty_final_response: _, ...parameters } = message.parameters;
-    const result = messageOf(await infer(parts, { ...callOf({ ...message, parameters }), caller })) as {
+    const result = messageOf(await infer(parts, meant(parts, callOf({ ...message, parameters }), caller))) as {
       parameters: object;
     };
     const marked = final ? { ...result.parameters, triton_final_response: { bool_param: true } } : result.parameters;

@@ -3,6 +3,8 @@ import { createServer as createTlsServer } from 'node:https';
 import { messageOf } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import { ofTenant } from '../protection/access/caller.ts';
+import { tenantOf } from '../protection/tenants.ts';
 import { scalingMetrics } from '../scaling/scaling-metrics.ts';
 import type { ServerTls } from '../tls.ts';
 import { tritonMetrics } from '../triton-metrics.ts';
@@ -69,23 +71,30 @@ const PROBED: readonly string[] = ['/v2/health/live', '/v2/health/ready', '/ping
 
 /** Lets a request in and hands it to its handler. */
 function admit(parts: GatewayParts, request: IncomingMessage, response: ServerResponse): void {
-  const path = pathOf(request.url ?? '/');
-  const { door, contract } = parts;
+  const { door, contract, tenants } = parts;
+  const whole = pathOf(request.url ?? '/');
+  const { tenant, path } = tenants
+    ? tenantOf(tenants, whole, (name) => textOf(request.headers[name]))
+    : { tenant: undefined, path: whole };
   if (!door || PROBED.includes(path) || path === contract.healthRoute) {
-    dispatch(parts, path, { request, response, caller: undefined });
+    dispatch(parts, path, { request, response, caller: ofTenant(undefined, tenant) });
     return;
   }
   const caller = door.enter(request.headers);
   if (!(caller instanceof Promise)) {
-    dispatch(parts, path, { request, response, caller });
+    dispatch(parts, path, { request, response, caller: ofTenant(caller, tenant) });
     return;
   }
   caller
-    .then((known) => dispatch(parts, path, { request, response, caller: known }))
+    .then((known) => dispatch(parts, path, { request, response, caller: ofTenant(known, tenant) }))
     .catch((error) => {
       parts.onError(error, path);
       refuse(request, response, error);
     });
+}
+
+function textOf(header: string | readonly string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : header?.[0];
 }
 
 function dispatch(parts: GatewayParts, path: string, exchange: Exchange): void {

@@ -28,7 +28,7 @@ interface Call extends Exchange {
 }
 
 function predict(parts: GatewayParts, name: string, { body, request, response, caller, fail }: Call): void {
-  const endpoint = parts.router.endpoint(name);
+  const endpoint = parts.router.endpoint(parts.router.nameFor(name, caller?.tenant));
   setLifecycleHeaders(response, endpoint);
   const named = armNamed(endpoint, request);
   if (body !== null && typeof body === 'object' && 'instances' in body) {

@@ -51,7 +51,12 @@ function addressed(path: string, { predictRoute, healthRoute }: ContainerContrac
 }
 
 /** Answers such a call. Errors have MLflow's form: `{ error_code, message }`. */
-export function handleScoring(parts: GatewayParts, action: Action, { request, response, caller }: Exchange): void {
+export function handleScoring(parts: GatewayParts, addressed: Action, { request, response, caller }: Exchange): void {
+  const { model } = addressed;
+  const action =
+    caller?.tenant === undefined || model === undefined
+      ? addressed
+      : { ...addressed, model: parts.router.nameFor(model, caller.tenant) };
   const fail = (error: unknown): void => {
     parts.onError(error, action.what);
     const known = expected(error);
@@ -104,7 +109,7 @@ async function predict(
     parsed === undefined ? frameOfCsv(text, inputs, parts.limits.instancesMax) : frameOfJson(parsed);
   const inferenceId = headers['x-amzn-sagemaker-inference-id'];
   const { predictions, marks } = await scoreFrame(parts, {
-    model: model ?? defaultEndpoint(parts),
+    model: model ?? parts.router.nameFor(defaultEndpoint(parts), caller?.tenant),
     ...{ version, frame, caller, id: typeof inferenceId === 'string' ? inferenceId : undefined },
   });
   const accepted = headers.accept ?? '';

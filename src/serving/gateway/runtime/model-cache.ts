@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { formatBytes } from '#core/units';
-import type { Logger } from '#platform/observe';
+import type { Logger, Metrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { ModelDeclaration } from '../../model-declaration.ts';
 import { gatewayErrors } from '../errors.ts';
@@ -22,6 +22,7 @@ export interface ModelCacheOptions {
   readonly declared?: Pick<DeclaredRuntimes, 'open'> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics?: Metrics | undefined;
 }
 
 interface Loaded {
@@ -37,6 +38,10 @@ type Key = `columns:${string}` | `tensors:${string}`;
  * twice as long each time after that: a process that never comes up must not be started every second.
  */
 const RETRY_MS = 1_000;
+const WARMED_ALWAYS_MAX = 100;
+const WARMED_TOGETHER = 8;
+/** Part of the memory past which no more models are loaded before somebody asks for them. */
+const FULL = 0.9;
 /** Models whose time to load is remembered. */
 const LOADS_KEPT = 20_000;
 const RETRY_MS_MAX = 60_000;
@@ -64,11 +69,14 @@ export class ModelCache {
   readonly #loading = new Map<Key, Promise<void>>();
   readonly #failed = new Map<Key, Failure>();
   readonly #loadMs = new Map<Key, number>();
+  readonly #events: ReturnType<Metrics['counter']> | undefined;
   #uses = 0;
   #reservedBytes = 0;
 
   constructor(options: ModelCacheOptions) {
     this.#options = options;
+    const help = 'Models that were loaded, could not be, or left memory to make room.';
+    this.#events = options.metrics?.counter('kedge_gateway_models_total', help, ['event']);
   }
 
   /** The tabular model, if it is loaded. For use in this turn of the event loop. */
@@ -141,6 +149,25 @@ export class ModelCache {
     return total;
   }
 
+  /**
+   * Loads these models, as far as there is room without taking the place of another when they are many: a table of ten
+   * thousand must not load and unload them all before it comes into force. The rest is loaded with the first request.
+   * One that cannot be loaded is told to `onFailure`, by its place.
+   */
+  async warm(files: readonly ModelFile[], onFailure: (place: number, error: unknown) => void): Promise<void> {
+    const isFew = files.length <= WARMED_ALWAYS_MAX;
+    let next = 0;
+    let isFull = false;
+    const loadNext = async (): Promise<void> => {
+      while (next < files.length && (isFew || !isFull)) {
+        const place = next++;
+        await this.load(files[place] as ModelFile).catch((error) => onFailure(place, error));
+        isFull ||= this.memoryBytes > this.#options.memoryBytesMax * FULL;
+      }
+    };
+    await Promise.all(Array.from({ length: WARMED_TOGETHER }, loadNext));
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled(this.#loading.values());
     const runtimes = [...this.#loaded.values()].map(({ runtime }) => runtime);
@@ -167,12 +194,14 @@ export class ModelCache {
       this.#noteLoad(key, clock.monotonic() - startedMs);
       this.#loaded.set(key, { runtime, lastUse: ++this.#uses });
       const { kind, rowMs, memoryBytes } = runtime;
+      this.#events?.inc({ event: 'loaded' });
       logger.info({ model: key, runtime: kind, rowMs, memoryBytes }, 'model loaded');
     } catch (error) {
       const message = `model ${key} cannot be loaded: ${messageOf(error)}`;
       const times = (this.#failed.get(key)?.times ?? 0) + 1;
       const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (times - 1));
       this.#failed.set(key, { until: clock.monotonic() + pauseMs, message, times });
+      this.#events?.inc({ event: 'failed' });
       logger.error({ model: key, err: error }, message);
       throw gatewayErrors['model-unavailable'](message);
     } finally {
@@ -238,17 +267,24 @@ export class ModelCache {
     };
   }
 
+  #leastRecent(): readonly [Key, Loaded] | undefined {
+    let least: readonly [Key, Loaded] | undefined;
+    for (const entry of this.#loaded) if (!least || entry[1].lastUse < least[1].lastUse) least = entry;
+    return least;
+  }
+
   /** Unloads the least recently used until `bytes` fit, and reserves them. Throws when they can never fit. */
   #makeRoom(bytes: number): number {
     const { memoryBytesMax, logger } = this.#options;
     while (this.memoryBytes + bytes > memoryBytesMax) {
-      const [key, oldest] = [...this.#loaded].sort(([, a], [, b]) => a.lastUse - b.lastUse)[0] ?? [];
+      const [key, oldest] = this.#leastRecent() ?? [];
       if (!key || !oldest) {
         const needed = `it needs about ${formatBytes(bytes)} of the ${formatBytes(memoryBytesMax)} for models`;
         throw new Error(`${needed} (KEDGE_MODEL_MEMORY_BYTES), and the rest is in use`);
       }
       this.#loaded.delete(key);
       void oldest.runtime.unload();
+      this.#events?.inc({ event: 'evicted' });
       logger.info({ model: key }, 'model unloaded to make room');
     }
     this.#reservedBytes += bytes;

@@ -134,8 +134,8 @@ export interface Answer {
 }
 
 type Passed =
-  | ('shared' | 'access' | 'limits' | 'runtime' | 'modelServers' | 'modelProcesses' | 'executor' | 'features')
-  | ('grpcPort' | 'dialect' | 'tls' | 'contract');
+  | ('tenants' | 'shared' | 'access' | 'limits' | 'runtime' | 'modelServers' | 'modelProcesses' | 'executor')
+  | ('features' | 'grpcPort' | 'dialect' | 'tls' | 'contract');
 
 export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
   /** Models of the repository, by `<model>/<version>/<file>`; given, clients may load and unload them. */
@@ -178,6 +178,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
       repository,
       access: options.access,
       shared: options.shared,
+      tenants: options.tenants,
       tls: options.tls,
       dialect: options.dialect ?? 'kedge',
       contract: options.contract ?? {},

@@ -29,7 +29,11 @@ import { type WrittenAnswer, writeInfer } from './write-infer.ts';
 
 /** The Open Inference Protocol v2 over REST. Errors have its form: `{ error: text }`. */
 export function handleOpenInference(parts: GatewayParts, path: string, { request, response, caller }: Exchange): void {
-  const target = targetOf(path);
+  const addressed = targetOf(path);
+  const target =
+    addressed && caller?.tenant !== undefined
+      ? { ...addressed, model: parts.router.nameFor(addressed.model, caller.tenant) }
+      : addressed;
   const fail = (error: unknown): void => {
     parts.onError(error, path);
     const known = expected(error);

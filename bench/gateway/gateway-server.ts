@@ -5,8 +5,11 @@ import { realSystem } from '#core/system';
 import { createLogger, createMetrics } from '#platform/observe';
 import { startGateway } from '#serving';
 
-/** A gateway over a prepared folder; its control plane address answers nobody, so everything is kept in the log. */
-const folder = process.argv[2] as string;
+/**
+ * A gateway over a prepared folder; its control plane address answers nobody, so everything is kept in the log. The
+ * second argument is the memory for models in bytes, the default unless given.
+ */
+const [folder = '', memory] = process.argv.slice(2);
 const gateway = await startGateway({
   host: '127.0.0.1',
   port: 0,
@@ -18,6 +21,6 @@ const gateway = await startGateway({
   system: realSystem(),
   logger: createLogger('bench', 'fatal'),
   metrics: createMetrics('gateway'),
-  limits: { recordQueueMax: 10_000_000 },
+  limits: { recordQueueMax: 10_000_000, ...(memory ? { modelMemoryBytesMax: Number(memory) } : {}) },
 });
 process.send?.({ url: gateway.url });

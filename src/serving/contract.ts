@@ -7,7 +7,7 @@ import { incidentBundle } from './live/bundle.ts';
 import { STRATEGIES } from './live/live-spec.ts';
 import { HOLDS } from './live/live-state.ts';
 import { logLine, observation, oddRequest, outcomes } from './live/observation.ts';
-import { armSchema, routingTableSchema } from './routing.ts';
+import { armSchema, routingTableSchema, tensorVersionSchema } from './routing.ts';
 
 export { type EndpointSpec, endpointSpec };
 
@@ -369,7 +369,7 @@ export const servingContract = contract({
     summary: 'Describe a registered version as a gateway serves it',
     permission: 'serving:read',
     params: z.object({ model: nameSchema, version: versionNumber }),
-    reply: armSchema,
+    reply: z.union([armSchema, tensorVersionSchema]),
     errors: ['serving/version-not-found', 'serving/not-servable'],
   }),
   reportGuardrail: route({

@@ -25,4 +25,7 @@ export interface RecordedRequest {
 }
 
 /** What serving asks of the registry. */
-export type VersionSource = Pick<Registry, 'liveVersion' | 'evidence' | 'versionByAlias' | 'moveAlias'>;
+export type VersionSource = Pick<
+  Registry,
+  'liveVersion' | 'versionWithFile' | 'evidence' | 'versionByAlias' | 'moveAlias'
+>;

@@ -36,6 +36,19 @@ export const armSchema = z.object({
 });
 export type Arm = z.output<typeof armSchema>;
 
+/** A version whose inputs are no columns: a model of any tensors, which its ONNX file tells. */
+export const tensorVersionSchema = z.object({
+  revision: z.string(),
+  model: z.string(),
+  version: z.number().int(),
+  /** Of the ONNX file, and what lies beside it, such as its weights. */
+  tensors: z.object({
+    digest: digestSchema,
+    beside: z.array(z.object({ path: z.string(), digest: digestSchema })).max(500),
+  }),
+});
+export type TensorVersion = z.output<typeof tensorVersionSchema>;
+
 const plannedView = z.looseObject({
   name: z.string(),
   keys: z.array(z.string()),

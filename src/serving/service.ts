@@ -17,8 +17,9 @@ import type { Observation, Outcomes } from './live/observation.ts';
 import { findBundle, insertObservation, listObservations } from './live/store.ts';
 import { BLOCKS_READ, trafficOf } from './live/traffic.ts';
 import { figuresOf, isActive } from './model.ts';
-import type { Arm, RoutingTable } from './routing.ts';
+import type { Arm, RoutingTable, TensorVersion } from './routing.ts';
 import {
+  calledVersion,
   end,
   featurePlan,
   requireEndpoint,
@@ -190,8 +191,8 @@ export class ServingService {
   }
 
   /** A registered version as a gateway serves it. Errors: `serving/version-not-found`, `serving/not-servable`. */
-  resolveVersion(model: string, version: number): Promise<Arm> {
-    return servableArm(this.#deps, model, version);
+  resolveVersion(model: string, version: number): Promise<Arm | TensorVersion> {
+    return calledVersion(this.#deps, model, version);
   }
 
   /** Makes a gateway's local trip permanent. False when the rollout had ended, as after a second gateway's report. */

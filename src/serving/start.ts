@@ -12,12 +12,9 @@ import { declaredArm } from './declared-arm.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { rolloutStarted } from './events.ts';
-
 import { planOf, type RolloutState, type Stage, startState } from './model.ts';
-
 import { DECLARATION_FILE } from './model-declaration.ts';
-
-import type { Arm } from './routing.ts';
+import type { Arm, TensorVersion } from './routing.ts';
 import {
   activeRollout,
   type Endpoint,
@@ -146,6 +143,27 @@ export async function servableArm(deps: ServingDeps, model: string, version: num
   const arm: Arm = { revision, model, version, digest, signature: found.signature };
   return path === DECLARATION_FILE ? declaredArm(deps, arm) : arm;
 }
+
+/**
+ * A registered version that is called directly: as {@link servableArm}, or as its tensors where its signature is not
+ * columns.
+ */
+export async function calledVersion(deps: ServingDeps, model: string, version: number): Promise<Arm | TensorVersion> {
+  const found = await deps.versions.versionWithFile(model, version).catch((error) => {
+    if (!(error instanceof KedgeError) || error.status >= 500) throw error;
+    throw servingErrors['version-not-found'](messageOf(error));
+  });
+  const { modelFile, signature, artifacts } = found;
+  if (signature.inputs.length > 0 || modelFile.path !== 'model.onnx') return servableArm(deps, model, version);
+  // What may be weights of the model; the rest of an MLflow model describes it.
+  const beside = artifacts
+    .filter(({ path }) => path !== modelFile.path && !path.includes('/') && !DESCRIPTIONS.test(path))
+    .map(({ path, digest }) => ({ path, digest }));
+  const revision = `${model}@${version}`;
+  return { revision, model, version, tensors: { digest: modelFile.digest, beside } };
+}
+
+const DESCRIPTIONS = /^MLmodel$|\.(json|ya?ml|txt|md|py)$/;
 
 /** What the endpoint's feature views look up. Throws `serving/feature-unknown`. */
 export async function featurePlan({ features }: ServingDeps, { name, spec }: Endpoint): Promise<FeaturePlan | null> {

@@ -1,10 +1,18 @@
+import { z } from 'zod';
 import { accountsContract, type CallerTable, callerTableSchema } from '#platform/accounts/contract';
 import { createClient, ProblemError } from '#platform/contract';
 import type { CheckReport } from '../checks/check-result.ts';
 import type { CheckWork } from '../checks/routes.ts';
 import { servingContract } from '../contract.ts';
 import type { LogLine, Observation, OddRequest } from '../live/observation.ts';
-import { type Arm, armSchema, type RoutingTable, routingTableSchema } from '../routing.ts';
+import {
+  type Arm,
+  armSchema,
+  type RoutingTable,
+  routingTableSchema,
+  type TensorVersion,
+  tensorVersionSchema,
+} from '../routing.ts';
 import type { Trip } from './guardrail.ts';
 import type { PredictionRecord } from './prediction-record.ts';
 import type { PostResult } from './shipper.ts';
@@ -21,7 +29,7 @@ export interface ControlPlane {
   /** Who may call, once it is another table than the one with the tag `after`, or the same after some 25 seconds. */
   callers(after: string, signal: AbortSignal): Promise<CallerTable>;
   /** A registered version that no endpoint routes to; `undefined` when it does not exist. */
-  resolve(model: string, version: number, signal: AbortSignal): Promise<Arm | undefined>;
+  resolve(model: string, version: number, signal: AbortSignal): Promise<Arm | TensorVersion | undefined>;
   report(report: GuardrailReport, signal: AbortSignal): Promise<void>;
   observe(seen: Observation, signal: AbortSignal): Promise<void>;
   /** What is to be checked of the candidate of a rollout; `undefined` when that is over. */
@@ -63,7 +71,9 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
     },
     async resolve(model, version, signal) {
       try {
-        return armSchema.parse(await client.resolveVersion({ params: { model, version }, signal }));
+        return z
+          .union([armSchema, tensorVersionSchema])
+          .parse(await client.resolveVersion({ params: { model, version }, signal }));
       } catch (error) {
         if (error instanceof ProblemError && error.problem.status === 404) return undefined;
         throw error;

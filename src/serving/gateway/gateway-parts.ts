@@ -9,6 +9,7 @@ import type { Predictor } from './predictor.ts';
 import type { Door } from './protection/access/door.ts';
 import type { TenantRule } from './protection/tenants.ts';
 import type { ModelRepository } from './repository/model-repository.ts';
+import type { RegisteredTensors } from './repository/registered-tensors.ts';
 import type { Router } from './router.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
 import type { LoadSignals } from './scaling/load-signals.ts';
@@ -46,6 +47,7 @@ export interface GatewayParts {
   readonly predictor: Predictor;
   readonly cache: ModelCache;
   readonly repository: ModelRepository;
+  readonly registeredTensors: RegisteredTensors;
   readonly tensorScorer: TensorScorer;
   readonly statistics: StatisticsBook;
   /** What autoscalers are told. */

@@ -33,6 +33,7 @@ import type { TenantRule } from './protection/tenants.ts';
 import { RecentLog } from './recent-log.ts';
 import { Recorder } from './recorder.ts';
 import { ModelRepository } from './repository/model-repository.ts';
+import { RegisteredTensors } from './repository/registered-tensors.ts';
 import { Router } from './router.ts';
 import { DeclaredRuntimes, type ProcessPolicy } from './runtime/declared-runtimes.ts';
 import { ModelCache } from './runtime/model-cache.ts';
@@ -261,6 +262,7 @@ async function assemble(
     ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, draining, statistics, tensorScorer },
     load: new LoadSignals({ router, statistics, cache, clock }),
     repository: repositoryOf(options, { cache, rowsMax: limits.instancesMax }),
+    registeredTensors: new RegisteredTensors({ cache, rowsMax: limits.instancesMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
     contract: options.contract ?? {},
     door: protection.door,

@@ -15,6 +15,8 @@ export async function modelReady(parts: GatewayParts, model: string, version?: s
     );
   }
   const arm = version === undefined ? parts.router.endpoint(model).current : await findVersion(parts, model, version);
+  // A version of tensors is found with its model in memory.
+  if (!('arm' in arm)) return true;
   return parts.cache.ready(arm.file) !== undefined;
 }
 
@@ -25,6 +27,9 @@ export async function metadataOf(parts: GatewayParts, model: string, version?: s
   }
   const endpoint = version === undefined ? parts.router.endpoint(model) : undefined;
   const arm = endpoint ? endpoint.current : await findVersion(parts, model, version ?? '');
+  if (!('arm' in arm)) {
+    return { name: model, versions: [arm.version], platform: PLATFORM, inputs: arm.inputs, outputs: arm.outputs };
+  }
   return {
     name: model,
     versions: [String(arm.arm.version)],
@@ -38,7 +43,7 @@ export async function metadataOf(parts: GatewayParts, model: string, version?: s
 export async function configOf(parts: GatewayParts, model: string, version?: string): Promise<ServedConfig> {
   const { inputs, outputs } = await metadataOf(parts, model, version);
   const { instancesMax } = parts.limits;
-  const served = parts.repository.has(model) ? await parts.repository.version(model, version) : undefined;
+  const served = await servedTensors(parts, model, version);
   const batch = served ? served.maxBatchSize : instancesMax;
   return {
     name: model,
@@ -51,6 +56,18 @@ export async function configOf(parts: GatewayParts, model: string, version?: str
     default_model_filename: 'model.onnx',
     ...(batch > 0 ? { dynamic_batching: { max_queue_delay_microseconds: 0 } } : {}),
   };
+}
+
+/** The model of tensors of this name and version, if it is one. */
+async function servedTensors(
+  parts: GatewayParts,
+  model: string,
+  version: string | undefined,
+): Promise<RepositoryVersion | undefined> {
+  if (parts.repository.has(model)) return parts.repository.version(model, version);
+  if (version === undefined) return undefined;
+  const found = await findVersion(parts, model, version);
+  return 'arm' in found ? undefined : found;
 }
 
 function policyOf(parts: GatewayParts, model: string, served: RepositoryVersion | undefined): object {

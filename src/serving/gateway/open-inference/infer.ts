@@ -1,9 +1,10 @@
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import type { RepositoryVersion } from '../repository/model-repository.ts';
 import { add } from '../statistics.ts';
 import { CLASSES_MAX } from './classification.ts';
 import type { InferCall, InferResult, RequestedOutput } from './protocol.ts';
-import { inferColumns, inferVersion } from './tabular.ts';
+import { findVersion, inferColumns, inferVersion } from './tabular.ts';
 import { inferTensors } from './tensor-models.ts';
 
 /**
@@ -16,15 +17,19 @@ export async function infer(parts: GatewayParts, call: InferCall): Promise<Infer
     throw gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`);
   }
   checkOutputs(call.outputs);
-  if (parts.repository.has(call.model)) return counted(parts, call);
-  return call.version === undefined ? inferColumns(parts, call) : inferVersion(parts, call, call.version);
+  if (parts.repository.has(call.model)) {
+    return counted(parts, call, await parts.repository.version(call.model, call.version));
+  }
+  const { version } = call;
+  if (version === undefined) return inferColumns(parts, call);
+  const found = await findVersion(parts, call.model, version);
+  return 'arm' in found ? inferVersion(parts, call, { arm: found, version }) : counted(parts, call, found);
 }
 
 /** A request that is refused or fails counts for the model that it was meant for. */
-async function counted(parts: GatewayParts, call: InferCall): Promise<InferResult> {
+async function counted(parts: GatewayParts, call: InferCall, served: RepositoryVersion): Promise<InferResult> {
   const { clock } = parts.system;
   const startedMs = clock.monotonic();
-  const served = await parts.repository.version(call.model, call.version);
   const statistics = parts.statistics.of(served.model, served.version);
   try {
     const result = await inferTensors(parts, call, served);

@@ -4,6 +4,7 @@ import type { GatewayParts } from '../gateway-parts.ts';
 import type { LiveArm, LiveEndpoint } from '../live-endpoint.ts';
 import type { Prediction } from '../prediction.ts';
 import { type Instance, readInstance, readRow } from '../read-instance.ts';
+import type { RepositoryVersion } from '../repository/model-repository.ts';
 import { scoreRows } from '../score-rows.ts';
 import { add, type ModelStatistics } from '../statistics.ts';
 import { instancesOf, type TensorPlan } from '../tensors/columns.ts';
@@ -55,10 +56,13 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
 }
 
 /** A registered version, addressed directly: not routed and not recorded. */
-export async function inferVersion(parts: GatewayParts, call: InferCall, version: string): Promise<InferResult> {
+export async function inferVersion(
+  parts: GatewayParts,
+  call: InferCall,
+  { arm, version }: { readonly arm: LiveArm; readonly version: string },
+): Promise<InferResult> {
   const { clock, ids } = parts.system;
   const startedMs = clock.monotonic();
-  const arm = await findVersion(parts, call.model, version);
   const statistics = parts.statistics.of(call.model, version);
   const plan = planOf(arm);
   const rows = refused(statistics, () => {
@@ -117,20 +121,30 @@ function withTimeout(
   });
 }
 
-/** Throws `gateway/unknown-model`, or `gateway/model-unavailable` while nobody can tell what the version is. */
-export async function findVersion(parts: GatewayParts, model: string, version: string): Promise<LiveArm> {
+/**
+ * A registered version: of columns, or of any tensors with its model in memory. Throws `gateway/unknown-model`, or
+ * `gateway/model-unavailable` while nobody can tell what the version is.
+ */
+export async function findVersion(
+  parts: GatewayParts,
+  model: string,
+  version: string,
+): Promise<LiveArm | RepositoryVersion> {
   const unknown = gatewayErrors['unknown-model'](
     `there is no version '${version.slice(0, 20)}' of a model '${model.slice(0, 100)}'`,
   );
   if (!/^[1-9]\d{0,8}$/.test(version)) throw unknown;
-  const known = parts.router.arm(`${model}@${version}`);
+  const revision = `${model}@${version}`;
+  const known = parts.router.arm(revision) ?? (await parts.registeredTensors.find(revision));
   if (known) return known;
   const found = await parts.controlPlane.resolve(model, Number(version), parts.signal).catch((error) => {
     parts.onError(error, `${model}@${version}`);
     throw gatewayErrors['model-unavailable'](`${model}@${version} is not routed to, and the control plane is away`);
   });
   if (!found) throw unknown;
-  return parts.router.remember(found);
+  if ('signature' in found) return parts.router.remember(found);
+  parts.registeredTensors.remember(found);
+  return (await parts.registeredTensors.find(revision)) ?? parts.repository.version(model, version);
 }
 
 type Columns = Omit<TensorPlan, 'rowsMax'>;

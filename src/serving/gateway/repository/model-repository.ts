@@ -5,7 +5,7 @@ import { digestOf } from '#core/hash';
 import { DECLARATION_FILE } from '../../model-declaration.ts';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { ModelCache } from '../runtime/model-cache.ts';
-import type { PartFinder, TensorFile } from '../runtime/model-runtime.ts';
+import type { PartFinder, TensorFile, TensorRuntime } from '../runtime/model-runtime.ts';
 import type { TensorSpec } from '../tensors/tensor.ts';
 import { configOfJson, configOfText, DEFAULT_CONFIG, type ModelConfig, type VersionPolicy } from './model-config.ts';
 
@@ -200,10 +200,10 @@ export class ModelRepository {
   ): RepositoryVersion {
     const runtime = this.#options.cache.readyTensors(file);
     if (!runtime) throw gatewayErrors['model-unavailable'](`model '${name}' left memory; try again`);
-    const { inputs, outputs, maxBatchSize: ownMax = this.#options.rowsMax } = runtime;
-    const batches = ownMax > 0 && [...inputs, ...outputs].every(({ shape }) => shape[0] === -1);
-    const { maxBatchSize = batches ? ownMax : 0 } = model.config;
-    if (maxBatchSize > 0 && !batches) {
+    const { inputs, outputs } = runtime;
+    const rowsMax = batchOf(runtime, this.#options.rowsMax);
+    const { maxBatchSize = rowsMax } = model.config;
+    if (maxBatchSize > 0 && rowsMax === 0) {
       const why = 'max_batch_size is over 0, but the first dimension of its tensors is not of any size';
       throw gatewayErrors['model-unavailable'](`model '${name}': ${why}`);
     }
@@ -243,6 +243,11 @@ export class ModelRepository {
     }
     return new Map(versions.sort(([a], [b]) => Number(a) - Number(b)));
   }
+}
+
+/** Rows of one run: those that the runtime sets or `rowsMax`; 0 where a first dimension is not of any size. */
+export function batchOf({ inputs, outputs, maxBatchSize }: TensorRuntime, rowsMax: number): number {
+  return [...inputs, ...outputs].every(({ shape }) => shape[0] === -1) ? (maxBatchSize ?? rowsMax) : 0;
 }
 
 async function configIn(folder: string | undefined, name: string): Promise<ModelConfig> {

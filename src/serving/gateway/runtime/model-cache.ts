@@ -1,5 +1,7 @@
-import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { constants } from 'node:fs';
+import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { formatBytes } from '#core/units';
@@ -11,7 +13,15 @@ import { type DeclaredRuntimes, declaredBytes, readDeclaration } from './declare
 import type { GraphPart } from './graph/graph-runtime.ts';
 import { loadModel, memoryEstimate } from './load-model.ts';
 import { loadTensors } from './load-tensors.ts';
-import type { ModelFile, ModelRuntime, PartFinder, RuntimeChoice, TensorFile, TensorRuntime } from './model-runtime.ts';
+import type {
+  ModelFile,
+  ModelRuntime,
+  PartFinder,
+  RuntimeChoice,
+  StoredFile,
+  TensorFile,
+  TensorRuntime,
+} from './model-runtime.ts';
 import { TabularTensors } from './tabular-tensors.ts';
 
 export interface ModelCacheOptions {
@@ -45,6 +55,14 @@ const FULL = 0.9;
 /** Models whose time to load is remembered. */
 const LOADS_KEPT = 20_000;
 const RETRY_MS_MAX = 60_000;
+
+/** Where a model is while it is loaded. */
+interface Place {
+  readonly path: string;
+  readonly fileBytes: number;
+  /** Takes it away again, where it was put there to be loaded. */
+  readonly remove?: (() => Promise<void>) | undefined;
+}
 
 interface Failure {
   readonly until: number;
@@ -179,8 +197,11 @@ export class ModelCache {
     const { choice, clock, logger } = this.#options;
     const startedMs = clock.monotonic();
     let reserved = 0;
+    let remove: Place['remove'];
     try {
-      const { path, fileBytes } = await this.#place(file);
+      const place = await this.#place(file);
+      remove = place.remove;
+      const { path, fileBytes } = place;
       const declaration = await readDeclaration(path, fileBytes);
       reserved = this.#makeRoom(declaration ? declaredBytes(declaration) : memoryEstimate(fileBytes));
       const shape = 'shape' in file ? file.shape : undefined;
@@ -206,6 +227,7 @@ export class ModelCache {
       throw gatewayErrors['model-unavailable'](message);
     } finally {
       this.#reservedBytes -= reserved;
+      await remove?.();
     }
   }
 
@@ -237,12 +259,36 @@ export class ModelCache {
     }
   }
 
-  async #place(file: ModelFile | TensorFile): Promise<{ readonly path: string; readonly fileBytes: number }> {
+  async #place(file: ModelFile | TensorFile): Promise<Place> {
     const { blobs } = this.#options;
     const at = 'at' in file ? file.at : file;
     if ('path' in at) return { path: at.path, fileBytes: (await stat(at.path)).size };
     const fileBytes = await blobs.size(at.digest);
+    if ('beside' in at && at.beside && at.beside.length > 0) return this.#together(at, at.beside, fileBytes);
     return { path: await blobs.localPath(at.digest, { bytes: fileBytes }), fileBytes };
+  }
+
+  /** A folder with a model and its weights, which the library that runs it opens while it loads. */
+  async #together(
+    { digest }: StoredFile,
+    beside: NonNullable<StoredFile['beside']>,
+    fileBytes: number,
+  ): Promise<Place> {
+    const { blobs } = this.#options;
+    const folder = await mkdtemp(join(tmpdir(), 'kedge-weights-'));
+    const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+    try {
+      let bytes = fileBytes;
+      for (const file of [{ path: 'model.onnx', digest }, ...beside]) {
+        const from = await blobs.localPath(file.digest);
+        await copyFile(from, join(folder, basename(file.path)), constants.COPYFILE_FICLONE);
+        if (file.digest !== digest) bytes += await blobs.size(file.digest);
+      }
+      return { path: join(folder, 'model.onnx'), fileBytes: bytes, remove };
+    } catch (error) {
+      await remove();
+      throw error;
+    }
   }
 
   /** A model that a graph uses: loaded now, and with a later run again where it has left memory. */

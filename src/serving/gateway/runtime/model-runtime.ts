@@ -79,10 +79,15 @@ export type RuntimeChoice = 'auto' | 'inline' | 'thread';
 /** A model of any tensors in a file, next to which it may keep its weights. `key` tells its contents from others. */
 export interface TensorFile {
   readonly key: string;
-  /** A file of this machine, or content of the blob store. */
-  readonly at: { readonly path: string } | { readonly digest: Digest };
+  /** A file of this machine, or content of the blob store with what has to lie beside it. */
+  readonly at: { readonly path: string } | StoredFile;
   /** Finds the parts of a graph that it is. */
   readonly partOf?: PartFinder | undefined;
+}
+
+export interface StoredFile {
+  readonly digest: Digest;
+  readonly beside?: readonly { readonly path: string; readonly digest: Digest }[];
 }
 
 /** Finds a model that a graph names, without loading it. Throws when there is none. */

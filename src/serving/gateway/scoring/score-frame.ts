@@ -2,6 +2,7 @@ import { invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { metadataOf } from '../open-inference/describe.ts';
 import { infer } from '../open-inference/infer.ts';
+import { findVersion } from '../open-inference/tabular.ts';
 import type { Caller } from '../protection/access/caller.ts';
 import type { Scalar } from '../tensors/datatypes.ts';
 import { jsonOf } from '../tensors/encode.ts';
@@ -36,7 +37,7 @@ export async function scoreFrame(parts: GatewayParts, request: ScoreRequest): Pr
   const { inputs: specs } = await metadataOf(parts, model, version);
   const frame = request.frame(specs.map(({ name }) => name));
   if (frame.rows.length === 0) throw invalidField(frame.path, 'has no rows');
-  const tabular = !parts.repository.has(model);
+  const tabular = !(await isTensors(parts, model, version));
   const inputs = tensorsOf(frame, specs, { tabular });
   const { outputs, parameters: marks } = await infer(parts, { model, version, id, parameters, inputs, caller });
   const columns = outputs.map((tensor) => ({ name: tensor.name, rows: nested(tensor, { tabular }) }));
@@ -46,6 +47,12 @@ export async function scoreFrame(parts: GatewayParts, request: ScoreRequest): Pr
     Object.fromEntries(columns.map(({ name, rows }) => [name, rows[row] ?? null])),
   );
   return { predictions, marks };
+}
+
+/** Whether a name means a model of tensors, not one of columns. */
+async function isTensors(parts: GatewayParts, model: string, version: string | undefined): Promise<boolean> {
+  if (parts.repository.has(model)) return true;
+  return version !== undefined && !('arm' in (await findVersion(parts, model, version)));
 }
 
 function tensorsOf(

@@ -12,7 +12,7 @@ import type { BlobStore } from '#ports/blob-store';
 import type { CheckReport } from '../../checks/check-result.ts';
 import type { CheckWork } from '../../checks/routes.ts';
 import type { Observation } from '../../live/observation.ts';
-import type { Arm, RoutedEndpoint, RoutingTable } from '../../routing.ts';
+import type { Arm, RoutedEndpoint, RoutingTable, TensorVersion } from '../../routing.ts';
 import { encodeEntry, type LogEntry, type PredictionRecord } from '../prediction-record.ts';
 import { writeRoutingFile } from '../routing-file.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../start-gateway.ts';
@@ -29,7 +29,7 @@ export class ScriptedControlPlane {
   readonly checks: CheckReport[] = [];
   /** By rollout. */
   readonly checkWork = new Map<string, CheckWork>();
-  readonly versions = new Map<string, Arm>();
+  readonly versions = new Map<string, Arm | TensorVersion>();
   #callers: CallerTable = { tag: 'none', keys: [], barred: [] };
   /** What `POST /api/v1/predictions` answers for these records. */
   onPredictions: (records: readonly PredictionRecord[]) => number = () => 200;

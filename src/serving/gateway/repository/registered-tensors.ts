@@ -1,0 +1,45 @@
+import { digestOf } from '#core/hash';
+import type { TensorVersion } from '../../routing.ts';
+import { gatewayErrors } from '../errors.ts';
+import type { ModelCache } from '../runtime/model-cache.ts';
+import { batchOf, type RepositoryVersion } from './model-repository.ts';
+
+export interface RegisteredTensorsOptions {
+  readonly cache: ModelCache;
+  /** Rows of a run. */
+  readonly rowsMax: number;
+}
+
+/** Versions that stay known, so that calling one directly asks the control plane once. */
+const KNOWN_MAX = 200;
+
+/** Registered versions of any tensors, served as the models of the folder are. What they take is in their file. */
+export class RegisteredTensors {
+  readonly #options: RegisteredTensorsOptions;
+  readonly #known = new Map<string, TensorVersion>();
+
+  constructor(options: RegisteredTensorsOptions) {
+    this.#options = options;
+  }
+
+  remember(version: TensorVersion): void {
+    this.#known.set(version.revision, version);
+    const oldest = this.#known.keys().next().value;
+    if (this.#known.size > KNOWN_MAX && oldest !== undefined) this.#known.delete(oldest);
+  }
+
+  /** The version with its model in memory, if it is known. Throws `gateway/model-unavailable`. */
+  async find(revision: string): Promise<RepositoryVersion | undefined> {
+    const known = this.#known.get(revision);
+    if (!known) return undefined;
+    const { cache, rowsMax } = this.#options;
+    const { model, version, tensors } = known;
+    const file = { key: digestOf(JSON.stringify(tensors)), at: tensors };
+    await cache.loadTensors(file);
+    const runtime = cache.readyTensors(file);
+    if (!runtime) throw gatewayErrors['model-unavailable'](`${revision} left memory; try again`);
+    const { inputs, outputs } = runtime;
+    const maxBatchSize = batchOf(runtime, rowsMax);
+    return { model, version: String(version), file, inputs, outputs, maxBatchSize, labels: new Map() };
+  }
+}

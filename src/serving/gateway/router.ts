@@ -1,4 +1,4 @@
-import type { Clock } from '#core/clock';
+import { type Clock, sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Logger } from '#platform/observe';
 import type { Arm, RoutedEndpoint, RoutingTable } from '../routing.ts';
@@ -14,6 +14,9 @@ export interface RouterOptions {
   readonly clock: Clock;
   readonly protection: ProtectionDeps;
 }
+
+/** A model that takes longer, as a process that never gets ready does, must not keep the others from their table. */
+const WARM_WAIT_MS = 10_000;
 
 /** Versions beside the routing table that stay known, so that scoring one directly asks the control plane once. */
 const RESOLVED_MAX = 200;
@@ -80,7 +83,10 @@ export class Router {
     return live;
   }
 
-  /** Warms what the table needs and puts it into force. A model that cannot be loaded fails its own requests only. */
+  /**
+   * Warms what the table needs, for at most {@link WARM_WAIT_MS}, and puts it into force. A model that is not loaded
+   * then fails its own requests only.
+   */
   async apply(table: RoutingTable): Promise<void> {
     const { cache, logger, clock, protection: deps } = this.#options;
     const arms = Object.values(table.endpoints).flatMap(({ current, candidate, fallbacks = [] }) => [
@@ -89,10 +95,13 @@ export class Router {
       ...fallbacks.flatMap((fallback) => ('arm' in fallback ? [fallback.arm] : [])),
     ]);
     const warmed = arms.filter(({ digest, revision }) => this.#arms.get(revision)?.file.digest !== digest);
-    await cache.warm(
+    const warming = cache.warm(
       warmed.map((arm) => liveArm(arm).file),
       (i, error) => logger.error({ revision: warmed[i]?.revision }, `cannot be warmed: ${messageOf(error)}`),
     );
+    const waited = new AbortController();
+    await Promise.race([warming, sleep(clock, WARM_WAIT_MS, waited.signal)]);
+    waited.abort();
     const rollouts = new Set(Object.values(table.endpoints).map(({ rollout }) => rollout));
     for (const rollout of this.#tripped) if (!rollouts.has(rollout)) this.#tripped.delete(rollout);
     const endpoints = Object.entries(table.endpoints).map(([name, routed]): [string, LiveEndpoint] => {

@@ -38,7 +38,10 @@ export async function link(from: string, to: string): Promise<void> {
   disk.set(to, fileAt(from));
 }
 
-export const copyFile = link;
+export async function copyFile(from: string, to: string): Promise<void> {
+  return link(from, to);
+}
+
 export const constants = { COPYFILE_FICLONE: 0 };
 
 export async function stat(path: string): Promise<{ readonly size: number; isFile(): boolean }> {

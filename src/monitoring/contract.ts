@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { contract, nameSchema, route } from '#platform/contract';
 import { metricName } from './spec.ts';
+import { policyValueView, skewReport } from './views.ts';
 
 export { type AlertSpec, type DriftSpec, type MetricName, type MonitorSpec, monitorSpec } from './spec.ts';
+export type { PolicyValueView, SkewReport } from './views.ts';
 
 export const RECORDS_MAX = 2_000;
 const RECORD_BODY_BYTES_MAX = 8 * 1_048_576;
@@ -181,25 +183,6 @@ const comparisonView = z.object({
   difference: z.object({ estimate: z.number(), low: z.number(), high: z.number(), days: z.number().int() }).nullable(),
 });
 
-const skewReport = z.object({
-  rows: z.number().int(),
-  values: z.number().int(),
-  mismatched: z.number().int(),
-  /** Features with values that differ, worst first. */
-  features: z.array(z.object({ feature: z.string(), mismatched: z.number().int() })),
-  examples: z.array(
-    z.object({
-      prediction: z.string(),
-      at: z.number(),
-      feature: z.string(),
-      online: z.number().nullable(),
-      offline: z.number().nullable(),
-    }),
-  ),
-  sentence: z.string(),
-});
-export type SkewReport = z.output<typeof skewReport>;
-
 const summaryView = z.object({
   endpoint: z.string(),
   watermark: z.number().nullable(),
@@ -224,25 +207,6 @@ const summaryView = z.object({
   ),
 });
 export type SummaryView = z.output<typeof summaryView>;
-
-const interval = z.object({ low: z.number(), high: z.number() }).nullable();
-const valueEstimate = z.object({
-  value: z.number().nullable(),
-  /** Confidence sequence over sums of hours; null in the first eight. */
-  interval,
-  /** The same as if requests were independent, which they are not: for comparison. */
-  intervalOfRequests: interval,
-  /** How many requests of this policy the log is worth. */
-  effective: z.number(),
-  weightMax: z.number(),
-});
-const policyValueView = z.object({
-  /** Labelled requests whose arm was drawn, and the hours they lie in. */
-  requests: z.number().int(),
-  hours: z.number().int(),
-  policies: z.array(z.object({ policy: z.enum(['current', 'candidate']), ips: valueEstimate, dr: valueEstimate })),
-});
-export type PolicyValueView = z.output<typeof policyValueView>;
 
 const ofEndpoint = z.object({ endpoint: nameSchema });
 const range = { from: queryTime.default(0), to: queryTime.default(253_402_300_799_999) };

@@ -19,7 +19,8 @@ test('a model that is never ready does not keep a routing table from coming into
   const declared = { open: () => new Promise<never>(() => {}) };
   const cache = new ModelCache({ blobs, declared, logger, memoryBytesMax: 1e9, choice: 'inline', clock: systemClock });
   const clock = new ManualClock();
-  const router = new Router({ cache, logger, clock });
+  const protection = { clock, shared: undefined, onSharedDown: () => {}, onLook: () => {} };
+  const router = new Router({ cache, logger, clock, protection });
   const model = logisticModel({ a: 1 });
   const bytes = new TextEncoder().encode('{"runtime":"external","url":"http://nowhere","model":"m"}');
   const good = await putModel(blobs, model, { name: 'good', version: 1 });

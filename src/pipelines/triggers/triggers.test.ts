@@ -66,7 +66,9 @@ forEachDialect('Triggers', pipelineMigrations, (open) => {
     const asked = t.mock.method(s.db.reader, 'selectFrom');
     const listed = await s.triggers.list();
 
-    assert.equal(asked.mock.callCount(), 1);
+    // The relay asks at the same time, for events.
+    const tables = asked.mock.calls.map(({ arguments: [table] }) => JSON.stringify(table));
+    assert.equal(tables.filter((table) => /trigger|resource/.test(table)).length, 1, tables.join(', '));
     assert.deepEqual(
       listed.map(({ trigger, last }) => [trigger, last?.run ?? null]),
       [

@@ -34,12 +34,16 @@ const EXCEPTIONS: Readonly<
   incident: { columns: ['changes'] },
   // The digest covers times of the clock on the wall, and what it covers is compared beside it.
   serving_bundle: { columns: ['digest'] },
+  // A sealed record covers times of the clock on the wall.
+  pipeline_run_record: { columns: ['digest', 'body'] },
+  // Told in the order in which a job finds it, with times as text. Each end is told once, whoever was killed.
+  lineage_event: { columns: ['position', 'body'], rows: ({ type }) => type !== 'START' && type !== 'RUNNING' },
   // How long an answer took.
   prediction: { columns: ['latency_us'] },
 };
 
 /** Fields of JSON that {@link EXCEPTIONS} leaves out as columns. */
-const LEFT_OUT = new Set(['epoch', 'seconds', 'wallSeconds']);
+const LEFT_OUT = new Set(['epoch', 'seconds', 'wallSeconds', 'usage', 'record']);
 
 /** What the database of a closed demo holds. */
 export function storedIn({ dataDir, startedAt, endedAt }: DemoRun): State {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { realSystem } from '#core/system';
 import { configErrors } from '#platform/config';
-import { openKubernetes } from './kubernetes-executor.ts';
+import { grantedTo, openKubernetes } from './kubernetes-executor.ts';
 
 describe('the options of Kubernetes Jobs', () => {
   it('open an executor that begins by sweeping what its worker left, and name what is wrong', async () => {
@@ -49,5 +49,13 @@ clusters: [{ name: a, cluster: { server: 'http://127.0.0.1:${port}' } }]`,
       server.close();
       await rm(folder, { recursive: true });
     }
+  });
+
+  it('grant a step what it asks for, and what is usual of all that it does not ask for', () => {
+    assert.deepEqual(grantedTo({ resources: {} }, { cpu: 2, memoryGiB: 4 }), { cpu: 2, memoryGiB: 4 });
+    assert.deepEqual(grantedTo({ resources: { cpu: 8, gpu: 1 } }, { cpu: 2, memoryGiB: 4 }), {
+      ...{ cpu: 8, memoryGiB: 4, gpu: 1 },
+    });
+    assert.deepEqual(grantedTo({}), {});
   });
 });

@@ -21,7 +21,7 @@ const optionsFile = z.strictObject({
   context: z.string().exactOptional(),
   namespace: z.string().exactOptional(),
   queue: z.string().exactOptional(),
-  /** What a step is granted that asks for nothing. */
+  /** What a step is granted of each kind that it does not ask for. */
   resources: z.record(z.string(), z.number().positive()).exactOptional(),
   splitStreams: z.boolean().exactOptional(),
   pod: z.strictObject({
@@ -75,10 +75,18 @@ export async function openKubernetes(
   const access = kubeconfig
     ? await kubeconfigAccess({ path: kubeconfig, environment, ...(context ? { context } : {}) })
     : await inClusterAccess({ environment });
-  const resourcesOf = (request: ExecutionRequest) => request.resources ?? resources;
+  const resourcesOf = (request: ExecutionRequest) => grantedTo(request, resources);
   const executor = openKubernetesExecutor({ access, system, owner, resourcesOf, ...rest });
   await executor.sweep();
   return executor;
+}
+
+/** What the Job of a request asks the cluster for: what its step asks for, and `usual` of everything else. */
+export function grantedTo(
+  { resources = {} }: Pick<ExecutionRequest, 'resources'>,
+  usual: Readonly<Record<string, number>> = {},
+): Readonly<Record<string, number>> {
+  return { ...usual, ...resources };
 }
 
 async function readOptions(path: string): Promise<z.infer<typeof optionsFile>> {

@@ -21,7 +21,8 @@ export async function startWorkerProcess(base: ProcessBase): Promise<RunningProc
     blobs: await openBlobs(config, dataDir),
     executor,
     isRemote,
-    describe: environmentDescriber({ executor, clock: system.clock }),
+    // To ask elsewhere would be a job of the cluster, and what is asked here is not where the step ran.
+    ...(isRemote ? {} : { describe: environmentDescriber({ executor, clock: system.clock }) }),
     system,
     slots: config.workerSlots,
     resources,

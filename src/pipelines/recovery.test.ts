@@ -256,6 +256,26 @@ forEachDialect('Recovery of pipelines', pipelineMigrations, (open) => {
     assert.deepEqual(attempts.map(({ status }) => status).sort(), ['released', 'running', 'succeeded']);
   });
 
+  test('a worker that is known to be dead loses its steps at once, and it counts as a loss', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare([{ name: 'a', command: command('a'), cache: false, retries: 0 }]);
+    const run = await p.start();
+    for (const instance of ['1', '2', '3', '4']) {
+      const [held] = await p.lease('w1', 1, instance);
+      assert.equal(await p.died('w1', `before ${instance}`), 0, 'who holds nothing loses nothing');
+      assert.equal(await p.died('w1', instance), 1);
+      await assert.rejects(p.succeed(held!), { code: 'pipelines/stale-attempt' });
+    }
+
+    const { status, steps } = await p.service.run(run);
+    assert.equal(status, 'failed');
+    assert.match(steps[0]?.reason ?? '', /worker-lost/);
+    assert.deepEqual(
+      steps[0]?.attempts.map((attempt) => attempt.status),
+      ['lost', 'lost', 'lost', 'lost'],
+    );
+  });
+
   test('in any order of leases, ends, losses and cancels each step commits once and every run ends', async (t) => {
     const p = await openPipelines(t, open);
     await p.declare(DIAMOND.map((step) => ({ ...step, cache: false, retries: 1 })));

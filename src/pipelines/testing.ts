@@ -58,7 +58,9 @@ export async function openPipelines(t: TestContext, open: OpenDatabase) {
     lease: (name = 'w1', slots = 8, instance = name) =>
       service.lease({ worker: name, instance, slots, labels: {}, waitMs: 0 }),
     leave: (name: string, keep: readonly string[] = [], instance = name) =>
-      service.leave(worker, { worker: name, instance, keep }),
+      service.leave(worker, { worker: name, instance, keep: [...keep], died: false }),
+    /** What the next process of a worker tells of the one before it. */
+    died: (name: string, instance = name) => service.leave(worker, { worker: name, instance, keep: [], died: true }),
     /** Reports a success with content made of the step's name for each output. */
     async succeed({ attempt, epoch, outputs, step }: LeasedAttempt, content = '') {
       const written = await Promise.all(

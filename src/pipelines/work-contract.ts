@@ -111,6 +111,8 @@ export const workContract = contract({
       instance,
       /** Attempts that it is still ending, and whose end it will report itself. */
       keep: z.array(id).max(64).default([]),
+      /** Told by whoever comes after it: it was killed, and what it held is lost instead of given back. */
+      died: z.boolean().default(false),
     }),
     reply: z.object({ released: z.number().int() }),
     audit: 'work.leave',

@@ -12,7 +12,10 @@ import { benchOf, fn, isGone, soon } from './testing/bench.ts';
 import { temporaryDir } from './testing/control-plane.ts';
 import { TEST_EXECUTORS } from './testing/test-executors.ts';
 
-/** Processes of their own, killed with -9: what is left is what was committed. Leases here last one second. */
+/** Processes of their own, killed with -9: what is left is what was committed. */
+
+/** Leases last so long, unless told. */
+const LEASE_MS = 1_000;
 
 const scriptOf = (name: string): string => fileURLToPath(new URL(`./testing/${name}.ts`, import.meta.url));
 
@@ -29,8 +32,12 @@ async function kill(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-async function startControlPlane(t: TestContext, dir: string, port: number): Promise<ChildProcess> {
-  const child = startProcess(t, 'control-plane-process', [dir, String(port)]);
+async function startControlPlane(
+  t: TestContext,
+  dir: string,
+  { port, leaseMs }: { readonly port: number; readonly leaseMs: number },
+): Promise<ChildProcess> {
+  const child = startProcess(t, 'control-plane-process', [dir, String(port), String(leaseMs)]);
   assert.ok(child.stdout);
   await once(createInterface({ input: child.stdout }), 'line');
   return child;
@@ -45,16 +52,16 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function openProcesses(t: TestContext) {
+async function openProcesses(t: TestContext, leaseMs = LEASE_MS) {
   const { dir, remove } = await temporaryDir();
   t.after(remove);
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const controlPlane = await startControlPlane(t, dir, port);
+  const controlPlane = await startControlPlane(t, dir, { port, leaseMs });
   const blobs = await openFsBlobStore({ root: join(dir, 'blobs') });
   const startWorker = (name: string, executor = 'process'): ChildProcess =>
     startProcess(t, 'worker-process', [url, join(dir, 'blobs'), join(dir, name), name, executor]);
-  const restart = (): Promise<ChildProcess> => startControlPlane(t, dir, port);
+  const restart = (): Promise<ChildProcess> => startControlPlane(t, dir, { port, leaseMs });
   const [started, go] = [join(dir, 'started'), join(dir, 'go')];
   const starts = (): number[] =>
     existsSync(started) ? readFileSync(started, 'utf8').split('\n').slice(0, -1).map(Number) : [];
@@ -99,6 +106,37 @@ test('a killed worker loses its step to another after the lease, and its orphane
     ],
   );
   t.diagnostic(`leased again ${Math.round(recoveredMs)} ms after kill -9, with leases of 1,000 ms`);
+});
+
+test('a worker that is started again takes up its work at once, however long its lease would last', async (t) => {
+  const bench = await openProcesses(t, 3_600_000);
+  const first = bench.startWorker('w1');
+  const run = await bench.start(bench.steps);
+  await soon(
+    () => bench.starts().length === 1,
+    () => 'the step does not start',
+  );
+
+  await kill(first);
+  await kill(bench.controlPlane);
+  // From its start on, the control plane grants what was leased its whole time again.
+  await bench.restart();
+  bench.startWorker('w1');
+  await soon(
+    () => bench.starts().length === 2,
+    () => 'the step is not leased again',
+  );
+  writeFileSync(bench.go, 'done');
+  const done = await bench.ended(run);
+
+  assert.equal(done.status, 'succeeded', done.reason ?? '');
+  assert.deepEqual(
+    done.steps[0]?.attempts.map((attempt) => [attempt.epoch, attempt.worker, attempt.status]),
+    [
+      [1, 'w1', 'lost'],
+      [2, 'w1', 'succeeded'],
+    ],
+  );
 });
 
 test('a killed control plane costs neither the attempt that runs nor anything that was committed', async (t) => {

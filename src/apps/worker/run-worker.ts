@@ -14,6 +14,7 @@ import type { Executor } from '#ports/executor';
 import { runAttempt } from './attempt.ts';
 import { withDeadline } from './deliver.ts';
 import type { DescribeEnvironment } from './environment.ts';
+import { readPredecessor, signIn, type WorkerInstance } from './predecessor.ts';
 
 export interface WorkerOptions {
   /** Names the worker at the control plane. Unique among those that run at a time. */
@@ -63,12 +64,19 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   };
   const outage = new Outage(system.clock);
   let failures = 0;
+  let predecessor = await readPredecessor(options.scratchDir, logger);
+  let hasSignedIn = false;
   while (!signal.aborted) {
     if (running.size >= slots) {
       await oneOf([...running.values()], signal);
       continue;
     }
     try {
+      if (predecessor) await leave(options, { ...predecessor, keep: [], died: true });
+      predecessor = undefined;
+      // Not before: killed between the two, this process would hide the one before it from the next.
+      if (!hasSignedIn) await signIn(options.scratchDir, { worker: name, instance }, logger);
+      hasSignedIn = true;
       const offered = { slots: slots - running.size, labels: { ...labels }, resources: { ...resources } };
       const body = { worker: name, instance, ...offered };
       const { attempts } = await withDeadline(system.clock, { ms: LEASE_DEADLINE_MS, signal }, (deadline) =>
@@ -84,22 +92,18 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       await sleep(system.clock, delayMs, signal);
     }
   }
-  await leave(options, { instance, keep: [...running.keys()] });
+  // Gives up also the work that may have been granted to a request that nobody waits for any more.
+  await leave(options, { worker: name, instance, keep: [...running.keys()] }).catch((error) =>
+    logger.debug(`could not say goodbye, leases will run out instead: ${messageOf(error)}`),
+  );
   await Promise.all(running.values());
 }
 
-/** Gives up the work that may have been granted to a request that nobody waits for any more. */
-async function leave(
-  { client, name, system, logger }: WorkerOptions,
-  said: { readonly instance: string; readonly keep: string[] },
-): Promise<void> {
-  try {
-    await withDeadline(system.clock, { ms: LEAVE_DEADLINE_MS }, (signal) =>
-      client.leaveWork({ body: { worker: name, ...said }, signal }),
-    );
-  } catch (error) {
-    logger.debug(`could not say goodbye, leases will run out instead: ${messageOf(error)}`);
-  }
+function leave(
+  { client, system }: WorkerOptions,
+  body: WorkerInstance & { readonly keep: string[]; readonly died?: boolean },
+): Promise<unknown> {
+  return withDeadline(system.clock, { ms: LEAVE_DEADLINE_MS }, (signal) => client.leaveWork({ body, signal }));
 }
 
 function oneOf(promises: readonly Promise<void>[], signal: AbortSignal): Promise<void> {

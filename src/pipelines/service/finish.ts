@@ -58,9 +58,18 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
 
 /** Ends an attempt whose lease ran out. Does nothing when it was extended or finished meanwhile. */
 export async function expire(tx: Tx, attemptId: string): Promise<void> {
+  await lose(tx, attemptId, ({ leaseUntil }) => leaseUntil < tx.now);
+}
+
+/** Takes a step from a worker that is known to be dead, whatever is left of its lease. */
+export async function bury(tx: Tx, attemptId: string): Promise<void> {
+  await lose(tx, attemptId, () => true);
+}
+
+async function lose(tx: Tx, attemptId: string, isLost: (attempt: StoredAttempt) => boolean): Promise<void> {
   const attempt = await findAttempt(tx.db, attemptId);
   const run = attempt && (await findRun(tx.db, attempt.run));
-  if (!run || attempt.status !== 'running' || attempt.leaseUntil >= tx.now) return;
+  if (!run || attempt.status !== 'running' || !isLost(attempt)) return;
   const { step, epoch } = attempt;
   const advanced = await advance(tx, run, { type: 'expired', step, epoch, now: tx.now });
   await endAttempt(tx.db, attempt.attempt, { status: 'lost', now: tx.now });

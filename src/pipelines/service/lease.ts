@@ -33,6 +33,16 @@ export interface LeaseRequest {
   readonly waitMs: number;
 }
 
+/** What is said of an instance of a worker that ends, or has ended. */
+export interface LeaveRequest {
+  readonly worker: string;
+  readonly instance: string;
+  /** Attempts whose end it reports itself. */
+  readonly keep: readonly string[];
+  /** It was killed: what it held is lost, not given back. */
+  readonly died: boolean;
+}
+
 /**
  * A lease runs this long until its first heartbeat. The request of a worker that was killed while it waited is still
  * there for some seconds, and what it is given has to be taken back soon.

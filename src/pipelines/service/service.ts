@@ -42,8 +42,8 @@ import { verificationsOfRun } from '../store/verifications.ts';
 import { Wake } from '../wake.ts';
 import { advance, runSubject } from './advance.ts';
 import { explainCache } from './explain.ts';
-import { expire, finish, RETRY_CAP_MS, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
-import { type LeaseRequest, lease } from './lease.ts';
+import { bury, expire, finish, RETRY_CAP_MS, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
+import { type LeaseRequest, type LeaveRequest, lease } from './lease.ts';
 import { keyedRunId, type StartRun, startRun, viewOf } from './start-run.ts';
 
 export interface PipelinesDeps extends DomainDeps {
@@ -221,13 +221,10 @@ export class PipelineService {
   }
 
   /**
-   * Queues again what this instance of the worker holds and does not keep. Returns how many attempts that were. What
-   * another process under the name has leased stays with it, however late the goodbye comes.
+   * Queues again what this instance of the worker holds and does not keep: given back, or lost where it died. Returns
+   * how many attempts that were. What another process under the name has leased stays with it, however late this comes.
    */
-  async leave(
-    context: Context,
-    { keep, ...who }: { readonly worker: string; readonly instance: string; readonly keep: readonly string[] },
-  ): Promise<number> {
+  async leave(context: Context, { keep, died, ...who }: LeaveRequest): Promise<number> {
     this.#dismiss(who.worker, who.instance);
     this.#workers.left(who);
     const { db } = this.#deps;
@@ -236,7 +233,7 @@ export class PipelineService {
     // Read in the line of writers, so that a lease that is being granted at this moment is seen.
     const held = await db.maintain((tx) => heldAttempts(tx.db, who));
     const given = held.filter(({ attempt }) => !keep.includes(attempt));
-    for (const { attempt } of given) await db.react(context, (tx) => release(tx, attempt));
+    for (const { attempt } of given) await db.react(context, (tx) => (died ? bury : release)(tx, attempt));
     if (given.length > 0) this.#wake.all();
     return given.length;
   }

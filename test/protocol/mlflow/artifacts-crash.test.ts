@@ -16,7 +16,7 @@ const SEED = Number(process.env['KEDGE_CRASH_SEED'] ?? 20_261_121);
 const CLIENTS = 20;
 const KILLS = 3;
 const DAY_MS = 86_400_000;
-const WITHIN_MS = 120_000;
+const WITHIN_MS = 600_000;
 
 for (const stores of STORES) {
   const { name, skip } = stores;

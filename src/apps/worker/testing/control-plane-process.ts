@@ -1,6 +1,6 @@
 import { openControlPlane } from './control-plane.ts';
 
-/** A control plane as a process of its own, `control-plane-process.ts <dir> <port>`. It prints its address. */
-const [dir = '', port = ''] = process.argv.slice(2);
-const { url } = await openControlPlane(dir, { port: Number(port) });
+/** A control plane as a process of its own. It prints its address. Arguments: folder, port, length of leases in ms. */
+const [dir = '', port = '', leaseMs = ''] = process.argv.slice(2);
+const { url } = await openControlPlane(dir, { port: Number(port), leaseMs: Number(leaseMs) });
 process.stdout.write(`${url}\n`);

@@ -28,6 +28,13 @@ export interface ExecutionRequest {
   readonly env: Readonly<Record<string, string>>;
   /** What the command reads from its standard input. Without it the input is empty. */
   readonly stdin?: Uint8Array;
+  /**
+   * The command may take further requests of the same command and environment, if it is started with the further words
+   * `--serve <mark>`. Then it reads requests, each a line of its input, and ends its output of each on both streams by
+   * the line `\x1e<mark> { code, again, cpuMs, rssPeakBytes }`, where `code` is what would have been its exit code and
+   * `again` whether it is as it was before. An executor that does not keep processes starts the command as it is.
+   */
+  readonly serves?: boolean;
   readonly limits: ExecutionLimits;
   /**
    * What the command takes of a machine, such as `{ cpu: 4, memoryGiB: 16, gpu: 1 }`, for executors that ask a cluster

@@ -115,7 +115,7 @@ class AttemptRun {
     return { status: 'succeeded', outputs: outcome.outputs, result: outcome.result, ...seen };
   }
 
-  async #execute({ command, cwd, env, stdin }: Prepared): Promise<Exit> {
+  async #execute({ command, cwd, env, stdin, serves }: Prepared): Promise<Exit> {
     const stdout = new LineSplitter((line) => this.#line(line));
     const stderr = new LineSplitter((line) => this.#logs.push('stderr', line));
     this.#execution = await this.#options.executor.start({
@@ -124,6 +124,7 @@ class AttemptRun {
       cwd,
       env,
       ...(stdin ? { stdin } : {}),
+      ...(serves ? { serves } : {}),
       resources: this.#attempt.resources,
       limits: { wallMs: this.#attempt.timeoutMs, outputBytesMax: OUTPUT_BYTES_MAX, graceMs: GRACE_MS },
       onOutput: (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),

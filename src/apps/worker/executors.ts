@@ -24,7 +24,8 @@ type OpenExecutor = (base: ProcessBase) => Promise<WorkerExecutor> | WorkerExecu
 
 /** Another executor is a line here, and its name among those that the key `executor` of the configuration takes. */
 const EXECUTORS: Readonly<Record<string, OpenExecutor>> = {
-  process: onThisMachine,
+  process: (base) => onThisMachine(base, { keepsProcesses: false }),
+  'process-pool': (base) => onThisMachine(base, { keepsProcesses: true }),
   slurm: (base) => onCluster(base, slurm),
   ray: (base) => onCluster(base, ray),
   kubernetes: onKubernetes,
@@ -37,9 +38,14 @@ export async function openExecutor(base: ProcessBase): Promise<WorkerExecutor> {
   return open(base);
 }
 
-function onThisMachine({ config, dataDir, system }: ProcessBase): WorkerExecutor {
+function onThisMachine(
+  { config, dataDir, system }: ProcessBase,
+  { keepsProcesses }: { readonly keepsProcesses: boolean },
+): WorkerExecutor {
+  const executor = openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment(), keepsProcesses });
   return {
-    executor: openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment() }),
+    executor,
+    close: () => executor.close(),
     scratchDir: join(dataDir.scratch, config.workerName),
     isRemote: false,
     resources: { cpu: availableParallelism(), memoryGiB: totalmem() / 2 ** 30 },

@@ -16,6 +16,8 @@ export interface HostRequest {
   /** Name to absolute path. */
   readonly inputs: Readonly<Record<string, string>>;
   readonly outputs: Readonly<Record<string, string>>;
+  /** The working folder. */
+  readonly cwd: string;
   readonly resultPath: string;
   /** The longest result, in characters of JSON. */
   readonly resultLengthMax: number;

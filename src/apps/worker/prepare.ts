@@ -16,6 +16,8 @@ export interface Prepared {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly stdin?: Uint8Array;
+  /** The command can take further requests. */
+  readonly serves?: boolean;
   /** Where each declared output is expected. */
   readonly outputs: Readonly<Record<string, string>>;
   readonly resultPath: string;
@@ -52,6 +54,7 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
     params: attempt.params,
     inputs,
     outputs,
+    cwd,
     resultPath: places.resultPath,
     resultLengthMax: RESULT_LENGTH_MAX,
     seed: attempt.seed,
@@ -65,7 +68,7 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', HOST];
   // Node keeps what it made of the TypeScript there, which halves the start of every step after the first.
   const env = { NODE_COMPILE_CACHE: join(around.scratchDir, 'compile-cache'), ...attempt.env };
-  return { ...places, command, env, stdin: Buffer.from(JSON.stringify(request)) };
+  return { ...places, command, env, stdin: Buffer.from(JSON.stringify(request)), serves: true };
 }
 
 type PathOf = BlobStore['localPath'];

@@ -1,4 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { format } from 'node:util';
 import { systemClock } from '#core/clock';
@@ -8,27 +9,54 @@ import type { StepContext } from '#pipelines';
 import { type HostReport, type HostRequest, metricLine, progressLine } from './host-protocol.ts';
 
 /**
- * The child process in which one attempt of a function step runs: reads its request from standard input, calls the
- * function, writes a report and exits. It runs user code, so it decides nothing: the worker judges what it finds.
+ * The child process in which attempts of function steps run: reads its request from standard input, calls the function
+ * and writes a report. It exits then, unless it was started with `--serve <mark>` and the function left nothing behind:
+ * then it takes the next request. It runs user code, so it decides nothing: the worker judges what it finds.
  */
 
 const ORPHAN_CHECK_MS = 1_000;
 const MESSAGE_LENGTH_MAX = 4_000;
 
+interface Running {
+  readonly request: HostRequest;
+  readonly cancelled: AbortController;
+  readonly cpuBefore: NodeJS.CpuUsage;
+}
+
+const [word, mark] = process.argv.slice(2);
+let running: Running | undefined;
+
 async function main(): Promise<void> {
-  const request: HostRequest = JSON.parse(readFileSync(0, 'utf8'));
-  if (request.parent !== undefined) dieWithParent(request.parent);
-  const cancelled = new AbortController();
   // The executor asks first and kills a few seconds later, so that a step can tidy up.
-  process.on('SIGTERM', () => cancelled.abort(new Error('the step was stopped')));
-  process.on('uncaughtException', (error) => end(request, thrown(error)));
-  let report: HostReport;
-  try {
-    report = reportOf(await call(request, cancelled.signal), request.resultLengthMax);
-  } catch (error) {
-    report = thrown(error);
+  process.on('SIGTERM', () => {
+    if (running) running.cancelled.abort(new Error('the step was stopped'));
+    else process.exit(0);
+  });
+  process.on('uncaughtException', (error) => {
+    if (!running) throw error;
+    end(running, thrown(error), { mayGoOn: false });
+  });
+  if (word !== '--serve') {
+    await serve(JSON.parse(readFileSync(0, 'utf8')));
+    return;
   }
-  end(request, report);
+  for await (const line of createInterface({ input: process.stdin })) await serve(JSON.parse(line));
+  process.exit(0);
+}
+
+async function serve(request: HostRequest): Promise<void> {
+  if (request.parent !== undefined) dieWithParent(request.parent);
+  const now: Running = { request, cancelled: new AbortController(), cpuBefore: process.cpuUsage() };
+  running = now;
+  const before = process.getActiveResourcesInfo().length;
+  try {
+    process.chdir(request.cwd);
+    const report = reportOf(await call(request, now.cancelled.signal), request.resultLengthMax);
+    // What the function left open, such as a timer, would go on beside the next one.
+    end(now, report, { mayGoOn: report.ok && process.getActiveResourcesInfo().length <= before });
+  } catch (error) {
+    end(now, thrown(error), { mayGoOn: false });
+  }
 }
 
 async function call(request: HostRequest, signal: AbortSignal): Promise<unknown> {
@@ -79,25 +107,54 @@ function reportOf(value: unknown, lengthMax: number): HostReport {
   }
 }
 
+/** Without the frames of this file and of the event loop, which say nothing of the step. */
+function stackOf({ stack, message }: Error): string {
+  const isOwn = (line: string): boolean => line.includes(import.meta.url) || line.includes('(node:internal/process/');
+  return (
+    stack
+      ?.split('\n')
+      .filter((line) => !isOwn(line))
+      .join('\n') ?? message
+  );
+}
+
 function thrown(error: unknown): HostReport {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : format(error)}\n`);
+  process.stderr.write(`${error instanceof Error ? stackOf(error) : format(error)}\n`);
   const name = error instanceof Error && error.name !== 'Error' ? `${error.name}: ` : '';
   return { ok: false, kind: 'threw', message: `${name}${messageOf(error)}`.slice(0, MESSAGE_LENGTH_MAX) };
 }
 
 /** Exits also when the step left timers or sockets open, which would otherwise keep the process for ever. */
-function end(request: HostRequest, report: HostReport): never {
+function end(ended: Running, report: HostReport, { mayGoOn }: { readonly mayGoOn: boolean }): void {
+  // A function that threw where nobody caught it may still return.
+  if (running !== ended) return;
+  running = undefined;
+  const { request, cpuBefore } = ended;
   writeFileSync(`${request.resultPath}.tmp`, JSON.stringify(report));
   renameSync(`${request.resultPath}.tmp`, request.resultPath);
-  process.exit(report.ok ? 0 : 1);
+  const code = report.ok ? 0 : 1;
+  if (mark === undefined) process.exit(code);
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const rssPeakBytes = process.resourceUsage().maxRSS * 1024;
+  const served = JSON.stringify({ code, again: mayGoOn, cpuMs: (user + system) / 1_000, rssPeakBytes });
+  process.stdout.write(`\x1e${mark} ${served}\n`);
+  process.stderr.write(`\x1e${mark} ${served}\n`, () => {
+    if (!mayGoOn) process.exit(code);
+  });
 }
+
+/** Once, for all requests come from the same worker. */
+let watched = false;
 
 /** A worker that is killed cannot stop its steps. Somebody else runs this one again, so it must not go on. */
 function dieWithParent(parent: number): void {
-  systemClock.after(ORPHAN_CHECK_MS, () => {
+  if (watched) return;
+  watched = true;
+  const look = (): void => {
     if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL');
-    dieWithParent(parent);
-  });
+    systemClock.after(ORPHAN_CHECK_MS, look);
+  };
+  systemClock.after(ORPHAN_CHECK_MS, look);
 }
 
 await main();

@@ -130,8 +130,10 @@ export const KEYS = {
   executor: {
     env: 'KEDGE_EXECUTOR',
     default: 'process',
-    oneOf: ['process', 'slurm', 'ray', 'kubernetes'],
-    reason: 'What workers run steps on: processes of their own machine, or a cluster.',
+    oneOf: ['process', 'process-pool', 'slurm', 'ray', 'kubernetes'],
+    reason:
+      'What workers run steps on: a process of its own for each, processes that step functions share one after ' +
+      'another, or a cluster.',
   },
   executorUrl: {
     env: 'KEDGE_EXECUTOR_URL',

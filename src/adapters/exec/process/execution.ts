@@ -27,6 +27,8 @@ interface Surroundings {
   /** The command as it is started, within whatever keeps it apart. */
   readonly command: readonly string[];
   readonly isolated?: Isolated | undefined;
+  /** Its input stays open, for {@link ProcessExecution.write}. */
+  readonly keepsInput?: boolean;
 }
 
 /**
@@ -52,7 +54,10 @@ export class ProcessExecution implements Execution {
   #usage: Usage | undefined;
   readonly #causeOfKill: ReturnType<typeof watchMemory>;
 
-  constructor(request: ExecutionRequest, { clock, env, isFolder, cgroupRoot, command, isolated }: Surroundings) {
+  constructor(
+    request: ExecutionRequest,
+    { clock, env, isFolder, cgroupRoot, command, isolated, keepsInput = false }: Surroundings,
+  ) {
     this.id = request.id;
     if (isolated) this.isolated = isolated;
     this.#clock = clock;
@@ -71,13 +76,21 @@ export class ProcessExecution implements Execution {
         env,
         // The leader of a group of its own, so that signals reach everything it starts.
         detached: true,
-        stdio: [request.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+        stdio: [keepsInput || request.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       });
     } catch (error) {
       this.exited = Promise.resolve(this.#notStarted(messageOf(error)));
       return;
     }
+    // A command may end, or close its input, without having read it.
+    this.#child.stdin?.on('error', () => {});
+    if (!keepsInput) this.#child.stdin?.end(request.stdin);
     this.exited = this.#watch(this.#child);
+  }
+
+  /** Writes to the input of a command that keeps it open. */
+  write(bytes: Uint8Array): void {
+    this.#child?.stdin?.write(bytes);
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -92,9 +105,6 @@ export class ProcessExecution implements Execution {
       // A pipe that breaks is the end of the output; how the command ended is told by its exit.
       child[name]?.on('error', () => {});
     }
-    // A command may end, or close its input, without having read it.
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(this.#request.stdin);
     const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
     const failure = await new Promise<Error | undefined>((resolve) => {
       child.once('spawn', () => resolve(undefined));

@@ -11,6 +11,7 @@ import {
 import { type Cgroup, openCgroup } from './cgroup.ts';
 import { ProcessExecution } from './execution.ts';
 import { IsolationProbe } from './isolation.ts';
+import { ProcessPool } from './process-pool.ts';
 
 export interface ProcessExecutorOptions {
   readonly clock: Clock;
@@ -23,6 +24,13 @@ export interface ProcessExecutorOptions {
   readonly executionsMax?: number;
   /** Where control groups are mounted, `/sys/fs/cgroup` by default. */
   readonly cgroupRoot?: string;
+  /** Processes that can serve more than one request are kept for the next. */
+  readonly keepsProcesses?: boolean;
+}
+
+export interface ProcessExecutor extends Executor {
+  /** Ends the processes that are kept for the next request. What runs goes on. */
+  close(): Promise<void>;
 }
 
 /** What a command needs to be found, to write files and to print text; none of it is a secret. */
@@ -40,15 +48,34 @@ export const INHERITED_VARIABLES = [
   'TMPDIR',
 ] as const;
 
+/** Of a kept process: its requests have limits of their own. */
+const FOR_EVER = { wallMs: 2_147_483_647, outputBytesMax: Number.MAX_SAFE_INTEGER };
+
 /** Starts commands as processes of this machine. */
-export function openProcessExecutor(options: ProcessExecutorOptions): Executor {
-  const { clock, environment = {}, executionsMax = 256, cgroupRoot = '/sys/fs/cgroup' } = options;
+export function openProcessExecutor(options: ProcessExecutorOptions): ProcessExecutor {
+  const { clock, environment = {}, executionsMax = 256, cgroupRoot = '/sys/fs/cgroup', keepsProcesses } = options;
   const running = new Set<string>();
   const inherited = Object.fromEntries(
     INHERITED_VARIABLES.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
   );
   const probe = new IsolationProbe(inherited);
+  const pool = new ProcessPool({
+    clock,
+    start: (request, onOutput) =>
+      new ProcessExecution(
+        { ...request, onOutput, limits: FOR_EVER },
+        {
+          clock,
+          env: { ...inherited, ...request.env },
+          isFolder: true,
+          cgroupRoot,
+          command: request.command,
+          keepsInput: true,
+        },
+      ),
+  });
   return {
+    close: () => pool.close(),
     async start(request: ExecutionRequest): Promise<Execution> {
       assertRequest(request);
       const { id } = request;
@@ -61,6 +88,11 @@ export function openProcessExecutor(options: ProcessExecutorOptions): Executor {
         (found) => found.isDirectory(),
         () => false,
       );
+      if (keepsProcesses && request.serves && !request.isolate && isFolder) {
+        const execution = pool.serve(request);
+        void execution.exited.then(() => running.delete(id));
+        return execution;
+      }
       const env = { ...inherited, ...request.env };
       const { cgroup, ...apart } = await surroundings(probe, request, `${process.hrtime.bigint()}`);
       const execution = new ProcessExecution(request, { clock, env, isFolder, cgroupRoot, ...apart });

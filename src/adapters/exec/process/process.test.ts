@@ -18,6 +18,11 @@ executorConformance('process', async () => ({
   close: async () => {},
 }));
 
+executorConformance('process-pool', async () => {
+  const executor = openProcessExecutor({ clock: systemClock, environment, keepsProcesses: true });
+  return { executor, close: () => executor.close() };
+});
+
 const LIMITS = { wallMs: 60_000, outputBytesMax: 1_000_000 };
 
 /** Starts a shell script that ends with the test; `line()` resolves to the next line of its output. */

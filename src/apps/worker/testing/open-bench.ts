@@ -17,12 +17,13 @@ export async function openBench(
   const plane = await openControlPlane(dir);
   const bench = benchOf(plane.url, plane.blobs);
   const stop = new AbortController();
+  const opened = open(join(dir, 'w1'));
   const running = runWorker({
     name: 'w1',
     client: bench.api,
     connection: { url: plane.url },
     blobs: plane.blobs,
-    executor: open(join(dir, 'w1')),
+    executor: opened,
     isRemote,
     system: realSystem(),
     slots,
@@ -38,6 +39,7 @@ export async function openBench(
   };
   t.after(async () => {
     await stopWorker();
+    await opened.close?.();
     await plane.close();
     await remove();
   });

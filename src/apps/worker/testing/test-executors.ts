@@ -13,7 +13,7 @@ interface TestExecutor {
   readonly skip: string | false;
   readonly isRemote: boolean;
   /** For a worker with a scratch directory of its own. */
-  open(scratchDir: string): Executor;
+  open(scratchDir: string): Executor & { close?(): Promise<void> };
 }
 
 /** Every executor that a worker may have, over the real thing. */
@@ -22,6 +22,11 @@ export const TEST_EXECUTORS: Readonly<Record<string, TestExecutor>> = {
     skip: false,
     isRemote: false,
     open: () => openProcessExecutor({ clock: systemClock, environment: process.env }),
+  },
+  'process-pool': {
+    skip: false,
+    isRemote: false,
+    open: () => openProcessExecutor({ clock: systemClock, environment: process.env, keepsProcesses: true }),
   },
   slurm: {
     skip: SLURM ? false : 'KEDGE_TEST_SLURM names no slurmrestd (tools/ci/slurm.sh starts one)',

@@ -241,4 +241,20 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'all workers have one file in which they tell who they are',
+    breaks: [8],
+    patches: [
+      {
+        file: 'apps/worker/predecessor.ts',
+        find: "JSON.parse(await readFile(join(scratchDir, FILE), 'utf8'))",
+        replace: "JSON.parse(await readFile(join('/scratch', FILE), 'utf8'))",
+      },
+      {
+        file: 'apps/worker/predecessor.ts',
+        find: 'await writeFile(join(scratchDir, FILE)',
+        replace: "await writeFile(join('/scratch', FILE)",
+      },
+    ],
+  },
 ];

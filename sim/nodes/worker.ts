@@ -1,5 +1,6 @@
 import '../hooks.ts';
 import { pino } from 'pino';
+import type { IdSource } from '#core/ids';
 import { workContract } from '#pipelines/contract';
 import { type Blobs, blobsOf } from '../world/blobs.ts';
 import { executorOf, type RunningProgram } from '../world/executor.ts';
@@ -22,7 +23,15 @@ const silent = pino({ level: 'silent' });
 /** Starts the product's own worker loop in a process of the world. `stop` asks it to end. */
 export function startWorker(process: Process, deps: WorkerDeps): { stop(): void; readonly ended: Promise<void> } {
   const stop = new AbortController();
-  const { name, system } = process;
+  const { name } = process;
+  const ids: IdSource = {
+    next(prefix) {
+      const id = process.system.ids.next(prefix);
+      if (prefix === 'worker') deps.network.instances.set(id, process);
+      return id;
+    },
+  };
+  const system = { ...process.system, ids };
   const ended = runWorker({
     name,
     client: deps.network.client(workContract, process),

@@ -30,6 +30,8 @@ export class Network {
   readonly #world: World;
   /** Control planes, some of which may not be there. */
   readonly servers = new Map<string, Server>();
+  /** Who is behind each instance of a worker. */
+  readonly instances = new Map<string, Process>();
 
   constructor(world: World) {
     this.#world = world;
@@ -63,6 +65,10 @@ export class Network {
     const names = [...this.servers.keys()];
     const name = names[world.random.int(names.length)] ?? '';
     const arrive = (): void => this.#arrive(from, { to: name, message, answered });
+    const { died, instance } = (message.body ?? {}) as { readonly died?: boolean; readonly instance?: string };
+    if (died && this.instances.get(instance ?? '')?.alive) {
+      world.violated({ invariant: 8, message: `${from.name} says that ${instance} is dead, which is alive` });
+    }
     this.#pass(from, `${message.name} of ${from.name}`, { arrive, broken: answered });
     if (world.chance(world.plan.messageDoubled)) {
       world.fault('message doubled', `${message.name} of ${from.name}`);

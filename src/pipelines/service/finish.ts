@@ -8,7 +8,7 @@ import type { Artifact, FinishBody, StepError } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import { type AttemptStatus, type Fact, isFinalStep } from '../model.ts';
 import { saveEnvironment } from '../record/store.ts';
-import { endAttempt, findAttempt, type StoredAttempt } from '../store/attempts.ts';
+import { endAttempt, endLease, findAttempt, type StoredAttempt } from '../store/attempts.ts';
 import { type CacheEntry, insertCacheEntry } from '../store/cache.ts';
 import { queuedTwins } from '../store/queue.ts';
 import { findRun } from '../store/runs.ts';
@@ -58,22 +58,19 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
 
 /** Ends an attempt whose lease ran out. Does nothing when it was extended or finished meanwhile. */
 export async function expire(tx: Tx, attemptId: string): Promise<void> {
-  await lose(tx, attemptId, ({ leaseUntil }) => leaseUntil < tx.now);
-}
-
-/** Takes a step from a worker that is known to be dead, whatever is left of its lease. */
-export async function bury(tx: Tx, attemptId: string): Promise<void> {
-  await lose(tx, attemptId, () => true);
-}
-
-async function lose(tx: Tx, attemptId: string, isLost: (attempt: StoredAttempt) => boolean): Promise<void> {
   const attempt = await findAttempt(tx.db, attemptId);
   const run = attempt && (await findRun(tx.db, attempt.run));
-  if (!run || attempt.status !== 'running' || !isLost(attempt)) return;
+  if (!run || attempt.status !== 'running' || attempt.leaseUntil >= tx.now) return;
   const { step, epoch } = attempt;
   const advanced = await advance(tx, run, { type: 'expired', step, epoch, now: tx.now });
   await endAttempt(tx.db, attempt.attempt, { status: 'lost', now: tx.now });
   if (advanced !== 'stale') auditStep(tx, attempt, { advanced });
+}
+
+/** Takes a step from a worker that is known to be dead: its lease is over, however long it was to last. */
+export async function bury(tx: Tx, attemptId: string): Promise<void> {
+  await endLease(tx.db, attemptId, tx.now);
+  await expire(tx, attemptId);
 }
 
 /** Queues what a worker that ends still holds. */

@@ -59,6 +59,16 @@ export async function extendLease(db: Db, attempt: string, leaseUntil: number): 
   await tables(db).updateTable('pipeline_attempt').set({ lease_until: leaseUntil }).where('id', '=', attempt).execute();
 }
 
+/** The lease of the attempt is over `now`, if it was not before. */
+export async function endLease(db: Db, attempt: string, now: number): Promise<void> {
+  await tables(db)
+    .updateTable('pipeline_attempt')
+    .set({ lease_until: now - 1 })
+    .where('id', '=', attempt)
+    .where('lease_until', '>=', now)
+    .execute();
+}
+
 /** Gives every live lease, or those of one run, at least until `leaseUntil`. */
 export async function extendLeases(db: Db, leaseUntil: number, run?: string): Promise<void> {
   const query = tables(db)

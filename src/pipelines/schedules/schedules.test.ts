@@ -107,6 +107,33 @@ forEachDialect('Schedules', pipelineMigrations, (open) => {
     assert.deepEqual([autumn?.length, november?.length], [10, 10]);
   });
 
+  test('of many that are due together one that breaks takes nothing of the others with it', async (t) => {
+    const s = await openSchedules(t, open);
+    const names = Array.from({ length: 30 }, (_, i) => `s${String(i).padStart(2, '0')}`);
+    for (const name of names) await s.schedule({}, name);
+    const breaking = new Schedules({
+      ...s.deps,
+      startRunIn: (tx, request) =>
+        request.cause.id === 'schedule/s05'
+          ? Promise.reject(new Error('out of luck'))
+          : s.service.startRunIn(tx, request),
+    });
+    await s.clock.advance(HOUR_MS + 200);
+
+    await assert.rejects(breaking.look(), /out of luck/);
+    const before = await s.runs();
+    assert.deepEqual(
+      before.map(({ cause }) => cause.id).sort(),
+      names.slice(0, 5).map((name) => `schedule/${name}`),
+    );
+    await s.settle();
+
+    assert.deepEqual(
+      (await s.runs()).map(({ cause }) => cause.id).sort(),
+      names.map((name) => `schedule/${name}`),
+    );
+  });
+
   test('a look that fails leaves no run and no tick, and the next one decides it', async (t) => {
     const s = await openSchedules(t, open);
     await s.schedule();

@@ -6,6 +6,8 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 /** No zone ever put its clocks back by more than a day. */
 const LOOK_BACK_MS = 2 * DAY_MS;
+/** How far back one step of a search for the last ticks goes. */
+const LOOK_MS_MAX = 4 * DAY_MS;
 /** 29 February comes after eight years at the latest, when a century is no leap year. */
 const HORIZON_MS = 9 * 366 * DAY_MS;
 
@@ -41,10 +43,12 @@ export function lastTicks(
   span: { readonly after: number; readonly until: number; readonly count: number },
 ): number[] {
   let found: number[] = [];
-  for (let until = span.until; until > span.after && found.length < span.count; ) {
-    const after = Math.max(span.after, until - DAY_MS);
+  // Most expressions are met within an hour or a day; the others are looked for in longer and longer spans.
+  for (let until = span.until, lookMs = HOUR_MS; until > span.after && found.length < span.count; ) {
+    const after = Math.max(span.after, until - lookMs);
     found = [...ticksBetween(cron, zone, after, until), ...found];
     until = after;
+    lookMs = Math.min(4 * lookMs, LOOK_MS_MAX);
   }
   return found.slice(-span.count);
 }
@@ -63,26 +67,29 @@ function* ticksWithin(cron: Cron, zone: string, from: number, to: number): Gener
   /** Local times before this one have been on the clock already. */
   let shown = Number.NEGATIVE_INFINITY;
   for (const stretch of stretches(zone, from - LOOK_BACK_MS, to)) {
-    for (const tick of ticksOf(cron, stretch, { last, shown })) if (tick >= from) yield tick;
+    for (const tick of ticksOf(cron, stretch, { from, last, shown })) if (tick >= from) yield tick;
     shown = Math.max(shown, stretch.to + stretch.offset);
     last = stretch;
   }
 }
 
+/** The ticks of a stretch of time with one offset. Those before `asked.from` are not asked for, and may be left out. */
 function* ticksOf(
   cron: Cron,
   { from, to, offset }: Stretch,
-  { last, shown }: { readonly last: Stretch | undefined; readonly shown: number },
+  asked: { readonly from: number; readonly last: Stretch | undefined; readonly shown: number },
 ): Generator<number> {
+  const { last, shown } = asked;
   const local = from + offset;
+  const earliest = Math.max(local, asked.from + offset);
   if (cron.everyHour) {
-    for (const time of localTimes(cron, local, to + offset)) yield time - offset;
+    for (const time of localTimes(cron, earliest, to + offset)) yield time - offset;
     return;
   }
   const gap = last && localTimes(cron, Math.max(shown, from + last.offset), local).next();
   const makesUp = gap !== undefined && gap.done === false;
   if (makesUp) yield from;
-  for (const time of localTimes(cron, Math.max(local, shown), to + offset)) {
+  for (const time of localTimes(cron, Math.max(earliest, shown), to + offset)) {
     if (!makesUp || time !== local) yield time - offset;
   }
 }
@@ -92,8 +99,10 @@ function* localTimes(cron: Cron, from: number, to: number): Generator<number> {
   for (let day = dayOf(from); day < to; day += DAY_MS) {
     if (!meetsDay(cron, new Date(day))) continue;
     for (const hour of cron.hours) {
+      const start = day + hour * HOUR_MS;
+      if (start + HOUR_MS <= from || start >= to) continue;
       for (const minute of cron.minutes) {
-        const time = day + hour * HOUR_MS + minute * MINUTE_MS;
+        const time = start + minute * MINUTE_MS;
         if (time >= from && time < to) yield time;
       }
     }

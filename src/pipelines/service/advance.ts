@@ -258,7 +258,8 @@ export async function nextAdmitted(db: Db, pipeline: string): Promise<StoredRun 
     key,
     runsOfKey = 1,
   } = (await findPipeline(db, pipeline))?.spec.concurrency ?? {};
-  if ((await activeRuns(db, pipeline)) >= runs) return undefined;
+  // Without a limit nothing has to be counted, however many runs go on.
+  if (Number.isFinite(runs) && (await activeRuns(db, pipeline)) >= runs) return undefined;
   const full = new Set<string>();
   for (const run of await waitingRuns(db, pipeline, key === undefined ? 1 : WAITING_MAX)) {
     if (run.lane === null || key === undefined) return run;

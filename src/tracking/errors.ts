@@ -19,6 +19,7 @@ export const trackingErrors = defineErrors('tracking', {
   'trace-incomplete': { status: 404, title: 'Not all spans of the trace have arrived' },
   'span-not-found': { status: 404, title: 'No such span' },
   'assessment-not-found': { status: 404, title: 'No such assessment' },
+  'issue-not-found': { status: 404, title: 'No such issue' },
   'dataset-not-found': { status: 404, title: 'No such evaluation data set' },
   'scorer-not-found': { status: 404, title: 'No such scorer' },
   'model-not-found': { status: 404, title: 'No such logged model' },

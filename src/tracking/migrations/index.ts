@@ -2,6 +2,7 @@ import type { Migration } from '#platform/db';
 import { artifactMigrations } from '../artifacts/index.ts';
 import { evaluationMigrations } from '../evaluation/migrations.ts';
 import { importMigrations } from '../imports/migrations.ts';
+import { issueMigrations } from '../issues/migrations.ts';
 import { traceMigrations } from '../traces/migrations.ts';
 import { lineageMigrations } from './lineage.ts';
 import { mlflowMigrations } from './mlflow.ts';
@@ -94,4 +95,5 @@ export const trackingMigrations: readonly Migration[] = [
   ...evaluationMigrations,
   ...importMigrations,
   ...purgeMigrations,
+  ...issueMigrations,
 ];

@@ -1,4 +1,5 @@
 import { removeScorersOf } from '../evaluation/store/scorers.ts';
+import { removeIssuesOf } from '../issues/store.ts';
 import { removeTracesOf } from '../traces/store/traces.ts';
 import { type Db, tables } from './tables.ts';
 
@@ -93,8 +94,9 @@ export async function experimentsDeletedBefore(db: Db, before: number): Promise<
 }
 
 /**
- * Removes an experiment with its tags, data sets, traces and scorers, if it is one of {@link experimentsDeletedBefore}
- * and its runs and logged models are gone. Its number is remembered, so that no other experiment ever gets the same id.
+ * Removes an experiment with its tags, data sets, traces, scorers and issues, if it is one of
+ * {@link experimentsDeletedBefore} and its runs and logged models are gone. Its number is remembered, so that no other
+ * experiment ever gets the same id.
  */
 export async function removeExperimentDeletedBefore(db: Db, experiment: string, before: number): Promise<boolean> {
   const found = await tables(db)
@@ -110,6 +112,7 @@ export async function removeExperimentDeletedBefore(db: Db, experiment: string, 
   }
   await removeTracesOf(db, experiment);
   await removeScorersOf(db, experiment);
+  await removeIssuesOf(db, experiment);
   for (const table of ['tracking_experiment_tag', 'tracking_dataset', 'tracking_evaluation_experiment'] as const) {
     await tables(db).deleteFrom(table).where('experiment', '=', experiment).execute();
   }

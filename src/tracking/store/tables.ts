@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { AnyTables } from '#ports/sql';
 import type { EvaluationTables } from '../evaluation/store/tables.ts';
+import type { IssueTable } from '../issues/store.ts';
 import type { TraceTables } from '../traces/store/tables.ts';
 
 export type Db = Kysely<AnyTables>;
@@ -134,6 +135,7 @@ export interface Tables extends TraceTables, EvaluationTables {
     begun_at: number;
     finished_at: number | null;
   };
+  readonly tracking_issue: IssueTable;
   readonly tracking_model_link: { run: string; direction: string; model: string; step: number };
 }
 

@@ -92,6 +92,9 @@ export const NAMES = {
   outputs: 'mlflow.spanOutputs',
   spanType: 'mlflow.spanType',
   spanUsage: 'mlflow.chat.tokenUsage',
+  spanCost: 'mlflow.llm.cost',
+  spanModel: 'mlflow.llm.model',
+  spanProvider: 'mlflow.llm.provider',
 } as const;
 
 /** The text that searches compare an assessment's value with, and its number if it is one. */

@@ -26,6 +26,7 @@ export interface Objects {
   readonly request: string;
   readonly trace: string;
   readonly assessment: string;
+  readonly issue: string;
   /** An evaluation data set that belongs to the experiment, which has a scorer named `s` too. */
   readonly dataset: string;
 }
@@ -80,7 +81,10 @@ export async function makeObjects(ask: Asking, name: string, project = 'default'
 }
 
 /** A trace of one span, with a tag and something that is said of it, and what such traces are evaluated with. */
-async function makeTrace(ask: Asking, experiment: string): Promise<Pick<Objects, 'trace' | 'assessment' | 'dataset'>> {
+async function makeTrace(
+  ask: Asking,
+  experiment: string,
+): Promise<Pick<Objects, 'trace' | 'assessment' | 'issue' | 'dataset'>> {
   const trace = traceIdOf(experiment);
   const spans = { resourceSpans: [{ scopeSpans: [{ spans: [span(trace.slice('tr-'.length))] }] }] };
   const headers = { 'x-mlflow-experiment-id': experiment, 'content-type': 'application/json' };
@@ -93,7 +97,15 @@ async function makeTrace(ask: Asking, experiment: string): Promise<Pick<Objects,
   const { status, text } = await ask({ method: 'POST', path: `${path}/assessments`, json: said });
   assert.equal(status, 200, text);
   const { assessment } = JSON.parse(text) as { assessment: { assessment_id: string } };
-  return { trace, assessment: assessment.assessment_id, dataset: await makeDataset(ask, experiment) };
+  const [issue, dataset] = [await makeIssue(ask, experiment), await makeDataset(ask, experiment)];
+  return { trace, assessment: assessment.assessment_id, issue, dataset };
+}
+
+async function makeIssue(ask: Asking, experiment_id: string): Promise<string> {
+  const json = { experiment_id, name: 'slow', description: 'too slow' };
+  const { status, text } = await ask({ method: 'POST', path: '/api/3.0/mlflow/issues', json });
+  assert.equal(status, 200, text);
+  return (JSON.parse(text) as { issue: { issue_id: string } }).issue.issue_id;
 }
 
 async function makeDataset(ask: Asking, experiment_id: string): Promise<string> {

@@ -89,7 +89,7 @@ function refusals({ method, access = '' }: ServedRoute, { kind }: Ask) {
 
 test('there is a request for every route whose objects belong to a project, and for no other', () => {
   const none = { experiment: '', experimentName: '', run: '', loggedModel: '', model: '', modelKey: '' };
-  const example = { ...none, folder: '', upload: '', request: '', trace: '', assessment: '', dataset: '' };
+  const example = { ...none, folder: '', upload: '', request: '', trace: '', assessment: '', issue: '', dataset: '' };
   const known = Object.keys(requestsFor(example));
   const served = projectRoutes().map((route) => nameOf(route).replace(TWIN, '/api/'));
   assert.deepEqual(known.sort(), [...new Set(served)].sort());
@@ -121,8 +121,8 @@ test('whoever may not is refused by every route that reaches an object, and whoe
 
 test('a list shows nothing of another project, nor of objects that one holds no level on', async () => {
   const objects = await freshObjects();
-  const { run, loggedModel, experimentName, request, trace, dataset } = objects;
-  const secrets = [run, loggedModel, experimentName, request, trace, dataset];
+  const { run, loggedModel, experimentName, request, trace, issue, dataset } = objects;
+  const secrets = [run, loggedModel, experimentName, request, trace, issue, dataset];
   for (const [name, ask] of Object.entries(requestsFor(objects)).filter(([, { kind }]) => kind === 'lists')) {
     const shown = await send(name, ask, world.as('manager', HERE));
     assert.equal(shown.status, 200, name);

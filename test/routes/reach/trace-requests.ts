@@ -21,6 +21,17 @@ export function traceRequests(objects: Objects): Record<string, Ask> {
     [`POST ${M3}/traces/batchGetInfos`]: { json: { trace_ids: [trace_id] }, kind: 'lists' },
     [`GET ${M3}/traces/:trace_id`]: { params },
     [`POST ${M3}/traces/search`]: { json: { locations: [trace_info.trace_location] }, kind: 'lists' },
+    [`POST ${M3}/traces/metrics`]: {
+      json: {
+        experiment_ids: [experiment_id],
+        ...{ view_type: 'TRACES', metric_name: 'trace_count', aggregations: [{ aggregation_type: 'COUNT' }] },
+      },
+      kind: 'lists',
+    },
+    [`POST ${M3}/traces/calculate-filter-correlation`]: {
+      json: { experiment_ids: [experiment_id], filter_string1: "name = 'a'", filter_string2: "name = 'b'" },
+      kind: 'lists',
+    },
     [`POST ${M2}/traces`]: { json: { experiment_id, ...told } },
     [`PATCH ${M2}/traces/:trace_id`]: { params, json: { ...told, status: 'OK' } },
     [`GET ${M2}/traces/:trace_id/info`]: { params },
@@ -31,6 +42,7 @@ export function traceRequests(objects: Objects): Record<string, Ask> {
     ...changes(M2, objects),
     ...changes(M3, objects),
     ...assessments(objects),
+    ...issueRequests(objects),
     'GET /api/v1/tracking/experiments/:experiment/traces': { params: { experiment: experiment_id } },
     'GET /api/v1/tracking/experiments/:experiment/trace-count': { params: { experiment: experiment_id } },
     'GET /api/v1/tracking/traces/:trace': { params: { trace: trace_id } },
@@ -60,6 +72,16 @@ function assessments({ trace: trace_id, assessment: assessment_id }: Objects): R
     [`GET ${path}/:assessment_id`]: ofOne,
     [`PATCH ${path}/:assessment_id`]: { ...ofOne, json: { assessment: { feedback }, update_mask: 'feedback' } },
     [`DELETE ${path}/:assessment_id`]: ofOne,
+  };
+}
+
+function issueRequests({ experiment: experiment_id, issue: issue_id }: Objects): Record<string, Ask> {
+  const of = { params: { issue_id } };
+  return {
+    [`POST ${M3}/issues`]: { json: { experiment_id, name: 'new', description: 'd' } },
+    [`POST ${M3}/issues/search`]: { json: { max_results: 1000 }, kind: 'lists' },
+    [`GET ${M3}/issues/:issue_id`]: of,
+    [`PATCH ${M3}/issues/:issue_id`]: { ...of, json: { status: 'resolved' } },
   };
 }
 

@@ -1,4 +1,4 @@
-import { type Expression, type SqlBool, sql } from 'kysely';
+import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely';
 import type { SqlDialect } from '#ports/sql';
 import type { Comparison, Filter, Order } from '../../search/index.ts';
 import { type Condition, comparisonOf, type KeyKind, type OrderTerm } from '../../store/filter/index.ts';
@@ -30,6 +30,33 @@ export async function countTraces(
   query: Pick<TraceQuery, 'experiments' | 'filter'>,
 ): Promise<number> {
   return countFound(db, selectionOf({ ...query, order: [] }, dialect));
+}
+
+/** How many traces meet `base`, and of these how many meet each filter and both. A filter left out is met by all. */
+export async function countJointly(
+  db: Db,
+  dialect: SqlDialect,
+  asked: {
+    readonly experiments: readonly string[];
+    readonly first: Filter | undefined;
+    readonly second: Filter | undefined;
+    readonly base: Filter | undefined;
+  },
+): Promise<{ total: number; first: number; second: number; both: number }> {
+  const { from, where } = selectionOf({ experiments: asked.experiments, filter: asked.base, order: [] }, dialect);
+  const met = (filter: Filter | undefined) =>
+    filter ? sql`case when ${compiled(filter, dialect)} then 1 else 0 end` : sql`1`;
+  const { rows } = await sql<Record<'total' | 'first' | 'second' | 'both', number | null>>`
+    with met as (select ${met(asked.first)} as x, ${met(asked.second)} as y from ${from}
+      where ${sql.join(where, sql` and `)})
+    select count(*) as "total", sum(x) as "first", sum(y) as "second", sum(x * y) as "both" from met`.execute(db);
+  const [row] = rows;
+  return {
+    total: Number(row?.total ?? 0),
+    first: Number(row?.first ?? 0),
+    second: Number(row?.second ?? 0),
+    both: Number(row?.both ?? 0),
+  };
 }
 
 function selectionOf(
@@ -81,20 +108,24 @@ function someSpan(comparisons: readonly Comparison[], dialect: SqlDialect): Cond
   return sql<SqlBool>`exists (select 1 from tracking_span s where s.trace = t.key and ${joined(conditions, 'and')})`;
 }
 
-function compareSpan(comparison: Comparison, dialect: SqlDialect): Condition {
+/** A comparison of one span, `s`. */
+export function compareSpan(comparison: Comparison, dialect: SqlDialect): Condition {
   const { key } = comparison.field;
   const attribute = comparison.field.entity === 'span' ? spanAttribute(key) : undefined;
   if (attribute === undefined) {
     const of = key === 'content' || key === 'text' ? 'content' : key;
     return comparisonOf(column(`s.${of}`), comparison, dialect);
   }
-  const value =
-    dialect === 'sqlite'
-      ? sql`(select j.value from json_each(s.attributes) j where j.key = ${attribute})`
-      : sql`(s.attributes::jsonb ->> ${attribute})`;
+  const value = attributeText(attribute, dialect);
   const compared = comparisonOf(value, comparison, dialect);
   const isAboutAbsence = comparison.operator === 'IS NULL' || comparison.operator === 'IS NOT NULL';
   return isAboutAbsence ? compared : sql<SqlBool>`${value} is not null and ${compared}`;
+}
+
+/** An attribute of the span `s` as text, as far as it is kept for searches. */
+export function attributeText(name: string, dialect: SqlDialect): RawBuilder<unknown> {
+  if (dialect === 'sqlite') return sql`(select j.value from json_each(s.attributes) j where j.key = ${name})`;
+  return sql`(s.attributes::jsonb ->> ${name})`;
 }
 
 interface Attribute {
@@ -144,7 +175,7 @@ function keyedTable(entity: string): Expression<unknown> {
 }
 
 /** One comparison, true or false: what a trace does not have meets no comparison but IS NULL. */
-function compareTrace(comparison: Comparison, dialect: SqlDialect): Condition {
+export function compareTrace(comparison: Comparison, dialect: SqlDialect): Condition {
   const { field, operator } = comparison;
   if (isOfSpan(comparison)) return someSpan([comparison], dialect);
   switch (field.entity) {

@@ -140,6 +140,65 @@ def evaluating():
     assert len(found) == 1 and found[0].data.spans[0].inputs == {"question": "c"}, found
 
 
-for scenario in [keeping, records, from_traces, judging, evaluating]:
+def measuring():
+    """What traces tell taken together."""
+    from mlflow.entities.trace_metrics import AggregationType, MetricAggregation, MetricViewType
+    from mlflow.tracking._tracking_service.utils import _get_store
+
+    experiment = mlflow.set_experiment("measured").experiment_id
+    for name, model, cost in [("ask", "big", 0.5), ("ask", "big", 0.25), ("sum", "small", 0.125), ("sum", None, None)]:
+        with mlflow.start_span(name, span_type="LLM") as span:
+            if model is not None:
+                span.set_attribute("mlflow.llm.model", model)
+                span.set_attribute("mlflow.llm.cost", {"input_cost": cost, "output_cost": 0.0, "total_cost": cost})
+                usage = {"input_tokens": 10, "output_tokens": 1, "total_tokens": 11}
+                span.set_attribute("mlflow.chat.tokenUsage", usage)
+    mlflow.flush_trace_async_logging()
+    count, total = MetricAggregation(AggregationType.COUNT), MetricAggregation(AggregationType.SUM)
+    median = MetricAggregation(AggregationType.PERCENTILE, percentile_value=50.0)
+
+    def asked(view, metric, aggregations, **more):
+        points = _get_store().query_trace_metrics([experiment], view, metric, aggregations, **more)
+        return [(tuple(point.dimensions.values()), point.values) for point in points]
+
+    traces, spans = MetricViewType.TRACES, MetricViewType.SPANS
+    assert asked(traces, "trace_count", [count], dimensions=["trace_name"]) == [
+        (("ask",), {"COUNT": 2}),
+        (("sum",), {"COUNT": 2}),
+    ]
+    tokens = asked(traces, "input_tokens", [total, median])
+    assert tokens == [((), {"SUM": 30, "P50.0": 10})], tokens
+    by_model = asked(spans, "total_cost", [total, median], dimensions=["span_model_name"])
+    big, small = {"SUM": 0.75, "P50.0": 0.375}, {"SUM": 0.125, "P50.0": 0.125}
+    assert by_model == [(("big",), big), (("small",), small)], by_model
+    named = asked(spans, "span_count", [count], filters=["span.name = 'sum'", "trace.status = 'OK'"])
+    assert named == [((), {"COUNT": 2})], named
+    refused(lambda: asked(traces, "latency", [count]), "INVALID_PARAMETER_VALUE", "COUNT")
+    together = _get_store().calculate_trace_filter_correlation([experiment], "name = 'ask'", "span.name = 'ask'")
+    assert abs(together.npmi - 1) < 1e-9 and together.joint_count == 2, together
+    assert abs(together.npmi_smoothed - 0.5835) < 1e-3, together
+
+
+def troubled():
+    """Issues that traces show."""
+    from mlflow.entities.issue import IssueSeverity, IssueStatus
+    from mlflow.tracking._tracking_service.utils import _get_store
+
+    store = _get_store()
+    experiment = mlflow.set_experiment("troubled").experiment_id
+    rude = store.create_issue(experiment, "rude", "answers are rude", severity=IssueSeverity.LOW, categories=["tone"])
+    slow = store.create_issue(experiment, "slow", "answers take long", severity=IssueSeverity.HIGH, source_run_id="r1")
+    assert rude.status == IssueStatus.PENDING and rude.categories == ["tone"] and rude.severity == IssueSeverity.LOW
+    assert store.get_issue(slow.issue_id).source_run_id == "r1"
+    changed = store.update_issue(rude.issue_id, status=IssueStatus.RESOLVED)
+    assert changed.status == IssueStatus.RESOLVED and changed.description == "answers are rude", changed
+    assert [one.name for one in store.search_issues(experiment)] == ["slow", "rude"]
+    assert [one.name for one in store.search_issues(experiment, filter_string="status = 'resolved'")] == ["rude"]
+    first = store.search_issues(experiment, max_results=1)
+    assert [one.name for one in store.search_issues(experiment, max_results=1, page_token=first.token)] == ["rude"]
+    refused(lambda: store.get_issue("iss-none"), "RESOURCE_DOES_NOT_EXIST", "Issue with ID 'iss-none' not found")
+
+
+for scenario in [keeping, records, from_traces, judging, evaluating, measuring, troubled]:
     scenario()
     print(f"passed {scenario.__name__} with {mlflow.__version__}", flush=True)

@@ -1,6 +1,6 @@
 import type { Context } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
-import { type RegistryGate, type RegistryGateRequest, versionSubject } from '#registry';
+import { partsOfKey, type RegistryGate, type RegistryGateRequest, versionSubject } from '#registry';
 import { circumstancesOf } from './circumstances.ts';
 import type { GateDecision } from './contract.ts';
 import { gateDecided } from './events.ts';
@@ -19,7 +19,10 @@ export function createGate({ db, resources, system }: DomainDeps): RegistryGate 
       const waivers = policies.length > 0 ? await waiversInForce(db.reader, request) : [];
       const circumstances = policies.length > 0 ? await circumstancesOf(db.reader, request) : {};
       const verdict = evaluate(policies, request.evidence, waivers, circumstances);
-      const context: Context = { actor: { id: request.actor, roles: [] }, action: 'gate.decide' };
+      const context: Context = {
+        ...{ actor: { id: request.actor, roles: [] }, action: 'gate.decide' },
+        project: partsOfKey(request.model).project,
+      };
       await db.transact(context, async (tx) => {
         const decision: GateDecision = {
           id: system.ids.next('gd'),

@@ -1,4 +1,5 @@
 import { accessErrors, isAdministrator, type Level } from '#platform/access';
+import type { Context } from '#platform/db';
 import type { RequestContext } from '#platform/http';
 import { partsOfKey } from '#registry';
 
@@ -20,4 +21,9 @@ export function requireLevel(ctx: RequestContext, key: string, level: Level): vo
   if (isAdministrator(ctx.actor)) return;
   if (project === ctx.project) ctx.access.require(`model/${name}`, level);
   else throw accessErrors['not-found'](`there is no model '${key}' in the project '${ctx.project}'`);
+}
+
+/** The context for what is done to a model, which the log of the model's project has, whichever the request is in. */
+export function inProjectOf(context: Context, key: string): Context {
+  return { ...context, project: partsOfKey(key).project };
 }

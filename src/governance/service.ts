@@ -7,6 +7,7 @@ import type { Checklist, GateDecision, Waiver, WaiverDraft } from './contract.ts
 import { governanceErrors } from './errors.ts';
 import { findingsOf, itemOf } from './model.ts';
 import { type AppliedPolicy, policiesFor } from './policies.ts';
+import { inProjectOf } from './scope.ts';
 import {
   type Db,
   findDecision,
@@ -80,7 +81,13 @@ export class GovernanceService {
       const waiver: Waiver = { id: system.ids.next('wv'), ...draft, ...given };
       await insertWaiver(tx.db, waiver);
       const { id: waived, transition, target, items, reason } = waiver;
-      tx.audit(versionSubject(draft.model, draft.version), { waived, transition, target, items, reason });
+      tx.as(inProjectOf(context, draft.model)).audit(versionSubject(draft.model, draft.version), {
+        waived,
+        transition,
+        target,
+        items,
+        reason,
+      });
       return waiver;
     });
   }
@@ -91,7 +98,7 @@ export class GovernanceService {
       const found = await requireWaiver(tx.db, id);
       if (found.revokedAt !== null) return found;
       await revokeWaiver(tx.db, id, context.actor.id, tx.now);
-      tx.audit(versionSubject(found.model, found.version), { revoked: id });
+      tx.as(inProjectOf(context, found.model)).audit(versionSubject(found.model, found.version), { revoked: id });
       return { ...found, revokedBy: context.actor.id, revokedAt: tx.now };
     });
   }

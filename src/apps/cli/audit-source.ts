@@ -8,13 +8,15 @@ import {
   AuditTree,
   auditMigrations,
   CHECKPOINT_PATH,
+  findEntries,
   LOG_KEY_FILE,
   LOG_PREFIX,
   type LogSource,
   openLogKey,
+  PROJECT_LOG_PREFIX,
 } from '#platform/audit';
 import { loadConfig } from '#platform/config';
-import { applyMigrations, columnsOf, Database } from '#platform/db';
+import { applyMigrations, columnsOf, Database, platformMigrations } from '#platform/db';
 import type { SqlStore } from '#ports/sql';
 import { openSql } from '../stores.ts';
 import { addressFrom, type ConnectionOptions } from './connection.ts';
@@ -39,6 +41,7 @@ const ENTRIES_MAX = 1_000;
 
 /** The log of a running control plane when an address is given, or else that of a data directory. */
 export async function withSource<T>(options: ConnectionOptions, work: (source: AuditSource) => Promise<T>): Promise<T> {
+  if (options.project !== undefined) return withProjectSource(options, options.project, work);
   if (options.url !== undefined) return work(servedLog(options));
   return withStoredLog(options.data, async ({ log, ...stored }) =>
     work({
@@ -47,6 +50,20 @@ export async function withSource<T>(options: ConnectionOptions, work: (source: A
         (await log.about(subject, { after: 0, limit: ENTRIES_MAX })).map((entry) => entry.seq),
     }),
   );
+}
+
+/** The log of one project, in which entries are found by reading it. */
+async function withProjectSource<T>(
+  options: ConnectionOptions,
+  project: string,
+  work: (source: AuditSource) => Promise<T>,
+): Promise<T> {
+  const reading = (source: LogSource): AuditSource => ({
+    source,
+    numbersAbout: (subject) => findEntries(source, subject),
+  });
+  if (options.url !== undefined) return work(reading(servedResources(addressFrom(options), project)));
+  return withStoredLog(options.data, async (stored) => work(reading(await grownTree(stored, project))));
 }
 
 /** Opens the audit log where the configuration says that the data directory's is. Makes neither file nor table. */
@@ -75,17 +92,17 @@ export async function withStoredLog<T>(
 }
 
 /** The Merkle log of a data directory as it was signed last; `undefined` when no log was grown there yet. */
-export async function signedTree({ store, keyFile }: StoredLog): Promise<LogSource | undefined> {
+export async function signedTree({ store, keyFile }: StoredLog, project?: string): Promise<LogSource | undefined> {
   if (!existsSync(keyFile)) return undefined;
   if (!(await columnsOf(store)).some(({ table }) => table === 'audit_tree')) return undefined;
-  const tree = new AuditTree(new Database(store, realSystem()), openLogKey(keyFile));
+  const tree = new AuditTree(new Database(store, realSystem()), openLogKey(keyFile), project);
   return (await tree.read(CHECKPOINT_PATH)) && tree;
 }
 
 /** The Merkle log of a data directory with every entry in it. */
-async function grownTree({ store, keyFile }: Omit<StoredLog, 'log'>): Promise<AuditTree> {
-  await applyMigrations(store, auditMigrations);
-  const tree = new AuditTree(new Database(store, realSystem()), openLogKey(keyFile));
+async function grownTree({ store, keyFile }: Omit<StoredLog, 'log'>, project?: string): Promise<AuditTree> {
+  await applyMigrations(store, project === undefined ? auditMigrations : [...platformMigrations, ...auditMigrations]);
+  const tree = new AuditTree(new Database(store, realSystem()), openLogKey(keyFile), project);
   await tree.grow();
   return tree;
 }
@@ -94,18 +111,29 @@ function servedLog(options: ConnectionOptions): AuditSource {
   const { url, token } = addressFrom(options);
   const kedge = connect({ url, token });
   return {
-    source: {
-      async read(path) {
-        const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-        const response = await fetch(`${url}${LOG_PREFIX}/${path}`, { headers });
-        if (response.status === 404) return undefined;
-        if (!response.ok) throw new UsageError(`${url}: ${(await response.text()).trim()}`);
-        return new Uint8Array(await response.arrayBuffer());
-      },
-    },
+    source: servedResources({ url, token }),
     async numbersAbout(subject) {
       const { items } = await kedge.audit.getHistory({ query: { subject, limit: ENTRIES_MAX } });
       return items.filter((entry) => entry.subject === subject).map((entry) => entry.seq);
+    },
+  };
+}
+
+function servedResources(
+  { url, token }: { readonly url: string; readonly token: string | undefined },
+  project?: string,
+): LogSource {
+  const prefix = project === undefined ? LOG_PREFIX : PROJECT_LOG_PREFIX;
+  const headers = {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(project === undefined ? {} : { 'x-mlflow-workspace': project }),
+  };
+  return {
+    async read(path) {
+      const response = await fetch(`${url}${prefix}/${path}`, { headers });
+      if (response.status === 404 && path !== CHECKPOINT_PATH) return undefined;
+      if (!response.ok) throw new UsageError(`${url}: ${(await response.text()).trim()}`);
+      return new Uint8Array(await response.arrayBuffer());
     },
   };
 }

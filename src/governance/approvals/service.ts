@@ -4,6 +4,7 @@ import type { DomainDeps } from '#platform/domain';
 import { appendApproval, isIndependent, requireLive, versionSubject } from '#registry';
 import { governanceErrors } from '../errors.ts';
 import { policiesFor } from '../policies.ts';
+import { inProjectOf } from '../scope.ts';
 import type { ApprovalRequest, ApprovalRequestDraft, ApproverKey, SignedDecision } from './contract.ts';
 import { isSignedBy, readPublicKey } from './signature.ts';
 import * as store from './store.ts';
@@ -38,7 +39,13 @@ export class ApprovalService {
       const id = system.ids.next('ar');
       const request: ApprovalRequest = { ...draft, ...by, id, digest, needed, status: 'pending', decisions: [] };
       await store.insertRequest(tx.db, request);
-      tx.audit(versionSubject(model, version), { transition, target, needed, reason: draft.reason, request: id });
+      tx.as(inProjectOf(context, model)).audit(versionSubject(model, version), {
+        transition,
+        target,
+        needed,
+        reason: draft.reason,
+        request: id,
+      });
       return request;
     });
   }
@@ -77,7 +84,13 @@ export class ApprovalService {
       const signed = { transition, target, request: id, model, digest, key, signature };
       const approval = { id: system.ids.next('ev'), approved: decision === 'approved', reason, signed };
       await appendApproval(tx, context, { model, version }, approval);
-      tx.audit(versionSubject(model, version), { decision, reason, status, ...signed, version });
+      tx.as(inProjectOf(context, model)).audit(versionSubject(model, version), {
+        decision,
+        reason,
+        status,
+        ...signed,
+        version,
+      });
       return { ...request, status, decisions };
     });
   }
@@ -89,7 +102,9 @@ export class ApprovalService {
         throw governanceErrors['own-version'](`only ${request.requestedBy} withdraws request '${id}'`);
       }
       await store.setRequestStatus(tx.db, id, 'withdrawn');
-      tx.audit(versionSubject(request.model, request.version), { withdrawn: id });
+      tx.as(inProjectOf(context, request.model)).audit(versionSubject(request.model, request.version), {
+        withdrawn: id,
+      });
       return { ...request, status: 'withdrawn' };
     });
   }

@@ -65,7 +65,7 @@ export class Projects {
       }
       const project = { name, description, archived: false, createdAt: tx.now, updatedAt: tx.now };
       await insertProject(tx.db, project);
-      tx.audit(`project/${name}`, { description });
+      tx.as({ ...ctx, project: name }).audit(`project/${name}`, { description });
       return { ...project, level: 'MANAGE' as const };
     });
     this.#identities.forget();
@@ -86,7 +86,10 @@ export class Projects {
       const description = change.description ?? project.description;
       const next = { ...project, description, archived: change.archived ?? project.archived, updatedAt: tx.now };
       await updateProject(tx.db, next);
-      tx.audit(`project/${name}`, { description: next.description, archived: next.archived });
+      tx.as({ ...ctx, project: name }).audit(`project/${name}`, {
+        description: next.description,
+        archived: next.archived,
+      });
       return { ...next, level: 'MANAGE' as const };
     });
     this.#identities.forget();
@@ -107,7 +110,7 @@ export class Projects {
       }
       const grant = { principal, project, object, level, createdAt: tx.now };
       await putGrant(tx.db, grant);
-      tx.audit(subjectOf(project, object), { principal, level });
+      tx.as({ ...ctx, project }).audit(subjectOf(project, object), { principal, level });
       return viewOfGrant(grant);
     });
     this.#forget(principal);
@@ -123,7 +126,7 @@ export class Projects {
       if (!found || !(await deleteGrant(tx.db, found))) {
         throw accountErrors['grant-not-found'](`${principal} was granted nothing on ${subjectOf(project, object)}`);
       }
-      tx.audit(subjectOf(project, object), { principal, level: found.level });
+      tx.as({ ...ctx, project }).audit(subjectOf(project, object), { principal, level: found.level });
       return viewOfGrant(found);
     });
     this.#forget(principal);

@@ -29,27 +29,18 @@ export class AuditLog {
     if (query.action !== undefined) rows = rows.where('action', '=', query.action);
     if (query.exceptActions?.length) rows = rows.where('action', 'not in', query.exceptActions);
     if (query.before !== undefined) rows = rows.where('seq', '<', query.before);
-    return (await rows.execute()).map(fromRow);
+    return (await rows.execute()).map(entryOf);
   }
 
   /** Every entry in order up to the given number, read page by page. */
-  async *all(upTo = Number.MAX_SAFE_INTEGER): AsyncIterable<AuditEntry> {
-    for (let after = 0; ; ) {
-      const entries = await this.page(after, PAGE);
-      for (const entry of entries) {
-        if (entry.seq > upTo) return;
-        yield entry;
-      }
-      const last = entries.at(-1);
-      if (last === undefined) return;
-      after = last.seq;
-    }
+  all(upTo = Number.MAX_SAFE_INTEGER): AsyncIterable<AuditEntry> {
+    return pagesOf(this, upTo);
   }
 
   /** At most `limit` entries after number `after`, in order. */
   async page(after: number, limit: number): Promise<AuditEntry[]> {
     const rows = this.#db.selectFrom('audit').selectAll().where('seq', '>', after).orderBy('seq').limit(limit);
-    return (await rows.execute()).map(fromRow);
+    return (await rows.execute()).map(entryOf);
   }
 
   /** At most `limit` entries about `subject` after number `after`, in order. */
@@ -64,14 +55,14 @@ export class AuditLog {
       .where('seq', '>', after)
       .orderBy('seq')
       .limit(limit);
-    return (await rows.execute()).map(fromRow);
+    return (await rows.execute()).map(entryOf);
   }
 
   /** The entries of these numbers, in order. */
   async numbered(numbers: readonly number[]): Promise<AuditEntry[]> {
     if (numbers.length === 0) return [];
     const rows = this.#db.selectFrom('audit').selectAll().where('seq', 'in', numbers).orderBy('seq');
-    return (await rows.execute()).map(fromRow);
+    return (await rows.execute()).map(entryOf);
   }
 
   /** The hash of the newest entry, as the database remembers it apart from the entries. */
@@ -81,7 +72,20 @@ export class AuditLog {
   }
 }
 
-function fromRow(row: Record<string, unknown>): AuditEntry {
+export async function* pagesOf(log: Pick<AuditLog, 'page'>, upTo = Number.MAX_SAFE_INTEGER): AsyncIterable<AuditEntry> {
+  for (let after = 0; ; ) {
+    const entries = await log.page(after, PAGE);
+    for (const entry of entries) {
+      if (entry.seq > upTo) return;
+      yield entry;
+    }
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    after = last.seq;
+  }
+}
+
+export function entryOf(row: Record<string, unknown>): AuditEntry {
   return {
     seq: row['seq'] as number,
     time: row['time'] as number,

@@ -163,6 +163,7 @@ forEachDialect('The audit log as a Merkle log', auditMigrations, (open) => {
       await tx.db.deleteFrom('audit_tree').execute();
       await tx.db.deleteFrom('audit_tile').execute();
       await tx.db.deleteFrom('audit').execute();
+      await tx.db.deleteFrom('audit_project').execute();
       await tx.db.updateTable('log_head').set({ audit_seq: 0, audit_hash: GENESIS_HASH }).execute();
     });
     await write(db, 2_000);

@@ -4,6 +4,7 @@ import { AuditLog } from './audit-log.ts';
 import { auditErrors } from './errors.ts';
 import { leafOf, leafParts } from './leaf.ts';
 import { CHECKPOINT_PATH, KEY_PATH, type LogSource, readFrontier } from './log-source.ts';
+import { ProjectLog } from './project-log.ts';
 import { encodeBundle } from './tlog/bundle.ts';
 import { openCheckpoint, signCheckpoint } from './tlog/checkpoint.ts';
 import { TreeEdge } from './tlog/edge.ts';
@@ -12,8 +13,8 @@ import type { NoteSigner } from './tlog/note.ts';
 import { parseTilePath, TILE_WIDTH, type TileId } from './tlog/tile.ts';
 import * as store from './tree-store.ts';
 
-/** The log of this installation. A log for each project would be further values of the same column. */
-const LOG = 'main';
+/** The log of this installation, which has every entry. */
+const MAIN = 'main';
 
 // Small enough that hashing a page does not hold up requests for more than some milliseconds.
 const PAGE = 512;
@@ -31,15 +32,20 @@ const PAGE = 512;
 export class AuditTree implements LogSource {
   readonly #db: Database;
   readonly #signer: NoteSigner;
-  readonly #entries: AuditLog;
+  readonly #log: string;
+  readonly #project: string | undefined;
+  readonly #entries: Pick<AuditLog, 'page'>;
   #edge: { readonly tree: TreeEdge; head: string } | undefined;
   #growing: Promise<void> = Promise.resolve();
   #waiting: Promise<void> | undefined;
 
-  constructor(db: Database, signer: NoteSigner) {
+  /** The log of the installation, or of one project, which is signed under a name of its own. */
+  constructor(db: Database, signer: NoteSigner, project?: string) {
     this.#db = db;
-    this.#signer = signer;
-    this.#entries = new AuditLog(db.reader);
+    this.#project = project;
+    this.#log = project === undefined ? MAIN : `project/${project}`;
+    this.#signer = project === undefined ? signer : signer.below(this.#log);
+    this.#entries = project === undefined ? new AuditLog(db.reader) : new ProjectLog(db.reader, project);
   }
 
   /**
@@ -59,7 +65,7 @@ export class AuditTree implements LogSource {
 
   async read(path: string): Promise<Uint8Array | undefined> {
     if (path === KEY_PATH) return Buffer.from(this.#signer.verifier.text);
-    const tree = await store.findTree(this.#db.reader, LOG);
+    const tree = await store.findTree(this.#db.reader, this.#log);
     if (!tree) return undefined;
     if (path === CHECKPOINT_PATH) return Buffer.from(tree.checkpoint);
     const [, detailOf] = /^detail\/([1-9]\d{0,14})$/.exec(path) ?? [];
@@ -70,7 +76,7 @@ export class AuditTree implements LogSource {
 
   async #resource({ level, index, width }: TileId, size: number): Promise<Uint8Array | undefined> {
     if (level !== 'entries') {
-      const hashes = await store.findTile(this.#db.reader, LOG, { level, index });
+      const hashes = await store.findTile(this.#db.reader, this.#log, { level, index });
       return hashes && hashes.length >= width * HASH_BYTES ? hashes.subarray(0, width * HASH_BYTES) : undefined;
     }
     const before = index * TILE_WIDTH;
@@ -108,9 +114,9 @@ export class AuditTree implements LogSource {
     for (const entry of entries) tree.append(leafHash(leafOf(entry)));
     const next = { size: tree.size, head: this.#edge.head, checkpoint: this.#sign(tree) };
     const moved = await this.#db.maintain(async (tx) => {
-      if (!(await store.advanceTree(tx.db, LOG, { former, tree: next }))) return false;
-      await store.putTiles(tx.db, LOG, tree.takeGrown());
-      await store.putParts(tx.db, entries);
+      if (!(await store.advanceTree(tx.db, this.#log, { former, tree: next }))) return false;
+      await store.putTiles(tx.db, this.#log, tree.takeGrown());
+      if (this.#project === undefined) await store.putParts(tx.db, entries);
       return true;
     });
     // Another process was faster: what it wrote is read back before the next page.
@@ -121,14 +127,14 @@ export class AuditTree implements LogSource {
   /** Finds the right edge as it was stored, or starts the log. A checkpoint of a former key is signed anew. */
   async #open(): Promise<{ readonly tree: TreeEdge; head: string }> {
     const empty = { size: 0, head: GENESIS_HASH, checkpoint: this.#sign(new TreeEdge()) };
-    if (!(await store.findTree(this.#db.reader, LOG))) {
-      await this.#db.maintain((tx) => store.insertTree(tx.db, LOG, empty));
+    if (!(await store.findTree(this.#db.reader, this.#log))) {
+      await this.#db.maintain((tx) => store.insertTree(tx.db, this.#log, empty));
     }
-    const found = (await store.findTree(this.#db.reader, LOG)) ?? empty;
+    const found = (await store.findTree(this.#db.reader, this.#log)) ?? empty;
     const tree = new TreeEdge(found.size, await readFrontier(this, found.size));
     if (!this.#isOurs(found.checkpoint)) {
       const signed = { ...found, checkpoint: this.#sign(tree) };
-      await this.#db.maintain((tx) => store.advanceTree(tx.db, LOG, { former: found.size, tree: signed }));
+      await this.#db.maintain((tx) => store.advanceTree(tx.db, this.#log, { former: found.size, tree: signed }));
     }
     return { tree, head: found.head };
   }

@@ -5,7 +5,8 @@ import { routeGroup } from '#platform/http';
 import { AuditTree } from './audit-tree.ts';
 import { auditContract } from './contract.ts';
 import { historyOf } from './history.ts';
-import { logProtocol } from './log-protocol.ts';
+import { logProtocol, projectLogProtocol } from './log-protocol.ts';
+import { ProjectTrees } from './project-trees.ts';
 import type { NoteSigner } from './tlog/note.ts';
 
 const GROW_EVERY_MS = 1_000;
@@ -15,9 +16,10 @@ export interface AuditDeps {
   readonly signer: NoteSigner;
 }
 
-/** What the audit log contributes to the control plane: the Merkle log with its routes and growth, and histories. */
+/** What the audit log contributes to the control plane: the Merkle logs with their routes and growth, and histories. */
 export function createAudit({ db, signer }: AuditDeps): { readonly parts: DomainParts } {
   const tree = new AuditTree(db, signer);
+  const projects = new ProjectTrees(db, signer);
   const history = routeGroup(auditContract, {
     async getHistory({ query }) {
       // A log that cannot grow says so through its job; what was done can still be told.
@@ -33,6 +35,7 @@ export function createAudit({ db, signer }: AuditDeps): { readonly parts: Domain
     async run() {
       try {
         await tree.grow();
+        await projects.grow();
         failure = '';
       } catch (error) {
         // A broken chain stays broken: it is reported once, not every second.
@@ -45,7 +48,7 @@ export function createAudit({ db, signer }: AuditDeps): { readonly parts: Domain
   return {
     parts: {
       routes: [history],
-      protocols: [logProtocol(tree)],
+      protocols: [logProtocol(tree), projectLogProtocol((project) => projects.of(project))],
       consumers: [],
       jobs: [growing],
     },

@@ -17,6 +17,8 @@ export interface Context {
   readonly actor: Actor;
   /** The audit action, such as `dataset.commit`. Comes from the route, or from the controller that acts by itself. */
   readonly action: string;
+  /** The project whose log has what is done, beside the log of the installation; `default` unless told. */
+  readonly project?: string;
 }
 
 /** A fact to publish. Consumers receive the facts of one subject in the order in which they were committed. */
@@ -38,6 +40,9 @@ export interface Tx {
   /** The same transaction in the name of another, for what they start in it: that is audited as theirs. */
   as(context: Context): Tx;
 }
+
+/** The project of whoever names none. */
+const DEFAULT_PROJECT = 'default';
 
 /** Under which {@link Database.maintain} runs; no audit row ever carries it. */
 const UPKEEP: Context = { actor: { id: 'system:upkeep', roles: [] }, action: 'upkeep' };
@@ -107,12 +112,12 @@ export class Database {
       const now = this.#system.clock.now();
       const events: EventDraft[] = [];
       const drafts: AuditDraft[] = [];
-      const inNameOf = ({ actor, action }: Context): Tx => ({
+      const inNameOf = ({ actor, action, project = DEFAULT_PROJECT }: Context): Tx => ({
         db: trx,
         dialect: this.#store.dialect,
         now,
         emit: (event) => void events.push(event),
-        audit: (subject, detail = null) => void drafts.push({ subject, detail, actor: actor.id, action }),
+        audit: (subject, detail = null) => void drafts.push({ subject, detail, actor: actor.id, action, project }),
         as: inNameOf,
       });
       const value = await work(inNameOf(context));

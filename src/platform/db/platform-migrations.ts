@@ -66,4 +66,18 @@ export const platformMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: 'platform/004-project-logs',
+    // Entries from before stay in the log of the installation alone; the log of a project begins with its next entry.
+    async up(db) {
+      await db.schema
+        .createTable('audit_project')
+        .addColumn('project', 'text', (c) => c.notNull())
+        .addColumn('seq', 'bigint', (c) => c.notNull())
+        .addColumn('hash', 'text', (c) => c.notNull())
+        .addColumn('entry', 'bigint', (c) => c.notNull().unique())
+        .addPrimaryKeyConstraint('audit_project_pk', ['project', 'seq'])
+        .execute();
+    },
+  },
 ];

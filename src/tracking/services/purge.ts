@@ -63,7 +63,8 @@ export async function purgeDeleted({ db, context, before, dryRun }: PurgeOptions
         add(kind, await totalWithTraces(db.reader, owner));
         continue;
       }
-      const total = await db.react(context, async (tx) => {
+      const project = await store.projectOwning(db.reader, owner);
+      const total = await db.react({ ...context, project }, async (tx) => {
         if (!(await remove(tx.db, id, before))) return undefined;
         const held = await totalWithTraces(tx.db, owner);
         for (const one of await withTraces(tx.db, owner)) await removeEverythingOf(tx.db, one);

@@ -1,5 +1,6 @@
 import { removeScorersOf } from '../evaluation/store/scorers.ts';
 import { removeIssuesOf } from '../issues/store.ts';
+import { DEFAULT_PROJECT } from '../project.ts';
 import { removeTracesOf } from '../traces/store/traces.ts';
 import { type Db, tables } from './tables.ts';
 
@@ -119,6 +120,19 @@ export async function removeExperimentDeletedBefore(db: Db, experiment: string, 
   await tables(db).deleteFrom('tracking_experiment').where('id', '=', experiment).execute();
   await tables(db).insertInto('tracking_purged_experiment').values({ number: found.number }).execute();
   return true;
+}
+
+/** The project of a run, a logged model or an experiment that is there. */
+export async function projectOwning(
+  db: Db,
+  owner: { readonly kind: 'run' | 'model' | 'experiment'; readonly id: string },
+): Promise<string> {
+  const all = tables(db).selectFrom('tracking_experiment as e').select('e.project');
+  const { kind, id } = owner;
+  if (kind === 'experiment') return (await all.where('e.id', '=', id).executeTakeFirst())?.project ?? DEFAULT_PROJECT;
+  const table = kind === 'run' ? 'tracking_run' : 'tracking_model';
+  const ofOwner = tables(db).selectFrom(table).select('experiment').where('id', '=', id);
+  return (await all.where('e.id', 'in', ofOwner).executeTakeFirst())?.project ?? DEFAULT_PROJECT;
 }
 
 function withYoungerRuns(db: Db, before: number) {

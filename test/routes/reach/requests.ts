@@ -27,7 +27,14 @@ const METRIC = { key: 'm', value: 2, timestamp: 2, step: 1 };
 
 /** A request for every route whose objects belong to projects, by the name of the route. */
 export function requestsFor(objects: Objects): Readonly<Record<string, Ask>> {
-  return { ...experiments(objects), ...runs(objects), ...logging(objects), ...native(objects), ...others(objects) };
+  return {
+    ...experiments(objects),
+    ...runs(objects),
+    ...logging(objects),
+    ...native(objects),
+    ...others(objects),
+    ...projectLog(),
+  };
 }
 
 const M = '/api/2.0/mlflow';
@@ -96,6 +103,20 @@ function logging(objects: Objects): Record<string, Ask> {
     // The part was never sent, which only somebody who may complete the upload gets to hear.
     'POST /api/2.0/mlflow-artifacts/mpu/complete/*': { ...upload, json: { ...ofUpload, parts: [] }, reached: [400] },
     'POST /api/2.0/mlflow-artifacts/mpu/abort/*': { ...upload, json: ofUpload },
+  };
+}
+
+const L = '/api/v1/project-log';
+
+/** The log of the project that the request is in; so nobody is answered with that of another. */
+function projectLog(): Record<string, Ask> {
+  const first = [`GET ${L}/checkpoint`];
+  return {
+    [`GET ${L}/checkpoint`]: { kind: 'lists' },
+    [`GET ${L}/log.vkey`]: { kind: 'lists' },
+    [`GET ${L}/tile/*`]: { params: { '*': 'entries/000.p/1' }, kind: 'lists', first },
+    // Only an entry that is too long for the log has its detail beside it.
+    [`GET ${L}/detail/:seq`]: { params: { seq: '1' }, reached: [404] },
   };
 }
 

@@ -57,6 +57,12 @@ async function writeFiveEntries({ open }: Installation): Promise<void> {
   await db.close();
 }
 
+async function writeInProject({ open }: Installation, project: string, subjects: readonly string[]): Promise<void> {
+  const db = new Database(await open(), realSystem());
+  for (const subject of subjects) await db.transact({ ...context, project }, async (tx) => tx.audit(subject));
+  await db.close();
+}
+
 async function alterEntry({ open }: Installation, seq: number): Promise<void> {
   const store = await open();
   await store.transaction((trx) =>
@@ -167,6 +173,34 @@ for (const { name, install, skip: skipped } of INSTALLATIONS) {
       assert.match(again.stderr, /was rewritten/);
       assert.match(since.stdout, /REWRITTEN: .*the first entry that differs is 4/);
       assert.deepEqual([again.code, since.code], [1, 1]);
+    });
+
+    test('exports, verifies and proves the log of one project', async (t) => {
+      const installation = await install(t);
+      const { dir, env } = installation;
+      await writeFiveEntries(installation);
+      await writeInProject(installation, 'risk', ['model-version/risk/churn@3', 'model/risk/churn']);
+      const out = join(await folder(t), 'export');
+      const proofs = join(await folder(t), 'proofs');
+
+      const of = ['--data', dir, '--project', 'risk'] as const;
+      const exported = await kedge(['audit', 'export', out, ...of], env);
+      const verified = await kedge(['audit', 'verify', out]);
+      const proved = await kedge(['audit', 'prove', 'churn@3', ...of, '--out', proofs], env);
+      const proof = await kedge(['audit', 'verify', join(proofs, 'churn@3.1.tlog-proof')]);
+      await alterEntry(installation, 7);
+      const altered = await kedge(['audit', 'verify', dir, '--project', 'risk'], env);
+
+      assert.match(exported.stdout, /^2 entries written to /);
+      assert.match(verified.stdout, /: 2 entries, all as signed by kedge-[0-9a-f]{12}\/audit\/project\/risk, root /);
+      assert.match(
+        proved.stdout,
+        /churn@3\.1\.tlog-proof: entry 1, signed by \S+\/audit\/project\/risk\+/,
+        proved.stderr,
+      );
+      assert.match(proof.stdout, /: entry 1 of the 2 that \S+\/project\/risk signed/);
+      assert.match(altered.stdout, /BROKEN at entry 2: entry 2 does not match its hash/);
+      assert.deepEqual([exported.code, verified.code, proof.code, altered.code], [0, 0, 0, 1]);
     });
 
     test('says where it looked when there is no log, and makes nothing', async (t) => {

@@ -13,9 +13,11 @@ import {
   type NoteVerifier,
   noteVerifier,
   openCheckpoint,
+  ProjectLog,
   proveEntry,
   requireAppended,
   type Verdict,
+  verifyChain,
   verifyDirectory,
   verifyLog,
   verifyProvedEntry,
@@ -31,9 +33,11 @@ import { subjectNamed } from './history.ts';
 const DATA_OPTION = ['--data <dir>', 'data directory; KEDGE_DATABASE moves its log to PostgreSQL'] as const;
 const URL_OPTION = ['--url <url>', 'address of a control plane whose log is read instead'] as const;
 const TOKEN_OPTION = ['--token <token>', 'token to present there'] as const;
+const PROJECT_OPTION = ['--project <name>', 'the log of this project instead of that of the installation'] as const;
 const KEY_OPTION = ['--key <key>', 'verifier key that the log must be signed with, or a file that has it'] as const;
 
 interface VerifyOptions {
+  readonly project?: string;
   readonly data?: string;
   readonly key?: string;
   readonly since?: string;
@@ -47,6 +51,7 @@ export function auditCommands(program: Command): void {
     .command('verify [path]')
     .description('verify an export, a .tlog-proof file or a data directory; names the first entry that is wrong')
     .option(...DATA_OPTION)
+    .option(...PROJECT_OPTION)
     .option(...KEY_OPTION)
     .option('--since <former>', 'a former checkpoint, or an export that has one: nothing before it may have changed')
     .option('--json', 'answer as JSON')
@@ -66,6 +71,7 @@ export function auditCommands(program: Command): void {
     .option(...DATA_OPTION)
     .option(...URL_OPTION)
     .option(...TOKEN_OPTION)
+    .option(...PROJECT_OPTION)
     .action(async (directory: string, options: ConnectionOptions) => {
       try {
         await requireUsable(directory);
@@ -84,6 +90,7 @@ export function auditCommands(program: Command): void {
     .option(...DATA_OPTION)
     .option(...URL_OPTION)
     .option(...TOKEN_OPTION)
+    .option(...PROJECT_OPTION)
     .action(async (subject: string, options: ConnectionOptions & ProveOptions) => {
       try {
         await prove(subject, options);
@@ -109,8 +116,11 @@ async function verify(path: string | undefined, options: VerifyOptions): Promise
     return since ?? told(verdict, path, key !== undefined, `; it only grew since ${options.since}`);
   }
   return withStoredLog(path ?? options.data, async (stored) => {
-    const chain = await verifyLog(stored.log);
-    const tree = chain.ok ? await signedTree(stored) : undefined;
+    const { project } = options;
+    const chain = await (project === undefined
+      ? verifyLog(stored.log)
+      : verifyChain(new ProjectLog(stored.store.reader, project).all()));
+    const tree = chain.ok ? await signedTree(stored, project) : undefined;
     const signed = await (tree && verifySource(tree, { verifier: key }));
     if (!signed || signed.ok) return { verdict: chain, words: wordsOfChain(chain, stored.where) };
     return told(signed, stored.where, false);
@@ -162,7 +172,7 @@ interface ProveOptions {
 
 async function prove(subject: string, options: ConnectionOptions & ProveOptions): Promise<void> {
   await withSource(options, async ({ source, numbersAbout }) => {
-    const numbers = await numbersAbout(subjectNamed(subject));
+    const numbers = await numbersNamed(numbersAbout, subject, options.project);
     const wanted = options.entry === undefined ? undefined : Number(options.entry);
     if (numbers.length === 0) throw new UsageError(`${subject}: the audit log has nothing about it`);
     if (wanted !== undefined && !numbers.includes(wanted)) {
@@ -180,6 +190,18 @@ async function prove(subject: string, options: ConnectionOptions & ProveOptions)
       process.stdout.write(`${file}.tlog-proof: entry ${seq}, signed by ${verifier.text}\n`);
     }
   });
+}
+
+/** A model of a project is named with it in the log, unless it is of `default`. */
+async function numbersNamed(
+  numbersAbout: (subject: string) => Promise<number[]>,
+  subject: string,
+  project: string | undefined,
+): Promise<number[]> {
+  const named = subjectNamed(subject);
+  const numbers = await numbersAbout(named);
+  if (numbers.length > 0 || project === undefined) return numbers;
+  return numbersAbout(named.replace(/^(model|model-version)\//, `$1/${project}/`));
 }
 
 /** A directory with anything else in it is not written into: an export removes what is no part of the log. */

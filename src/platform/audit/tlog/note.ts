@@ -31,6 +31,8 @@ export interface NoteSigner {
   readonly verifier: NoteVerifier;
   /** The text with its signature line. It has to end with a newline. */
   sign(text: string): string;
+  /** The same key under a longer name, whose signatures are told from those under this one. */
+  below(name: string): NoteSigner;
 }
 
 /** A new private key as text: `PRIVATE+KEY+<name>+<key id>+<base64 of type and seed>`. */
@@ -47,14 +49,22 @@ export function noteSigner(text: string): NoteSigner {
   const seed = keyBytes(encoded);
   if (label !== 'PRIVATE' || key !== 'KEY') throw auditErrors.key('this is not a private note key');
   const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' });
+  const signer = signerOf(name, privateKey);
+  if (signer.verifier.keyId !== keyId) {
+    throw auditErrors.key(`the key of '${name}' does not have the id that it claims`);
+  }
+  return signer;
+}
+
+function signerOf(name: string, privateKey: KeyObject): NoteSigner {
   const verifier = verifierOf(name, publicBytes(privateKey));
-  if (verifier.keyId !== keyId) throw auditErrors.key(`the key of '${name}' does not have the id that it claims`);
   return {
     verifier,
     sign(body) {
-      const signature = Buffer.concat([Buffer.from(keyId, 'hex'), sign(null, Buffer.from(body), privateKey)]);
+      const signature = Buffer.concat([Buffer.from(verifier.keyId, 'hex'), sign(null, Buffer.from(body), privateKey)]);
       return `${body}\n— ${name} ${signature.toString('base64')}\n`;
     },
+    below: (suffix) => signerOf(`${name}/${suffix}`, privateKey),
   };
 }
 

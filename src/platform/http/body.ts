@@ -3,8 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '#core/clock';
 import { httpErrors } from './problem.ts';
 
-/** For how long what nobody wants any more is read on. */
+/** For how long what nobody wants any more is read on, and how much of it. */
 const DRAIN_MS = 120_000;
+const DRAIN_BYTES_MAX = 1_073_741_824;
 
 /** The bytes of a body that was left on the wire. Throws `http/too-large` once they are more than `bytesMax`. */
 export async function* boundedBytes(body: unknown, bytesMax: number): AsyncIterable<Uint8Array> {
@@ -16,6 +17,12 @@ export async function* boundedBytes(body: unknown, bytesMax: number): AsyncItera
   }
 }
 
+export interface DrainOptions {
+  readonly clock: Clock;
+  /** So many bytes are read on; the connection is cut after them. */
+  readonly bytesMax?: number | undefined;
+}
+
 /**
  * Reads on the rest of a body that was refused. Most clients read no answer before they have sent all, so a connection
  * that is cut, or not read from, would tell them nothing, and they would try again for minutes. After 408 the
@@ -24,7 +31,7 @@ export async function* boundedBytes(body: unknown, bytesMax: number): AsyncItera
 export function drain(
   request: FastifyRequest,
   reply: FastifyReply,
-  { clock, status }: { readonly clock: Clock; readonly status: number },
+  { clock, status, bytesMax = DRAIN_BYTES_MAX }: DrainOptions & { readonly status: number },
 ): void {
   const { raw } = request;
   if (raw.complete || raw.destroyed) return;
@@ -34,11 +41,22 @@ export function drain(
     return;
   }
   reply.removeHeader('connection');
+  const { socket } = raw;
+  let left = bytesMax;
+  const count = (chunk: Uint8Array): void => {
+    left -= chunk.byteLength;
+    if (left < 0) socket.destroy();
+  };
+  // Whoever has the answer may leave with the body half sent. The request, which is answered, is not told of that.
+  const end = (): void => {
+    stopWaiting();
+    raw.off('data', count).off('end', end);
+    socket.off('close', end);
+  };
+  const stopWaiting = clock.after(DRAIN_MS, () => socket.destroy());
+  raw.on('data', count).once('end', end);
+  socket.once('close', end);
   raw.resume();
-  raw.once(
-    'close',
-    clock.after(DRAIN_MS, () => raw.destroy()),
-  );
 }
 
 async function* bytesOf(body: unknown): AsyncIterable<Uint8Array> {

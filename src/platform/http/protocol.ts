@@ -71,6 +71,8 @@ const BYTES_MAX = 1_073_741_824;
 interface Surroundings {
   readonly logger: Logger;
   readonly system: Pick<System, 'clock'>;
+  /** See {@link drain}. */
+  readonly refusedBytesMax?: number | undefined;
 }
 
 /** Serves the groups, each protocol with its own form of error, also for what it does not know below its prefixes. */
@@ -90,7 +92,8 @@ export function bindProtocols(
         surroundings.logger.error({ err: thrown, requestId: request.id, url: request.url }, 'request failed');
       }
       if (error.status === 401) challenge(reply);
-      drain(request, reply, { clock: surroundings.system.clock, status: error.status });
+      const { system, refusedBytesMax: bytesMax } = surroundings;
+      drain(request, reply, { clock: system.clock, status: error.status, bytesMax });
       return sendReply(reply, { status: error.status, ...protocol.answerError(error, request.headers) });
     };
     void app.register(async (scope) => {

@@ -61,6 +61,8 @@ export interface HttpServerOptions {
   readonly metrics: Metrics;
   /** How long the body of a request may stand still, in milliseconds; 30 s unless told. */
   readonly bodyStallMs?: number;
+  /** How much of a body is read on after it was refused; 1 GiB unless told. */
+  readonly refusedBytesMax?: number;
 }
 
 /** Requests in work may finish within this time of a close; a client that waits for news is cut off after it. */
@@ -86,7 +88,7 @@ export function openHttpServer(options: HttpServerOptions): HttpServer {
     const problem = problemOf(error, request.id);
     if (problem.status === 401) challenge(reply);
     if (problem.status >= 500) logger.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
-    drain(request, reply, { clock: system.clock, status: problem.status });
+    drain(request, reply, { clock: system.clock, status: problem.status, bytesMax: options.refusedBytesMax });
     void reply.status(problem.status).type('application/problem+json').send(problem);
   }
   app.setErrorHandler(answerError);

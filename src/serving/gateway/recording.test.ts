@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
+import { pino } from 'pino';
 import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from './testing/gateway-harness.ts';
 import { categoryModel, logisticModel } from './testing/models.ts';
 
@@ -73,6 +74,19 @@ describe('what a gateway records', () => {
 
     assert.equal(ids().length, 20);
     assert.equal(new Set(ids()).size, 20);
+  });
+
+  test('a flush that cannot send says so to whoever asked, and is no error of the gateway', async () => {
+    const written: { readonly level: number; readonly msg: string }[] = [];
+    const line = (text: string): void => void written.push(JSON.parse(text));
+    await open({ logger: pino({ level: 'error' }, { write: line }) });
+    harness.controlPlane.onPredictions = () => 503;
+    await predict('r');
+
+    const { status, body } = await harness.post('/v1/flush', {});
+
+    assert.deepEqual([status, body.code], [503, 'gateway/not-shipped']);
+    assert.deepEqual(written, []);
   });
 
   test('a record that the control plane refuses holds up no other', async () => {

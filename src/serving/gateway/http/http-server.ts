@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { messageOf } from '#core/errors';
+import { KedgeError, messageOf } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { ofTenant } from '../protection/access/caller.ts';
@@ -140,7 +140,8 @@ function answer(
   work().then(
     ({ text, type }) => sendJson(response, 200, text, type),
     (error) => {
-      parts.onError(error, 'answer');
+      // An expected failure is told to whoever asked; only a bug is the gateway's own.
+      if (!(error instanceof KedgeError)) parts.onError(error, 'answer');
       sendProblem(response, error);
     },
   );

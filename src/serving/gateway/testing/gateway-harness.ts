@@ -135,7 +135,7 @@ export interface Answer {
 
 type Passed =
   | ('tenants' | 'shared' | 'access' | 'limits' | 'runtime' | 'modelServers' | 'modelProcesses' | 'executor')
-  | ('features' | 'grpcPort' | 'dialect' | 'tls' | 'contract');
+  | ('features' | 'grpcPort' | 'dialect' | 'tls' | 'contract' | 'logger');
 
 export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
   /** Models of the repository, by `<model>/<version>/<file>`; given, clients may load and unload them. */
@@ -166,7 +166,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
     routingFile: join(folder, 'routing.json'),
     ...{ blobs, log },
     system: realSystem(),
-    logger: createLogger('test', 'fatal'),
+    logger: options.logger ?? createLogger('test', 'fatal'),
     metrics: createMetrics('test'),
     shipEveryMs: 10,
     sampleEveryMs: 20,

@@ -17,7 +17,20 @@ export {
   rolloutStarted,
   routingChanged,
 } from './events.ts';
-export type { FeatureReader, Gateway, GatewayLimits, GatewayOptions, PredictionRecord } from './gateway/index.ts';
+export { DEFAULT_LIMITS } from './gateway/gateway-parts.ts';
+export type {
+  Answers,
+  FeatureReader,
+  Gateway,
+  GatewayLimits,
+  GatewayOptions,
+  Inherited,
+  PredictionRecord,
+  ProcessView,
+  Protocol,
+  Question,
+  Siblings,
+} from './gateway/index.ts';
 export { tenantRuleOf } from './gateway/protection/tenants.ts';
 export { servingKinds } from './kinds.ts';
 export { servingMigrations } from './migrations/index.ts';

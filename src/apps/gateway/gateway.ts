@@ -4,22 +4,31 @@ import { openProcessExecutor } from '#adapters/exec/process';
 import { openLocalLog } from '#adapters/log/local';
 import { defineErrors, messageOf } from '#core/errors';
 import { type Config, containerEnvironment, inheritedEnvironment } from '#platform/config';
-import { type GatewayOptions, startGateway, tenantRuleOf } from '#serving';
+import type { SyncEventLog } from '#ports/event-log';
+import { DEFAULT_LIMITS, type GatewayLimits, type GatewayOptions, startGateway, tenantRuleOf } from '#serving';
 import product from '../../../package.json' with { type: 'json' };
 import { rolesOfGroups } from '../oidc-settings.ts';
 import type { ProcessBase, RunningProcess } from '../process.ts';
 import { openBlobs, openOnlineStore, openShared } from '../stores.ts';
 import { onlineFeatures } from './online-features.ts';
+import type { JoinedSiblings } from './processes/join-siblings.ts';
+import { CALLERS_FILE, inheritKept, processFolders, ROUTING_FILE } from './processes/process-folders.ts';
 
 /** The data plane as a process: scoring over HTTP and gRPC from the stores of the data directory. */
-export async function startGatewayProcess(base: ProcessBase): Promise<RunningProcess> {
-  const { config, dataDir, system, logger, metrics } = base;
-  const { modelMemoryBytesMax, predictTimeoutMs, recordQueueMax } = config;
-  const log = await openLocalLog({
-    folder: join(dataDir.gateway, 'log'),
-    clock: system.clock,
-    onFinding: (finding) => logger.warn(finding, 'the log of recorded predictions was found damaged'),
-  });
+export async function startGatewayProcess(base: ProcessBase, siblings?: JoinedSiblings): Promise<RunningProcess> {
+  const { config, dataDir, system, metrics } = base;
+  const logger = siblings ? base.logger.child({ process: siblings.place }) : base.logger;
+  const { place, count } = siblings ?? { place: 1, count: 1 };
+  const folders = await processFolders(dataDir.gateway, { place, count });
+  await inheritKept(folders);
+  const openLog = (folder: string): Promise<SyncEventLog> =>
+    openLocalLog({
+      folder: join(folder, 'log'),
+      clock: system.clock,
+      onFinding: (finding) => logger.warn(finding, 'the log of recorded predictions was found damaged'),
+    });
+  const log = await openLog(folders.own);
+  const leftLogs = await Promise.all(folders.left.map(openLog));
   const shared = await openShared(config, logger);
   const features = onlineFeatures(() => openOnlineStore(dataDir, 'read'), logger);
   const { modelRepository: models, modelControl: control } = config;
@@ -29,7 +38,8 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     port: containerPort ?? config.gatewayPort,
     grpcPort: config.grpcPort,
     controlPlane: { url: config.controlPlaneUrl, token: config.token || undefined },
-    routingFile: join(dataDir.gateway, 'routing.json'),
+    routingFile: join(folders.own, ROUTING_FILE),
+    ...{ siblings, leftLogs },
     blobs: await openBlobs(config, dataDir),
     ...{ log, features, shared, system, logger, metrics },
     modelServers: listOf(config.modelServers),
@@ -38,20 +48,34 @@ export async function startGatewayProcess(base: ProcessBase): Promise<RunningPro
     repository: models === '' ? undefined : { folder: await folderAt(models), control },
     dialect: config.servingDialect === 'triton' ? 'triton' : 'kedge',
     tenants: tenantRuleOf(config.tenants),
-    access: accessOf(config, join(dataDir.gateway, 'callers.json')),
+    access: accessOf(config, join(folders.own, CALLERS_FILE)),
     contract: { ...routes, defaultEndpoint: config.defaultEndpoint },
     version: product.version,
     tls: await tlsOf(config),
-    limits: { modelMemoryBytesMax, predictTimeoutMs, recordQueueMax },
+    limits: limitsOf(config, count),
   });
+  await siblings?.serve(gateway, logger);
   return {
     ready: { url: gateway.url, grpc: gateway.grpcAddress ?? '' },
     async stop() {
       await gateway.close();
       await features.close();
       await shared?.close();
-      await log.close();
+      await Promise.all([log, ...leftLogs].map((one) => one.close()));
     },
+  };
+}
+
+/** What a gateway may use as a whole, in equal parts for its processes. */
+function limitsOf(config: Config, processes: number): Partial<GatewayLimits> {
+  const { modelMemoryBytesMax, predictTimeoutMs, recordQueueMax } = config;
+  const part = (whole: number): number => Math.ceil(whole / processes);
+  return {
+    predictTimeoutMs,
+    modelMemoryBytesMax: part(modelMemoryBytesMax),
+    recordQueueMax: part(recordQueueMax),
+    bodiesBytesMax: part(DEFAULT_LIMITS.bodiesBytesMax),
+    requestsMax: part(DEFAULT_LIMITS.requestsMax),
   };
 }
 

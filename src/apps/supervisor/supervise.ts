@@ -15,6 +15,9 @@ export interface ChildSpec {
   /** Flags of Node for this process, beside those that all have. */
   readonly nodeFlags?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  /** `advanced` carries bytes and maps in messages; `json` unless told. */
+  readonly serialization?: 'json' | 'advanced';
 }
 
 export interface Supervisor {
@@ -36,11 +39,18 @@ const KILL_AFTER_MS = 10_000;
 /** A child that ran this long starts with a fresh back-off when it ends. */
 const STEADY_AFTER_MS = 10_000;
 
+export interface SupervisorDeps {
+  readonly system: System;
+  readonly logger: Logger;
+  /** Told of each process when it is started, the first time and again. */
+  readonly onStart?: (spec: ChildSpec, child: ChildProcess) => void;
+}
+
 /**
  * Keeps child processes alive: one that ends is started again, the sooner the longer it had run. Children notice the
  * loss of their supervisor and stop by themselves, so nothing is left behind when it is killed.
  */
-export function supervise(specs: readonly ChildSpec[], deps: { system: System; logger: Logger }): Supervisor {
+export function supervise(specs: readonly ChildSpec[], deps: SupervisorDeps): Supervisor {
   const children = specs.map((spec) => new Child(spec, deps));
   const ready = Promise.all(children.map(async (child) => [child.spec.name, await child.ready] as const));
   for (const child of children) child.start();
@@ -56,7 +66,7 @@ export function supervise(specs: readonly ChildSpec[], deps: { system: System; l
 class Child {
   readonly spec: ChildSpec;
   readonly ready: Promise<Readonly<Record<string, string>>>;
-  readonly #deps: { readonly system: System; readonly logger: Logger };
+  readonly #deps: SupervisorDeps;
   #process: ChildProcess | undefined;
   #stopping = false;
   #wasReady = false;
@@ -65,7 +75,7 @@ class Child {
   #failedToStart: (error: Error) => void = () => {};
   #cancelRestart: () => void = () => {};
 
-  constructor(spec: ChildSpec, deps: { readonly system: System; readonly logger: Logger }) {
+  constructor(spec: ChildSpec, deps: SupervisorDeps) {
     this.spec = spec;
     this.#deps = deps;
     this.ready = new Promise((resolve, reject) => {
@@ -85,17 +95,21 @@ class Child {
     const module = fileURLToPath(new URL(`../${this.spec.module}`, import.meta.url));
     const child = spawn(
       process.execPath,
-      ['--disable-warning=ExperimentalWarning', ...(this.spec.nodeFlags ?? []), module],
+      ['--disable-warning=ExperimentalWarning', ...(this.spec.nodeFlags ?? []), module, ...(this.spec.args ?? [])],
       {
         env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...this.spec.env },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        serialization: this.spec.serialization ?? 'json',
       },
     );
     this.#process = child;
     child.on('message', (message) => {
+      const { type, ready } = message as ReadyMessage;
+      if (type !== 'ready') return;
       this.#wasReady = true;
-      this.#becameReady((message as ReadyMessage).ready);
+      this.#becameReady(ready);
     });
+    this.#deps.onStart?.(this.spec, child);
     child.on('exit', (code, signal) => {
       this.#process = undefined;
       if (this.#stopping) return;

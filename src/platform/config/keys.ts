@@ -18,6 +18,14 @@ export const KEYS = {
     unit: 'TCP port',
     reason: 'Scoring over HTTP.',
   },
+  gatewayProcesses: {
+    env: 'KEDGE_GATEWAY_PROCESSES',
+    default: 1,
+    min: 1,
+    max: 64,
+    unit: 'processes',
+    reason: 'Processes that serve the ports of one gateway, each with its part of the memory for models.',
+  },
   grpcPort: {
     env: 'KEDGE_GRPC_PORT',
     default: 4602,

@@ -1,4 +1,15 @@
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client';
+
+/** The figures of one process, to be summed with those of others. */
+export type MetricsSnapshot = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 export interface Metrics {
   /** A counter by its Prometheus name. */
@@ -7,6 +18,10 @@ export interface Metrics {
   seconds<Label extends string>(name: string, help: string, labels: readonly Label[]): Histogram<Label>;
   /** Text in Prometheus' exposition format. */
   expose(): Promise<string>;
+  /** What this process has counted, on top of what a process before it had. */
+  snapshot(before?: MetricsSnapshot): Promise<MetricsSnapshot>;
+  /** The sums over processes, as text. */
+  exposeSum(snapshots: readonly MetricsSnapshot[]): Promise<string>;
   readonly contentType: string;
 }
 
@@ -28,6 +43,19 @@ export function createMetrics(role: string): Metrics {
     seconds: (name, help, labelNames) =>
       new Histogram({ name, help, labelNames: [...labelNames], buckets: SECONDS, registers: [registry] }),
     expose: () => registry.metrics(),
+    async snapshot(before = []) {
+      const now = await registry.getMetricsAsJSON();
+      // Of a process that is gone only what it counted goes on: its memory is nobody's any more.
+      const counted = before.filter(({ type }) => GOES_ON.has(String(type)));
+      return counted.length === 0 ? now : sumOf([[...counted], now]).getMetricsAsJSON();
+    },
+    exposeSum: (snapshots) => sumOf(snapshots).metrics(),
     contentType: registry.contentType,
   };
+}
+
+const GOES_ON: ReadonlySet<string> = new Set(['counter', 'histogram']);
+
+function sumOf(snapshots: readonly MetricsSnapshot[]): Registry {
+  return AggregatorRegistry.aggregate(snapshots.map((snapshot) => [...snapshot]));
 }

@@ -19,6 +19,8 @@ export interface Retries {
 }
 
 interface Following extends Retries {
+  /** Told whenever a table has come into force. */
+  readonly onTable?: (() => void) | undefined;
   readonly router: Router;
   readonly controlPlane: ControlPlane;
   readonly routingFile: string;
@@ -31,10 +33,13 @@ interface FollowingCallers extends Retries {
 }
 
 /** Puts the routing table of the last run into force, if there is one. */
-export async function restoreRouting({ router, routingFile: path, logger }: Omit<Following, 'signal'>): Promise<void> {
+export async function restoreRouting(following: Omit<Following, 'signal'>): Promise<void> {
+  const { router, routingFile: path, logger, onTable } = following;
   await restoring(path, logger, async () => {
     const table = await readRoutingFile(path);
-    if (table) await router.apply(table);
+    if (!table) return;
+    await router.apply(table);
+    onTable?.();
   });
 }
 
@@ -66,6 +71,7 @@ export async function followRouting(following: Following): Promise<void> {
       // Kept first: a gateway that is killed in between starts again with what it was about to answer from.
       await writeRoutingFile(routingFile, table);
       await router.apply(table);
+      following.onTable?.();
     });
   }
 }

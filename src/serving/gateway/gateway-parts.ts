@@ -2,10 +2,12 @@ import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { ControlPlane } from './control-plane.ts';
 import type { BodyBudget } from './http/http-io.ts';
+import type { KeepAlive } from './http/keep-alive.ts';
 import type { AsyncResults } from './http/open-inference/results.ts';
 import type { ContainerContract } from './http/scoring.ts';
 import type { Dialect } from './open-inference/dialect.ts';
 import type { Predictor } from './predictor.ts';
+import type { Siblings } from './processes/siblings.ts';
 import type { Door } from './protection/access/door.ts';
 import type { TenantRule } from './protection/tenants.ts';
 import type { ModelRepository } from './repository/model-repository.ts';
@@ -61,6 +63,9 @@ export interface GatewayParts {
   readonly tenants: TenantRule | undefined;
   readonly bodies: BodyBudget;
   readonly results: AsyncResults;
+  readonly keepAlive: KeepAlive;
+  /** The other processes that serve the same address; absent where this is the only one. */
+  readonly siblings: Siblings | undefined;
   /** Of the product, for people. */
   readonly version: string;
   readonly controlPlane: ControlPlane;
@@ -72,9 +77,13 @@ export interface GatewayParts {
   readonly signal: AbortSignal;
   /** Ends when the gateway begins to close, so that what goes on for ever does not hold it up. */
   readonly draining: AbortSignal;
+  /** Whether requests can be answered, by every process of the gateway. */
+  ready(): boolean;
+  /** Connections over HTTP that this process has open. */
+  openConnections(): Promise<number>;
   /** Predictions that wait for their answer. */
   inWork(): number;
-  /** Sends everything recorded so far and tells how many predictions that were. */
+  /** Sends everything that this process recorded so far and tells how many predictions that were. */
   flush(): Promise<number>;
   /** Logs what is not an expected failure. */
   onError(error: unknown, where: string): void;

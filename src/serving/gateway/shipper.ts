@@ -13,7 +13,8 @@ export interface ShipperOptions {
   readonly log: SyncEventLog;
   readonly system: System;
   readonly logger: Logger;
-  readonly metrics: Metrics;
+  /** By outcome. */
+  readonly shippedTotal: ReturnType<Metrics['counter']>;
   /** Posts records; see {@link postPredictions}. */
   readonly post: PostRecords;
   /** How long records are gathered before they are sent. */
@@ -58,9 +59,7 @@ export class Shipper {
   constructor(options: ShipperOptions) {
     this.#options = options;
     this.#cursor = options.log.cursor(CURSOR);
-    this.#shippedTotal = options.metrics.counter('kedge_gateway_shipped_total', 'Recorded predictions sent.', [
-      'outcome',
-    ]);
+    this.#shippedTotal = options.shippedTotal;
   }
 
   /** The offset up to which everything is sent. */

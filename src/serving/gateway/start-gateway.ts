@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { KedgeError, messageOf } from '#core/errors';
 import type { System } from '#core/system';
@@ -21,11 +22,16 @@ import { followCallers, followRouting, restoreCallers, restoreRouting, untilDone
 import { DEFAULT_LIMITS, type GatewayLimits, type GatewayParts } from './gateway-parts.ts';
 import { startGrpcServer } from './grpc/grpc-server.ts';
 import { BodyBudget } from './http/http-io.ts';
-import { createHttpServer } from './http/http-server.ts';
+import { createHttpServer, lookAfterConnections, takeConnection } from './http/http-server.ts';
+import { KeepAlive } from './http/keep-alive.ts';
 import { AsyncResults } from './http/open-inference/results.ts';
 import type { ContainerContract } from './http/scoring.ts';
 import { type DialectName, dialectOf } from './open-inference/dialect.ts';
+import type { Prediction } from './prediction.ts';
 import { Predictor } from './predictor.ts';
+import { allStatistics } from './processes/all-statistics.ts';
+import { respond } from './processes/respond.ts';
+import type { Answers, Protocol, Question, Siblings } from './processes/siblings.ts';
 import type { ApiKeys } from './protection/access/api-keys.ts';
 import type { AccessOptions } from './protection/access/open-door.ts';
 import { openProtection } from './protection/open-protection.ts';
@@ -42,7 +48,7 @@ import { LoadSignals } from './scaling/load-signals.ts';
 import { resumed, type Unscored } from './score-again.ts';
 import { Scorer } from './scorer.ts';
 import { sendObservations } from './send-observations.ts';
-import { Shipper } from './shipper.ts';
+import { Shipper, type ShipperOptions } from './shipper.ts';
 import { StatisticsBook } from './statistics.ts';
 import { TensorScorer } from './tensor-scorer.ts';
 import type { ServerTls } from './tls.ts';
@@ -56,6 +62,10 @@ export interface GatewayOptions {
   readonly controlPlane: ControlPlaneAddress;
   /** Where the routing table of the last run is kept. */
   readonly routingFile: string;
+  /** The other processes that serve the same address: this one listens nowhere, and takes connections over. */
+  readonly siblings?: Siblings | undefined;
+  /** What processes that are no more left in logs of their own, to be sent with what this one records. */
+  readonly leftLogs?: readonly SyncEventLog[] | undefined;
   readonly blobs: BlobStore;
   readonly log: SyncEventLog;
   readonly features?: FeatureReader | undefined;
@@ -97,6 +107,12 @@ export interface Gateway {
   readonly routingVersion: number;
   /** Sends everything recorded so far and tells how many predictions that were. */
   flush(): Promise<number>;
+  /** Serves a connection that another process has accepted. */
+  take(socket: Socket, protocol: Protocol): void;
+  /** Answers for this process what one of the processes asks of all. */
+  respond(question: Question): Promise<Answers[Question['ask']]>;
+  /** Ends as many connections, each after an answer, so that their clients connect anew. */
+  giveUp(connections: number): void;
   /** Stops taking requests and finishes those in work. What is recorded stays in the log for the next start. */
   close(): Promise<void>;
 }
@@ -110,19 +126,18 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
   const stop = new AbortController();
   const drain = new AbortController();
   const signals = { signal: stop.signal, draining: drain.signal };
-  const { parts, scorer, shipper, keys } = await assemble(options, signals);
+  const { parts, scorer, shippers, keys, server } = await assemble(options, signals);
   const { router, controlPlane, cache } = parts;
-  const table = { router, controlPlane, routingFile, system, logger };
+  const { siblings, grpcPort, host, tls } = options;
+  const table = { router, controlPlane, routingFile, system, logger, onTable: () => siblings?.routed() };
   await parts.repository.scan();
   await restoreRouting(table);
   const callers = await restoredCallers(options, { keys, controlPlane });
-  await shipper.start();
-  const server = createHttpServer(parts, options.tls);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(options.port, options.host, resolve);
-  });
-  const { grpcPort, host, tls } = options;
-  const grpc = grpcPort === null ? undefined : await startGrpcServer(parts, { host, port: grpcPort, tls });
+  for (const shipper of shippers) await shipper.start();
+  if (siblings) lookAfterConnections(server);
+  else await listening(server, options);
+  const grpcAt = { host, port: siblings ? null : grpcPort, tls };
+  const grpc = grpcPort === null ? undefined : await startGrpcServer(parts, grpcAt);
   const following = [
     followRouting({ ...table, signal: stop.signal }),
     ...(callers ? [followCallers({ ...callers, signal: stop.signal })] : []),
@@ -132,17 +147,25 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
     send: (seen) =>
       untilDone('observation', { system, logger, signal: stop.signal }, () => controlPlane.observe(seen, stop.signal)),
   });
-  const checking = checkWhatIsAsked(parts);
+  // One process of a gateway checks candidates: the first report decides, and a load test takes a whole core.
+  const checking = siblings && siblings.place > 1 ? undefined : checkWhatIsAsked(parts);
   const sampling = parts.load.follow(stop.signal, options.sampleEveryMs);
-  const { port } = server.address() as AddressInfo;
   return {
-    url: `${tls ? 'https' : 'http'}://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
-    grpcAddress: grpc?.address,
+    url: siblings?.url ?? urlOf(server, options),
+    grpcAddress: siblings ? siblings.grpcAddress : grpc?.address,
     get routingVersion() {
       return router.version;
     },
     flush: parts.flush,
+    take(socket, protocol) {
+      socket.once('close', () => siblings?.closed(protocol));
+      if (protocol === 'grpc') grpc?.take(socket);
+      else takeConnection(server, socket);
+    },
+    respond: (question) => respond(parts, question),
+    giveUp: (connections) => parts.keepAlive.end(connections),
     async close() {
+      parts.keepAlive.end(Number.POSITIVE_INFINITY);
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       drain.abort();
@@ -151,12 +174,23 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
       parts.results.clear();
       server.closeAllConnections();
       await closed;
-      await shipper.stop();
+      await Promise.all(shippers.map((shipper) => shipper.stop()));
       stop.abort();
       await Promise.all([...following, observing, checking, sampling]);
       await cache.close();
     },
   };
+}
+
+function listening(server: Server, { port, host }: Pick<GatewayOptions, 'port' | 'host'>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject).listen(port, host, resolve);
+  });
+}
+
+function urlOf(server: Server, { tls, host }: Pick<GatewayOptions, 'tls' | 'host'>): string {
+  const { port } = server.address() as AddressInfo;
+  return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function checkWhatIsAsked({
@@ -190,7 +224,9 @@ const LOGS_MAX = 50;
 interface Assembly {
   readonly parts: GatewayParts;
   readonly scorer: Scorer;
-  readonly shipper: Shipper;
+  /** Of what this process records first. */
+  readonly shippers: readonly Shipper[];
+  readonly server: Server;
   readonly keys: ApiKeys | undefined;
 }
 
@@ -218,7 +254,7 @@ async function assemble(
   options: GatewayOptions & { readonly recent: RecentLog },
   { signal, draining }: Pick<GatewayParts, 'signal' | 'draining'>,
 ): Promise<Assembly> {
-  const { log, logger, metrics, system, features, shipEveryMs: everyMs = 250 } = options;
+  const { log, logger, metrics, system, features, siblings } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { clock } = system;
   const protection = openProtection(options);
@@ -226,16 +262,17 @@ async function assemble(
   const cache = openCache(options, limits);
   const router = new Router({ cache, logger, clock, protection: protection.deps });
   const statistics = new StatisticsBook();
+  const counted = () => allStatistics({ siblings, statistics });
   const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs: limits.predictTimeoutMs });
-  const post = controlPlane.predictions;
-  const scoreAgain = (unscored: readonly Unscored[]): readonly string[] => {
-    const startedMs = clock.monotonic();
-    const byName = new Map([...router.endpoints].map((endpoint) => [endpoint.routed.name, endpoint]));
-    const predictions = unscored.flatMap((one) => resumed(one, byName.get(one.prediction.endpoint), startedMs) ?? []);
-    scorer.submitBeside(predictions);
-    return predictions.map(({ id }) => id);
-  };
-  const shipper = new Shipper({ log, system, logger, metrics, post, everyMs, scoreAgain });
+  const shippers = openShippers(options, {
+    post: controlPlane.predictions,
+    scoreAgain(unscored) {
+      const predictions = resumedOf(unscored, router, clock.monotonic());
+      scorer.submitBeside(predictions);
+      return predictions.map(({ id }) => id);
+    },
+  });
+  const [shipper] = shippers;
   const recorder = new Recorder({
     ...{ log, logger, metrics, clock },
     queueMax: limits.recordQueueMax,
@@ -260,25 +297,58 @@ async function assemble(
   });
   const parts: GatewayParts = {
     ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, draining, statistics, tensorScorer },
-    load: new LoadSignals({ router, statistics, cache, clock }),
+    ...{ siblings, door: protection.door, tenants: options.tenants },
+    load: new LoadSignals({ router, cache, clock, processes: siblings?.count, statistics: counted }),
     repository: repositoryOf(options, { cache, rowsMax: limits.instancesMax }),
     registeredTensors: new RegisteredTensors({ cache, rowsMax: limits.instancesMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
     contract: options.contract ?? {},
-    door: protection.door,
-    tenants: options.tenants,
     bodies: new BodyBudget(limits.bodiesBytesMax),
     results: new AsyncResults(system),
     version: options.version ?? '',
     predictor: new Predictor({ scorer, features, system }),
     inWork: () => scorer.inWork + tensorScorer.inWork,
-    flush: () => shipper.flush(),
+    keepAlive: new KeepAlive(),
+    ready: () => router.version >= 0 && (siblings?.ready ?? true),
+    openConnections: () => openConnections(server),
+    flush: () => flushAll(shippers),
     onError: (error, where) => {
       protection.refused(error);
       if (!(error instanceof KedgeError) || error.status >= 500) logger.error({ err: error, where }, messageOf(error));
     },
   };
-  return { parts, scorer, shipper, keys: protection.keys };
+  const server = createHttpServer(parts, options.tls);
+  return { parts, scorer, shippers, server, keys: protection.keys };
+}
+
+async function flushAll(shippers: readonly Shipper[]): Promise<number> {
+  const sent = await Promise.all(shippers.map((shipper) => shipper.flush()));
+  return sent.reduce((sum, records) => sum + records, 0);
+}
+
+/** Predictions of which the score beside the answer is still to be made. */
+function resumedOf(unscored: readonly Unscored[], router: Router, startedMs: number): readonly Prediction[] {
+  const byName = new Map([...router.endpoints].map((endpoint) => [endpoint.routed.name, endpoint]));
+  return unscored.flatMap((one) => resumed(one, byName.get(one.prediction.endpoint), startedMs) ?? []);
+}
+
+function openConnections(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+  });
+}
+
+/** Sends what this process records, and what processes that are no more have left. */
+function openShippers(
+  options: GatewayOptions,
+  { post, scoreAgain }: Pick<ShipperOptions, 'post' | 'scoreAgain'>,
+): readonly [Shipper, ...Shipper[]] {
+  const { log, logger, metrics, system, leftLogs = [], shipEveryMs: everyMs = 250 } = options;
+  const shippedTotal = metrics.counter('kedge_gateway_shipped_total', 'Recorded predictions sent.', ['outcome']);
+  const shipping = { system, logger, shippedTotal, post, everyMs };
+  // A score beside an answer would be written to another log than its answer: what was left goes without.
+  const left = leftLogs.map((each) => new Shipper({ ...shipping, log: each, scoreAgain: () => [] }));
+  return [new Shipper({ ...shipping, log, scoreAgain }), ...left];
 }
 
 function openCache(options: GatewayOptions, limits: GatewayLimits): ModelCache {

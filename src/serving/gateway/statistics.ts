@@ -46,6 +46,9 @@ export class ModelStatistics {
   }
 }
 
+/** What one version has done, as it travels between processes. */
+export type StatisticsData = Readonly<Omit<ModelStatistics, 'executed'>>;
+
 /** Sizes of batches that are told apart. */
 const BATCH_SIZES_MAX = 1_024;
 /** Versions that are counted; more come only from scoring thousands of versions directly. */

@@ -3,6 +3,7 @@ import { messageOf } from '#core/errors';
 import { realSystem } from '#core/system';
 import { loadConfig } from '#platform/config';
 import { ProblemError } from '#platform/contract';
+import type { ProcessView } from '#serving';
 import { holderOf } from '../../data-dir.ts';
 import { type ConnectionOptions, connectFrom } from '../connection.ts';
 
@@ -85,7 +86,17 @@ async function versionAt(url: string): Promise<string> {
 async function gatewayAt(url: string): Promise<string> {
   const { live } = await answerOf(`${url}/v2/health/live`);
   if (live !== true) throw new AmissError(`${url} answers, but not as a gateway does`);
-  return `answers at ${url}`;
+  const { processes } = await answerOf(`${url}/v1/processes`);
+  return `answers at ${url}${Array.isArray(processes) && processes.length > 1 ? wordsOf(processes) : ''}`;
+}
+
+/** Of each process that serves the address together with others. Told to whoever may ask, which others are not. */
+function wordsOf(processes: readonly ProcessView[]): string {
+  const words = processes.map(({ process: place, pid, state, starts, connections }) => {
+    const restarts = starts > 1 ? `, started ${starts} times` : '';
+    return `${place} (pid ${pid ?? '-'}) ${state}, ${connections} connections${restarts}`;
+  });
+  return `, ${processes.length} processes: ${words.join('; ')}`;
 }
 
 async function workersOf(options: ConnectionOptions): Promise<string> {

@@ -69,7 +69,8 @@ test('an address that was asked about has to answer, and to be Kedge', async (t)
 test('a started platform is looked for where its data directory says, process by process', async (t) => {
   const dir = await folder(t);
   const [port, gatewayPort, grpcPort] = await Promise.all([1, 2, 3].map(() => portOf(t, { listens: false })));
-  const config = loadConfig({ dataDir: dir, port, gatewayPort, grpcPort, logLevel: 'fatal' }, {});
+  const given = { dataDir: dir, port, gatewayPort, grpcPort, gatewayProcesses: 2 };
+  const config = loadConfig({ ...given, logLevel: 'fatal' }, {});
   const platform = await startPlatform(config);
   const pidOf = (name: string): number => platform.pids().get(name) ?? assert.fail(`${name} does not run`);
   const stopped: number[] = [];
@@ -84,7 +85,10 @@ test('a started platform is looked for where its data directory says, process by
   });
   assert.deepEqual(whole.processes, ['ok', 'ok', 'ok']);
   assert.match(whole.found('control plane').detail, new RegExp(`^answers at http://127.0.0.1:${port}, version`));
-  assert.match(whole.found('gateway').detail, new RegExp(`^answers at http://127.0.0.1:${gatewayPort}`));
+  const processes =
+    '2 processes: 1 \\(pid \\d+\\) serving, \\d+ connections; 2 \\(pid \\d+\\) serving, \\d+ connections$';
+  const gateway = `^answers at http://127.0.0.1:${gatewayPort}, ${processes}`;
+  assert.match(whole.found('gateway').detail, new RegExp(gateway));
   assert.match(whole.found('workers').detail, /^1 seen: worker-1@\S+ \d+ s ago$/);
 
   for (const name of ['gateway', 'control-plane']) {

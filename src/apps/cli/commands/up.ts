@@ -12,6 +12,7 @@ export function upCommand(program: Command): void {
     .option('--port <port>', 'control plane and console', '4600')
     .option('--gateway-port <port>', 'scoring over HTTP', '4601')
     .option('--grpc-port <port>', 'scoring over gRPC', '4602')
+    .option('--processes <count>', 'processes that serve the ports of the gateway, for more than one core')
     .option('--workers <count>', 'worker processes')
     .option('--executor <name>', 'what workers run steps on')
     .option('--only <processes>', `start only some of ${ROLES.join(', ')}, with commas between`)
@@ -25,6 +26,7 @@ export function upCommand(program: Command): void {
           port: options.port,
           gatewayPort: options.gatewayPort,
           grpcPort: options.grpcPort,
+          gatewayProcesses: options.processes,
           workers: options.workers,
           executor: options.executor,
           insecureLoopback: options.insecureLoopback,

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import {
   Metadata,
   Server,
@@ -33,12 +34,15 @@ import { streamInfer } from './stream.ts';
 
 export interface GrpcServer {
   readonly address: string;
+  /** Serves a connection that another process has accepted. */
+  take(socket: Socket): void;
   close(): Promise<void>;
 }
 
 export interface GrpcAddress {
   readonly host: string;
-  readonly port: number;
+  /** `null` listens nowhere: connections are taken over from another process. */
+  readonly port: number | null;
   readonly tls?: ServerTls | undefined;
 }
 
@@ -65,13 +69,16 @@ export async function startGrpcServer(parts: GatewayParts, { host, port, tls }: 
         !!tls.clientCa,
       )
     : ServerCredentials.createInsecure();
+  const injector = port === null ? server.createConnectionInjector(credentials) : undefined;
   const bound = await new Promise<number>((resolve, reject) => {
+    if (port === null) return resolve(0);
     server.bindAsync(`${host}:${port}`, credentials, (error, boundPort) =>
       error ? reject(error) : resolve(boundPort),
     );
   });
   return {
     address: `${host}:${bound}`,
+    take: (socket) => injector?.injectConnection(socket),
     close: () =>
       new Promise((resolve) => {
         server.tryShutdown(() => resolve());
@@ -122,7 +129,7 @@ function inferenceHandlers(parts: GatewayParts): Record<string, UntypedHandleCal
   };
   return {
     ServerLive: unaryFor(parts, PROBED)(async () => ({ live: true })),
-    ServerReady: unaryFor(parts, PROBED)(async () => ({ ready: parts.router.version >= 0 })),
+    ServerReady: unaryFor(parts, PROBED)(async () => ({ ready: parts.ready() })),
     ModelReady: unary(async ({ name, version }: ModelCall) => ({
       ready: await modelReady(parts, name, version || undefined),
     })),
@@ -162,7 +169,7 @@ function healthHandlers(parts: GatewayParts): Record<string, UntypedHandleCall> 
       if (service !== '' && service !== 'inference.GRPCInferenceService') {
         throw gatewayErrors['not-found'](`there is no service '${service.slice(0, 100)}'`);
       }
-      return { status: parts.router.version >= 0 ? 'SERVING' : 'NOT_SERVING' };
+      return { status: parts.ready() ? 'SERVING' : 'NOT_SERVING' };
     }),
   };
 }

@@ -1,8 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { KedgeError, messageOf } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import { allStatistics } from '../processes/all-statistics.ts';
+import type { ProcessView } from '../processes/siblings.ts';
 import { ofTenant } from '../protection/access/caller.ts';
 import { tenantOf } from '../protection/tenants.ts';
 import { scalingMetrics } from '../scaling/scaling-metrics.ts';
@@ -33,6 +36,7 @@ export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
     connectionsCheckingInterval: CHECK_EVERY_MS,
   };
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    if (!parts.keepAlive.goesOn()) response.shouldKeepAlive = false;
     if (parts.inWork() >= requestsMax) {
       refuse(request, response, gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`));
       return;
@@ -52,6 +56,20 @@ export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
     : createServer(options, listener);
   server.maxConnections = CONNECTIONS_MAX;
   return server;
+}
+
+/** Serves a connection that another process has accepted, on a server that does not listen itself. */
+export function takeConnection(server: Server, socket: Socket): void {
+  socket.setNoDelay(true);
+  server.emit('connection', socket);
+}
+
+/**
+ * Lets a server look after its connections that does not listen: with this event, and no earlier, it begins to cut off
+ * those that are too slow, and to know those that are idle.
+ */
+export function lookAfterConnections(server: Server): void {
+  server.emit('listening');
 }
 
 /** Refuses a request that has not come to its handler, in the form of the protocol that its address belongs to. */
@@ -107,7 +125,7 @@ function dispatch(parts: GatewayParts, path: string, exchange: Exchange): void {
   } else if (path === '/metrics') {
     requireMethod(request, 'GET');
     answer(parts, response, async () => ({
-      text: (await parts.metrics.expose()) + tritonMetrics(parts.statistics.all()) + scalingMetrics(parts.load),
+      text: (await ownMetrics(parts)) + tritonMetrics(await allStatistics(parts)) + scalingMetrics(parts.load),
       type: parts.metrics.contentType,
     }));
   } else if (path === '/v1/flush') {
@@ -116,6 +134,9 @@ function dispatch(parts: GatewayParts, path: string, exchange: Exchange): void {
     answer(parts, response, async () => ({
       text: JSON.stringify({ shipped: await shipAll(parts), routing: parts.router.version }),
     }));
+  } else if (path === '/v1/processes') {
+    requireMethod(request, 'GET');
+    answer(parts, response, async () => ({ text: JSON.stringify({ processes: await processesOf(parts) }) }));
   } else {
     const action = scoringAction(path, request.method ?? '', parts.contract);
     if (!action) throw gatewayErrors['not-found'](`${request.method} ${path.slice(0, 200)}`);
@@ -123,10 +144,21 @@ function dispatch(parts: GatewayParts, path: string, exchange: Exchange): void {
   }
 }
 
+async function ownMetrics({ siblings, metrics }: GatewayParts): Promise<string> {
+  return siblings ? metrics.exposeSum(await siblings.ask({ ask: 'metrics' })) : metrics.expose();
+}
+
+async function processesOf({ siblings, openConnections }: GatewayParts): Promise<readonly ProcessView[]> {
+  if (siblings) return siblings.processes();
+  return [{ process: 1, pid: process.pid, state: 'serving', starts: 1, connections: await openConnections() }];
+}
+
 /** What cannot be shipped is kept; to whoever asked for it that is a matter of trying again. */
 async function shipAll(parts: GatewayParts): Promise<number> {
   try {
-    return await parts.flush();
+    const { siblings } = parts;
+    if (!siblings) return await parts.flush();
+    return (await siblings.ask({ ask: 'flush' })).reduce((sum, shipped) => sum + shipped, 0);
   } catch (error) {
     throw gatewayErrors['not-shipped'](`the control plane takes no predictions: ${messageOf(error)}`);
   }

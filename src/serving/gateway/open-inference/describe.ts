@@ -1,7 +1,8 @@
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import { allStatistics } from '../processes/all-statistics.ts';
 import type { IndexEntry, LoadParameters, RepositoryVersion } from '../repository/model-repository.ts';
-import type { ModelStatistics } from '../statistics.ts';
+import { ModelStatistics } from '../statistics.ts';
 import type { TensorSpec } from '../tensors/tensor.ts';
 import { type ConfigTensor, type ModelMetadata, PLATFORM, type ServedConfig } from './protocol.ts';
 import { columnsOf, findVersion, inputsOf, outputsOf, planOf } from './tabular.ts';
@@ -86,9 +87,11 @@ export async function statisticsOf(
   model: string | undefined,
   version?: string,
 ): Promise<readonly ModelStatistics[]> {
-  if (model === undefined) return [...parts.statistics.all()];
+  if (model === undefined) return [...(await allStatistics(parts))];
   const { versions } = await known(parts, model, version);
-  return versions.map((each) => parts.statistics.of(model, each));
+  if (!parts.siblings) return versions.map((each) => parts.statistics.of(model, each));
+  const all = [...(await allStatistics(parts))].filter(({ name }) => name === model);
+  return versions.map((each) => all.find((one) => one.version === each) ?? new ModelStatistics(model, each));
 }
 
 async function known(
@@ -126,8 +129,13 @@ export function indexOf(parts: GatewayParts, { readyOnly }: { readonly readyOnly
   return readyOnly ? all.filter(({ state }) => state === 'READY') : all;
 }
 
-/** Loads a model: of the repository anew, or of an endpoint into memory. */
+/** Loads a model, in every process of the gateway: of the repository anew, or of an endpoint into memory. */
 export async function loadNow(parts: GatewayParts, model: string, parameters: LoadParameters): Promise<void> {
+  if (parts.siblings) await parts.siblings.ask({ ask: 'load', model, ...parameters });
+  else await loadHere(parts, model, parameters);
+}
+
+export async function loadHere(parts: GatewayParts, model: string, parameters: LoadParameters): Promise<void> {
   if (!parts.repository.has(model) && isEndpoint(parts, model)) {
     if (parameters.config !== undefined || parameters.files.size > 0) {
       throw invalidField('parameters', `'${model}' is an endpoint, which serves registered versions`);
@@ -138,8 +146,14 @@ export async function loadNow(parts: GatewayParts, model: string, parameters: Lo
   await parts.repository.load(model, parameters);
 }
 
-/** Takes a model of the repository out of service. An endpoint is none: it is routed to until it is declared away. */
+/** Takes a model of the repository out of service, in every process of the gateway. */
 export async function unloadNow(parts: GatewayParts, model: string): Promise<void> {
+  if (parts.siblings) await parts.siblings.ask({ ask: 'unload', model });
+  else await unloadHere(parts, model);
+}
+
+/** An endpoint is no model of the repository: it is routed to until it is declared away. */
+export async function unloadHere(parts: GatewayParts, model: string): Promise<void> {
   if (!parts.repository.has(model) && isEndpoint(parts, model)) {
     throw gatewayErrors['not-allowed'](`'${model}' is an endpoint, which the control plane routes to`);
   }

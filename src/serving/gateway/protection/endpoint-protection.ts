@@ -1,7 +1,7 @@
 import { BoundedCache } from '#core/bounded-cache';
 import type { Clock } from '#core/clock';
 import type { SharedState } from '#ports/shared-state';
-import type { ProtectionSpec } from '../../protection-spec.ts';
+import type { ConcurrencySpec, ProtectionSpec } from '../../protection-spec.ts';
 import type { RoutedEndpoint } from '../../routing.ts';
 import { gatewayErrors } from '../errors.ts';
 import type { LiveArm } from '../live-endpoint.ts';
@@ -15,6 +15,10 @@ import { CircuitBreaker } from './load/circuit-breaker.ts';
 export interface ProtectionDeps {
   readonly clock: Clock;
   readonly shared: SharedState | undefined;
+  /** Where the processes of this gateway count together, if gateways share nothing. */
+  readonly counts?: Pick<SharedState, 'takeTokens'> | undefined;
+  /** Processes of this gateway, of which each bears its part of the requests in work. */
+  readonly processes?: number | undefined;
   readonly onSharedDown: () => void;
   readonly onLook: (outcome: 'hit' | 'miss') => void;
 }
@@ -48,8 +52,10 @@ export class EndpointProtection {
     this.#clock = deps.clock;
     this.lifecycle = lifecycle ? new Lifecycle(name, lifecycle) : undefined;
     this.cache = cache ? new AnswerCache({ ...cache, ...deps }) : undefined;
-    this.#bulkhead = concurrency ? new Bulkhead(name, concurrency, deps.clock) : undefined;
-    this.#limits = limits.length > 0 ? new RateLimits({ endpoint: name, limits, whenSharedDown, ...deps }) : undefined;
+    this.#bulkhead = concurrency ? new Bulkhead(name, partOf(concurrency, deps.processes), deps.clock) : undefined;
+    const shared = deps.shared ?? deps.counts;
+    const counting = { endpoint: name, limits, whenSharedDown, ...deps, shared };
+    this.#limits = limits.length > 0 ? new RateLimits(counting) : undefined;
   }
 
   /** Whether it stands for this declaration, so that its counts go on. */
@@ -93,6 +99,11 @@ export class EndpointProtection {
     this.#breakers.set(arm.revision, found);
     return found;
   }
+}
+
+/** Connections are spread evenly, so each process bears an equal part, and at least one request. */
+function partOf(concurrency: ConcurrencySpec, processes = 1): ConcurrencySpec {
+  return { ...concurrency, max: Math.ceil(concurrency.max / processes) };
 }
 
 function mayCall(allowed: ReadonlySet<string>, caller: Caller | undefined): boolean {

@@ -3,6 +3,7 @@ import { KedgeError } from '#core/errors';
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { SharedState } from '#ports/shared-state';
+import type { Siblings } from '../processes/siblings.ts';
 import { isLoopback } from './access/local-origin.ts';
 import { type AccessOptions, type OpenedDoor, openDoor } from './access/open-door.ts';
 import type { ProtectionDeps } from './endpoint-protection.ts';
@@ -11,6 +12,7 @@ export interface ProtectionOptions {
   readonly host: string;
   readonly access?: AccessOptions | undefined;
   readonly shared?: SharedState | undefined;
+  readonly siblings?: Pick<Siblings, 'counts' | 'count'> | undefined;
   readonly system: System;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -24,7 +26,8 @@ export interface Protection extends OpenedDoor {
   refused(error: unknown): void;
 }
 
-export function openProtection({ host, access, shared, system, logger, metrics }: ProtectionOptions): Protection {
+export function openProtection(options: ProtectionOptions): Protection {
+  const { host, access, shared, siblings, system, logger, metrics } = options;
   assert(access || isLoopback(host), `a gateway at ${host} has to be told whom to let in`);
   const { clock } = system;
   const refusals = metrics.counter('kedge_gateway_refusals_total', 'Requests that were not answered, by error code.', [
@@ -41,7 +44,7 @@ export function openProtection({ host, access, shared, system, logger, metrics }
   return {
     ...openDoor(access ?? { kind: 'local' }, { clock, logger }),
     deps: {
-      ...{ clock, shared },
+      ...{ clock, shared, counts: siblings?.counts, processes: siblings?.count },
       onSharedDown: () => failures.inc(),
       onLook: (outcome) => looks.inc({ outcome }),
     },

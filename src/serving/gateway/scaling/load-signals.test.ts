@@ -19,8 +19,12 @@ function open() {
   const statistics = new StatisticsBook();
   const endpoint = liveEndpoint(endpointOf('e', arm), clock.now());
   const cache = { loadMs: () => 120 };
-  const signals = new LoadSignals({ router: { endpoints: [endpoint] }, statistics, cache, clock });
+  const signals = new LoadSignals({
+    ...{ router: { endpoints: [endpoint] }, cache, clock },
+    statistics: async () => statistics.all(),
+  });
   const version = statistics.ofArm(endpoint.current, 'e');
+  const sample = (): void => signals.sample(statistics.all());
   /** `rows` requests that each wait 20 ms and take 50 ms in all, 10 ms of it in the model, spread over `seconds`. */
   const ask = async (rows: number, seconds: number): Promise<void> => {
     for (let at = 0; at < seconds; at += 5) {
@@ -30,15 +34,15 @@ function open() {
         add(version.success, 50);
       }
       clock.advance(5_000);
-      signals.sample();
+      sample();
     }
   };
-  return { clock, signals, ask };
+  return { clock, sample, signals, ask };
 }
 
 test('queue, concurrency, utilization and rate are means of the last minute', async () => {
-  const { signals, ask, clock } = open();
-  signals.sample();
+  const { sample, signals, ask, clock } = open();
+  sample();
   await ask(1_200, 60);
   const { idleMs, ...load } = signals.of('e') ?? assert.fail();
   assert.deepEqual(load, {
@@ -56,12 +60,12 @@ test('queue, concurrency, utilization and rate are means of the last minute', as
 });
 
 test('the forecast follows what was seen: the present rate at first, then a day that repeats', async () => {
-  const { signals, ask } = open();
-  signals.sample();
+  const { sample, signals, ask } = open();
+  sample();
   await ask(600, 60);
   assert.equal(signals.forecastOf('e', 600_000), 10);
-  const { signals: daily, ask: asked } = open();
-  daily.sample();
+  const { sample: sampleDaily, signals: daily, ask: asked } = open();
+  sampleDaily();
   // Two days with one busy hour each; the third day has come to a quarter of an hour before it.
   for (let step = 0; step < 2 * 288 + 285; step++) await asked(step % 288 < 12 ? 3_000 : 0, 300);
   assert.ok(daily.forecastOf('e', 300_000) < 1, `${daily.forecastOf('e', 300_000)}`);

@@ -3,7 +3,7 @@ import { addValue, type Forecaster, forecast, startForecast } from '#math/foreca
 import type { LiveEndpoint } from '../live-endpoint.ts';
 import type { Router } from '../router.ts';
 import type { ModelCache } from '../runtime/model-cache.ts';
-import type { StatisticsBook } from '../statistics.ts';
+import type { StatisticsData } from '../statistics.ts';
 
 /** What one endpoint, or model of the repository, asks of this gateway. Means are over the last minute. */
 export interface Load {
@@ -12,7 +12,7 @@ export interface Load {
   readonly queue: number;
   /** Requests in work, waiting included, by the same law. */
   readonly concurrency: number;
-  /** Share of the time in which its models ran; over 1 when several did at once. */
+  /** Share of the time of a process in which its models ran; over 1 when several did at once. */
   readonly utilization: number;
   readonly rowsPerSecond: number;
   /** Since a row was last answered, or since the gateway started. */
@@ -42,9 +42,12 @@ interface Followed {
 
 export interface LoadSignalsOptions {
   readonly router: Pick<Router, 'endpoints'>;
-  readonly statistics: Pick<StatisticsBook, 'all'>;
+  /** What all processes of the gateway have done. */
+  readonly statistics: () => Promise<Iterable<StatisticsData>>;
   readonly cache: Pick<ModelCache, 'loadMs'>;
   readonly clock: Clock;
+  /** How many processes the load is of; 1 unless told. */
+  readonly processes?: number | undefined;
 }
 
 const SAMPLE_MS = 5_000;
@@ -71,16 +74,17 @@ export class LoadSignals {
   /** Samples until the gateway closes. */
   async follow(signal: AbortSignal, everyMs: number = SAMPLE_MS): Promise<void> {
     while (!signal.aborted) {
-      this.sample();
+      this.sample(await this.#options.statistics());
       await sleep(this.#options.clock, everyMs, signal);
     }
   }
 
-  sample(): void {
+  /** Samples what all processes have done by now. */
+  sample(all: Iterable<StatisticsData>): void {
     const atMs = this.#options.clock.monotonic();
     const followed = new Map<string, Followed>();
     this.#endpoints = new Map([...this.#options.router.endpoints].map((one) => [one.routed.name, one]));
-    for (const [name, totals] of this.#totals()) {
+    for (const [name, totals] of this.#totals(all)) {
       const sample: Sample = { atMs, ...totals };
       const known = this.#followed.get(name) ?? {
         ...{ samples: [], step: sample },
@@ -113,7 +117,7 @@ export class LoadSignals {
       name,
       queue: (last.queueMs - first.queueMs) / ms,
       concurrency: (last.requestMs - first.requestMs) / ms,
-      utilization: (last.computeMs - first.computeMs) / ms,
+      utilization: (last.computeMs - first.computeMs) / ms / (this.#options.processes ?? 1),
       rowsPerSecond: (1_000 * (last.rows - first.rows)) / ms,
       idleMs: Math.max(0, clock.now() - Math.max(last.lastInference, this.#startedAt)),
       coldStartMs: loads.length === 0 ? null : Math.max(...loads),
@@ -134,30 +138,22 @@ export class LoadSignals {
   }
 
   /** Sums over the versions of each name; an endpoint that was never asked has zeros. */
-  #totals(): Map<string, Totals> {
-    const all = new Map<string, Totals>();
+  #totals(all: Iterable<StatisticsData>): Map<string, Totals> {
+    const totals = new Map<string, Totals>();
     const totalsOf = (name: string): Totals => {
-      const known = all.get(name) ?? { rows: 0, queueMs: 0, requestMs: 0, computeMs: 0, lastInference: 0 };
-      all.set(name, known);
+      const known = totals.get(name) ?? { rows: 0, queueMs: 0, requestMs: 0, computeMs: 0, lastInference: 0 };
+      totals.set(name, known);
       return known;
     };
     for (const name of this.#endpoints.keys()) totalsOf(name);
-    for (const {
-      name,
-      inferenceCount,
-      queue,
-      success,
-      fail,
-      computeInfer,
-      lastInference,
-    } of this.#options.statistics.all()) {
-      const totals = totalsOf(name);
-      totals.rows += inferenceCount;
-      totals.queueMs += queue.ms;
-      totals.requestMs += success.ms + fail.ms;
-      totals.computeMs += computeInfer.ms;
-      totals.lastInference = Math.max(totals.lastInference, lastInference);
+    for (const { name, inferenceCount, queue, success, fail, computeInfer, lastInference } of all) {
+      const known = totalsOf(name);
+      known.rows += inferenceCount;
+      known.queueMs += queue.ms;
+      known.requestMs += success.ms + fail.ms;
+      known.computeMs += computeInfer.ms;
+      known.lastInference = Math.max(known.lastInference, lastInference);
     }
-    return all;
+    return totals;
   }
 }

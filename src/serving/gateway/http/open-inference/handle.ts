@@ -104,13 +104,17 @@ function answerLater(
   id: string,
   { request, response, fail }: Omit<Exchange, 'caller'> & { readonly fail: (error: unknown) => void },
 ): void {
-  try {
-    const answer = parts.results.get(id);
-    if (answer) send(response, answer, request.headers['accept-encoding']).catch(fail);
-    else accepted(response, id);
-  } catch (error) {
-    fail(error);
-  }
+  resultOf(parts, id)
+    .then((answer) => (answer ? send(response, answer, request.headers['accept-encoding']) : accepted(response, id)))
+    .catch(fail);
+}
+
+/** The answer under an id from whichever process keeps it; undefined while it is worked on. */
+async function resultOf({ results, siblings }: GatewayParts, id: string): Promise<WrittenAnswer | undefined> {
+  if (!siblings || results.has(id)) return results.get(id);
+  const kept = (await siblings.ask({ ask: 'result', id })).find(({ state }) => state !== 'absent');
+  if (!kept) return results.get(id);
+  return kept.state === 'done' ? { ...kept.answer, body: Buffer.from(kept.answer.body) } : undefined;
 }
 
 async function send(response: ServerResponse, answer: WrittenAnswer, accepted: string | undefined): Promise<void> {
@@ -140,7 +144,7 @@ async function describe(parts: GatewayParts, target: Target): Promise<{ status: 
     case 'live':
       return ok({ live: true });
     case 'server-ready':
-      return readiness(parts.router.version >= 0, {});
+      return readiness(parts.ready(), {});
     case 'ready':
       return readiness(await modelReady(parts, model, version), { name: model });
     case 'metadata':

@@ -43,6 +43,10 @@ export class AsyncResults {
     return id;
   }
 
+  has(id: string): boolean {
+    return this.#results.has(id);
+  }
+
   /** `undefined` while it is worked on. Throws `gateway/not-found`, also for what has left, or what the work threw. */
   get(id: string): WrittenAnswer | undefined {
     const result = this.#results.get(id);

@@ -10,7 +10,7 @@ export interface RateLimitsOptions {
   readonly limits: readonly LimitSpec[];
   readonly clock: Pick<Clock, 'monotonic'>;
   /** Where gateways count together; absent counts in this process. */
-  readonly shared: SharedState | undefined;
+  readonly shared: Pick<SharedState, 'takeTokens'> | undefined;
   readonly whenSharedDown: 'local' | 'refuse';
   readonly onSharedDown: () => void;
 }
@@ -68,7 +68,7 @@ export class RateLimits {
     }
   }
 
-  async #admitShared(shared: SharedState, demand: Demand): Promise<void> {
+  async #admitShared(shared: Pick<SharedState, 'takeTokens'>, demand: Demand): Promise<void> {
     const { endpoint, whenSharedDown, onSharedDown } = this.#options;
     const takes = this.#rules.map(({ spec, perMs, burst }, i): TokenTake => {
       const key = `limit:${endpoint}:${i}:${spec.per}:${keyOf(spec, demand)}`;

@@ -13,10 +13,11 @@ import type { RoutingTable } from '#serving';
 
 /**
  * Very many tiny models behind one gateway, of which memory holds some, asked for by Zipf's law: how many requests
- * found their model in memory, how long requests took, what memory the process used, and that none failed.
+ * found their model in memory, how long requests took, what memory the process used, and that none failed. Progress
+ * goes to standard error; after `--minutes` no more requests are sent, and what was sent is reported.
  *
  *     node bench/gateway/many-models.ts [--models 10000] [--resident 1000] [--exponent 1] [--requests 50000]
- *                                       [--connections 16] [--seed 1] [--json]
+ *                                       [--connections 16] [--minutes 4] [--seed 1] [--json]
  */
 const { values } = parseArgs({
   options: {
@@ -25,15 +26,23 @@ const { values } = parseArgs({
     exponent: { type: 'string', default: '1' },
     requests: { type: 'string', default: '50000' },
     connections: { type: 'string', default: '16' },
+    minutes: { type: 'string', default: '4' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
 });
-const [models, resident, requests] = [values.models, values.resident, values.requests].map(Number) as [
+const [models, resident, requestsMax] = [values.models, values.resident, values.requests].map(Number) as [
   number,
   number,
   number,
 ];
+/** Blobs that are written at the same time: each waits for the disk. */
+const WRITTEN_TOGETHER = 32;
+
+function progress(text: string): void {
+  process.stderr.write(`${(performance.now() / 1_000).toFixed(1)} s  ${text}\n`);
+}
+
 /** A model counts a mebibyte and twice its file, which is well below a kilobyte here. */
 const MODEL_BYTES = 1024 * 1024 + 2_048;
 
@@ -52,11 +61,17 @@ async function prepare(folder: string): Promise<void> {
   const signature = { inputs: [{ name: 'x', kind: 'numeric' as const }], output: 'value' as const };
   const guardrail = { errorRateMax: 1, latencyP95MsMax: 1e6, requestsMin: 1_000_000, windowMs: 60_000 };
   const endpoints: Record<string, RoutingTable['endpoints'][string]> = {};
-  for (let i = 0; i < models; i++) {
-    const { digest } = await blobs.put(tinyModel(i));
-    const current = { revision: `m-${i}@1`, model: `m-${i}`, version: 1, digest, signature };
-    endpoints[`e-${i}`] = { name: `e-${i}`, current, features: null, guardrail, timeoutMs: 60_000, locked: false };
-  }
+  let next = 0;
+  const writers = Array.from({ length: WRITTEN_TOGETHER }, async () => {
+    while (next < models) {
+      const i = next++;
+      const { digest } = await blobs.put(tinyModel(i));
+      const current = { revision: `m-${i}@1`, model: `m-${i}`, version: 1, digest, signature };
+      endpoints[`e-${i}`] = { name: `e-${i}`, current, features: null, guardrail, timeoutMs: 60_000, locked: false };
+      if ((i + 1) % 2_500 === 0) progress(`${i + 1} models written`);
+    }
+  });
+  await Promise.all(writers);
   await writeFile(join(folder, 'routing.json'), JSON.stringify({ version: 1, endpoints } satisfies RoutingTable));
 }
 
@@ -124,15 +139,17 @@ interface Run {
 async function run(client: GatewayClient): Promise<Run> {
   const draw = zipf(Number(values.exponent), Number(values.seed));
   const latenciesMs: number[] = [];
-  let [failed, left] = [0, requests];
+  let [failed, left] = [0, requestsMax];
   const startedMs = performance.now();
+  const endMs = startedMs + Number(values.minutes) * 60_000;
   const callers = Array.from({ length: Number(values.connections) }, async () => {
-    while (left-- > 0) {
+    while (left-- > 0 && performance.now() < endMs) {
       const i = draw();
       const sentMs = performance.now();
       const { status, text } = await client.call(`/v1/endpoints/e-${i}/predict`, '{"inputs":{"x":1}}');
       latenciesMs.push(performance.now() - sentMs);
       if (status !== 200 || !text.includes(`{"value":${i}}`)) failed += 1;
+      if (latenciesMs.length % 5_000 === 0) progress(`${latenciesMs.length} requests answered, ${failed} failed`);
     }
   });
   await Promise.all(callers);
@@ -150,7 +167,9 @@ async function main(): Promise<void> {
     const readyMs = performance.now() - startedMs;
     const client = new GatewayClient(url);
     const before = await client.count('loaded');
+    progress(`the gateway is ready after ${Math.round(readyMs)} ms`);
     const { latenciesMs, failed, seconds } = await run(client);
+    const requests = latenciesMs.length;
     const [loaded, evicted] = [await client.count('loaded'), await client.count('evicted')];
     const at = (share: number) => latenciesMs[Math.min(requests - 1, Math.floor(share * requests))] as number;
     const rssKib = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]);

@@ -7,6 +7,7 @@ import type { Arm, ModelSignature } from '../../routing.ts';
 import { liveArm } from '../live-endpoint.ts';
 import { loadModel } from '../runtime/load-model.ts';
 import type { ModelRuntime } from '../runtime/model-runtime.ts';
+import { TrialThread } from '../runtime/trial-thread.ts';
 import { batchesOf } from './table-batches.ts';
 
 export const batchErrors = defineErrors('batch', {
@@ -62,7 +63,8 @@ export async function predictFile(work: FileWork): Promise<FileProgress> {
   const writer = await openColumnar([dirname(input), dirname(output), parts], join(parts, 'scratch-write'));
   const { shape } = liveArm(arm).file;
   const fileBytes = (await stat(work.model)).size;
-  const runtime = await loadModel({ path: work.model, fileBytes, shape, choice: 'inline', clock });
+  const trial = new TrialThread();
+  const runtime = await loadModel({ path: work.model, fileBytes, shape, choice: 'inline', clock, trial });
   try {
     await checkColumns(reader, input, arm.signature);
     const source = `select * from ${scanOf(input, arm.signature.inputs)}`;

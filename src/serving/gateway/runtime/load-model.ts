@@ -2,9 +2,11 @@ import { readFile } from 'node:fs/promises';
 import type { Clock } from '#core/clock';
 import type { Batch, ModelRuntime, ModelShape, RuntimeChoice } from './model-runtime.ts';
 import { OnnxSession } from './onnx-session.ts';
+import type { ThreadModel } from './thread-protocol.ts';
 import { ThreadRuntime } from './thread-runtime.ts';
 import { compareScores } from './trees/compare-scores.ts';
 import { readForest } from './trees/read-forest.ts';
+import type { TrialThread } from './trial-thread.ts';
 import { warmUp } from './warm-up.ts';
 
 /** A model whose row takes longer would delay every other request of the event loop by that much. */
@@ -21,6 +23,8 @@ export interface LoadRequest {
   readonly shape: ModelShape;
   readonly choice: RuntimeChoice;
   readonly clock: Clock;
+  /** Where a model is tried that may run on the event loop; used with the choices `auto` and `trees`. */
+  readonly trial: Pick<TrialThread, 'rowMs'>;
 }
 
 /**
@@ -29,14 +33,9 @@ export interface LoadRequest {
  * event loop, boosted trees are walked without ONNX Runtime when that gives the same scores sooner.
  */
 export async function loadModel(request: LoadRequest): Promise<ModelRuntime> {
-  const { path, fileBytes, shape, choice, clock } = request;
-  if (choice !== 'inline') {
-    // A model is tried in a thread first: how slow it is must not be found out at the cost of those who wait.
-    const thread = await inThread(request);
-    const slow = fileBytes > INLINE_FILE_BYTES_MAX || thread.rowMs > INLINE_ROW_MS_MAX;
-    if (choice === 'thread' || slow) return thread;
-    await thread.unload();
-  }
+  const { path, fileBytes, shape, choice, clock, trial } = request;
+  if (choice !== 'inline' && !(await mayRunInline({ choice, fileBytes, trial }, { path, shape })))
+    return inThread(request);
   const bytes = choice === 'auto' && fileBytes <= TREES_FILE_BYTES_MAX ? await readFile(path) : undefined;
   const session = new OnnxSession(path, shape);
   try {
@@ -58,6 +57,15 @@ export async function loadModel(request: LoadRequest): Promise<ModelRuntime> {
   }
   session.dispose();
   return inThread(request);
+}
+
+/** Whether a row is quick enough for the event loop, which a large file is not even tried for. */
+export async function mayRunInline(
+  { choice, fileBytes, trial }: Pick<LoadRequest, 'choice' | 'fileBytes' | 'trial'>,
+  model: ThreadModel,
+): Promise<boolean> {
+  if (choice === 'thread' || fileBytes > INLINE_FILE_BYTES_MAX) return false;
+  return (await trial.rowMs(model)) <= INLINE_ROW_MS_MAX;
 }
 
 const MIB = 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { Clock } from '#core/clock';
 import type { Tensor } from '../tensors/tensor.ts';
-import { INLINE_FILE_BYTES_MAX, INLINE_ROW_MS_MAX, memoryEstimate, THREAD_BYTES } from './load-model.ts';
+import { type LoadRequest, mayRunInline, memoryEstimate, THREAD_BYTES } from './load-model.ts';
 import type { RuntimeChoice, TensorCall, TensorRuntime } from './model-runtime.ts';
 import { TensorSession } from './tensor-session.ts';
 import { TensorThreadRuntime } from './thread-runtime.ts';
@@ -11,15 +11,14 @@ export interface TensorLoadRequest {
   readonly fileBytes: number;
   readonly choice: RuntimeChoice;
   readonly clock: Clock;
+  readonly trial: LoadRequest['trial'];
 }
 
 /** Loads a model of any tensors and warms it: on the event loop if a call takes little time, otherwise in a thread. */
-export async function loadTensors({ path, fileBytes, choice, clock }: TensorLoadRequest): Promise<TensorRuntime> {
-  if (choice !== 'inline') {
-    const thread = await TensorThreadRuntime.start(path, memoryEstimate(fileBytes) + THREAD_BYTES);
-    const slow = fileBytes > INLINE_FILE_BYTES_MAX || thread.rowMs > INLINE_ROW_MS_MAX;
-    if (choice === 'thread' || slow) return thread;
-    await thread.unload();
+export async function loadTensors(request: TensorLoadRequest): Promise<TensorRuntime> {
+  const { path, fileBytes, choice, clock } = request;
+  if (choice !== 'inline' && !(await mayRunInline(request, { path, shape: 'tensors' }))) {
+    return TensorThreadRuntime.start(path, memoryEstimate(fileBytes) + THREAD_BYTES);
   }
   const session = new TensorSession(path);
   return new InlineTensors(session, warmUpTensors(session, clock), memoryEstimate(fileBytes));

@@ -23,6 +23,7 @@ import type {
   TensorRuntime,
 } from './model-runtime.ts';
 import { TabularTensors } from './tabular-tensors.ts';
+import { TrialThread } from './trial-thread.ts';
 
 export interface ModelCacheOptions {
   readonly blobs: Pick<BlobStore, 'size' | 'localPath'>;
@@ -87,6 +88,7 @@ export class ModelCache {
   readonly #loading = new Map<Key, Promise<void>>();
   readonly #failed = new Map<Key, Failure>();
   readonly #loadMs = new Map<Key, number>();
+  readonly #trial = new TrialThread();
   readonly #events: ReturnType<Metrics['counter']> | undefined;
   #uses = 0;
   #reservedBytes = 0;
@@ -190,7 +192,7 @@ export class ModelCache {
     await Promise.allSettled(this.#loading.values());
     const runtimes = [...this.#loaded.values()].map(({ runtime }) => runtime);
     this.#loaded.clear();
-    await Promise.all(runtimes.map((runtime) => runtime.unload()));
+    await Promise.all([this.#trial.close(), ...runtimes.map((runtime) => runtime.unload())]);
   }
 
   async #load(key: Key, file: ModelFile | TensorFile): Promise<void> {
@@ -205,7 +207,7 @@ export class ModelCache {
       const declaration = await readDeclaration(path, fileBytes);
       reserved = this.#makeRoom(declaration ? declaredBytes(declaration) : memoryEstimate(fileBytes));
       const shape = 'shape' in file ? file.shape : undefined;
-      const request = { path, fileBytes, choice, clock };
+      const request = { path, fileBytes, choice, clock, trial: this.#trial };
       const runtime = declaration
         ? await this.#open(declaration, file, path)
         : shape

@@ -1,19 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '#core/assert';
-import { systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
-import type { Tensor } from '../tensors/tensor.ts';
-import type { Batch, TensorCall } from './model-runtime.ts';
-import { OnnxSession } from './onnx-session.ts';
-import { TensorSession } from './tensor-session.ts';
-import type { ThreadModel, ThreadReply, ThreadRequest, ThreadWarm } from './thread-protocol.ts';
-import { warmUp, warmUpTensors } from './warm-up.ts';
-
-interface Held {
-  readonly warm: ThreadWarm;
-  run(work: Batch | TensorCall): Float32Array | Tensor[];
-  dispose(): void;
-}
+import { type Held, holdModel } from './hold-model.ts';
+import type { ThreadModel, ThreadReply, ThreadRequest } from './thread-protocol.ts';
 
 /** The other side of a thread runtime: holds one model and scores one batch after the other. */
 function serve(model: ThreadModel): void {
@@ -22,7 +11,7 @@ function serve(model: ThreadModel): void {
   const reply = (message: ThreadReply): void => port.postMessage(message);
   let held: Held;
   try {
-    held = open(model);
+    held = holdModel(model);
     reply({ warm: held.warm });
   } catch (error) {
     reply({ failed: messageOf(error) });
@@ -40,25 +29,6 @@ function serve(model: ThreadModel): void {
       reply({ id: request.id, error: messageOf(error) });
     }
   });
-}
-
-function open({ path, shape }: ThreadModel): Held {
-  if (shape === 'tensors') {
-    const session = new TensorSession(path);
-    const { inputs, outputs } = session;
-    return {
-      warm: { rowMs: warmUpTensors(session, systemClock), inputs, outputs },
-      run: (work) => session.run(work as TensorCall),
-      dispose: () => session.dispose(),
-    };
-  }
-  const session = new OnnxSession(path, shape);
-  const rowMs = warmUp((batch) => session.run(batch), shape, systemClock);
-  return {
-    warm: { rowMs, inputs: [], outputs: [] },
-    run: (work) => session.run(work as Batch),
-    dispose: () => session.dispose(),
-  };
 }
 
 serve(workerData as ThreadModel);

@@ -11,6 +11,7 @@ import { brittleModel, categoryModel, logisticModel } from '../../testing/models
 import { loadModel } from '../load-model.ts';
 import type { Batch, ModelShape } from '../model-runtime.ts';
 import { OnnxSession } from '../onnx-session.ts';
+import { TrialThread } from '../trial-thread.ts';
 import { compareScores } from './compare-scores.ts';
 import { Forest } from './forest.ts';
 import { readForest } from './read-forest.ts';
@@ -129,11 +130,14 @@ describe('boosted trees walked without a runtime', () => {
     const request = { path: await fileOf(bytes), fileBytes: bytes.length, shape: shapeOf(model), clock: systemClock };
 
     const kinds = [];
+    const trial = new TrialThread();
     for (const choice of ['auto', 'inline', 'thread'] as const) {
-      const runtime = await loadModel({ ...request, choice });
+      const runtime = await loadModel({ ...request, choice, trial });
       kinds.push(runtime.kind);
       await runtime.unload();
     }
+
+    await trial.close();
 
     assert.deepEqual(kinds, ['trees', 'inline', 'thread']);
   });

@@ -1,14 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openFsBlobStore } from '#adapters/blob/fs';
-import { seededRandom } from '#core/random';
-import { gbdtToOnnx } from '#learn/onnx';
-import type { RoutingTable } from '#serving';
-import { randomModel } from './forest.ts';
+import { prepareForest } from './forest-endpoint.ts';
 import type { LoadOrder, LoadResult } from './load.ts';
 import { hasWrk, loadWithWrk } from './wrk.ts';
 
@@ -30,8 +25,6 @@ const { values } = parseArgs({
   },
 });
 
-const FEATURES = 30;
-
 interface Figure {
   readonly connections: number;
   readonly gatewayPerSecond: number;
@@ -49,7 +42,7 @@ async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'kedge-bench-'));
   const children: ChildProcess[] = [];
   try {
-    const bodies = await prepare(folder);
+    const bodies = await prepareForest(folder, join(folder, 'routing.json'));
     const gateway = await start('gateway-server.ts', [folder], children);
     const echo = await start('echo-server.ts', [], children);
     const wrk = hasWrk();
@@ -77,31 +70,6 @@ async function main(): Promise<void> {
     for (const child of children) child.kill('SIGKILL');
     rmSync(folder, { recursive: true });
   }
-}
-
-/** Stores the model and the routing table, and returns request bodies. */
-async function prepare(folder: string): Promise<string[]> {
-  const names = Array.from({ length: FEATURES }, (_, i) => `f${i}`);
-  const blobs = await openFsBlobStore({ root: join(folder, 'blobs') });
-  const { digest } = await blobs.put(gbdtToOnnx(randomModel({ features: names, trees: 100, leaves: 31 })).bytes);
-  const signature = {
-    inputs: names.map((name) => ({ name, kind: 'numeric' as const })),
-    output: 'probability' as const,
-  };
-  const current = { revision: 'bench@1', model: 'bench', version: 1, digest, signature };
-  const guardrail = { errorRateMax: 1, latencyP95MsMax: 1_000, requestsMin: 100, windowMs: 60_000 };
-  const table: RoutingTable = {
-    version: 1,
-    endpoints: { bench: { name: 'bench', current, features: null, guardrail, timeoutMs: 1_000, locked: false } },
-  };
-  await writeFile(join(folder, 'routing.json'), JSON.stringify(table));
-  const random = seededRandom(1);
-  return Array.from({ length: 256 }, (_, i) =>
-    JSON.stringify({
-      id: `bench-${i}`,
-      inputs: Object.fromEntries(names.map((name) => [name, Number((random.next() * 4 - 2).toFixed(3))])),
-    }),
-  );
 }
 
 function start(file: string, args: readonly string[], children: ChildProcess[]): Promise<string> {

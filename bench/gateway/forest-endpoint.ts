@@ -1,0 +1,38 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { openFsBlobStore } from '#adapters/blob/fs';
+import { seededRandom } from '#core/random';
+import { gbdtToOnnx } from '#learn/onnx';
+import type { RoutingTable } from '#serving';
+import { randomModel } from './forest.ts';
+
+const FEATURES = 30;
+
+/**
+ * Stores a model of 100 trees with 31 leaves and a routing table with the endpoint `bench` that answers with it, and
+ * returns bodies of requests to it.
+ */
+export async function prepareForest(folder: string, routingFile: string): Promise<string[]> {
+  const names = Array.from({ length: FEATURES }, (_, i) => `f${i}`);
+  const blobs = await openFsBlobStore({ root: join(folder, 'blobs') });
+  const { digest } = await blobs.put(gbdtToOnnx(randomModel({ features: names, trees: 100, leaves: 31 })).bytes);
+  const signature = {
+    inputs: names.map((name) => ({ name, kind: 'numeric' as const })),
+    output: 'probability' as const,
+  };
+  const current = { revision: 'bench@1', model: 'bench', version: 1, digest, signature };
+  const guardrail = { errorRateMax: 1, latencyP95MsMax: 1_000, requestsMin: 100, windowMs: 60_000 };
+  const table: RoutingTable = {
+    version: 1,
+    endpoints: { bench: { name: 'bench', current, features: null, guardrail, timeoutMs: 1_000, locked: false } },
+  };
+  await mkdir(dirname(routingFile), { recursive: true });
+  await writeFile(routingFile, JSON.stringify(table));
+  const random = seededRandom(1);
+  return Array.from({ length: 256 }, (_, i) =>
+    JSON.stringify({
+      id: `bench-${i}`,
+      inputs: Object.fromEntries(names.map((name) => [name, Number((random.next() * 4 - 2).toFixed(3))])),
+    }),
+  );
+}

@@ -49,7 +49,8 @@ function verdictOf(then: StepRecord, now: StepRecord, same: boolean): StepCompar
   return then.deterministic ? 'different' : 'varying';
 }
 
-function productsOf(then: StepRecord, now: StepRecord): StepComparison['products'] {
+/** What two steps made, by name, with whether the digests are equal. */
+export function productsOf(then: StepRecord, now: StepRecord): StepComparison['products'] {
   const names = [...new Set([...Object.keys(then.outputs), ...Object.keys(now.outputs)])];
   const products = names.map((output) => {
     const [a, b] = [then.outputs[output]?.digest ?? null, now.outputs[output]?.digest ?? null];
@@ -60,7 +61,7 @@ function productsOf(then: StepRecord, now: StepRecord): StepComparison['products
 }
 
 /** Where the environments differ, of a step that ran in one each; else their digests, if those differ. */
-function environmentDifferences(before: OfRun, now: OfRun): StepComparison['environment'] {
+export function environmentDifferences(before: OfRun, now: OfRun): StepComparison['environment'] {
   const of = ({ record, step }: OfRun): Json => {
     const [only, ...further] = step.environments;
     if (only === undefined) return null;

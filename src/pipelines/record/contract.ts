@@ -114,6 +114,60 @@ const comparison = z.object({
 });
 export type Comparison = z.output<typeof comparison>;
 
+const runSide = z.object({
+  run: z.string(),
+  pipeline: z.string(),
+  generation: z.number().int(),
+  status: runStatus,
+  cause: causeSchema,
+  params: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  seed: z.number().int(),
+  code: digestSchema.nullable(),
+  createdAt: z.number(),
+  startedAt: z.number().nullable(),
+  finishedAt: z.number().nullable(),
+  /** Of its sealed record; null until it is over. */
+  digest: digestSchema.nullable(),
+});
+
+const stepSide = z.object({
+  status: stepStatus,
+  startedAt: z.number().nullable(),
+  finishedAt: z.number().nullable(),
+  /** Its cache key; null while it is unknown, and for a step that does not use the cache. */
+  key: digestSchema.nullable(),
+  cachedFrom: z.string().nullable(),
+  reason: z.string().nullable(),
+});
+
+const stepDifference = z.object({
+  step: z.string(),
+  /** Null in a run that has no such step. */
+  before: stepSide.nullable(),
+  now: stepSide.nullable(),
+  /**
+   * `same` or `different` by the digests of what both made, `varying` where that differs and the step declares
+   * `deterministic: false`, `undone` when one of them did not end well, `absent` when one run has no such step.
+   */
+  verdict: z.enum(['same', 'different', 'varying', 'undone', 'absent']),
+  products: z.array(product),
+  /** The ingredients in which their cache keys differ. */
+  ingredients: z.array(z.object({ ingredient: z.string(), before: jsonValue, now: jsonValue })),
+  environment: stepComparison.shape.environment,
+  metrics: z.array(z.object({ name: z.string(), before: z.number().nullable(), now: z.number().nullable() })),
+});
+export type StepDifference = z.output<typeof stepDifference>;
+
+const runDifference = z.object({
+  /** The run that is compared, and the other one. */
+  before: runSide,
+  now: runSide,
+  /** What differs of that which they were made from: parameters, code, commit, seed, generation. */
+  made: z.array(z.object({ name: z.string(), before: jsonValue, now: jsonValue })),
+  steps: z.array(stepDifference),
+});
+export type RunDifference = z.output<typeof runDifference>;
+
 const ofRun = z.object({ run: id });
 
 export const recordsContract = contract({
@@ -144,5 +198,14 @@ export const recordsContract = contract({
     params: ofRun,
     reply: comparison,
     errors: ['pipelines/run-not-found', 'pipelines/run-not-so'],
+  }),
+  comparePipelineRuns: route({
+    method: 'GET',
+    path: '/api/v1/pipeline-runs/:run/compare/:other',
+    summary: 'Compare any two runs: what they were made from, and step by step status, times, cache keys and digests',
+    permission: 'pipelines:read',
+    params: ofRun.extend({ other: id }),
+    reply: runDifference,
+    errors: ['pipelines/run-not-found'],
   }),
 });

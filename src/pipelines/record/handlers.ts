@@ -7,5 +7,6 @@ export function recordHandlers(records: Records): RouteGroup {
     getRunRecord: ({ params }) => records.view(params.run),
     reproducePipelineRun: ({ params }, ctx) => records.reproduce(ctx, params.run),
     compareReproduction: ({ params }) => records.compare(params.run),
+    comparePipelineRuns: ({ params }) => records.difference(params.run, params.other),
   });
 }

@@ -136,6 +136,45 @@ forEachDialect('Records of runs', pipelineMigrations, (open) => {
     );
   });
 
+  test('two runs differ by what they were made from, by cache keys and by what came out, with times', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare(CHAIN, SPEC);
+    const first = await p.start({ depth: 5 });
+    await work(p);
+    await p.declare([...CHAIN, { name: 'tell', command: command('tell'), needs: ['score'] }], SPEC);
+    const second = await p.start({ depth: 6 });
+    await work(p, ({ step }) => (step === 'fit' ? ' deeper' : ''));
+    const third = await p.start({ depth: 6 });
+    await work(p);
+
+    const { before, now, made, steps } = await p.records.difference(first, second);
+    const again = await p.records.difference(second, third);
+
+    assert.deepEqual([before.run, before.status, now.run, now.params], [first, 'succeeded', second, { depth: 6 }]);
+    assert.deepEqual(made, [
+      { name: 'generation', before: 1, now: 2 },
+      { name: 'params.depth', before: 5, now: 6 },
+    ]);
+    assert.deepEqual(
+      steps.map(({ step, verdict, ingredients }) => [step, verdict, ingredients.map(({ ingredient }) => ingredient)]),
+      [
+        ['fit', 'different', ['params.depth']],
+        ['score', 'same', ['inputs.model']],
+        ['tell', 'absent', []],
+      ],
+    );
+    const [fit] = steps;
+    assert.ok(fit?.before?.key && fit.now?.key && fit.before.key !== fit.now.key);
+    assert.ok(fit.now.startedAt !== null && fit.now.finishedAt !== null);
+    assert.deepEqual([fit.products[0]?.before, fit.products[0]?.same], [digestOf('fit.model'), false]);
+    assert.deepEqual(
+      again.steps.map(({ verdict, ingredients, now: side }) => [verdict, ingredients, side?.status, side?.cachedFrom]),
+      Array.from({ length: 3 }, () => ['same', [], 'cached', second]),
+    );
+    assert.deepEqual(again.made, []);
+    await assert.rejects(p.records.difference(first, 'prun_nowhere'), { code: 'pipelines/run-not-found' });
+  });
+
   test('decisions and waits are kept, and a step that now fails is a difference', async (t) => {
     const p = await openPipelines(t, open);
     const gate = { name: 'gate', approval: {} };

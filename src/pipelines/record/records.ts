@@ -14,10 +14,11 @@ import { findRun, type StoredRun } from '../store/runs.ts';
 import { type StepDefinition, stepStates } from '../store/steps.ts';
 import type { Db } from '../store/tables.ts';
 import { compareRecords } from './compare.ts';
-import type { Comparison, RecordView, RunRecord } from './contract.ts';
+import type { Comparison, RecordView, RunDifference, RunRecord } from './contract.ts';
+import { differenceOf } from './difference.ts';
 import { missingOf } from './missing.ts';
 import { differingUnits, recordOf, recordView } from './record.ts';
-import { findRecord, insertRecord, originOf } from './store.ts';
+import { findRecord, insertRecord, originOf, stepKeys } from './store.ts';
 
 /** Records of runs, and runs that are made from them again. */
 export class Records {
@@ -80,15 +81,37 @@ export class Records {
     }
     const { record: before } = await recordView(reader, now.reproduces);
     const steps = compareRecords(before, now);
-    for (const { step, products } of steps) {
-      for (const product of products) {
-        if (product.same || !isDivided(now, step, product.output)) continue;
-        product.units = await differingUnits(reader, { before: before.run, now: runId, step, output: product.output });
-      }
-    }
+    await nameUnits(reader, { before, now }, steps);
     const over = isFinalRun(now.status);
     const same = over ? steps.every(({ verdict }) => verdict !== 'different' && verdict !== 'pending') : null;
     return { run: runId, of: before.run, status: now.status, same, steps };
+  }
+
+  /** How any two runs differ. */
+  async difference(runId: string, otherId: string): Promise<RunDifference> {
+    const { reader } = this.#deps.db;
+    const compared = async (run: string) => ({
+      view: await recordView(reader, run),
+      keys: await stepKeys(reader, run),
+    });
+    const [before, now] = [await compared(runId), await compared(otherId)];
+    const difference = differenceOf(before, now);
+    await nameUnits(reader, { before: before.view.record, now: now.view.record }, difference.steps);
+    return difference;
+  }
+}
+
+/** Names the units that differ of divided steps, where a product does. */
+async function nameUnits(
+  db: Db,
+  { before, now }: { readonly before: RunRecord; readonly now: RunRecord },
+  steps: readonly Pick<Comparison['steps'][number], 'step' | 'products'>[],
+): Promise<void> {
+  for (const { step, products } of steps) {
+    for (const product of products) {
+      if (product.same || !isDivided(now, step, product.output)) continue;
+      product.units = await differingUnits(db, { before: before.run, now: now.run, step, output: product.output });
+    }
   }
 }
 

@@ -98,6 +98,30 @@ export async function insertRecord(db: Db, run: string, sealed: { digest: Digest
   await tables(db).insertInto('pipeline_run_record').values(row).execute();
 }
 
+/** When a step ran, and its cache key with what went into it; null for a step without one. */
+export interface StepKey {
+  readonly key: Digest | null;
+  readonly ingredients: Json;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+}
+
+export async function stepKeys(db: Db, run: string): Promise<ReadonlyMap<string, StepKey>> {
+  const rows = await storedTables(db)
+    .selectFrom('pipeline_step')
+    .select(['name', 'cache_key', 'ingredients', 'started_at', 'finished_at'])
+    .where('run', '=', run)
+    .where('parent', 'is', null)
+    .execute();
+  return new Map(
+    rows.map((row) => {
+      const ingredients = JSON.parse(row.ingredients ?? 'null');
+      const times = { startedAt: row.started_at, finishedAt: row.finished_at };
+      return [row.name, { key: row.cache_key as Digest | null, ingredients, ...times }];
+    }),
+  );
+}
+
 /** A step of a run with what it was given and what it made, as far as that is known. */
 export interface StepFacts {
   readonly step: string;

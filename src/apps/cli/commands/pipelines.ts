@@ -3,6 +3,7 @@ import type { Kedge } from '#client';
 import { formatDuration } from '#core/units';
 import { UsageError } from '../failure.ts';
 import { formatTable } from '../table.ts';
+import { compareRunsCommand } from './compare-runs.ts';
 import { type CommandOptions, connected, printJson, withKedge } from './connected.ts';
 import { recordCommands } from './records.ts';
 import { endOf, paramsFor, startCommand, waitFor } from './runs.ts';
@@ -22,6 +23,7 @@ export function pipelineCommands(program: Command): void {
   cancelRun(runs);
   rerun(runs);
   recordCommands(program, runs);
+  compareRunsCommand(runs);
   const simple = { pause: 'pausePipelineRun', unpause: 'unpausePipelineRun', resume: 'resumePipelineRun' } as const;
   const words = {
     pause: 'let nothing more of a run start; what runs goes on',

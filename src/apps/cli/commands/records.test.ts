@@ -9,7 +9,7 @@ import { openProcessExecutor } from '#adapters/exec/process';
 import { digestOf } from '#core/hash';
 import { realSystem } from '#core/system';
 import { workContract } from '#pipelines/contract';
-import type { RecordView } from '#pipelines/record/contract';
+import type { RecordView, RunDifference } from '#pipelines/record/contract';
 import { loadConfig } from '#platform/config';
 import { createClient } from '#platform/contract';
 import { createLogger, createMetrics } from '#platform/observe';
@@ -101,7 +101,12 @@ test('a run has a record with its commit, is planned and reproduced, and differe
   const shown = await run('runs', 'show', of.run);
   const again = await run('reproduce', of.run);
   const unknown = await run('reproduce', 'prun_none');
-  const plan = await run('test', 'pipeline', file, '--dry-run', '-p', 'depth=8');
+  const other = await run('run', 'train', '-p', 'depth=8', '--wait', '--json');
+  const second = JSON.parse(other.stdout) as { readonly run: string };
+  const compared = await run('runs', 'compare', of.run, second.run);
+  const json = await run('runs', 'compare', of.run, second.run, '--json');
+  const alone = await run('runs', 'compare', of.run, 'prun_none');
+  const plan = await run('test', 'pipeline', file, '--dry-run', '-p', 'depth=9');
 
   assert.deepEqual(record.source, {
     repository: 'https://git.example/team/models.git',
@@ -118,7 +123,17 @@ test('a run has a record with its commit, is planned and reproduced, and differe
   assert.match(again.stdout, new RegExp(`did not make what ${of.run} had made`));
   assert.match(plan.stdout, /^fit +run +compared with .+ of run prun_\w+, these differ: params.depth$/m);
   assert.match(plan.stdout, /^stamp +cached +step 'stamp' of run prun_/m);
-  assert.match(plan.stdout, /^fit: params.depth was 7, is 8$/m);
+  assert.match(plan.stdout, /^fit: params.depth was 8, is 9$/m);
   assert.deepEqual([unknown.code, unknown.stdout], [1, '']);
   assert.match(unknown.stderr, /there is no pipeline run 'prun_none'/);
+  assert.match(compared.stdout, /^params.depth was 7, is 8$/m);
+  assert.match(
+    compared.stdout,
+    /^fit +succeeded +succeeded +[\d.]+ m?s +[\d.]+ m?s +[+-][\d.]+ m?s +different +params.depth$/m,
+  );
+  assert.match(compared.stdout, /^stamp +succeeded +cached +[\d.]+ m?s +- +- +same +equal$/m);
+  assert.match(compared.stdout, /^fit model: sha256:\w{12} → sha256:\w{12}$/m);
+  const difference = JSON.parse(json.stdout) as RunDifference;
+  assert.deepEqual(difference.made, [{ name: 'params.depth', before: 7, now: 8 }]);
+  assert.deepEqual([alone.code, alone.stdout], [1, '']);
 });

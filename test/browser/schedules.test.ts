@@ -7,7 +7,20 @@ import { type Client, createClient } from '#platform/contract';
 import { launchChromium, reasonToSkip } from './fixtures/chromium.ts';
 import { type ServedPlatform, servePlatform } from './fixtures/serve-platform.ts';
 
+/** Enough steps that are alike for the graph to put them together, in two layers. */
+const PARTS = Array.from({ length: 20 }, (_, part) => [
+  { name: `clean_${part}`, command: ['/bin/true'], needs: ['plan'], params: { part }, cache: false },
+  { name: `check_${part}`, command: ['/bin/true'], needs: [`clean_${part}`], params: { part }, cache: false },
+]);
+
 const RESOURCES = [
+  pipeline('wide', {
+    steps: [
+      { name: 'plan', command: ['/bin/true'], cache: false },
+      ...PARTS.flat(),
+      { name: 'join', command: ['/bin/true'], needs: PARTS.map((_, part) => `check_${part}`) },
+    ],
+  }),
   pipeline('report', {
     params: { day: { type: 'string' }, depth: { type: 'integer', default: 3, description: 'How deep.' } },
     partitions: { param: 'day', values: ['mon', 'tue', 'wed'] },
@@ -100,6 +113,50 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await confirm('Start the run');
     const { items } = await kedge.pipelines.listPipelineRuns({ query: { pipeline: 'report' } });
     assert.equal(items.length, 3);
+  });
+
+  test('two runs are picked and compared, and the address of the comparison shows the same again', async () => {
+    await page.goto(`${platform.url}/pipelines/report`);
+    const boxes = page.getByRole('checkbox');
+    await boxes.nth(2).check();
+    await page.getByText('One run is picked').waitFor();
+    await boxes.nth(1).check();
+    await page.getByRole('link', { name: 'Compare the two' }).click();
+    await page.waitForURL(/\/runs\/compare\?a=prun_.+&b=prun_/);
+    await page.getByText('Both were made from the same.').waitFor();
+    const steps = page.getByRole('table', { name: 'steps', exact: true });
+    await steps.getByRole('row', { name: /^fit not done in both failed succeeded/ }).waitFor();
+    await steps.getByRole('link', { name: 'fit' }).click();
+    await page.getByText('All that goes into its cache key is equal').waitFor();
+    await page.reload();
+    await page.getByRole('heading', { name: 'Step fit' }).waitFor();
+    await page.goto(`${platform.url}/runs/compare?a=prun_nowhere&b=prun_nobody`);
+    await page.getByRole('alert').getByText('pipelines/run-not-found').waitFor();
+  });
+
+  test('a graph puts steps that are alike together, opens them, finds one and shows what is around it', async () => {
+    const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline: 'wide' }, body: {} });
+    await page.goto(`${platform.url}/runs/${run}`);
+    const nodes = page.locator('.graph-node');
+    await page.getByText('42 steps as 4: those alike are together').waitFor();
+    await nodes.filter({ hasText: 'clean_…' }).click();
+    await page.waitForURL(/open=clean_0/);
+    await nodes.filter({ hasText: 'clean_13' }).waitFor();
+    assert.equal(await nodes.count(), 23);
+    await page.getByRole('searchbox', { name: 'Find a step' }).fill('check_7');
+    await page.getByText('1 found').waitFor();
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/step=check_7/);
+    await page.locator('.graph-node[aria-pressed=true]', { hasText: 'check_7' }).waitFor();
+    await page.getByRole('button', { name: 'Only around check_7' }).click();
+    await page.getByText('4 steps', { exact: true }).waitFor();
+    await page.reload();
+    await page.locator('.graph-node[aria-pressed=true]', { hasText: 'check_7' }).focus();
+    await page.keyboard.press('ArrowLeft');
+    await page.locator('.graph-node[aria-pressed=true]', { hasText: 'clean_7' }).waitFor();
+    await page.locator('.gantt-row[aria-pressed=true]', { hasText: 'clean_7' }).waitFor();
+    await kedge.pipelines.cancelPipelineRun({ params: { run }, body: {} });
+    await page.locator('.graph-node[data-status=cancelled]').first().waitFor();
   });
 
   test('partitions are a matrix, and a backfill does those that are missing', async () => {

@@ -19,6 +19,7 @@ export const places = {
   pipeline: (name: string, search?: Search) => place(['pipelines', name], search),
   runs: (search?: Search) => place(['runs'], search),
   run: (run: string, search?: Search) => place(['runs', run], search),
+  comparedPipelineRuns: (a: string, b: string) => place(['runs', 'compare'], { a, b }),
   schedules: (search?: Search) => place(['schedules'], search),
   experiments: () => place(['experiments']),
   experiment: (experiment: string, search?: Search) => place(['experiments', experiment], search),

@@ -24,6 +24,7 @@ const pages = [
   page('/pipelines', () => import('../pipelines/pipelines-page.tsx'), 'PipelinesPage'),
   page('/pipelines/$pipeline', () => import('../pipelines/pipeline-page.tsx'), 'PipelinePage'),
   page('/runs', () => import('../pipelines/runs-page.tsx'), 'RunsPage'),
+  page('/runs/compare', () => import('../pipelines/compare/compare-page.tsx'), 'ComparePipelineRunsPage'),
   page('/runs/$run', () => import('../pipelines/run-page.tsx'), 'RunPage'),
   page('/schedules', () => import('../pipelines/schedules-page.tsx'), 'SchedulesPage'),
   page('/experiments', () => import('../tracking/experiments-page.tsx'), 'ExperimentsPage'),

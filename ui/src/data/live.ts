@@ -17,7 +17,7 @@ interface Connection {
 /** What an event makes stale, by the first word of its type. Its own domain, and those that show what it changed. */
 const staleAfter: Readonly<Record<string, readonly Domain[]>> = {
   dataset: ['datasets'],
-  pipeline: ['pipelines', 'tracking', 'schedules', 'backfills', 'triggers'],
+  pipeline: ['pipelines', 'records', 'tracking', 'schedules', 'backfills', 'triggers'],
   schedule: ['schedules'],
   trigger: ['triggers'],
   registry: ['registry', 'governance'],

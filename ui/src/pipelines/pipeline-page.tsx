@@ -57,7 +57,7 @@ export function PipelinePage() {
                 />
               }
             >
-              <Load query={runs}>{({ items }) => <RunsTable runs={items} isOfOne />}</Load>
+              <Load query={runs}>{({ items }) => <RunsTable runs={items} isOfOne isPickable />}</Load>
             </Columns>
           )
         }

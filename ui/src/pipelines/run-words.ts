@@ -63,20 +63,3 @@ export function firstInterest({ steps }: RunDetail): string | undefined {
   const running = steps.find(({ status }) => status === 'running');
   return (failed ?? running ?? steps.at(-1))?.step;
 }
-
-/** Rank of each step: one more than the highest of those it needs. */
-export function ranksOf(steps: readonly StepView[]): ReadonlyMap<string, number> {
-  const ranks = new Map<string, number>();
-  const byName = new Map(steps.map((step) => [step.step, step]));
-  function rankOf(name: string): number {
-    const known = ranks.get(name);
-    if (known !== undefined) return known;
-    ranks.set(name, 0);
-    const needs = byName.get(name)?.needs ?? [];
-    const rank = needs.length === 0 ? 0 : 1 + Math.max(...needs.map(rankOf));
-    ranks.set(name, rank);
-    return rank;
-  }
-  for (const { step } of steps) rankOf(step);
-  return ranks;
-}

@@ -29,7 +29,7 @@ export function RunsPage() {
         {({ items, next }) => (
           <>
             {next ? <Partial>The newest {RUNS_LISTED_MAX} are listed; there are older ones.</Partial> : null}
-            <RunsTable runs={items} />
+            <RunsTable runs={items} isPickable />
           </>
         )}
       </Load>

@@ -52,7 +52,7 @@ export const pool: Builder<typeof poolSpec> = builder('pool');
 /** When a pipeline starts by itself: local times of a time zone, and what becomes of those that were missed. */
 export const schedule: Builder<typeof scheduleSpec> = builder('schedule');
 
-/** What else starts a pipeline: the end of another, new rows of a dataset, a signed request. */
+/** What else starts a pipeline: the end of another, new rows of a dataset, a signed request, any event as it says. */
 export const trigger: Builder<typeof triggerSpec> = builder('trigger');
 
 /** A span of time in which no pipeline, or none of those it names, starts by itself. */

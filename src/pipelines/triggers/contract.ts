@@ -37,6 +37,17 @@ export const triggersContract = contract({
     permission: 'pipelines:read',
     reply: z.object({ items: z.array(triggerView) }),
   }),
+  listTriggerEvents: route({
+    method: 'GET',
+    path: '/api/v1/trigger-events',
+    summary: 'List the types of events that may start a pipeline, with their fields',
+    permission: 'pipelines:read',
+    reply: z.object({
+      items: z.array(
+        z.object({ type: z.string(), fields: z.array(z.object({ path: z.string(), holds: z.string() })) }),
+      ),
+    }),
+  }),
   listFirings: route({
     method: 'GET',
     path: '/api/v1/triggers/:trigger/firings',

@@ -1,13 +1,18 @@
+import { eventTypes } from '#platform/events';
 import type { ForeignProtocol, ProtocolGroup, RouteGroup } from '#platform/http';
 import { routeGroup } from '#platform/http';
 import { triggersContract } from './contract.ts';
 import type { Triggers } from './service.ts';
+import { fieldsOf } from './where.ts';
 
 const BODY_BYTES_MAX = 256 * 1024;
 
 export function triggerHandlers(triggers: Triggers): RouteGroup {
   return routeGroup(triggersContract, {
     listTriggers: async () => ({ items: await triggers.list() }),
+    listTriggerEvents: async () => ({
+      items: [...eventTypes()].map(([type, schema]) => ({ type, fields: fieldsOf(schema) })),
+    }),
     listFirings: ({ params, query }) => triggers.firings(params.trigger, query),
     makeTriggerSecret: ({ params }, ctx) => triggers.makeSecret(ctx, params.trigger),
   });

@@ -109,3 +109,12 @@ export function triggerParams(
     Object.entries(spec.params).map(([name, value]) => [name, typeof value === 'string' ? filled(value) : value]),
   );
 }
+
+/** The fields of events that parameters are filled from, each with the name of its parameter. */
+export function eventPathsOf(params: TriggerSpec['params']): { readonly param: string; readonly path: string }[] {
+  return Object.entries(params).flatMap(([param, value]) =>
+    typeof value !== 'string'
+      ? []
+      : [...value.matchAll(/\$\{event\.([A-Za-z0-9_.-]+)\}/g)].map(([, path = '']) => ({ param, path })),
+  );
+}

@@ -6,12 +6,14 @@ import { datasetCommitted } from '#datasets';
 import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
 import type { DomainDeps, Job } from '#platform/domain';
-import type { Consumer } from '#platform/events';
+import { type Consumer, eventTypes, type PlatformEvent } from '#platform/events';
 import { pipelineErrors } from '../errors.ts';
 import { pipelineRunFinished } from '../events.ts';
 import { originOf } from '../record/store.ts';
 import { freezeOf } from '../schedules/model.ts';
 import { freezesIn } from '../schedules/service.ts';
+import { causeSchema } from '../shapes.ts';
+import { findRun } from '../store/runs.ts';
 import type { FiringView, TriggerView } from './contract.ts';
 import { triggerHeld } from './events.ts';
 import { decideTrigger, type TriggerFact, type TriggerOutcome, triggerParams } from './model.ts';
@@ -21,12 +23,14 @@ import {
   findTrigger,
   insertFiring,
   listFirings,
+  listSources,
   listTriggers,
   listTriggersWithLast,
   noteDelivery,
   type StoredTrigger,
   saveTrigger,
 } from './store.ts';
+import { matches } from './where.ts';
 
 const LOOK_EVERY_MS = 1_000;
 const DUE_MAX = 100;
@@ -58,18 +62,16 @@ export class Triggers {
   consumer(): Consumer {
     return {
       name: 'pipelines.triggers',
-      types: [pipelineRunFinished.type, datasetCommitted.type],
+      types: [...eventTypes().keys()],
+      wantedTypes,
       action: 'trigger.fire',
       handle: async (tx, event) => {
+        await this.#happened(tx, `event/${event.type}`, event);
         if (event.type === datasetCommitted.type) {
-          const { dataset, commit, batch } = datasetCommitted.read(event);
-          const cause = { kind: 'event', id: `dataset/${dataset}`, depth: 0 } as const;
-          return this.#happened(tx, `dataset/${dataset}`, { cause, event: { dataset, commit, batch } });
+          return this.#happened(tx, `dataset/${datasetCommitted.read(event).dataset}`, event);
         }
-        const { run, pipeline, status, cause, verifies } = pipelineRunFinished.read(event);
-        // What is done again to compare it is no news.
-        if (verifies !== null || (await originOf(tx.db, run)).reproduces !== undefined) return;
-        return this.#happened(tx, `pipeline/${pipeline}`, { cause, event: { run, pipeline, status } });
+        if (event.type !== pipelineRunFinished.type) return;
+        return this.#happened(tx, `pipeline/${pipelineRunFinished.read(event).pipeline}`, event);
       },
     };
   }
@@ -134,12 +136,23 @@ export class Triggers {
     });
   }
 
-  async #happened(tx: Tx, source: string, what: { readonly cause: Cause; readonly event: Json }): Promise<void> {
-    for (const trigger of await listTriggers(tx.db, source)) {
+  async #happened(tx: Tx, source: string, event: PlatformEvent): Promise<void> {
+    const triggers = await listTriggers(tx.db, source);
+    const cause = triggers.length > 0 ? await causeOfEvent(tx, event) : undefined;
+    if (!cause) return;
+    const { seq, time, type, subject } = event;
+    const fields: Record<string, Json> = {
+      ...(event.data as { readonly [name: string]: Json }),
+      seq,
+      time,
+      type,
+      subject,
+    };
+    for (const trigger of triggers) {
       const { on } = trigger.spec;
-      const status = (what.event as { readonly status?: string }).status;
-      if ('pipeline' in on && !on.status.some((wanted) => wanted === status)) continue;
-      await this.#event(tx, trigger, what);
+      if ('pipeline' in on && !on.status.some((wanted) => wanted === fields['status'])) continue;
+      if ('event' in on && !matches(on.where, fields)) continue;
+      await this.#event(tx, trigger, { cause, event: fields });
     }
   }
 
@@ -175,7 +188,10 @@ export class Triggers {
     await insertFiring(tx.db, { firing, trigger: name, at: tx.now, ...said });
     if (said.outcome === 'started') return;
     const told = { at: tx.now, outcome: said.outcome, reason: said.reason ?? '' };
-    tx.emit(triggerHeld.draft(`trigger/${name}`, { trigger: name, ...told }));
+    const { on } = trigger.spec;
+    // What becomes of news of this kind is no news of this kind: two such triggers would answer each other for ever.
+    const isAnswer = 'event' in on && on.event === triggerHeld.type;
+    if (!isAnswer) tx.emit(triggerHeld.draft(`trigger/${name}`, { trigger: name, ...told }));
     tx.audit(`trigger/${name}`, told);
   }
 
@@ -193,6 +209,28 @@ export class Triggers {
       return { outcome: 'failed', run: null, reason: error.message };
     }
   }
+}
+
+/** The types of events that any trigger listens to. Others are not looked at, so they cost nothing. */
+async function wantedTypes(db: Parameters<typeof listSources>[0]): Promise<string[]> {
+  return (await listSources(db)).flatMap((source) => {
+    const [kind, name = ''] = source.split('/');
+    if (kind === 'event') return [name];
+    return kind === 'dataset' ? [datasetCommitted.type] : kind === 'pipeline' ? [pipelineRunFinished.type] : [];
+  });
+}
+
+/**
+ * Why an event happened: what it says itself, or the cause of the run that it is about. Undefined for one about a run
+ * that does work again to compare it, which is no news.
+ */
+async function causeOfEvent(tx: Tx, { data, subject }: PlatformEvent): Promise<Cause | undefined> {
+  const { run, cause } = data as { readonly run?: unknown; readonly cause?: unknown };
+  const found = typeof run === 'string' ? await findRun(tx.db, run) : undefined;
+  if (found && (found.verifies !== null || (await originOf(tx.db, found.run)).reproduces !== undefined))
+    return undefined;
+  const told = causeSchema.safeParse(cause);
+  return told.success ? told.data : (found?.cause ?? { kind: 'event', id: subject, depth: 0 });
 }
 
 /** The trigger, if the request is signed with its secret. Throws `pipelines/webhook-refused`. */

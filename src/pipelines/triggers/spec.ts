@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { DURATION_PATTERN } from '#core/units';
 import { nameSchema } from '#platform/contract';
+import { whereSpec } from './where.ts';
 
 const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30s or 1h');
 
-/** The spec of the resource kind `trigger`: start a pipeline when something happens. */
-export const triggerSpec = z.strictObject({
-  description: z.string().max(2_000).default(''),
-  pipeline: nameSchema,
-  on: z.union([
+const SOURCES = ['pipeline', 'dataset', 'webhook', 'event'] as const;
+
+const source = z.union(
+  [
     /** A run of another pipeline ends in one of these ways. */
     z.strictObject({
       pipeline: nameSchema,
@@ -21,10 +21,32 @@ export const triggerSpec = z.strictObject({
     z.strictObject({ dataset: nameSchema }),
     /** Somebody sends a signed request. */
     z.strictObject({ webhook: z.literal(true) }),
-  ]),
+    /** The platform publishes an event of this type, and its fields are as `where` says. */
+    z.strictObject({ event: z.string().min(1).max(100), where: whereSpec.default({}) }),
+  ],
+  { error: (issue) => wordsOf(issue.code === 'invalid_union' ? issue : { input: issue.input, errors: [] }) },
+);
+
+/** What is wrong with the source that was meant: the one whose name is there. */
+function wordsOf({
+  input,
+  errors,
+}: Pick<z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>, 'input' | 'errors'>): string {
+  const given = input !== null && typeof input === 'object' ? Object.keys(input) : [];
+  const meant = SOURCES.findIndex((name) => given.includes(name));
+  const [first] = errors?.[meant] ?? [];
+  if (!first) return `expected one of ${SOURCES.join(', ')}`;
+  return `${[...first.path, ''].join('.').slice(0, -1) || SOURCES[meant]}: ${first.message}`;
+}
+
+/** The spec of the resource kind `trigger`: start a pipeline when something happens. */
+export const triggerSpec = z.strictObject({
+  description: z.string().max(2_000).default(''),
+  pipeline: nameSchema,
+  on: source,
   /**
    * Parameters of each run. In a text, `${at}` stands for the time, `${event.<name>}` for what happened: `run` and
-   * `status`, `commit` and `batch`, or what is at that path of the body of a webhook.
+   * `status`, `commit` and `batch`, what is at that path of the body of a webhook, or a field of the event.
    */
   params: z.record(z.string().max(60), z.union([z.string().max(1_000), z.number(), z.boolean()])).default({}),
   /** So long after the last of several events, at most ten times as long after the first, one run starts for all. */

@@ -36,9 +36,10 @@ export interface StoredTrigger {
   readonly secret: string | null;
 }
 
-/** What a trigger listens to, as one text: `pipeline/ingest`, `dataset/flights`, `webhook`. */
+/** What a trigger listens to, as one text: `pipeline/ingest`, `dataset/flights`, `event/incident.opened`, `webhook`. */
 export function sourceOf({ on }: TriggerSpec): string {
   if ('pipeline' in on) return `pipeline/${on.pipeline}`;
+  if ('event' in on) return `event/${on.event}`;
   return 'dataset' in on ? `dataset/${on.dataset}` : 'webhook';
 }
 
@@ -67,6 +68,12 @@ export async function listTriggers(db: Db, source?: string): Promise<StoredTrigg
   let query = tables(db).selectFrom('trigger_state').selectAll().orderBy('name').limit(TRIGGERS_MAX);
   if (source !== undefined) query = query.where('source', '=', source);
   return (await query.execute()).map(triggerOf);
+}
+
+/** What any trigger listens to, each source once. */
+export async function listSources(db: Db): Promise<string[]> {
+  const rows = await tables(db).selectFrom('trigger_state').select('source').distinct().execute();
+  return rows.map(({ source }) => source);
 }
 
 /** All triggers by name, each with the last that it did about an event. */

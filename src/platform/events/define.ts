@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { assert } from '#core/assert';
 import type { Json } from '#core/json';
 import type { EventDraft } from '#platform/db';
@@ -13,7 +13,21 @@ export interface EventType<Data> {
   read(event: PlatformEvent): Data;
 }
 
+const defined = new Map<string, z.ZodType>();
+
+/**
+ * Every type that a loaded module defines, by name in order, with the JSON Schema of its data. A control plane loads
+ * all domains before it takes a request, so there they are all types that it can publish.
+ */
+export function eventTypes(): ReadonlyMap<string, EventSchema> {
+  const types = [...defined].sort(([a], [b]) => (a < b ? -1 : 1));
+  return new Map(types.map(([type, schema]) => [type, z.toJSONSchema(schema, { unrepresentable: 'any' })]));
+}
+export type EventSchema = z.core.JSONSchema.BaseSchema;
+
 export function defineEvent<const Schema extends z.ZodType>(type: string, schema: Schema): EventType<z.output<Schema>> {
+  assert(!defined.has(type), `the event ${type} is defined twice`);
+  defined.set(type, schema);
   return {
     type,
     draft: (subject, data) => ({ type, subject, data: schema.parse(data) as Json }),

@@ -1,3 +1,3 @@
-export { defineEvent, type EventType } from './define.ts';
+export { defineEvent, type EventSchema, type EventType, eventTypes } from './define.ts';
 export { type Consumer, type PlatformEvent, Relay, type RelayOptions } from './relay.ts';
 export { eventsAfter, lastSeq as lastEventSeq, recentEvents } from './store.ts';

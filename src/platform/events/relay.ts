@@ -18,6 +18,11 @@ export interface Consumer {
   /** Stable for ever: the cursor is kept under this name. */
   readonly name: string;
   readonly types: readonly string[];
+  /**
+   * Which of `types` it takes at present. It is asked once for each batch, after the batch was read: what a transaction
+   * before an event made it want, it gets. What it does not want costs no transaction.
+   */
+  wantedTypes?(db: Database['reader']): Promise<readonly string[]>;
   /** The audit action of what `handle` changes; without one it may only do bookkeeping. */
   readonly action?: string;
   handle?(tx: Tx, event: PlatformEvent): Promise<void>;
@@ -119,11 +124,12 @@ export class Relay {
     if (events.length === 0) return false;
     this.#busy.add(consumer.name);
     try {
+      const types = (await consumer.wantedTypes?.(db.reader)) ?? consumer.types;
       // Events of other types only move the cursor, which is worth one write a batch, not one an event.
       let skippedTo = 0;
       for (const event of events) {
         if (this.#stop.signal.aborted) break;
-        const wanted = consumer.types.includes(event.type);
+        const wanted = types.includes(event.type);
         if (wanted) {
           onEvent(event);
           await this.#deliver(consumer, event);

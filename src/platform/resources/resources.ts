@@ -5,6 +5,7 @@ import { canonicalJson } from '#core/json';
 import type { Context, Database, Tx } from '#platform/db';
 import type { AnyTables } from '#ports/sql';
 import type { ResourceChange, ResourceDraft, ResourceView } from './contract.ts';
+import { resourceApplied, resourceDeleted } from './events.ts';
 import { findResource, insertResource, listResources, removeResource, updateResource, updateStatus } from './store.ts';
 
 export const resourceErrors = defineErrors('resources', {
@@ -112,7 +113,7 @@ export class Resources {
       if (user) throw resourceErrors['in-use'](`${kind} '${name}' is used by ${user.kind} '${user.name}'`);
       await removeResource(tx.db, kind, name);
       await this.#kinds.get(kind)?.onDelete?.(tx, name);
-      tx.emit({ type: 'resource.deleted', subject: `${kind}/${name}`, data: {} });
+      tx.emit(resourceDeleted.draft(`${kind}/${name}`, {}));
       tx.audit(`${kind}/${name}`);
     });
   }
@@ -183,7 +184,7 @@ export class Resources {
     await (previous ? updateResource(tx, row) : insertResource(tx, row));
     await item.kind.onApply?.(tx, { name: item.name, spec: item.spec, generation, previous: previous?.spec });
     const subject = `${item.kind.kind}/${item.name}`;
-    tx.emit({ type: 'resource.applied', subject, data: { change: plan.change, generation } });
+    tx.emit(resourceApplied.draft(subject, { change: plan.change, generation }));
     tx.audit(subject, { change: plan.change, generation, fields: plan.fields });
     return plan;
   }

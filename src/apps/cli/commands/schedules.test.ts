@@ -38,6 +38,11 @@ before(async () => {
       params: { until: '${at}' },
     }),
     trigger('hook', { pipeline: 'regions', on: { webhook: true }, params: { region: '${event.region}' } }),
+    trigger('moved', {
+      pipeline: 'report',
+      on: { event: 'registry.alias-moved', where: { alias: 'live', to: { above: 1 } } },
+      params: { until: '${at}' },
+    }),
     freeze('next-century', { reason: 'too late', from: '2100-01-01T00:00:00Z', to: '2101-01-01T00:00:00Z' }),
   ];
   await connect({ url, token }).resources.applyResources({ body: { resources } });
@@ -90,8 +95,23 @@ test('a backfill is started, paused, described and cancelled, and tells what is 
   assert.match((await run('backfill')).stdout, /^BACKFILL +PIPELINE +STATUS/);
 });
 
+test('the events that triggers may wait for are listed from all domains, with what their fields hold', async () => {
+  const listed = (await run('triggers', 'events')).stdout;
+  for (const type of ['dataset.committed', 'incident.opened', 'registry.alias-moved', 'resource.applied']) {
+    assert.match(listed, new RegExp(`^${type} +\\w+`, 'm'));
+  }
+  assert.match((await run('triggers', 'events', 'registry.alias-moved')).stdout, /^cause\.depth +a whole number$/m);
+  assert.match(
+    (await run('triggers', 'events', 'x')).stderr,
+    /there are no events of the type 'x': see kedge triggers/,
+  );
+});
+
 test('triggers are listed, and the secret of a webhook is made and shown once', async () => {
-  assert.match((await run('triggers')).stdout, /^TRIGGER +PIPELINE +ON +DUE +LAST\nhook +regions +webhook +- +-\n$/);
+  assert.match(
+    (await run('triggers')).stdout,
+    /^TRIGGER +PIPELINE +ON +DUE +LAST\nhook +regions +webhook +- +-\nmoved +report +event registry\.alias-/,
+  );
   assert.match((await run('triggers', 'secret', 'hook')).stdout, /^POST http:\S+\/hooks\/triggers\/hook\n[\w-]{43}\n$/);
   assert.match((await run('triggers', 'get', 'none')).stderr, /there is no trigger 'none'/);
 });

@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import type { Kedge } from '#client';
+import { UsageError } from '../failure.ts';
 import { formatTable } from '../table.ts';
 import { connected, printJson, withKedge } from './connected.ts';
 import { everyItem } from './models.ts';
@@ -50,11 +52,7 @@ export function triggerCommands(program: Command): void {
       const { items } = await kedge.triggers.listTriggers();
       if (options.json) return printJson(items);
       const rows = items.map(({ trigger, pipeline, on, dueAt, last }) => [
-        ...[
-          trigger,
-          pipeline,
-          'pipeline' in on ? `pipeline ${on.pipeline}` : 'dataset' in on ? `dataset ${on.dataset}` : 'webhook',
-        ],
+        ...[trigger, pipeline, sourceWords(on)],
         ...[dueAt === null ? null : timeOf(dueAt), last?.outcome ?? null],
       ]);
       process.stdout.write(`${formatTable(['trigger', 'pipeline', 'on', 'due', 'last'], rows)}\n`);
@@ -68,6 +66,21 @@ export function triggerCommands(program: Command): void {
       process.stdout.write(`${formatTable(['at', 'outcome', 'run', 'reason'], rows)}\n`);
     }),
   );
+  const listing = 'list the types of events that triggers may wait for; with a type, its fields';
+  connected(triggers.command('events [type]').description(listing)).action(
+    withKedge(async (kedge, [type], options) => {
+      const { items } = await kedge.triggers.listTriggerEvents();
+      const found = type === undefined ? items : items.filter((item) => item.type === type);
+      if (found.length === 0)
+        throw new UsageError(`there are no events of the type '${type}': see kedge triggers events`);
+      if (options.json) return printJson(found);
+      const fields = found.flatMap((item) => item.fields.map(({ path, holds }) => [path, holds]));
+      const types = items.map((item) => [item.type, item.fields.map(({ path }) => path).join(' ')]);
+      process.stdout.write(
+        `${type === undefined ? formatTable(['type', 'fields'], types) : formatTable(['field', 'holds'], fields)}\n`,
+      );
+    }),
+  );
   const words = 'make the secret with which requests to a webhook are signed; it is shown once';
   connected(triggers.command('secret <trigger>').description(words)).action(
     withKedge(async (kedge, [trigger = ''], options) => {
@@ -76,6 +89,19 @@ export function triggerCommands(program: Command): void {
       process.stdout.write(`POST ${kedge.url}${path}\n${secret}\n`);
     }),
   );
+}
+
+type Source = Awaited<ReturnType<Kedge['triggers']['listTriggers']>>['items'][number]['on'];
+
+function sourceWords(on: Source): string {
+  if ('pipeline' in on) return `pipeline ${on.pipeline} ${on.status.join(' or ')}`;
+  if ('dataset' in on) return `dataset ${on.dataset}`;
+  if (!('event' in on)) return 'webhook';
+  const where = Object.entries(on.where).map(([path, expected]) => {
+    if (expected === null || typeof expected !== 'object') return `${path} ${JSON.stringify(expected)}`;
+    return Object.entries(expected).map(([word, value]) => `${path} ${word} ${JSON.stringify(value)}`);
+  });
+  return [`event ${on.event}`, ...where.flat()].join(', ');
 }
 
 function listCommand(schedules: Command): void {

@@ -237,6 +237,27 @@ forEachDialect('Schedules', pipelineMigrations, (open) => {
     assert.equal((await s.runs()).length, 1);
   });
 
+  test('a page of schedules is listed with what their last ticks did by one query', async (t) => {
+    const s = await openSchedules(t, open);
+    for (const name of ['a', 'b', 'c']) await s.schedule({ cron: name === 'b' ? '@yearly' : '@hourly' }, name);
+    await s.clock.advance(2 * HOUR_MS);
+    await s.settle();
+
+    const asked = t.mock.method(s.db.reader, 'selectFrom');
+    const { items, next } = await s.schedules.list({ pipeline: 'p', limit: 2 });
+    assert.equal(asked.mock.callCount(), 1);
+    const at = Date.UTC(2001, 0, 1, 2);
+    assert.deepEqual(
+      [next, ...items.map(({ schedule, last, nextAt }) => [schedule, last?.outcome, last?.at, nextAt])],
+      ['b', ['a', 'started', at, at + HOUR_MS], ['b', undefined, undefined, Date.UTC(2002, 0, 1)]],
+    );
+    assert.deepEqual(items[0], await s.schedules.get('a'));
+    assert.deepEqual(
+      (await s.schedules.list({ after: next, limit: 2 })).items.map(({ schedule }) => schedule),
+      ['c'],
+    );
+  });
+
   test('next ticks are told with the local time, and lists go page by page', async (t) => {
     const s = await openSchedules(t, open);
     await s.clock.advance(Date.UTC(2026, 2, 28, 12) - s.clock.now());

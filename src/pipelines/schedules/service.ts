@@ -15,7 +15,7 @@ import {
   findSchedule,
   findTick,
   insertTick,
-  listSchedules,
+  listSchedulesWithLast,
   listTicks,
   removeTicks,
   type StoredSchedule,
@@ -101,13 +101,16 @@ export class Schedules {
     readonly after?: string | undefined;
     readonly limit: number;
   }): Promise<Page<ScheduleView> & { items: ScheduleView[] }> {
-    const found = await listSchedules(this.#deps.db.reader, { ...filter, limit: filter.limit + 1 });
-    const items = await Promise.all(found.slice(0, filter.limit).map((schedule) => this.#view(schedule)));
+    const found = await listSchedulesWithLast(this.#deps.db.reader, { ...filter, limit: filter.limit + 1 });
+    const items = found.slice(0, filter.limit).map(({ schedule, last }) => viewOf(schedule, last));
     return found.length > filter.limit ? { items, next: items.at(-1)?.schedule } : { items };
   }
 
   async get(name: string): Promise<ScheduleView> {
-    return this.#view(await requireSchedule(this.#deps.db.reader, name));
+    const { reader } = this.#deps.db;
+    const schedule = await requireSchedule(reader, name);
+    const [last = null] = await listTicks(reader, { schedule: name, limit: 1 });
+    return viewOf(schedule, last);
   }
 
   /** The next ticks with their local time, as if the schedule were not paused. */
@@ -208,20 +211,12 @@ export class Schedules {
       return { outcome: 'failed', run: null, reason: error.message };
     }
   }
+}
 
-  async #view({ name, spec, ...state }: StoredSchedule): Promise<ScheduleView> {
-    const [last = null] = await listTicks(this.#deps.db.reader, { schedule: name, limit: 1 });
-    const { pausedAt, pausedBy, pauseReason } = state;
-    return {
-      schedule: name,
-      ...spec,
-      nextAt: pausedAt === null ? state.nextAt : null,
-      pausedAt,
-      pausedBy,
-      pauseReason,
-      last,
-    };
-  }
+function viewOf({ name, spec, ...state }: StoredSchedule, last: TickView | null): ScheduleView {
+  const { pausedAt, pausedBy, pauseReason } = state;
+  const nextAt = pausedAt === null ? state.nextAt : null;
+  return { schedule: name, ...spec, nextAt, pausedAt, pausedBy, pauseReason, last };
 }
 
 /** All freezes, as the transaction sees them. */

@@ -66,14 +66,32 @@ export async function findSchedule(db: Db, name: string): Promise<StoredSchedule
   return row && scheduleOf(row);
 }
 
-export async function listSchedules(
+/** Schedules by name, each with its newest tick. */
+export async function listSchedulesWithLast(
   db: Db,
   filter: { readonly pipeline?: string | undefined; readonly after?: string | undefined; readonly limit: number },
-): Promise<StoredSchedule[]> {
-  let query = tables(db).selectFrom('schedule').selectAll().orderBy('name').limit(filter.limit);
-  if (filter.pipeline !== undefined) query = query.where('pipeline', '=', filter.pipeline);
-  if (filter.after !== undefined) query = query.where('name', '>', filter.after);
-  return (await query.execute()).map(scheduleOf);
+): Promise<{ readonly schedule: StoredSchedule; readonly last: TickView | null }[]> {
+  let query = tables(db)
+    .selectFrom('schedule as s')
+    .leftJoin('schedule_tick as t', (join) =>
+      join.onRef('t.schedule', '=', 's.name').on('t.at', '=', (e) =>
+        e
+          .selectFrom('schedule_tick as latest')
+          .select((of) => of.fn.max('latest.at').as('at'))
+          .whereRef('latest.schedule', '=', 's.name'),
+      ),
+    )
+    .selectAll('s')
+    .select(['t.at', 't.outcome', 't.run', 't.reason', 't.decided_at'])
+    .orderBy('s.name')
+    .limit(filter.limit);
+  if (filter.pipeline !== undefined) query = query.where('s.pipeline', '=', filter.pipeline);
+  if (filter.after !== undefined) query = query.where('s.name', '>', filter.after);
+  return (await query.execute()).map(({ at, outcome, run, reason, decided_at, ...row }) => {
+    const last =
+      at === null || outcome === null || decided_at === null ? null : { at, outcome, run, reason, decided_at };
+    return { schedule: scheduleOf(row), last: last && tickOf({ ...last, schedule: row.name }) };
+  });
 }
 
 /** Schedules with something to decide, longest due first. */

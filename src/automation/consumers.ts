@@ -120,7 +120,8 @@ async function reportStart(incidents: Incidents, tx: Tx, event: PlatformEvent): 
 /** A run that a person started fails before their eyes; one that nobody watches becomes an incident. */
 async function reportRun(incidents: Incidents, tx: Tx, event: PlatformEvent): Promise<void> {
   const { run, pipeline, status, cause } = pipelineRunFinished.read(event);
-  if (status !== 'failed' || cause.kind === 'user') return;
+  // What a run that is a step of another does is told with that one.
+  if (status !== 'failed' || cause.kind === 'user' || cause.within) return;
   return incidents.report(tx, {
     subject: `pipeline/${pipeline}`,
     title: `An automatic run of ${pipeline} failed`,

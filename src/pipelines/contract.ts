@@ -96,6 +96,8 @@ const stepView = z.object({
   attempts: z.array(attemptView),
   /** The latest comparison of its cached work with work done again. */
   verification: verification.nullable(),
+  /** Of a step that runs another pipeline: that run. */
+  child: z.string().optional(),
   /** Of a step that was divided: how many of its units are in which state. */
   units: unitCounts.nullable(),
 });
@@ -218,7 +220,12 @@ export const pipelinesContract = contract({
     path: '/api/v1/pipeline-runs',
     summary: 'List runs, newest first',
     permission: 'pipelines:read',
-    query: pageQuery.extend({ pipeline: nameSchema.optional(), status: runStatus.optional() }),
+    query: pageQuery.extend({
+      pipeline: nameSchema.optional(),
+      status: runStatus.optional(),
+      /** Those that are steps of this run. */
+      within: id.optional(),
+    }),
     reply: pageOf(runView),
   }),
   getPipelineRun: route({

@@ -6,6 +6,7 @@ export const pipelineErrors = defineErrors('pipelines', {
   'step-not-found': { status: 404, title: 'The run has no such step' },
   'invalid-params': { status: 400, title: 'The parameters do not fit the pipeline' },
   'unknown-reference': { status: 400, title: 'A step refers to something that does not exist' },
+  'not-nestable': { status: 400, title: 'A pipeline cannot run another as it says' },
   'code-missing': { status: 400, title: 'The code bundle is not in the blob store' },
   'code-invalid': { status: 400, title: 'The code cannot be bundled' },
   'run-finished': { status: 409, title: 'The run is over' },

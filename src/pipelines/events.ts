@@ -32,6 +32,12 @@ export const pipelineRunPaused = defineEvent(
   z.object({ run: z.string(), pipeline: z.string(), paused: z.boolean() }),
 );
 
+/** A step of a run is now the run of another pipeline, which is still to be started. */
+export const pipelineNestedDue = defineEvent(
+  'pipeline.nested-due',
+  z.object({ run: z.string(), pipeline: z.string(), step: z.string() }),
+);
+
 /** A step waits for a person to approve it, or for a time. */
 export const pipelineStepWaiting = defineEvent(
   'pipeline.step-waiting',

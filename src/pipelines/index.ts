@@ -10,6 +10,9 @@ import { attemptMigrations } from './migrations/attempts.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
 import { unitMigrations } from './migrations/units.ts';
 import { verificationMigrations } from './migrations/verifications.ts';
+import { requireNestable } from './nested/check.ts';
+import { nestedMigrations } from './nested/migrations.ts';
+import { nestedConsumer } from './nested/start.ts';
 import { planHandlers } from './plan/handlers.ts';
 import { Plans } from './plan/service.ts';
 import { recordHandlers } from './record/handlers.ts';
@@ -71,6 +74,7 @@ export const pipelineMigrations: readonly Migration[] = [
   ...attemptMigrations,
   ...verificationMigrations,
   ...recordMigrations,
+  ...nestedMigrations,
 ];
 
 export interface Pipelines
@@ -82,7 +86,11 @@ export const pipelineKinds: readonly ResourceKind[] = [
   {
     kind: 'pipeline',
     schema: pipelineSpec,
-    references: ({ steps }) => steps.flatMap(({ pool }) => (pool ? [{ kind: 'pool', name: pool.name }] : [])),
+    references: ({ steps }) => [
+      ...steps.flatMap(({ pool }) => (pool ? [{ kind: 'pool', name: pool.name }] : [])),
+      ...steps.flatMap(({ pipeline }) => (pipeline === undefined ? [] : [{ kind: 'pipeline', name: pipeline }])),
+    ],
+    check: (tx, { name, spec }) => requireNestable(tx, name, spec),
     onApply: (tx, { name, generation, spec }) => savePipeline(tx.db, name, generation, spec),
     onDelete: (tx, name) => removePipeline(tx.db, name),
   } satisfies ResourceKind<PipelineSpec>,
@@ -121,7 +129,7 @@ export function createPipelines(deps: PipelinesDeps): Pipelines {
         planHandlers(new Plans(deps)),
       ],
       protocols: [triggerWebhooks(triggers)],
-      consumers: [triggers.consumer(), records.consumer()],
+      consumers: [triggers.consumer(), records.consumer(), nestedConsumer(deps)],
       jobs: [
         leaseExpiryJob(service, deps.system.clock),
         tendJob(control),

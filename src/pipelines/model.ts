@@ -101,9 +101,9 @@ export type Fact =
     }
   /** The time that the step has for all its attempts may be over. */
   | { readonly type: 'overdue'; readonly step: string; readonly now: number }
-  /** The step was divided into units, which are leased in its place. */
+  /** The step was divided into units, which are leased in its place, or is the run of another pipeline. */
   | { readonly type: 'expanded'; readonly step: string; readonly now: number }
-  /** All units of the step have ended, or it could not be divided. */
+  /** All units of the step have ended, or the run that it is, or there can be none. */
   | {
       readonly type: 'mapped';
       readonly step: string;
@@ -220,7 +220,7 @@ function fromTime(draft: Draft, fact: Fact & { type: 'overdue' }): Decision | 's
   return draft.settle(fact.now);
 }
 
-/** A step whose units have all ended ends with them. It has no attempt of its own: its epoch stays 0. */
+/** A step whose units, or whose run, have ended ends with them. It has no attempt of its own: its epoch stays 0. */
 function fromUnits(draft: Draft, fact: Fact & { type: 'mapped' }): Decision | 'stale' {
   const step = draft.step(fact.step);
   if (step.status !== 'running' || step.epoch !== 0) return 'stale';

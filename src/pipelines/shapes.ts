@@ -38,6 +38,7 @@ export const causeSchema = z.object({
   id: z.string(),
   depth: z.number().int().min(0),
   at: z.number().optional(),
+  within: z.object({ run: z.string(), step: z.string() }).optional(),
 });
 
 export const progress = z.object({

@@ -44,10 +44,10 @@ test('a step is a function of the code bundle, a command, an approval or a wait'
   const fn = { module: 'steps.ts', export: 'train' };
 
   assert.deepEqual(issuesOf({ steps: [{ name: 'a' }] }), [
-    'steps.0.function: expected exactly one of function, command, approval, wait',
+    'steps.0.function: expected exactly one of function, command, approval, wait, pipeline',
   ]);
   assert.deepEqual(issuesOf({ steps: [{ name: 'a', command, function: fn }], code: `sha256:${'0'.repeat(64)}` }), [
-    'steps.0.function: expected exactly one of function, command, approval, wait',
+    'steps.0.function: expected exactly one of function, command, approval, wait, pipeline',
   ]);
   assert.deepEqual(issuesOf({ steps: [{ name: 'a', function: fn }] }), [
     'steps.0.function: needs the code bundle of the pipeline: set code',

@@ -76,7 +76,9 @@ const envName = z
   .regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, 'expected the name of an environment variable')
   .refine((name) => !name.toUpperCase().startsWith('KEDGE_'), 'names that begin with KEDGE_ are set by the worker');
 
-const WORK = ['function', 'command', 'approval', 'wait'] as const;
+const WORK = ['function', 'command', 'approval', 'wait', 'pipeline'] as const;
+/** What only programs have. A run of another pipeline has the places and times of its own steps. */
+const OF_PROGRAMS = ['inputs', 'env', 'labels', 'resources', 'pool', 'preemptible', 'within', 'map'] as const;
 
 const comparable = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);
 
@@ -159,6 +161,11 @@ const stepSpec = z
       .union([z.strictObject({ for: duration }), z.strictObject({ until: z.string().min(1).max(200) })])
       .optional(),
     /**
+     * Instead of a program: runs another pipeline with `params` as its parameters, and ends as that run does. `outputs`
+     * name what of it the step has, as `<step>.<output>`; its result has those of its steps, by their names.
+     */
+    pipeline: nameSchema.optional(),
+    /**
      * Divides the step into units that run independently, one for each item: of a list, of a count, or of the result of
      * a needed step, at `<step>.<path>`. In `params`, `${item}`, `${item.<path>}` and `${index}` stand for the item.
      */
@@ -180,6 +187,11 @@ const stepSpec = z
     if ((step.approval || step.wait) && step.outputs.length > 0) refuse('outputs', 'a step that waits writes none');
     if ((step.approval || step.wait) && (step.preemptible || step.within)) {
       refuse(step.within ? 'within' : 'preemptible', 'only programs are tried');
+    }
+    for (const part of step.pipeline === undefined ? [] : OF_PROGRAMS) {
+      const given = step[part];
+      if (given === undefined || Object.keys(given).length === 0) continue;
+      refuse(part, 'only programs have it: declare it for the steps of the pipeline that this one runs');
     }
     if (step.map && (step.approval || step.wait || step.onFailure))
       refuse('map', 'only programs are divided into units');

@@ -1,4 +1,4 @@
-import type { Cause } from '#core/cause';
+import { auditedCause, type Cause } from '#core/cause';
 import type { Context, Tx } from '#platform/db';
 import { checked, registryErrors } from './errors.ts';
 import { versionRegistered } from './events.ts';
@@ -85,7 +85,7 @@ export async function addVersion(
   const run = content.run ?? null;
   const detail = { version: key.version, digest, run, semanticVersion: formatSemanticVersion(semantic), status };
   tx.audit(modelSubject(model), detail);
-  tx.audit(subject, { ...detail, source: registration.source ?? '', cause: { ...cause, at: cause.at ?? null } });
+  tx.audit(subject, { ...detail, source: registration.source ?? '', cause: auditedCause(cause) });
   tx.emit(versionRegistered.draft(subject, { ...key, runId: run, cause }));
   await addEvidence(tx, context, key, { drafts: registration.evidence, nextId });
   return key;

@@ -1,4 +1,4 @@
-import type { Cause } from '#core/cause';
+import { auditedCause, type Cause } from '#core/cause';
 import type { Level } from '#platform/access';
 import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
@@ -134,7 +134,7 @@ export class TrackingService {
       });
       await logged.putKeyed(tx.db, 'tracking_param', id, draft.params);
       await logged.putKeyed(tx.db, 'tracking_tag', id, draft.tags);
-      tx.audit(subjectOf(id), { experiment: experiment.name, cause: { ...cause, at: cause.at ?? null } });
+      tx.audit(subjectOf(id), { experiment: experiment.name, cause: auditedCause(cause) });
     });
     return this.getRun(id);
   }

@@ -16,6 +16,7 @@ export const causeSchema = z.object({
   id: text(300).min(1),
   depth: z.number().int().min(0).max(1_000),
   at: z.number().optional(),
+  within: z.object({ run: z.string(), step: z.string() }).optional(),
 });
 
 export const digestSchema = z.custom<Digest>(

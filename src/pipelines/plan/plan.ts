@@ -63,6 +63,13 @@ class Planner {
       const reason = definition.approval ? 'waits for a person to approve it' : 'waits for a time';
       return { ...base, outcome: 'wait', reason };
     }
+    if (definition.pipeline) {
+      return {
+        ...base,
+        outcome: 'run',
+        reason: `runs pipeline '${definition.pipeline.name}', which has a plan of its own`,
+      };
+    }
     const unknown = this.#unknown(needs, definition);
     if (!definition.cache) return { ...base, outcome: 'run', reason: 'declares cache: false, so it always runs' };
     if (unknown !== undefined) {

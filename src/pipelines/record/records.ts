@@ -6,7 +6,7 @@ import { pipelineErrors } from '../errors.ts';
 import { pipelineRunFinished } from '../events.ts';
 import { isFinalRun } from '../model.ts';
 import { runSubject } from '../service/advance.ts';
-import { freshState } from '../service/control.ts';
+import { freshState } from '../service/left.ts';
 import type { PipelinesDeps } from '../service/service.ts';
 import { begin, type NewStep } from '../service/start-run.ts';
 import { definitionsOf, productsOf } from '../store/kept-steps.ts';

@@ -5,12 +5,20 @@ import type { Tx } from '#platform/db';
 import { cacheKeyOf, ingredientsOf } from '../cache-key.ts';
 import { obstacleOf, sourceOf, valueAt } from '../conditions.ts';
 import type { Artifact } from '../contract.ts';
-import { pipelineRunFinished, pipelineRunRecovered, pipelineStepFinished, pipelineStepWaiting } from '../events.ts';
+import {
+  pipelineNestedDue,
+  pipelineRunFinished,
+  pipelineRunRecovered,
+  pipelineStepFinished,
+  pipelineStepWaiting,
+} from '../events.ts';
 import { parseOutputRef } from '../graph.ts';
 import { type AttemptStatus, decide, type Fact, isFinalRun, type RunState, type StepState } from '../model.ts';
+import { nestedProduct } from '../nested/product.ts';
+import { openChildren } from '../nested/store.ts';
 import type { Condition } from '../spec.ts';
 import { type CacheEntry, findCacheEntry } from '../store/cache.ts';
-import { activeRuns, admitRun, findPipeline, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
+import { activeRuns, admitRun, findPipeline, findRun, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
 import {
   definitionOf,
   findStep,
@@ -76,6 +84,10 @@ async function advanceRun(tx: Tx, run: StoredRun, fact: Fact): Promise<Advanced 
     if (next.type === 'cancelled') pending.push(...(await cancelAllUnits(tx, run, { state, reason: next.reason })));
   }
   await saveRun(tx, run, { state, reason: fact.type === 'cancelled' ? fact.reason : undefined });
+  // Their ends are facts about this run, so they follow when it is written.
+  if (fact.type === 'cancelled') {
+    for (const child of await openChildren(tx.db, run.run)) await advance(tx, child, fact);
+  }
   return { state, attempt };
 }
 
@@ -102,6 +114,10 @@ async function prepare(tx: Tx, run: StoredRun, step: string): Promise<Fact[]> {
   if (wait) {
     const until = 'forMs' in wait ? tx.now + wait.forMs : wait.untilMs;
     return [{ type: 'opened', step, now: tx.now, until }];
+  }
+  if (definition.pipeline) {
+    tx.emit(pipelineNestedDue.draft(runSubject(run.run), { run: run.run, pipeline: run.pipeline, step }));
+    return [{ type: 'expanded', step, now: tx.now }];
   }
   const inputs = await resolveInputs(tx, run.run, definition);
   await saveInputs(tx.db, { run: run.run, step }, inputs);
@@ -138,7 +154,7 @@ async function divide(
   return [{ type: 'expanded', step, now }, ...(isOver ? [await gather(tx, run.run, step)] : [])];
 }
 
-/** Cancels the units that wait, and tells of the steps that have none left. */
+/** Cancels the units that wait, and tells of the steps that have none left and whose run is not there to end. */
 async function cancelAllUnits(
   tx: Tx,
   run: StoredRun,
@@ -147,9 +163,11 @@ async function cancelAllUnits(
   const divided = state.steps.filter((step) => step.status === 'running' && step.epoch === 0);
   if (divided.length === 0) return [];
   await cancelUnits(tx.db, run.run, reason, tx.now);
+  const children = await openChildren(tx.db, run.run);
   const over: Fact[] = [];
   for (const { name } of divided) {
     if (await hasOpenUnit(tx.db, run.run, name)) continue;
+    if (children.some(({ cause }) => cause.within?.step === name)) continue;
     over.push({ type: 'mapped', step: name, now: tx.now, ok: false, reason });
   }
   return over;
@@ -230,6 +248,19 @@ async function saveRun(
     tx.emit(pipelineRunRecovered.draft(runSubject(run.run), { run: run.run, pipeline, status, lateMs }));
   }
   tx.audit(runSubject(run.run), { finished: status, reason });
+  await endStepOf(tx, { ...run, status, reason, outputs });
+}
+
+/** The end of a run is a fact about the step that it is, in the same transaction. */
+async function endStepOf(tx: Tx, child: StoredRun): Promise<void> {
+  const { within } = child.cause;
+  const parent = within && (await findRun(tx.db, within.run));
+  if (!within || !parent) return;
+  const ended = await nestedProduct(tx.db, child, await definitionOf(tx.db, within.run, within.step));
+  if ('product' in ended) await saveProduct(tx.db, within, ended.product);
+  const told = 'product' in ended ? { ok: true, reason: null } : { ok: false, reason: ended.reason };
+  const advanced = await advance(tx, parent, { type: 'mapped', step: within.step, now: tx.now, ...told });
+  assert(advanced !== 'stale', `step '${within.step}' of run ${within.run} ended before its run ${child.run}`);
 }
 
 /** Lets in the runs of a pipeline for which there is room. */

@@ -3,16 +3,17 @@ import type { RunView } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import { pipelineRunLate, pipelineRunPaused } from '../events.ts';
 import { upstreamOf } from '../graph.ts';
-import { isFinalRun, type StepState } from '../model.ts';
-import { originOf } from '../record/store.ts';
-import { definitionsOf, productsOf } from '../store/kept-steps.ts';
+import { isFinalRun } from '../model.ts';
+import { openChildren } from '../nested/store.ts';
+import { productsOf } from '../store/kept-steps.ts';
 import { lateRuns, markLate } from '../store/lateness.ts';
 import { crowdedPipelines, findPipeline, findRun, overdueRuns, pauseRun, type StoredRun } from '../store/runs.ts';
 import { elapsedSteps, overdueSteps, pauseSteps } from '../store/step-times.ts';
-import { definitionOf, findStep, stepStates } from '../store/steps.ts';
+import { definitionOf, findStep } from '../store/steps.ts';
 import { admitNext, advance, nextAdmitted, runSubject } from './advance.ts';
+import { leftOf } from './left.ts';
 import type { PipelinesDeps } from './service.ts';
-import { begin, buildRun, causeOf, furtherRun, type NewStep, viewOf } from './start-run.ts';
+import { begin, buildRun, causeOf, furtherRun, viewOf } from './start-run.ts';
 import { startVerification, type VerifyRequest } from './verify.ts';
 
 const BATCH = 100;
@@ -30,15 +31,11 @@ export class RunControl {
   async setPaused(context: Context, runId: string, paused: boolean): Promise<RunView> {
     await this.#deps.db.transact(context, async (tx) => {
       const run = await requireRun(tx, runId);
-      const advanced = await advance(tx, run, { type: paused ? 'paused' : 'unpaused', now: tx.now });
-      if (advanced === 'stale') {
+      if (!(await pauseTree(tx, run, paused))) {
         const state =
           isFinalRun(run.status) || run.status === 'cancelling' ? run.status : paused ? 'paused' : 'not paused';
         throw pipelineErrors['run-not-so'](`run '${runId}' is ${state}`);
       }
-      await pauseRun(tx.db, runId, paused ? tx.now : null);
-      await pauseSteps(tx.db, runId, paused);
-      tx.emit(pipelineRunPaused.draft(runSubject(runId), { run: runId, pipeline: run.pipeline, paused }));
       tx.audit(runSubject(runId), { paused });
     });
     return this.#view(runId);
@@ -76,20 +73,11 @@ export class RunControl {
   async resume(context: Context, runId: string): Promise<RunView> {
     const started = await this.#deps.db.transact(context, async (tx) => {
       const run = await this.#requireOver(tx, runId);
-      const taken = await productsOf(tx.db, runId);
-      const states = await stepStates(tx.db, runId);
-      if (states.every((step) => step.onFailure || taken.has(step.name))) {
+      const left = await leftOf(tx, runId);
+      if (left.steps.every(({ state }) => state.onFailure || left.taken.has(state.name))) {
         throw pipelineErrors['run-not-so'](`run '${runId}' ${run.status}: nothing of it is left to do`);
       }
-      const definitions = new Map(
-        (await definitionsOf(tx.db, runId)).map(({ name, definition }) => [name, definition] as const),
-      );
-      const steps = states.flatMap((state): NewStep[] => {
-        const definition = definitions.get(state.name);
-        return definition ? [{ state: freshState(state), definition }] : [];
-      });
-      const { source } = await originOf(tx.db, runId);
-      return begin(tx, furtherRun(tx, { run, context, system: this.#deps.system }), { steps, taken, source });
+      return begin(tx, furtherRun(tx, { run, as: this.#as(context) }), left);
     });
     return viewOf(started);
   }
@@ -130,7 +118,7 @@ export class RunControl {
   async verify(context: Context, runId: string, request: VerifyRequest): Promise<RunView> {
     const started = await this.#deps.db.transact(context, async (tx) => {
       const run = await requireRun(tx, runId);
-      const further = furtherRun(tx, { run, context, system: this.#deps.system });
+      const further = furtherRun(tx, { run, as: this.#as(context) });
       return startVerification(tx, { run, further, deps: this.#deps }, request);
     });
     return viewOf(started);
@@ -158,6 +146,10 @@ export class RunControl {
     }
   }
 
+  #as(context: Context) {
+    return { run: this.#deps.system.ids.next('prun'), cause: causeOf(context) };
+  }
+
   async #requireOver(tx: Tx, runId: string): Promise<StoredRun> {
     const run = await requireRun(tx, runId);
     if (isFinalRun(run.status)) return run;
@@ -169,12 +161,6 @@ export class RunControl {
   }
 }
 
-/** The state of a step before anything of it is done. */
-export function freshState(state: StepState): StepState {
-  const fresh = { losses: 0, preemptions: 0, deadlineAt: null, readyAt: null, reason: null };
-  return { ...state, status: 'queued', epoch: 0, failures: 0, ...fresh };
-}
-
 /** The named steps and all that needs them, directly or not. */
 function downstream(steps: readonly Parameters<typeof upstreamOf>[0][], from: readonly string[]): ReadonlySet<string> {
   const found = new Set(from);
@@ -183,6 +169,18 @@ function downstream(steps: readonly Parameters<typeof upstreamOf>[0][], from: re
     for (const step of steps) if (upstreamOf(step).some((name) => found.has(name))) found.add(step.name);
   }
   return found;
+}
+
+/** Pauses a run, or lets it go on, with the runs that are steps of it. False when it is so already, or over. */
+async function pauseTree(tx: Tx, run: StoredRun, paused: boolean): Promise<boolean> {
+  const advanced = await advance(tx, run, { type: paused ? 'paused' : 'unpaused', now: tx.now });
+  if (advanced !== 'stale') {
+    await pauseRun(tx.db, run.run, paused ? tx.now : null);
+    await pauseSteps(tx.db, run.run, paused);
+    tx.emit(pipelineRunPaused.draft(runSubject(run.run), { run: run.run, pipeline: run.pipeline, paused }));
+  }
+  for (const child of await openChildren(tx.db, run.run)) await pauseTree(tx, child, paused);
+  return advanced !== 'stale';
 }
 
 async function overdue(tx: Tx, runId: string): Promise<void> {

@@ -2,6 +2,7 @@ import type { Json } from '#core/json';
 import { differencesOf, type IngredientDifference } from '../cache-key.ts';
 import type { CacheExplanation } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
+import { childrenOf } from '../nested/store.ts';
 import { findCacheEntry } from '../store/cache.ts';
 import { findRun } from '../store/runs.ts';
 import { definitionOf, earlierKeys, findKey, findStep, type KeyedStep } from '../store/steps.ts';
@@ -19,8 +20,14 @@ export async function explainCache(db: Db, runId: string, stepName: string): Pro
   if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
   const step = await findStep(db, runId, stepName);
   if (!step) throw pipelineErrors['step-not-found'](`run '${runId}' has no step '${stepName}'`);
-  const { cache } = await definitionOf(db, runId, stepName);
+  const { cache, pipeline } = await definitionOf(db, runId, stepName);
   const nothing = { key: null, other: null, verification: null, differences: [] };
+  if (pipeline) {
+    const child = (await childrenOf(db, runId)).get(stepName);
+    const where = child === undefined ? 'once it is started' : `in run ${child}`;
+    const text = `the step runs pipeline '${pipeline.name}', of which each step is looked for in the cache ${where}`;
+    return { outcome: 'off', text, ...nothing };
+  }
   if (!cache) return { outcome: 'off', text: 'the step declares cache: false, so it always runs', ...nothing };
   const keyed = await findKey(db, runId, stepName);
   if (!keyed) {

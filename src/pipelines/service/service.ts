@@ -22,6 +22,7 @@ import { pipelineErrors } from '../errors.ts';
 import { etaOf } from '../eta.ts';
 import type { AttemptStatus, RunStatus, StepStatus } from '../model.ts';
 import { isFinalRun, isFinalStep } from '../model.ts';
+import { childrenOf, openTree } from '../nested/store.ts';
 import type { Pins } from '../references.ts';
 import { SeenWorkers } from '../seen-workers.ts';
 import {
@@ -124,7 +125,9 @@ export class PipelineService {
       if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
       const advanced = await advance(tx, run, { type: 'cancelled', reason: words, now: tx.now });
       if (advanced === 'stale') throw pipelineErrors['run-finished'](`run '${runId}' is ${run.status}`);
-      await extendLeases(tx.db, tx.now + Math.max(CANCEL_MS, this.#leaseMs), runId);
+      for (const run of await openTree(tx.db, runId)) {
+        await extendLeases(tx.db, tx.now + Math.max(CANCEL_MS, this.#leaseMs), run);
+      }
       tx.audit(runSubject(runId), { reason });
     });
     return viewOf(await this.#run(runId));
@@ -136,9 +139,12 @@ export class PipelineService {
     const attempts = await attemptsOfRun(reader, runId);
     const units = await unitCounts(reader, runId);
     const verified = await verificationsOfRun(reader, runId);
+    const children = await childrenOf(reader, runId);
     const steps = (await listSteps(reader, runId)).map((step): StepView => {
       const [own, verification] = [attempts.get(step.step) ?? [], verified.get(step.step) ?? null];
-      return { ...step, attempts: own, units: units.get(step.step) ?? null, verification };
+      const child = children.get(step.step);
+      const nested = child === undefined ? {} : { child };
+      return { ...step, attempts: own, units: units.get(step.step) ?? null, verification, ...nested };
     });
     return { ...viewOf(run), steps, eta: await this.#eta(run, steps) };
   }
@@ -158,6 +164,7 @@ export class PipelineService {
   async runs(filter: {
     readonly pipeline?: string | undefined;
     readonly status?: RunStatus | undefined;
+    readonly within?: string | undefined;
     readonly after?: string | undefined;
     readonly limit: number;
   }): Promise<Page<RunView> & { items: RunView[] }> {

@@ -1,4 +1,4 @@
-import type { Cause } from '#core/cause';
+import { auditedCause, type Cause } from '#core/cause';
 import { digestOfJson } from '#core/hash';
 import type { System } from '#core/system';
 import { durationMs } from '#core/units';
@@ -9,12 +9,14 @@ import { pipelineErrors } from '../errors.ts';
 import { pipelineRunStarted } from '../events.ts';
 import { upstreamOf } from '../graph.ts';
 import type { StepState } from '../model.ts';
+import { pinNested } from '../nested/pins.ts';
 import { checkParam, interpolate, type ParamValue, resolveParams } from '../params.ts';
 import type { Source } from '../record/source.ts';
 import { type RunOrigin, saveOrigin } from '../record/store.ts';
 import { type Pins, pinReferences } from '../references.ts';
 import type { PipelineSpec, StepSpec } from '../spec.ts';
 import { findPipeline, findRun, insertRun, type StoredRun } from '../store/runs.ts';
+import { pauseSteps } from '../store/step-times.ts';
 import { insertSteps, type StepDefinition, type StepProduct, saveProduct, updateStepState } from '../store/steps.ts';
 import { type MapSpec, type ResolvedMap, resolveMap } from '../units.ts';
 import { admitNext, runSubject } from './advance.ts';
@@ -43,6 +45,8 @@ export async function startRun(tx: Tx, request: StartRun, surroundings: Surround
 interface Surroundings {
   /** Instead of the pipeline as it is declared. */
   readonly declared?: { readonly generation: number; readonly spec: PipelineSpec };
+  /** Instead of the pipelines inside it as they are declared. */
+  readonly generations?: Readonly<Record<string, number>>;
   readonly system: System;
   readonly seed: number;
   readonly pins: Pins;
@@ -58,7 +62,7 @@ interface BuiltRun {
 export async function buildRun(
   tx: Tx,
   request: StartRun,
-  { system, seed, pins, declared }: Surroundings,
+  { system, seed, pins, declared, generations }: Surroundings,
 ): Promise<BuiltRun> {
   const pipeline = declared ?? (await findPipeline(tx.db, request.pipeline));
   if (!pipeline) {
@@ -96,9 +100,12 @@ export async function buildRun(
     lateSince: null,
   };
   const steps = [];
+  const inside = await pinNested(tx, { name: request.pipeline, spec: pipeline.spec, generations });
   for (const step of pipeline.spec.steps) {
     const pinned = await pinReferences(tx, step.inputs, pins);
-    steps.push({ state: initialState(step), definition: definitionFrom(step, params, pinned) });
+    const definition = definitionFrom(step, params, pinned);
+    const nested = step.pipeline === undefined ? undefined : inside.get(step.pipeline);
+    steps.push({ state: initialState(step), definition: { ...definition, ...(nested ? { pipeline: nested } : {}) } });
   }
   return { run, steps, source: pipeline.spec.source };
 }
@@ -128,6 +135,7 @@ export async function begin(
     isTaken(step.state) ? { ...step, state: { ...step.state, status: CACHED } } : step,
   );
   await insertSteps(tx.db, run, begun);
+  if (run.pausedAt !== null) await pauseSteps(tx.db, run.run, true);
   for (const { state } of begun.filter((step) => isTaken(step.state))) {
     const { from, ...product } = taken.get(state.name) as StepProduct & { readonly from: string };
     await saveProduct(tx.db, { run: run.run, step: state.name }, { ...product, cachedFrom: from });
@@ -141,7 +149,7 @@ export async function begin(
     generation,
     params: run.params,
     origin: run.origin,
-    cause: { ...cause, at: cause.at ?? null },
+    cause: auditedCause(cause),
   });
   await admitNext(tx, run.pipeline);
   return (await findRun(tx.db, run.run)) ?? run;
@@ -150,7 +158,7 @@ export async function begin(
 /** A run that does something of an earlier one again, as that was declared. */
 export function furtherRun(
   tx: Pick<Tx, 'now'>,
-  { run, context, system }: { readonly run: StoredRun; readonly context: Context; readonly system: System },
+  { run, as }: { readonly run: StoredRun; readonly as: { readonly run: string; readonly cause: Cause } },
 ): StoredRun {
   const unset = {
     startedAt: null,
@@ -165,9 +173,8 @@ export function furtherRun(
   return {
     ...run,
     ...unset,
-    run: system.ids.next('prun'),
+    ...as,
     status: 'queued',
-    cause: causeOf(context),
     createdAt: tx.now,
     outputs: {},
     origin: run.run,

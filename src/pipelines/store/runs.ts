@@ -23,6 +23,12 @@ export async function savePipeline(db: Db, name: string, generation: number, spe
     .values({ name, ...row })
     .onConflict((c) => c.column('name').doUpdateSet(row))
     .execute();
+  // A pipeline that was deleted and is declared again counts from one again.
+  await tables(db)
+    .insertInto('pipeline_generation')
+    .values({ name, ...row })
+    .onConflict((c) => c.columns(['name', 'generation']).doUpdateSet({ spec: row.spec }))
+    .execute();
 }
 
 export async function removePipeline(db: Db, name: string): Promise<void> {
@@ -65,6 +71,8 @@ export async function insertRun(db: Db, run: StoredRun): Promise<void> {
       verifies: run.verifies,
       late_at: run.lateAt,
       late_since: null,
+      parent_run: run.cause.within?.run ?? null,
+      parent_step: run.cause.within?.step ?? null,
     })
     .execute();
 }
@@ -77,6 +85,8 @@ export async function findRun(db: Db, run: string): Promise<StoredRun | undefine
 export interface RunFilter {
   readonly pipeline?: string | undefined;
   readonly status?: RunStatus | undefined;
+  /** Those that are steps of this run. */
+  readonly within?: string | undefined;
   /** Runs older than this one: the last of the page before. */
   readonly after?: string | undefined;
   readonly limit: number;
@@ -92,6 +102,7 @@ export async function listRuns(db: Db, filter: RunFilter): Promise<StoredRun[]> 
     .limit(filter.limit);
   if (filter.pipeline !== undefined) query = query.where('pipeline', '=', filter.pipeline);
   if (filter.status !== undefined) query = query.where('status', '=', filter.status);
+  if (filter.within !== undefined) query = query.where('parent_run', '=', filter.within);
   const { after } = filter;
   if (after !== undefined) {
     query = query.where((e) => {
@@ -124,7 +135,7 @@ export async function updateRun(db: Db, run: string, { status, now, reason, outp
     .execute();
 }
 
-function runOf(row: Tables['pipeline_run']): StoredRun {
+export function runOf(row: Tables['pipeline_run']): StoredRun {
   return {
     run: row.id,
     pipeline: row.pipeline,
@@ -153,7 +164,7 @@ function runOf(row: Tables['pipeline_run']): StoredRun {
   };
 }
 
-const ACTIVE: readonly string[] = ['queued', 'running', 'cancelling'];
+export const ACTIVE: readonly string[] = ['queued', 'running', 'cancelling'];
 
 /** Runs of a pipeline that were let in and have not ended; of one lane, if it is told. */
 export async function activeRuns(db: Db, pipeline: string, lane?: string): Promise<number> {

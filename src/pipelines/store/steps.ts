@@ -3,6 +3,7 @@ import type { Digest } from '#core/hash';
 import { canonicalJson, type Json } from '#core/json';
 import type { Artifact, StepView } from '../contract.ts';
 import { isFinalStep, type StepState, type StepStatus } from '../model.ts';
+import type { NestedDefinition } from '../nested/pins.ts';
 import type { Condition } from '../spec.ts';
 import type { ResolvedMap } from '../units.ts';
 import { type Db, storableText, type Tables, tables } from './tables.ts';
@@ -44,6 +45,8 @@ export interface StepDefinition {
         readonly result: Digest;
       }
     | undefined;
+  /** The step runs another pipeline as that was declared when the run was started. */
+  readonly pipeline?: NestedDefinition | undefined;
   readonly wait?: { readonly forMs: number } | { readonly untilMs: number } | undefined;
 }
 
@@ -63,7 +66,7 @@ export interface KeyedStep {
   readonly keyedAt: number;
 }
 
-export type StoredStep = Omit<StepView, 'attempts' | 'units' | 'verification'>;
+export type StoredStep = Omit<StepView, 'attempts' | 'units' | 'verification' | 'child'>;
 
 export async function insertSteps(
   db: Db,

@@ -3,6 +3,8 @@ import type { AnyTables } from '#ports/sql';
 
 export interface Tables {
   readonly pipeline: { name: string; generation: number; spec: string };
+  /** Each declaration of a pipeline, which runs that were started under it go on to use. */
+  readonly pipeline_generation: { name: string; generation: number; spec: string };
   readonly pipeline_run: {
     id: string;
     pipeline: string;
@@ -30,6 +32,9 @@ export interface Tables {
     verifies: string | null;
     late_at: number | null;
     late_since: number | null;
+    /** The run that it is a step of, and which. */
+    parent_run: string | null;
+    parent_step: string | null;
   };
   readonly pipeline_step: {
     run: string;

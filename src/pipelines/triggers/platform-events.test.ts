@@ -140,7 +140,7 @@ forEachDialect('Triggers on events of the platform', pipelineMigrations, (open) 
     );
     await refused(
       { on: { event: 'pipeline.run-finished' }, params: { of: 'x ${event.cause.who}' } },
-      /params\.of: pipeline\.run-finished has no field 'cause\.who': expected one of at, depth, id, kind$/,
+      /params\.of: pipeline\.run-finished has no field 'cause\.who': expected one of at, depth, id, kind, within$/,
     );
     await refused({ on: { event: 'pipeline.run-finished', if: {} } }, /spec\.on: Unrecognized key: "if"/);
     await refused({ on: { file: 'x' } }, /spec\.on: expected one of pipeline, dataset, webhook, event$/);

@@ -13,7 +13,7 @@ import { originOf } from '../record/store.ts';
 import { freezeOf } from '../schedules/model.ts';
 import { freezesIn } from '../schedules/service.ts';
 import { causeSchema } from '../shapes.ts';
-import { findRun } from '../store/runs.ts';
+import { findRun, type StoredRun } from '../store/runs.ts';
 import type { FiringView, TriggerView } from './contract.ts';
 import { triggerHeld } from './events.ts';
 import { decideTrigger, type TriggerFact, type TriggerOutcome, triggerParams } from './model.ts';
@@ -227,10 +227,15 @@ async function wantedTypes(db: Parameters<typeof listSources>[0]): Promise<strin
 async function causeOfEvent(tx: Tx, { data, subject }: PlatformEvent): Promise<Cause | undefined> {
   const { run, cause } = data as { readonly run?: unknown; readonly cause?: unknown };
   const found = typeof run === 'string' ? await findRun(tx.db, run) : undefined;
-  if (found && (found.verifies !== null || (await originOf(tx.db, found.run)).reproduces !== undefined))
-    return undefined;
+  if (found && (found.verifies !== null || (await isReproduced(tx, found)))) return undefined;
   const told = causeSchema.safeParse(cause);
   return told.success ? told.data : (found?.cause ?? { kind: 'event', id: subject, depth: 0 });
+}
+
+async function isReproduced(tx: Tx, { run, cause }: Pick<StoredRun, 'run' | 'cause'>): Promise<boolean> {
+  if ((await originOf(tx.db, run)).reproduces !== undefined) return true;
+  const parent = cause.within && (await findRun(tx.db, cause.within.run));
+  return parent !== undefined && isReproduced(tx, parent);
 }
 
 /** The trigger, if the request is signed with its secret. Throws `pipelines/webhook-refused`. */

@@ -98,3 +98,23 @@ test('a run is started, explained, approved, watched and done again from the com
   assert.equal(over.code, 1);
   assert.match(over.stderr, /is failed/);
 });
+
+test('runs are listed and described as a tree where a step is a run of its own', async () => {
+  const resources = [pipeline('release', { steps: [{ name: 'make', pipeline: 'train', params: { depth: 8 } }] })];
+  await api.resources.applyResources({ body: { resources } });
+  assert.match((await run('pipelines', 'get', 'release')).stdout, /^make +pipeline train/m);
+  const { run: id } = JSON.parse((await run('run', 'release', '--json')).stdout);
+  await does('fit');
+  const [child] = (await api.pipelines.listPipelineRuns({ query: { within: id } })).items;
+
+  const listed = (await run('runs')).stdout;
+  assert.match(
+    listed,
+    new RegExp(`^${id} +release +running.*\\n  ${child?.run} +train +running +step make of ${id}`, 'm'),
+  );
+  const tree = (await run('runs', 'get', id)).stdout;
+  assert.match(tree, new RegExp(`^make +running +${child?.run}.*\\n  fit +succeeded +1 .*\\n  ok +waiting`, 'm'));
+  assert.match((await run('runs', '--within', id)).stdout, new RegExp(`^RUN.*\\n${child?.run} .*\\n$`));
+  await run('runs', 'cancel', id);
+  assert.match((await run('runs', 'get', `${child?.run}`)).stdout, /^train cancelled, started by step make/);
+});

@@ -67,6 +67,7 @@ interface DeclaredStep {
   readonly inputs: Readonly<Record<string, string>>;
   readonly command?: readonly string[];
   readonly function?: { readonly module: string; readonly export: string };
+  readonly pipeline?: string;
 }
 
 function getPipeline(pipelines: Command): void {
@@ -81,7 +82,7 @@ function getPipeline(pipelines: Command): void {
       if (declared.length > 0) process.stdout.write(`${formatTable(['parameter', 'type', 'default'], declared)}\n\n`);
       const steps = (resource.spec['steps'] as DeclaredStep[]).map((step) => [
         step.name,
-        step.function ? `${step.function.module}#${step.function.export}` : (step.command?.join(' ') ?? 'waits'),
+        doesOf(step),
         [...step.needs, ...Object.values(step.inputs)].join(', '),
       ]);
       process.stdout.write(`${formatTable(['step', 'does', 'needs'], steps)}\n`);
@@ -89,20 +90,50 @@ function getPipeline(pipelines: Command): void {
   );
 }
 
+function doesOf({ function: called, command, pipeline }: DeclaredStep): string {
+  if (called) return `${called.module}#${called.export}`;
+  return pipeline === undefined ? (command?.join(' ') ?? 'waits') : `pipeline ${pipeline}`;
+}
+
 function listRuns(runs: Command): void {
   const words = 'list pipeline runs, newest first';
   connected(runs.command('list [pipeline]', { isDefault: true }).description(words))
     .option('--status <status>', 'only those in this status')
+    .option('--within <run>', 'only those that are steps of this run')
     .action(
       withKedge(async (kedge, [pipeline], options) => {
+        const within = options['within'] as string | undefined;
         const status = options['status'] as RunView['status'] | undefined;
-        const filter = { ...(pipeline ? { pipeline } : {}), ...(status ? { status } : {}) };
+        const filter = {
+          ...(pipeline ? { pipeline } : {}),
+          ...(status ? { status } : {}),
+          ...(within ? { within } : {}),
+        };
         const { items } = await kedge.pipelines.listPipelineRuns({ query: { limit: 50, ...filter } });
         if (options.json) return printJson(items);
-        const rows = items.map((item) => [item.run, item.pipeline, wordOf(item), item.cause.id, item.reason]);
+        const rows = asTree(items).map(({ item, depth }) => {
+          const name = `${'  '.repeat(depth)}${item.run}`;
+          return [name, item.pipeline, wordOf(item), causeWords(item), item.reason];
+        });
         process.stdout.write(`${formatTable(['run', 'pipeline', 'status', 'cause', 'reason'], rows)}\n`);
       }),
     );
+}
+
+/** The runs of a page in their order, each with those below it that are steps of it. */
+function asTree(items: readonly RunView[]): { readonly item: RunView; readonly depth: number }[] {
+  const listed = new Set(items.map(({ run }) => run));
+  const below = (run: string, depth: number): { item: RunView; depth: number }[] =>
+    items
+      .filter(({ cause }) => cause.within?.run === run)
+      .flatMap((item) => [{ item, depth }, ...below(item.run, depth + 1)]);
+  return items
+    .filter(({ cause }) => !cause.within || !listed.has(cause.within.run))
+    .flatMap((item) => [{ item, depth: 0 }, ...below(item.run, 1)]);
+}
+
+function causeWords({ cause }: Pick<RunView, 'cause'>): string {
+  return cause.within ? `step ${cause.within.step} of ${cause.within.run}` : cause.id;
 }
 
 function getRun(runs: Command): void {
@@ -111,15 +142,28 @@ function getRun(runs: Command): void {
       const detail = await kedge.pipelines.getPipelineRun({ params: { run } });
       if (options.json) return printJson(detail);
       const of = detail.origin === null ? '' : `, in place of ${detail.origin}`;
-      process.stdout.write(`${detail.pipeline} ${wordOf(detail)}, started by ${detail.cause.id}${of}\n`);
-      const rows = detail.steps.map((step) => [
-        ...[step.step, step.units ? unitWords(step.units) : step.status, step.attempts.length],
-        step.startedAt && step.finishedAt ? formatDuration(step.finishedAt - step.startedAt) : null,
-        step.reason,
-      ]);
+      process.stdout.write(`${detail.pipeline} ${wordOf(detail)}, started by ${causeWords(detail)}${of}\n`);
+      const rows = await rowsOf(kedge, detail);
       process.stdout.write(`${formatTable(['step', 'status', 'attempts', 'took', 'reason'], rows)}\n`);
     }),
   );
+}
+
+type RunDetail = Awaited<ReturnType<Kedge['pipelines']['getPipelineRun']>>;
+
+/** The steps of a run, and below each that is a run of its own the steps of that. */
+async function rowsOf(kedge: Kedge, { steps }: RunDetail, depth = 0): Promise<(string | number | null)[][]> {
+  const rows: (string | number | null)[][] = [];
+  for (const step of steps) {
+    const took = step.startedAt && step.finishedAt ? formatDuration(step.finishedAt - step.startedAt) : null;
+    const word = step.units ? unitWords(step.units) : step.status;
+    const does = step.child === undefined ? String(step.attempts.length) : step.child;
+    rows.push([`${'  '.repeat(depth)}${step.step}`, word, does, took, step.reason]);
+    if (step.child === undefined) continue;
+    const child = await kedge.pipelines.getPipelineRun({ params: { run: step.child } });
+    rows.push(...(await rowsOf(kedge, child, depth + 1)));
+  }
+  return rows;
 }
 
 function watchRun(runs: Command): void {

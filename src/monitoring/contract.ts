@@ -23,7 +23,8 @@ const predictionRecord = z.object({
   at: time,
   receivedAt: time,
   revision,
-  arm: z.enum(['current', 'candidate']),
+  /** `current`, `candidate`, or the name of one of several candidates. */
+  arm: z.string().min(1).max(50),
   score: z.number(),
   propensity: z.number().min(0).max(1),
   /** Who chose the arm where it was not drawn: such a request is compared with nothing. */

@@ -25,17 +25,24 @@ export async function applyOutcome(
   { rollout, outcome, by, alias, odd = [], logs = [] }: Change,
 ): Promise<Rollout> {
   const { state, decision } = outcome;
-  const after: Rollout = { ...rollout, state, finishedAt: isFinal(state.stage) ? tx.now : null };
+  const candidate = standsFor(rollout, outcome);
+  const after: Rollout = { ...rollout, candidate, state, finishedAt: isFinal(state.stage) ? tx.now : null };
   await updateRollout(tx.db, after);
   if (!decision) return after;
   await recordDecision(tx, after, { decision, by });
   if (decision.to === 'completed') await makeCurrent(tx, after, alias);
   if (decision.to === 'rolled-back') {
-    await updateEndpoint(tx.db, rollout.endpoint, { lock: lockReason(rollout, decision) });
+    await updateEndpoint(tx.db, rollout.endpoint, { lock: lockReason(after, decision) });
     await writeBundle(tx, { rollout: after, decision, by, odd, logs });
   }
   await changeRouting(tx);
   return after;
+}
+
+/** Of several candidates, the version that is promoted or was taken out last; else the one there is. */
+function standsFor({ plan, candidate }: Rollout, { state }: Outcome): number {
+  const lead = state.live?.arms?.lead;
+  return plan.live?.arms?.find(({ name }) => name === lead)?.version ?? candidate;
 }
 
 export async function recordDecision(
@@ -44,7 +51,7 @@ export async function recordDecision(
   { decision, by }: { readonly decision: Decision; readonly by: string },
 ): Promise<void> {
   const { id, endpoint, model, current, candidate } = rollout;
-  const { from, to, weight, at, sentence, figures, findings, checks } = decision;
+  const { from, to, weight, at, sentence, arm, figures, findings, checks } = decision;
   const view = {
     at: at ?? tx.now,
     decidedAt: tx.now,
@@ -54,6 +61,7 @@ export async function recordDecision(
     by,
     sentence,
     figures,
+    ...(arm === undefined ? {} : { arm }),
     ...(findings ? { findings: [...findings] } : {}),
     ...(checks ? { checks: [...checks] } : {}),
   };
@@ -82,6 +90,7 @@ export async function changeRouting(tx: Pick<Tx, 'db' | 'emit'>): Promise<void> 
   tx.emit(routingChanged.draft('routing', { version }));
 }
 
-function lockReason({ candidate }: Rollout, { sentence }: Decision): string {
+function lockReason({ candidate, plan }: Rollout, { sentence }: Decision): string {
+  if (plan.live?.arms) return `Its ${plan.live.arms.length} candidates were rolled back. ${sentence}`;
   return `Version ${candidate} was rolled back. ${sentence}`;
 }

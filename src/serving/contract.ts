@@ -3,12 +3,13 @@ import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contra
 import { checkResult } from './checks/check-result.ts';
 import { checksRoutes } from './checks/routes.ts';
 import { type EndpointSpec, endpointSpec } from './endpoint-spec.ts';
+import { armName, armsSpec } from './live/arms/arms-spec.ts';
 import { incidentBundle } from './live/bundle.ts';
-import { STRATEGIES } from './live/live-spec.ts';
-import { HOLDS } from './live/live-state.ts';
+import { finding, liveView, trafficView } from './live/live-view.ts';
 import { logLine, observation, oddRequest, outcomes } from './live/observation.ts';
 import { armSchema, routingTableSchema, tensorVersionSchema } from './routing.ts';
 
+export type { ArmView, TrafficView } from './live/live-view.ts';
 export { type EndpointSpec, endpointSpec };
 
 export const STAGES = [
@@ -39,51 +40,6 @@ const figuresSchema = z.object({
 });
 export type Figures = z.output<typeof figuresSchema>;
 
-const finding = z.object({
-  measure: z.enum(['errors', 'latency', 'flips', 'metric']),
-  verdict: z.enum(['worse', 'undecided', 'harmless', 'better', 'not-measured']),
-  /** Candidate minus current: a share of errors, a ratio of latency, the share of flips, the metric per request. */
-  estimate: z.number().nullable(),
-  low: z.number().nullable(),
-  high: z.number().nullable(),
-  margin: z.number(),
-  requests: z.number().int(),
-  blocks: z.number().int(),
-  /** How many of the declared blocks make one that decides: 1 unless neighbours correlate. */
-  merged: z.number().int(),
-  autocorrelation: z.number().nullable(),
-});
-
-/** With its confidence sequence. */
-const estimate = z.object({ value: z.number().nullable(), low: z.number().nullable(), high: z.number().nullable() });
-
-const liveView = z.object({
-  strategy: z.enum(STRATEGIES),
-  /** Percentages of the canary's steps; empty where there are none. */
-  steps: z.array(z.number()),
-  hold: z.object({ kind: z.enum(HOLDS), sentence: z.string() }).nullable(),
-  blockMs: z.number(),
-  burnInBlocks: z.number().int(),
-  /** Time of the traffic that was seen last. */
-  latest: z.number().nullable(),
-  stepRequests: z.number().int(),
-  findings: z.array(finding),
-  /** Of a contextual bandit: what its requests earned, and what either revision alone would have. */
-  contextual: z
-    .object({
-      rows: z.number().int(),
-      /** When gateways got what it learnt last. */
-      learntAt: z.number().nullable(),
-      values: z.array(
-        z.object({ policy: z.enum(['bandit', 'current', 'candidate']), ips: estimate, dr: estimate.nullable() }),
-      ),
-    })
-    .optional(),
-  sampleRatio: z
-    .object({ current: z.number().int(), candidate: z.number().int(), pValue: z.number(), mismatch: z.boolean() })
-    .nullable(),
-});
-
 const decisionSchema = z.object({
   /** Event time of what decided, in epoch milliseconds; the time of the command for a person's. */
   at: z.number(),
@@ -94,6 +50,8 @@ const decisionSchema = z.object({
   weight: z.number(),
   by: z.string(),
   sentence: z.string(),
+  /** Of several candidates, which it is about. */
+  arm: z.string().optional(),
   figures: figuresSchema.nullable(),
   findings: z.array(finding).optional(),
   /** What the checks before traffic found, where they decided. */
@@ -149,29 +107,6 @@ const endpointView = z.object({
 });
 export type EndpointView = z.output<typeof endpointView>;
 
-const armTraffic = z.object({
-  answered: z.number().int(),
-  scored: z.number().int(),
-  failures: z.number().int(),
-  /** Geometric mean; null where it answered nobody. */
-  typicalMs: z.number().nullable(),
-});
-const trafficView = z.object({
-  /** The newest blocks, oldest first. */
-  blocks: z.array(
-    z.object({
-      ...{ start: z.number(), end: z.number(), source: z.string(), weight: z.number() },
-      ...{ current: armTraffic, candidate: armTraffic },
-      pairs: z.object({ count: z.number().int(), flips: z.number().int() }),
-    }),
-  ),
-  /** What each measure showed after a block, oldest first. */
-  points: z.array(z.object({ at: z.number(), findings: z.array(finding) })),
-  /** Whether the blocks go back to the beginning: else the sequences begin with the oldest that is kept. */
-  complete: z.boolean(),
-});
-export type TrafficView = z.output<typeof trafficView>;
-
 const byEndpoint = z.object({ endpoint: nameSchema });
 const byRollout = z.object({ rollout: z.string().min(1).max(100) });
 const reason = z.string().min(3, 'expected a reason of at least 3 characters').max(2_000);
@@ -181,6 +116,8 @@ const versionNumber = z.coerce.number().int().min(1).max(1_000_000_000);
 const guardrailReport = z.object({
   endpoint: nameSchema,
   rollout: z.string().min(1).max(100),
+  /** Of several candidates, which. */
+  arm: armName.optional(),
   reason: z.enum(['error-rate', 'latency']),
   /** Share of the candidate's requests that failed, or that were slower than the endpoint allows. */
   observed: z.number().min(0).max(1),
@@ -214,12 +151,28 @@ export const servingContract = contract({
     method: 'POST',
     path: '/api/v1/endpoints/:endpoint/rollouts',
     summary:
-      'Roll a version out; force waives the gate and begins with all traffic, watched against the former revision',
+      'Roll a version out, or without one several arms at once; force waives the gate and begins with all traffic',
     permission: 'serving:write',
     params: byEndpoint,
-    body: z.object({ version: versionNumber, force: z.object({ reason }).optional() }),
+    body: z
+      .object({
+        version: versionNumber.optional(),
+        /** Several candidates; those that the endpoint declares where there is no version either. */
+        arms: armsSpec.optional(),
+        force: z.object({ reason }).optional(),
+      })
+      .refine(({ version, arms, force }) => (version !== undefined ? arms === undefined : force === undefined), {
+        message: 'expected a version, or arms; only a version can be forced',
+        path: ['version'],
+      }),
     reply: rolloutView,
-    errors: ['serving/not-found', 'serving/rollout-active', 'serving/locked', 'serving/not-servable'],
+    errors: [
+      'serving/not-found',
+      'serving/rollout-active',
+      'serving/locked',
+      'serving/not-servable',
+      'serving/no-arms',
+    ],
     audit: 'rollout.start',
   }),
   promoteRollout: route({
@@ -228,10 +181,22 @@ export const servingContract = contract({
     summary: 'Move a rollout to its next stage without waiting for the evidence',
     permission: 'serving:write',
     params: byRollout,
+    /** Of several candidates, which one becomes the current revision. */
+    body: reasonBody.extend({ arm: armName.optional() }),
+    reply: rolloutView,
+    errors: ['serving/rollout-not-found', 'serving/not-active', 'serving/unknown-arm'],
+    audit: 'rollout.promote',
+  }),
+  dropArm: route({
+    method: 'POST',
+    path: '/api/v1/rollouts/:rollout/arms/:arm/drop',
+    summary: 'Take one of several candidates out of traffic; the others go on',
+    permission: 'serving:write',
+    params: byRollout.extend({ arm: armName }),
     body: reasonBody,
     reply: rolloutView,
-    errors: ['serving/rollout-not-found', 'serving/not-active'],
-    audit: 'rollout.promote',
+    errors: ['serving/rollout-not-found', 'serving/not-active', 'serving/unknown-arm'],
+    audit: 'rollout.drop-arm',
   }),
   approveRollout: route({
     method: 'POST',
@@ -301,7 +266,7 @@ export const servingContract = contract({
     params: byRollout,
     body: outcomes,
     reply: z.object({ accepted: z.boolean() }),
-    errors: ['serving/rollout-not-found', 'serving/no-metric'],
+    errors: ['serving/rollout-not-found', 'serving/no-metric', 'serving/unknown-arm'],
     audit: 'rollout.decide',
   }),
   abortRollout: route({

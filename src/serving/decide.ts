@@ -1,4 +1,5 @@
 import { type CheckFact, decideChecks } from './checks/decide-checks.ts';
+import { decideArms } from './live/arms/decide-arms.ts';
 import { decideLive, type LiveFact } from './live/decide-live.ts';
 import { decide, isActive, type Outcome, type RolloutPlan, type RolloutState, withBlock } from './model.ts';
 import { weightOf } from './weight.ts';
@@ -31,10 +32,18 @@ export function decideRollout({ state, plan }: Decidable, fact: RolloutFact): Ou
     return decides ? decideChecks({ state, plan }, fact) : unchanged;
   }
   if (fact.kind === 'checks') return unchanged;
+  if (state.live?.arms && plan.live?.arms) {
+    const live = { ...plan.live, arms: plan.live.arms };
+    return decideArms(
+      { state: { ...state, live: { ...state.live, arms: state.live.arms } }, plan: { ...plan, live } },
+      fact,
+    );
+  }
   if (state.live && plan.live) {
     return decideLive({ state: { ...state, live: state.live }, plan: { ...plan, live: plan.live } }, fact);
   }
-  if (fact.kind === 'observation' || fact.kind === 'outcomes' || fact.kind === 'approve') return unchanged;
+  if (fact.kind === 'observation' || fact.kind === 'outcomes') return unchanged;
+  if (fact.kind === 'approve' || fact.kind === 'drop') return unchanged;
   const outcome = decide(state, fact, plan);
   if (!state.paused || fact.kind !== 'block' || !outcome.decision) return outcome;
   const goesOn = outcome.decision.to === 'completed' || outcome.decision.weight > weightOf(state, plan);

@@ -13,6 +13,8 @@ export const servingErrors = defineErrors('serving', {
   'golden-full': { status: 409, title: 'The endpoint has as many golden requests as there may be' },
   'no-records': { status: 409, title: 'Nothing is recorded to take golden requests from' },
   'no-bundle': { status: 404, title: 'The rollout was not rolled back' },
+  'no-arms': { status: 409, title: 'There are no candidates that could be rolled out together' },
+  'unknown-arm': { status: 409, title: 'The rollout has no such arm in traffic' },
   'no-metric': { status: 409, title: 'The rollout has no business metric' },
   'model-fixed': { status: 409, title: 'The model of an endpoint cannot be changed' },
   'feature-unknown': { status: 409, title: 'A feature view of the endpoint cannot be used' },

@@ -50,6 +50,8 @@ export const guardrailTripped = defineEvent(
   'serving.guardrail-tripped',
   z.object({
     ...rolloutOf,
+    /** Of several candidates, which. */
+    arm: z.string().optional(),
     /** In which the candidate was: in `shadow` it answered nobody. */
     stage,
     reason: z.enum(['error-rate', 'latency']),

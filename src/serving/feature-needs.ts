@@ -43,6 +43,12 @@ export async function refuseLostFeatures(
   }
 }
 
+/** Every version that a rollout may give traffic. */
+function versionsOf(rollout: Rollout | undefined): readonly number[] {
+  if (!rollout) return [];
+  return rollout.plan.live?.arms?.map(({ version }) => version) ?? [rollout.candidate];
+}
+
 function heldBy(
   current: number,
   { active, queued }: { readonly active: Rollout | undefined; readonly queued: Rollout | undefined },
@@ -57,9 +63,9 @@ function heldBy(
         ? 'keep the view until the rollout has ended'
         : 'keep the view until a version that does without it is current',
     },
-    ...(active
-      ? [{ version: active.candidate, role: `the candidate of rollout ${active.id}`, advice: abortFirst }]
-      : []),
+    ...versionsOf(active).map((version) => ({
+      ...{ version, role: `the candidate of rollout ${active?.id}`, advice: abortFirst },
+    })),
     ...(queued ? [{ version: queued.candidate, role: `which waits in rollout ${queued.id}`, advice: abortFirst }] : []),
   ];
 }

@@ -13,9 +13,12 @@ export function servingHandlers(service: ServingService, golden: GoldenRequests)
     reportChecks: async ({ body }, ctx) => ({ accepted: await service.reportChecks(ctx, body) }),
     listEndpoints: async () => ({ items: await service.endpoints() }),
     getEndpoint: ({ params }) => service.endpoint(params.endpoint),
-    startRollout: ({ params, body }, ctx) =>
-      service.start(ctx, { endpoint: params.endpoint, version: body.version, force: body.force }),
-    promoteRollout: ({ params, body }, ctx) => service.promote(ctx, params.rollout, body.reason),
+    startRollout: ({ params, body }, ctx) => service.start(ctx, { endpoint: params.endpoint, ...body }),
+    promoteRollout: ({ params, body: { arm, reason } }, ctx) =>
+      arm === undefined
+        ? service.promote(ctx, params.rollout, reason)
+        : service.promoteArm(ctx, params.rollout, { arm, reason }),
+    dropArm: ({ params, body }, ctx) => service.dropArm(ctx, params.rollout, { arm: params.arm, reason: body.reason }),
     abortRollout: ({ params, body }, ctx) => service.abort(ctx, params.rollout, body.reason),
     approveRollout: ({ params, body }, ctx) => service.approve(ctx, params.rollout, body.reason),
     pauseRollout: ({ params, body }, ctx) => service.pause(ctx, params.rollout, body.reason),

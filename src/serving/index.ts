@@ -43,6 +43,9 @@ export interface Serving
     | 'endpoint'
     | 'start'
     | 'promote'
+    | 'promoteArm'
+    | 'dropArm'
+    | 'reportGuardrail'
     | 'abort'
     | 'approve'
     | 'pause'
@@ -73,6 +76,9 @@ export function createServing(deps: ServingDeps): Serving {
     endpoint: service.endpoint.bind(service),
     start: service.start.bind(service),
     promote: service.promote.bind(service),
+    promoteArm: service.promoteArm.bind(service),
+    dropArm: service.dropArm.bind(service),
+    reportGuardrail: service.reportGuardrail.bind(service),
     abort: service.abort.bind(service),
     approve: service.approve.bind(service),
     pause: service.pause.bind(service),

@@ -58,13 +58,16 @@ export type Fact =
   | { readonly kind: 'block'; readonly start: number; readonly requests: number; readonly differenceSum: number }
   | {
       readonly kind: 'guardrail';
+      /** Of several candidates, which. */
+      readonly arm?: string | undefined;
       readonly reason: 'error-rate' | 'latency';
       readonly observed: number;
       readonly limit: number;
       readonly requests: number;
       readonly error?: string | undefined;
     }
-  | { readonly kind: 'promote' | 'abort'; readonly reason: string };
+  | { readonly kind: 'promote'; readonly reason: string; readonly arm?: string | undefined }
+  | { readonly kind: 'abort'; readonly reason: string };
 
 export type DecisionCause =
   | 'better'
@@ -85,6 +88,8 @@ export interface Decision {
   readonly at: number | null;
   /** Of late labels. */
   readonly figures: Figures | null;
+  /** Of several candidates, which it is about; what is promoted, where it is about more. */
+  readonly arm?: string;
   /** Of live traffic. */
   readonly findings?: readonly Finding[];
   /** Of the checks before traffic. */

@@ -74,6 +74,11 @@ export const routedEndpointSchema = z.object({
   current: armSchema,
   /** Weight in percent of the answers; a shadow has 0 and is only scored beside. */
   candidate: armSchema.extend({ weight: z.number().min(0).max(100), shadow: z.boolean() }).optional(),
+  /** Several candidates in its place: each has its weight in percent, and nobody is scored beside. */
+  arms: z
+    .array(armSchema.extend({ name: z.string(), weight: z.number().min(0).max(100) }))
+    .max(8)
+    .optional(),
   features: featurePlanSchema.nullable(),
   guardrail: z.object({
     errorRateMax: z.number(),
@@ -96,15 +101,18 @@ export const routedEndpointSchema = z.object({
       policy: z
         .object({
           context: z.array(z.object({ input: z.string(), mean: z.number(), scale: z.number() })),
-          arms: z.array(z.object({ inverse: z.array(z.array(z.number())), b: z.array(z.number()) })).length(2),
+          arms: z
+            .array(z.object({ inverse: z.array(z.array(z.number())), b: z.array(z.number()) }))
+            .min(2)
+            .max(9),
+          /** Of several candidates: whose are the arms, the current revision first. */
+          names: z.array(z.string()).optional(),
           width: z.number(),
           floor: z.number(),
         })
         .optional(),
       /** Conditions on a request and the arm that it then gets; the first that holds. */
-      flags: z
-        .array(z.object({ name: z.string(), when: z.string(), arm: z.enum(['current', 'candidate']) }))
-        .optional(),
+      flags: z.array(z.object({ name: z.string(), when: z.string(), arm: z.string() })).optional(),
     })
     .optional(),
   rollout: z.string().optional(),

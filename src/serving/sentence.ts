@@ -66,9 +66,10 @@ function evidenceOf({ blocks, requests, low, high }: Figures, { alpha, margin }:
 export function guardrailSentence(fact: Extract<Fact, { kind: 'guardrail' }>): string {
   const share = `${percent(fact.observed)} of ${fact.requests} requests`;
   const last = fact.error ? `, the last with "${fact.error.slice(0, 200)}"` : '';
+  const who = fact.arm === undefined ? 'The candidate' : `Arm '${fact.arm}'`;
   return fact.reason === 'error-rate'
-    ? `The candidate failed ${share}, the limit is ${percent(fact.limit)}${last}`
-    : `The candidate was too slow for ${share}, the limit is ${percent(fact.limit)}`;
+    ? `${who} failed ${share}, the limit is ${percent(fact.limit)}${last}`
+    : `${who} was too slow for ${share}, the limit is ${percent(fact.limit)}`;
 }
 
 function reasonGiven(fact: Explained['fact']): string {

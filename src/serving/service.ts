@@ -1,5 +1,4 @@
 import { sleep } from '#core/clock';
-import { messageOf } from '#core/errors';
 import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
 import type { PlatformEvent } from '#platform/events';
@@ -12,6 +11,8 @@ import { decideRollout, type RolloutFact } from './decide.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { comparisonBlock, guardrailTripped } from './events.ts';
+import { learnFallbacks, refreshFeatures } from './follow-declaration.ts';
+import { isInTraffic, refuseOtherArms, refuseUnknownArm } from './live/arms/known-arms.ts';
 import { type IncidentBundle, incidentBundle } from './live/bundle.ts';
 import type { Observation, Outcomes } from './live/observation.ts';
 import { findBundle, insertObservation, listObservations } from './live/store.ts';
@@ -21,15 +22,14 @@ import type { Arm, RoutingTable, TensorVersion } from './routing.ts';
 import {
   calledVersion,
   end,
-  featurePlan,
   requireEndpoint,
   type StartRequest,
   servableArm,
   startQueued,
   startRollout,
 } from './start.ts';
+import { type StartArms, startArms } from './start-arms.ts';
 import {
-  type Endpoint,
   findEndpoint,
   findRevision,
   findRollout,
@@ -41,7 +41,6 @@ import {
   promotedRollout,
   type Rollout,
   routingVersion,
-  saveRevision,
   updateEndpoint,
 } from './store.ts';
 import { endpointView, rolloutView, routingTable } from './views.ts';
@@ -50,6 +49,11 @@ const AHEAD_MAX_MS = 3_600_000;
 const ROUTING_WAIT_MS = 25_000;
 /** Changes by another control plane of the same database are noticed within this. */
 const ROUTING_POLL_MS = 1_000;
+
+interface ArmCommand {
+  readonly arm: string;
+  readonly reason: string;
+}
 
 export class ServingService {
   readonly #deps: ServingDeps;
@@ -72,8 +76,16 @@ export class ServingService {
   /** Starts a rollout in the name of the actor. Errors: `serving/rollout-active`, `serving/locked` and more. */
   async start(
     context: Context,
-    { endpoint, version, force }: Pick<StartRequest, 'endpoint' | 'version' | 'force'>,
+    {
+      endpoint,
+      version,
+      arms,
+      force,
+    }: Pick<StartRequest, 'endpoint' | 'force'> & { readonly version?: number | undefined } & Pick<StartArms, 'arms'>,
   ): Promise<RolloutView> {
+    if (version === undefined) {
+      return rolloutView(this.#deps.db.reader, await startArms(this.#deps, context, { endpoint, arms }));
+    }
     const cause = { kind: 'user', id: context.actor.id, depth: 0 } as const;
     const started = await startRollout(this.#deps, context, { endpoint, version, force, cause, automatic: false });
     if (!started) throw servingErrors['already-current'](`version ${version} is the current revision of '${endpoint}'`);
@@ -92,6 +104,16 @@ export class ServingService {
   /** Moves an active rollout on. Errors: `serving/rollout-not-found`, `serving/not-active`. */
   promote(context: Context, rollout: string, reason: string): Promise<RolloutView> {
     return this.#command(context, rollout, { kind: 'promote', reason });
+  }
+
+  /** Makes one of several candidates the current revision. Errors as {@link promote}, and `serving/unknown-arm`. */
+  promoteArm(context: Context, rollout: string, said: ArmCommand): Promise<RolloutView> {
+    return this.#command(context, rollout, { kind: 'promote', ...said });
+  }
+
+  /** Takes one of several candidates out. Errors: `serving/rollout-not-found`, `serving/unknown-arm`. */
+  dropArm(context: Context, rollout: string, said: ArmCommand): Promise<RolloutView> {
+    return this.#command(context, rollout, { kind: 'drop', ...said });
   }
 
   /** Says yes to the next step. Errors: `serving/rollout-not-found`, `serving/not-active`. */
@@ -197,7 +219,7 @@ export class ServingService {
 
   /** Makes a gateway's local trip permanent. False when the rollout had ended, as after a second gateway's report. */
   reportGuardrail(context: Context, report: GuardrailReport): Promise<boolean> {
-    const { rollout: id, endpoint, reason, observed, limit, requests, error, odd, logs } = report;
+    const { rollout: id, endpoint, arm, reason, observed, limit, requests, error, odd, logs } = report;
     return this.#deps.db.react(context, async (tx) => {
       const rollout = await requireRollout(tx.db, id);
       if (rollout.endpoint !== endpoint) {
@@ -205,9 +227,10 @@ export class ServingService {
       }
       if (!isActive(rollout.state.stage)) return false;
       const { stage } = rollout.state;
-      const data = { rollout: id, endpoint, stage, reason, observed, limit, requests };
+      if (!isInTraffic(rollout, arm)) return false;
+      const data = { rollout: id, endpoint, stage, reason, observed, limit, requests, ...(arm ? { arm } : {}) };
       tx.emit(guardrailTripped.draft(endpointSubject(endpoint), data));
-      const fact = { kind: 'guardrail', reason, observed, limit, requests, error } as const;
+      const fact = { kind: 'guardrail', arm, reason, observed, limit, requests, error } as const;
       await this.#apply(tx, rollout, { fact, by: context.actor.id, odd, logs });
       return true;
     });
@@ -253,6 +276,7 @@ export class ServingService {
     return this.#deps.db.react(context, async (tx) => {
       const rollout = await requireRollout(tx.db, id);
       if (!rollout.plan.live?.metric) throw servingErrors['no-metric'](`rollout ${id} declares no metric`);
+      refuseOtherArms(rollout, seen);
       if (!isActive(rollout.state.stage) || isFuture(tx, seen)) return false;
       if (!(await insertObservation(tx.db, { rollout: id, kind: 'outcomes', ...seen }))) return false;
       await this.#apply(tx, rollout, { fact: { kind: 'outcomes', outcomes: seen }, by: 'system:serving' });
@@ -281,7 +305,8 @@ export class ServingService {
   async onBlock(tx: Tx, event: PlatformEvent): Promise<void> {
     const { rollout: id, block } = comparisonBlock.read(event);
     const rollout = await findRollout(tx.db, id);
-    if (!rollout || !isActive(rollout.state.stage)) return;
+    // Of several candidates none is scored beside, so a block has failures and no pairs.
+    if (!rollout || rollout.plan.live?.arms || !isActive(rollout.state.stage)) return;
     const { start, requests, lossDifferenceSum: differenceSum } = block;
     if (rollout.state.lastBlock !== null && start <= rollout.state.lastBlock) return;
     const fact = { kind: 'block', start, requests, differenceSum } as const;
@@ -300,8 +325,8 @@ export class ServingService {
     const { db, versions } = this.#deps;
     const endpoint = await findEndpoint(db.reader, name);
     if (!endpoint) return;
-    await this.#refreshFeatures(name);
-    await this.#learnFallbacks(context, endpoint);
+    await refreshFeatures(this.#deps, name);
+    await learnFallbacks(this.#deps, context, endpoint);
     if (endpoint.current) return;
     const { model, champion } = endpoint.spec;
     const found = await versions.versionByAlias(model, champion).catch(() => undefined);
@@ -313,45 +338,15 @@ export class ServingService {
   /** Looks up anew what the endpoints that use a feature view read. */
   async onViewApplied(view: string): Promise<void> {
     for (const { name, spec } of await listEndpoints(this.#deps.db.reader)) {
-      if (spec.features?.views.includes(view)) await this.#refreshFeatures(name);
+      if (spec.features?.views.includes(view)) await refreshFeatures(this.#deps, name);
     }
-  }
-
-  /** Notes the versions of other models that stand in for the endpoint's. One that cannot be served is left out. */
-  async #learnFallbacks(context: Context, { spec }: Endpoint): Promise<void> {
-    const { db, logger } = this.#deps;
-    for (const fallback of spec.protection?.fallbacks ?? []) {
-      if (fallback.by !== 'model') continue;
-      const { model, version } = fallback;
-      if (await findRevision(db.reader, model, version)) continue;
-      try {
-        const arm = await servableArm(this.#deps, model, version);
-        await db.react(context, async (tx) => {
-          await saveRevision(tx.db, arm);
-          await changeRouting(tx);
-        });
-      } catch (error) {
-        logger.warn({ model, version }, `cannot stand in: ${messageOf(error)}`);
-      }
-    }
-  }
-
-  async #refreshFeatures(name: string): Promise<void> {
-    const { db } = this.#deps;
-    const features = await featurePlan(this.#deps, await requireEndpoint(db.reader, name));
-    await db.maintain(async (tx) => {
-      const endpoint = await findEndpoint(tx.db, name);
-      if (!endpoint?.current || JSON.stringify(endpoint.features) === JSON.stringify(features)) return;
-      await updateEndpoint(tx.db, name, { features });
-      await changeRouting(tx);
-    });
   }
 
   async #command(
     context: Context,
     id: string,
     fact: RolloutFact & {
-      readonly kind: 'promote' | 'abort' | 'approve' | 'pause' | 'resume';
+      readonly kind: 'promote' | 'abort' | 'approve' | 'pause' | 'resume' | 'drop';
       readonly reason: string;
     },
   ): Promise<RolloutView> {
@@ -363,8 +358,9 @@ export class ServingService {
       if (stage === 'queued' && fact.kind === 'abort') {
         await end(tx, rollout, { stage: 'aborted', sentence: `Aborted by hand while it waited: ${fact.reason}.`, by });
       } else if (isActive(stage)) {
+        if (fact.kind === 'promote' || fact.kind === 'drop') refuseUnknownArm(rollout, fact.arm);
         await this.#apply(tx, rollout, { fact, by });
-        if (fact.kind !== 'promote' && fact.kind !== 'abort') {
+        if (fact.kind !== 'promote' && fact.kind !== 'abort' && fact.kind !== 'drop') {
           tx.audit(endpointSubject(rollout.endpoint), { rollout: id, reason: fact.reason });
         }
       } else {

@@ -175,7 +175,7 @@ export async function featurePlan({ features }: ServingDeps, { name, spec }: End
   });
 }
 
-function refuseIfBusy({ name, locked, lockReason }: Endpoint, active: Rollout | undefined): void {
+export function refuseIfBusy({ name, locked, lockReason }: Endpoint, active: Rollout | undefined): void {
   if (locked) throw servingErrors.locked(`endpoint '${name}' is locked: ${lockReason} Unlock it first.`);
   if (!active) return;
   const { id, candidate, state } = active;
@@ -184,10 +184,10 @@ function refuseIfBusy({ name, locked, lockReason }: Endpoint, active: Rollout | 
 
 type Draft = Omit<Rollout, 'number'>;
 
-function draftOf(
+export function draftOf(
   { system }: ServingDeps,
   { name, spec, current }: Endpoint,
-  { request, now }: { readonly request: StartRequest; readonly now: number },
+  { request, now }: { readonly request: Pick<StartRequest, 'version' | 'force' | 'cause'>; readonly now: number },
 ): Draft {
   const plan = planOf(spec);
   return {
@@ -281,7 +281,11 @@ async function check(
   return { state: { ...startState(plan, { stage, forced }), checks } };
 }
 
-async function refuse(tx: Tx, draft: Draft, why: { readonly sentence: string; readonly by: string }): Promise<Rollout> {
+export async function refuse(
+  tx: Tx,
+  draft: Draft,
+  why: { readonly sentence: string; readonly by: string; readonly checks?: Checks },
+): Promise<Rollout> {
   const rollout = await insertRollout(tx.db, draft);
   announce(tx, rollout);
   return end(tx, rollout, { stage: 'refused', ...why });
@@ -315,7 +319,7 @@ export async function end(
   return ended;
 }
 
-function announce(tx: Tx, { id, endpoint, model, current, candidate, state, reason }: Rollout): void {
+export function announce(tx: Tx, { id, endpoint, model, current, candidate, state, reason }: Rollout): void {
   const { stage, forced } = state;
   const subject = endpointSubject(endpoint);
   tx.emit(rolloutStarted.draft(subject, { rollout: id, endpoint, model, current, candidate, stage, forced }));

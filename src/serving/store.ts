@@ -168,11 +168,14 @@ export async function insertRollout(db: Db, rollout: Omit<Rollout, 'number'>): P
   return { ...rollout, number };
 }
 
-/** Writes the state, and what it is compared with, which a queued rollout learns when it begins. */
+/**
+ * Writes the state, what it is compared with, which a queued rollout learns when it begins, and for which version it
+ * stands, which of several is known at its end.
+ */
 export async function updateRollout(db: Db, rollout: Rollout): Promise<void> {
   await tables(db)
     .updateTable('serving_rollout')
-    .set({ ...stateColumns(rollout), current_version: rollout.current })
+    .set({ ...stateColumns(rollout), current_version: rollout.current, candidate_version: rollout.candidate })
     .where('id', '=', rollout.id)
     .execute();
 }

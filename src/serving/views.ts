@@ -1,12 +1,16 @@
 import type { Kysely } from 'kysely';
 import { assert } from '#core/assert';
 import { durationMs } from '#core/units';
+import { checkAllocation } from '#math/test/allocation';
 import type { AnyTables } from '#ports/sql';
 import type { EndpointView, RolloutView } from './contract.ts';
+import { armsIn, armWeights } from './live/arms/arms-state.ts';
+import { armsView } from './live/arms/arms-view.ts';
 import type { LinearPolicy } from './live/context.ts';
 import { policyOf, valuesOf } from './live/contextual.ts';
-import { findingsOf, sampleRatio } from './live/evidence.ts';
+import { findingsOf } from './live/evidence.ts';
 import type { LivePlan } from './live/live-spec.ts';
+import type { LiveState } from './live/live-state.ts';
 import { figuresOf } from './model.ts';
 import type { Arm, FallbackRoute, RoutedEndpoint, RoutingTable } from './routing.ts';
 import {
@@ -42,15 +46,13 @@ export async function rolloutView(db: Db, rollout: Rollout): Promise<RolloutView
   };
 }
 
-function liveView({ state: { live: state }, plan: { live: plan } }: Rollout): Pick<RolloutView, 'live'> {
+function liveView({ state: { live: state }, plan: { live: plan }, current }: Rollout): Pick<RolloutView, 'live'> {
   if (!state || !plan) return {};
-  const ratio = sampleRatio(state.evidence);
-  const [current = 0, candidate = 0] = state.evidence.allocation?.counts ?? [];
   return {
     live: {
       ...{ strategy: plan.strategy, steps: [...plan.steps], blockMs: plan.blockMs, burnInBlocks: plan.burnInBlocks },
       ...{ hold: state.hold, latest: state.latest, stepRequests: state.stepRequests },
-      findings: [...findingsOf(state.evidence, plan)],
+      findings: state.arms ? [] : [...findingsOf(state.evidence, plan)],
       ...(state.contextual
         ? {
             contextual: {
@@ -60,9 +62,18 @@ function liveView({ state: { live: state }, plan: { live: plan } }: Rollout): Pi
             },
           }
         : {}),
-      sampleRatio: ratio && { current, candidate, pValue: ratio.pValue, mismatch: ratio.mismatch },
+      sampleRatio: ratioOf(state),
+      ...(state.arms ? { arms: armsView(state.arms, plan, current) } : {}),
     },
   };
+}
+
+function ratioOf({ arms, evidence }: LiveState): NonNullable<RolloutView['live']>['sampleRatio'] {
+  const allocation = arms ? arms.split?.allocation : evidence.allocation;
+  if (!allocation) return null;
+  const [current = 0, ...others] = allocation.counts;
+  const { pValue, mismatch } = checkAllocation(allocation);
+  return { current, candidate: others.reduce((sum, count) => sum + count, 0), pValue, mismatch };
 }
 
 export async function endpointView(db: Db, endpoint: Endpoint): Promise<EndpointView> {
@@ -110,24 +121,47 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
 /** Flags send nobody to a candidate that has no traffic yet. Plans of older rollouts have neither flags nor keys. */
 function liveRouting({ state, plan }: Rollout): NonNullable<RoutedEndpoint['live']> {
   const { blockMs, sticky, override, armKeys = [], flags = [] } = plan.live as Partial<LivePlan> & LivePlan;
-  const policy = plan.live && policyOf(state.live?.contextual, plan.live);
+  const arms = state.live?.arms;
+  const within = arms && new Set(armsIn(arms).map(({ name }) => name));
+  const policy = plan.live && policyOf(state.live?.contextual, plan.live, within);
+  const known = (arm: string): boolean => arm === 'current' || (within ? within.has(arm) : arm === 'candidate');
+  const sent = flags.filter(({ arm }) => known(arm));
   return {
     ...{ blockMs, sticky: sticky?.entity ?? null, override },
     ...(armKeys.length > 0 ? { armKeys } : {}),
     ...(policy ? { policy: copyOf(policy) } : {}),
-    ...(flags.length > 0 && weightOf(state, plan) > 0 ? { flags } : {}),
+    ...(sent.length > 0 && weightOf(state, plan) > 0 ? { flags: sent } : {}),
   };
 }
 
-function copyOf({ context, arms, ...rest }: LinearPolicy): NonNullable<NonNullable<RoutedEndpoint['live']>['policy']> {
+function copyOf({
+  context,
+  arms,
+  names,
+  ...rest
+}: LinearPolicy): NonNullable<NonNullable<RoutedEndpoint['live']>['policy']> {
   const copies = arms.map(({ inverse, b }) => ({ inverse: inverse.map((row) => [...row]), b: [...b] }));
-  return { ...rest, context: [...context], arms: copies };
+  return { ...rest, ...(names ? { names: [...names] } : {}), context: [...context], arms: copies };
 }
 
 /** While its candidate is checked, a rollout gives gateways work and no traffic. */
 async function ofRollout(db: Db, rollout: Rollout): Promise<Partial<RoutedEndpoint>> {
   const { id, state } = rollout;
-  return state.stage === 'checking' ? { check: id } : { candidate: await candidate(db, rollout), rollout: id };
+  if (state.stage === 'checking') return { check: id };
+  if (rollout.plan.live?.arms) return { arms: await armsOf(db, rollout), rollout: id };
+  return { candidate: await candidate(db, rollout), rollout: id };
+}
+
+/** Those of several candidates that are in traffic. */
+async function armsOf(db: Db, { state, plan, model }: Rollout): Promise<NonNullable<RoutedEndpoint['arms']>> {
+  const { arms: planned = [] } = plan.live ?? {};
+  const shares = state.live?.arms ? armWeights(state.live.arms, planned) : new Map<string, number>();
+  const routes: NonNullable<RoutedEndpoint['arms']> = [];
+  for (const { name, version } of planned) {
+    const weight = shares.get(name);
+    if (weight !== undefined) routes.push({ ...(await arm(db, model, version)), name, weight });
+  }
+  return routes;
 }
 
 async function protectionOf(

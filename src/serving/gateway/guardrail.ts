@@ -2,6 +2,8 @@ import type { RoutedEndpoint } from '../routing.ts';
 
 /** Why a candidate was taken out of traffic. For `latency` the figures are shares of requests over the limit. */
 export interface Trip {
+  /** Of several candidates, which. */
+  readonly arm?: string;
   readonly reason: 'error-rate' | 'latency';
   readonly observed: number;
   readonly limit: number;

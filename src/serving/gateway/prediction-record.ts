@@ -8,7 +8,8 @@ export interface PredictionRecord {
   readonly at: number;
   readonly receivedAt: number;
   readonly revision: string;
-  readonly arm: 'current' | 'candidate';
+  /** `current`, `candidate`, or of several candidates the name. */
+  readonly arm: string;
   readonly score: number;
   /** The probability with which this arm was drawn, for off-policy evaluation. */
   readonly propensity: number;

@@ -1,4 +1,4 @@
-import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
+import type { LiveArm, LiveEndpoint, LiveRival } from './live-endpoint.ts';
 import type { ShadowScore } from './prediction-record.ts';
 import type { StandIn } from './protection/fallback/stand-ins.ts';
 import type { Row } from './read-instance.ts';
@@ -7,6 +7,8 @@ import type { NodeRun } from './runtime/model-runtime.ts';
 /** One prediction on its way through the scorer. */
 export interface Prediction {
   readonly endpoint: LiveEndpoint;
+  /** What it is about beside the current revision: the candidate, or of several the one that was drawn, if one was. */
+  readonly candidate: LiveRival | undefined;
   readonly id: string;
   readonly at: number;
   readonly receivedAt: number;
@@ -21,8 +23,8 @@ export interface Prediction {
   readonly named: boolean;
   /** Who named it: `request`, `key:<name>` of a header, or `flag:<name>`. */
   readonly chosenBy: string | undefined;
-  /** The probability with which a contextual bandit drew the candidate for it. */
-  readonly share: number | undefined;
+  /** The probability with which its arm was drawn, whoever answers in the end; 1 where it was named. */
+  readonly propensity: number;
   /** The arm that is to answer; becomes `current` when the candidate falls back. */
   arm: 'current' | 'candidate';
   score: number;
@@ -57,12 +59,20 @@ export function answeringRevision(prediction: Prediction): string {
 
 /** The arm that answers, or answered; the current revision where what answered is no model. */
 export function answeringArm(prediction: Prediction): LiveArm {
-  const { endpoint, arm, standIn } = prediction;
+  const { endpoint, candidate, arm, standIn } = prediction;
   if (standIn) return standIn.by.arm ?? endpoint.current;
-  return arm === 'candidate' && endpoint.candidate ? endpoint.candidate : endpoint.current;
+  return arm === 'candidate' && candidate ? candidate : endpoint.current;
 }
 
-/** The arm that is scored beside the answer: the other one of a rollout, unless it failed to answer just now. */
+/** The arm as it is recorded and told: `current`, `candidate`, or of several the name. */
+export function armNameOf({ arm, candidate }: Pick<Prediction, 'arm' | 'candidate'>): string {
+  return arm === 'candidate' && candidate ? candidate.name : arm;
+}
+
+/**
+ * The arm that is scored beside the answer: the other one of a rollout, unless it failed to answer just now. None of
+ * several candidates is.
+ */
 export function shadowArm(prediction: Prediction): LiveArm | undefined {
   const { endpoint, arm, fallback, standIn } = prediction;
   if (!endpoint.candidate || fallback || standIn) return undefined;
@@ -77,10 +87,8 @@ export function rowFor(prediction: Prediction, arm: LiveArm): Row | Error {
 }
 
 /** The probability with which the answering arm was drawn. */
-export function propensityOf({ endpoint, arm, fallback, named, standIn, share: own }: Prediction): number {
-  if (named || standIn) return 1;
-  const share = own ?? (endpoint.candidate ? (endpoint.routed.candidate?.weight ?? 0) / 100 : 0);
-  return arm === 'candidate' || fallback ? share : 1 - share;
+export function propensityOf({ propensity, standIn }: Prediction): number {
+  return standIn ? 1 : propensity;
 }
 
 export interface ShadowResult {

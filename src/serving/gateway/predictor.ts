@@ -1,9 +1,9 @@
 import { messageOf } from '#core/errors';
-import { bucketHash } from '#core/hash';
 import type { System } from '#core/system';
+import { drawArm } from './draw-for.ts';
 import { gatewayErrors, invalidField } from './errors.ts';
 import type { FeatureReader, FeatureRow } from './feature-reader.ts';
-import { BUCKETS, type LiveCandidate, type LiveEndpoint } from './live-endpoint.ts';
+import type { LiveEndpoint } from './live-endpoint.ts';
 import { answeringArm, type Prediction, type Reply, rowFor } from './prediction.ts';
 import type { Caller } from './protection/access/caller.ts';
 import { type AnswerCache, answerKey } from './protection/cache/answer-cache.ts';
@@ -68,7 +68,7 @@ export class Predictor {
         reply.predictions.push(this.#prediction(endpoint, instance, { source, reply, receivedAt, startedMs }));
       }
       const cache = endpoint.protection?.cache;
-      if (cache && (!endpoint.candidate || cache.duringRollouts)) this.#submitKnown(reply, cache, fail);
+      if (cache && (!endpoint.observer || cache.duringRollouts)) this.#submitKnown(reply, cache, fail);
       else this.#options.scorer.submit(reply.predictions);
     };
     try {
@@ -110,18 +110,16 @@ export class Predictor {
     context: Pick<Prediction, 'reply' | 'receivedAt' | 'startedMs'> & { source: Parameters<typeof readRow>[2] },
   ): Prediction {
     const { source, reply, receivedAt, startedMs } = context;
-    const { candidate } = endpoint;
     const { sticky } = endpoint.routed.live ?? {};
     const key = sticky ? instance.entities?.[sticky] : undefined;
     const id = instance.id ?? this.#options.system.ids.next('pred');
-    const drawn = key === undefined ? id : `${endpoint.routed.rollout}/${key}`;
-    const chosen = candidate ? chosenFor(candidate, instance) : undefined;
     const row = readRow(endpoint.current, instance, source);
-    const share = chosen ? undefined : candidate?.policy?.(row);
-    const arm = chosen?.arm ?? (candidate && isDrawn(candidate, drawn, share) ? 'candidate' : 'current');
-    if (candidate && !chosen && share === undefined) candidate.observer.assigned(arm, key);
+    const drawn = key === undefined ? id : `${endpoint.routed.rollout}/${key}`;
+    const { arm, candidate, propensity, chosenBy, counts } = drawArm(endpoint, { instance, row, drawn });
+    if (counts) endpoint.observer?.assigned(candidate && arm === 'candidate' ? candidate.name : 'current', key);
     return {
       endpoint,
+      candidate,
       id,
       at: instance.at ?? receivedAt,
       receivedAt,
@@ -132,9 +130,9 @@ export class Predictor {
         candidate && !candidate.sameInputs ? rowOrError(() => readRow(candidate, instance, source)) : undefined,
       reply,
       arm,
-      named: chosen !== undefined,
-      chosenBy: chosen?.by,
-      share,
+      named: chosenBy !== undefined,
+      chosenBy,
+      propensity,
       score: Number.NaN,
       error: undefined,
       fallback: undefined,
@@ -165,23 +163,6 @@ export class Predictor {
       return unavailable(error);
     }
   }
-}
-
-/** By the declared share, or the one that a contextual bandit has for this request. */
-function isDrawn({ buckets }: LiveCandidate, drawn: string, share: number | undefined): boolean {
-  const hash = bucketHash(drawn);
-  return share === undefined ? hash % BUCKETS < buckets : hash / 2 ** 32 < share;
-}
-
-/** The arm that the request names, or a flag for it; undefined where it is drawn. */
-function chosenFor(
-  { flagged }: LiveCandidate,
-  instance: Instance,
-): { readonly arm: 'current' | 'candidate'; readonly by: string } | undefined {
-  if (instance.arm !== undefined)
-    return { arm: instance.arm, by: instance.armKey ? `key:${instance.armKey}` : 'request' };
-  const flag = flagged?.(instance);
-  return flag && { arm: flag.arm, by: `flag:${flag.name}` };
 }
 
 function keyOf(prediction: Prediction): string {

@@ -1,6 +1,6 @@
 import { invalidField } from './errors.ts';
 import type { FeatureRow } from './feature-reader.ts';
-import type { InputSource, LiveArm, LiveEndpoint } from './live-endpoint.ts';
+import { armNames, type InputSource, type LiveArm, type LiveEndpoint } from './live-endpoint.ts';
 
 /** One row for one model: a missing number is NaN, a missing category is the empty text. */
 export interface Row {
@@ -16,7 +16,7 @@ export interface Instance {
   readonly entities: Readonly<Record<string, string>> | undefined;
   readonly inputs: Readonly<Record<string, unknown>>;
   /** The arm that is to answer, where the rollout lets requests name it. */
-  readonly arm?: 'current' | 'candidate' | undefined;
+  readonly arm?: string | undefined;
   /** The key of who named the arm by header, which is checked. */
   readonly armKey?: string | undefined;
 }
@@ -24,6 +24,7 @@ export interface Instance {
 const ID_LENGTH_MAX = 200;
 const TEXT_LENGTH_MAX = 1_000;
 const ENTITIES_MAX = 20;
+const ARM_NAME = /^[a-z][a-z0-9_-]{0,49}$/;
 const FIELDS = new Set(['id', 'at', 'entities', 'inputs', 'arm']);
 /** The year 10000: times beyond it are seconds or microseconds taken for milliseconds. */
 const AT_MAX = 253_402_300_800_000;
@@ -44,8 +45,8 @@ export function readInstance(value: unknown, path: string): Instance {
     throw invalidField(`${at}at`, 'expected epoch milliseconds, a whole number from 0 to the year 10000');
   }
   if (inputs !== undefined && !isRecord(inputs)) throw invalidField(`${at}inputs`, 'expected an object of inputs');
-  if (arm !== undefined && arm !== 'current' && arm !== 'candidate') {
-    throw invalidField(`${at}arm`, 'expected current or candidate');
+  if (arm !== undefined && (typeof arm !== 'string' || !ARM_NAME.test(arm))) {
+    throw invalidField(`${at}arm`, 'expected current, candidate, or the name of an arm');
   }
   return {
     arm,
@@ -67,8 +68,12 @@ export function checkAgainst(endpoint: LiveEndpoint, instance: Instance, path: s
     const planned = endpoint.routed.features?.views.find((view) => view.features.some((f) => f.name === name));
     if (planned) throw invalidField(`${at}inputs.${shown(name)}`, `is read from the feature view '${planned.name}'`);
   }
-  if (instance.arm !== undefined && !(endpoint.candidate && (instance.armKey ?? endpoint.routed.live?.override))) {
-    throw invalidField(`${at}arm`, 'cannot be named: the endpoint has no rollout that allows it');
+  if (instance.arm !== undefined) {
+    const names = armNames(endpoint);
+    if (names.length < 2 || !(instance.armKey ?? endpoint.routed.live?.override)) {
+      throw invalidField(`${at}arm`, 'cannot be named: the endpoint has no rollout that allows it');
+    }
+    if (!names.includes(instance.arm)) throw invalidField(`${at}arm`, `expected ${names.join(' or ')}`);
   }
   for (const key of endpoint.entities) {
     if (instance.entities?.[key] === undefined) {

@@ -3,6 +3,7 @@ import type { Logger, Metrics } from '#platform/observe';
 import type { SyncEventLog } from '#ports/event-log';
 import {
   answeringRevision,
+  armNameOf,
   type Prediction,
   propensityOf,
   rowFor,
@@ -106,7 +107,7 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
     at,
     receivedAt,
     revision,
-    arm,
+    arm: armNameOf(prediction),
     score,
     propensity: propensityOf(prediction),
     ...(chosenBy === undefined ? {} : { chosenBy }),

@@ -2,13 +2,16 @@ import { LATENCY_FLOOR_MS, type ObservedBlock, type OddRequest } from '../live/o
 import type { RoutedEndpoint } from '../routing.ts';
 import type { Prediction } from './prediction.ts';
 
-type ArmName = 'current' | 'candidate';
-
 interface ArmCounts {
   answered: number;
   logLatencySum: number;
   scored: number;
   failures: number;
+}
+
+interface ArmObserved extends ArmCounts {
+  readonly weight: number;
+  assigned: number;
 }
 
 interface Scored {
@@ -36,12 +39,15 @@ export class RolloutObserver {
   #candidate = noCounts();
   #pairs = { count: 0, flips: 0 };
   #assigned = { current: 0, candidate: 0 };
+  /** Of several candidates. */
+  #arms: Map<string, ArmObserved>;
   #odd: OddRequest[] = [];
   #closed: ObservedBlock[] = [];
 
   constructor(routed: RoutedEndpoint, nowMs: number) {
     this.#latencyMsMax = routed.guardrail.latencyP95MsMax;
-    this.#weight = routed.candidate?.weight ?? 0;
+    this.#weight = weightOf(routed);
+    this.#arms = noArms(routed);
     this.#startedAt = nowMs;
   }
 
@@ -51,20 +57,25 @@ export class RolloutObserver {
   }
 
   /** A request was given to an arm; `key` where that holds for all requests of the key. */
-  assigned(arm: ArmName, key: string | undefined): void {
+  assigned(arm: string, key: string | undefined): void {
     if (key !== undefined) {
       if (this.#keys.has(key) || this.#keys.size >= KEYS_MAX) return;
       this.#keys.add(key);
     }
-    this.#assigned[arm] += 1;
+    this.#assigned[arm === 'current' ? 'current' : 'candidate'] += 1;
+    const own = this.#arms.get(arm);
+    if (own) own.assigned += 1;
   }
 
   /** An arm scored a request in `latencyMs`, as the answer or beside it, or failed with `error`. */
-  scored(prediction: Prediction, arm: ArmName, { error, latencyMs }: Scored): void {
+  scored(prediction: Prediction, arm: 'current' | 'candidate', { error, latencyMs }: Scored): void {
     if (prediction.named) return;
-    const counts = arm === 'candidate' ? this.#candidate : this.#current;
-    counts.scored += 1;
-    if (error !== undefined) counts.failures += 1;
+    // Where nobody is scored beside, one that stands in for another arm had no draw of its own.
+    if (arm === 'current' && prediction.endpoint.arms && prediction.fallback) return;
+    for (const counts of this.#countsOf(prediction, arm)) {
+      counts.scored += 1;
+      if (error !== undefined) counts.failures += 1;
+    }
     if (arm === 'current') return;
     if (error !== undefined) this.#keep(prediction, 'failed', { text: error, latencyMs });
     else if (latencyMs > this.#latencyMsMax) {
@@ -75,9 +86,10 @@ export class RolloutObserver {
   /** An answer leaves. The answer of an arm that stood in for the other says nothing about the time of either. */
   answered(prediction: Prediction, latencyMs: number): void {
     if (prediction.named || prediction.fallback || prediction.error) return;
-    const counts = prediction.arm === 'candidate' ? this.#candidate : this.#current;
-    counts.answered += 1;
-    counts.logLatencySum += Math.log(latencyMs + LATENCY_FLOOR_MS);
+    for (const counts of this.#countsOf(prediction, prediction.arm)) {
+      counts.answered += 1;
+      counts.logLatencySum += Math.log(latencyMs + LATENCY_FLOOR_MS);
+    }
   }
 
   /** Both arms scored a request. Decisions are compared where scores are probabilities. */
@@ -91,10 +103,15 @@ export class RolloutObserver {
   }
 
   /** Another weight from now on: what was counted until now is a block of its own. */
-  reweigh(weight: number, nowMs: number): void {
-    if (weight === this.#weight) return;
+  reweigh(routed: RoutedEndpoint, nowMs: number): void {
+    const weight = weightOf(routed);
+    const arms = noArms(routed);
+    const same =
+      arms.size === this.#arms.size && [...arms].every(([name, one]) => one.weight === this.#arms.get(name)?.weight);
+    if (weight === this.#weight && same) return;
     this.close(nowMs);
     this.#weight = weight;
+    this.#arms = arms;
   }
 
   /** Ends the open block. */
@@ -105,6 +122,7 @@ export class RolloutObserver {
       ...{ start: this.#startedAt, end, weight: this.#weight },
       ...{ current: this.#current, candidate: this.#candidate },
       ...{ pairs: this.#pairs, assigned: this.#assigned, odd: this.#odd },
+      ...(this.#arms.size > 0 ? { arms: Object.fromEntries(this.#arms) } : {}),
     });
     if (this.#closed.length > CLOSED_MAX) this.#closed.shift();
     this.#startedAt = end;
@@ -113,6 +131,7 @@ export class RolloutObserver {
     this.#pairs = { count: 0, flips: 0 };
     this.#assigned = { current: 0, candidate: 0 };
     this.#odd = [];
+    this.#arms = new Map([...this.#arms].map(([name, { weight }]) => [name, noneOf(weight)]));
   }
 
   /** The blocks that have ended and were not taken, oldest first. */
@@ -125,6 +144,13 @@ export class RolloutObserver {
   /** The odd requests of the open block. */
   get odd(): readonly OddRequest[] {
     return this.#odd;
+  }
+
+  /** What a score of an arm is counted in. */
+  #countsOf({ candidate }: Prediction, arm: 'current' | 'candidate'): readonly ArmCounts[] {
+    if (arm === 'current') return [this.#current];
+    const own = candidate && this.#arms.get(candidate.name);
+    return own ? [this.#candidate, own] : [this.#candidate];
   }
 
   #keep(
@@ -148,6 +174,18 @@ export class RolloutObserver {
     this.#odd.push({ id, at, kind, text: text.slice(0, 500), ...scores, latencyMs: latencyMs ?? null });
   }
 }
+
+/** In percent, of several candidates together. */
+function weightOf({ candidate, arms = [] }: RoutedEndpoint): number {
+  const weight = candidate?.weight ?? arms.reduce((sum, arm) => sum + arm.weight, 0);
+  return Math.min(100, weight);
+}
+
+function noArms({ arms = [] }: RoutedEndpoint): Map<string, ArmObserved> {
+  return new Map(arms.map(({ name, weight }) => [name, noneOf(weight)]));
+}
+
+const noneOf = (weight: number): ArmObserved => ({ ...noCounts(), weight, assigned: 0 });
 
 function noCounts(): ArmCounts {
   return { answered: 0, logLatencySum: 0, scored: 0, failures: 0 };

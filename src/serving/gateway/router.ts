@@ -3,7 +3,14 @@ import { messageOf } from '#core/errors';
 import type { Logger } from '#platform/observe';
 import type { Arm, RoutedEndpoint, RoutingTable } from '../routing.ts';
 import { gatewayErrors } from './errors.ts';
-import { type LiveArm, type LiveEndpoint, liveArm, liveEndpoint, withoutCandidate } from './live-endpoint.ts';
+import {
+  type LiveArm,
+  type LiveEndpoint,
+  liveArm,
+  liveEndpoint,
+  withoutArm,
+  withoutCandidate,
+} from './live-endpoint.ts';
 import { type ProtectionDeps, protectionOf } from './protection/endpoint-protection.ts';
 import { standInsOf } from './protection/fallback/stand-ins.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
@@ -27,7 +34,8 @@ const RESOLVED_MAX = 200;
  */
 export class Router {
   readonly #options: RouterOptions;
-  readonly #tripped = new Set<string>();
+  /** By rollout, the names of what was taken out. */
+  readonly #tripped = new Map<string, Set<string>>();
   readonly #resolved = new Map<string, LiveArm>();
   #endpoints: ReadonlyMap<string, LiveEndpoint> = new Map();
   #arms: ReadonlyMap<string, LiveArm> = new Map();
@@ -89,9 +97,10 @@ export class Router {
    */
   async apply(table: RoutingTable): Promise<void> {
     const { cache, logger, clock, protection: deps } = this.#options;
-    const arms = Object.values(table.endpoints).flatMap(({ current, candidate, fallbacks = [] }) => [
+    const arms = Object.values(table.endpoints).flatMap(({ current, candidate, arms = [], fallbacks = [] }) => [
       current,
       ...(candidate ? [candidate] : []),
+      ...arms,
       ...fallbacks.flatMap((fallback) => ('arm' in fallback ? [fallback.arm] : [])),
     ]);
     const warmed = arms.filter(({ digest, revision }) => this.#arms.get(revision)?.file.digest !== digest);
@@ -103,7 +112,7 @@ export class Router {
     await Promise.race([warming, sleep(clock, WARM_WAIT_MS, waited.signal)]);
     waited.abort();
     const rollouts = new Set(Object.values(table.endpoints).map(({ rollout }) => rollout));
-    for (const rollout of this.#tripped) if (!rollouts.has(rollout)) this.#tripped.delete(rollout);
+    for (const rollout of this.#tripped.keys()) if (!rollouts.has(rollout)) this.#tripped.delete(rollout);
     const endpoints = Object.entries(table.endpoints).map(([name, routed]): [string, LiveEndpoint] => {
       const previous = this.#endpoints.get(name);
       const protection = protectionOf(routed, previous?.protection, deps);
@@ -112,7 +121,7 @@ export class Router {
         ...(protection ? { protection } : {}),
         ...this.#standIns(routed),
       };
-      return [name, routed.rollout !== undefined && this.#tripped.has(routed.rollout) ? withoutCandidate(live) : live];
+      return [name, this.#withoutTripped(live)];
     });
     this.#endpoints = new Map(endpoints);
     this.#arms = new Map(arms.map((arm) => [arm.revision, liveArm(arm)]));
@@ -129,15 +138,24 @@ export class Router {
     return standIns.length > 0 ? { standIns } : {};
   }
 
-  /** Takes the candidate of a rollout out of traffic at once. False when that was already done. */
-  trip(endpoint: LiveEndpoint): boolean {
+  /** Takes a candidate of a rollout out of traffic at once; of several, `arm`. False when that was already done. */
+  trip(endpoint: LiveEndpoint, arm = 'candidate'): boolean {
     const { rollout, name } = endpoint.routed;
-    if (rollout === undefined || this.#tripped.has(rollout)) return false;
-    this.#tripped.add(rollout);
+    const tripped = rollout === undefined ? undefined : (this.#tripped.get(rollout) ?? new Set());
+    if (rollout === undefined || tripped === undefined || tripped.has(arm)) return false;
+    this.#tripped.set(rollout, tripped.add(arm));
     const live = this.#endpoints.get(name);
     if (live?.routed.rollout === rollout) {
-      this.#endpoints = new Map(this.#endpoints).set(name, withoutCandidate(live));
+      this.#endpoints = new Map(this.#endpoints).set(name, this.#withoutTripped(live));
     }
     return true;
+  }
+
+  #withoutTripped(live: LiveEndpoint): LiveEndpoint {
+    const tripped = this.#tripped.get(live.routed.rollout ?? '');
+    if (!tripped) return live;
+    if (!live.arms) return withoutCandidate(live);
+    const now = this.#options.clock.now();
+    return [...tripped].reduce((left, arm) => (left.arms?.rivals.has(arm) ? withoutArm(left, arm, now) : left), live);
   }
 }

@@ -29,13 +29,14 @@ export function resumed(
   const other = beside ? rowOf(beside) : own;
   if (!candidate.sameInputs && !beside) return undefined;
   const resumed: Prediction = {
-    ...{ endpoint, id, at, receivedAt, startedMs, entities, arm, score },
+    ...{ endpoint, candidate, id, at, receivedAt, startedMs, entities, score },
+    arm: arm === 'candidate' ? 'candidate' : 'current',
     row: arm === 'current' ? own : other,
     candidateRow: candidate.sameInputs ? undefined : arm === 'current' ? other : own,
     // It was counted, or lost to the count, with the process that answered it.
     named: true,
     chosenBy: undefined,
-    share: undefined,
+    propensity: 1,
     reply: { waiting: 0, predictions: [], finish: () => {} },
     error: undefined,
     fallback: undefined,

@@ -135,7 +135,7 @@ export class Scorer {
   #mayAsk(work: Work): boolean {
     const { prediction, arm, queuedMs } = work;
     const breaker = prediction.endpoint.protection?.breakerOf(arm);
-    if (!breaker || arm === prediction.endpoint.candidate) return true;
+    if (!breaker || arm === prediction.candidate) return true;
     if (breaker.allows(queuedMs)) {
       work.breaker = breaker;
       return true;
@@ -301,7 +301,7 @@ export class Scorer {
         this.#answered.push(item.prediction);
       } else {
         this.#shadows.push({ prediction: item.prediction, shadow: { revision: item.arm.arm.revision, score } });
-        item.prediction.endpoint.candidate?.observer.paired(item.prediction, score);
+        item.prediction.endpoint.observer?.paired(item.prediction, score);
       }
     }
   }
@@ -331,13 +331,14 @@ export class Scorer {
     work.settled = true;
     work.cancelTimer?.();
     work.breaker?.observe(error === undefined, nowMs);
-    const { candidate } = work.prediction.endpoint;
-    if (!candidate || work.prediction.standIn) return;
+    const { endpoint, candidate, standIn } = work.prediction;
+    if (!endpoint.observer || standIn) return;
     const latencyMs = nowMs - work.queuedMs;
-    candidate.observer.scored(work.prediction, work.arm === candidate ? 'candidate' : 'current', { error, latencyMs });
-    if (work.arm !== candidate) return;
+    const byCandidate = work.arm === candidate;
+    endpoint.observer.scored(work.prediction, byCandidate ? 'candidate' : 'current', { error, latencyMs });
+    if (!byCandidate) return;
     const trip = candidate.guardrail.observe(error, latencyMs, nowMs);
-    if (trip) this.#options.onTrip(work.prediction.endpoint, trip);
+    if (trip) this.#options.onTrip(endpoint, endpoint.arms ? { ...trip, arm: candidate.name } : trip);
   }
 
   #startTimer(item: Item): void {
@@ -354,7 +355,7 @@ export class Scorer {
   #observe(answered: readonly Prediction[]): void {
     const nowMs = this.#options.clock.monotonic();
     for (const prediction of answered) {
-      prediction.endpoint.candidate?.observer.answered(prediction, nowMs - prediction.startedMs);
+      prediction.endpoint.observer?.answered(prediction, nowMs - prediction.startedMs);
     }
   }
 

@@ -26,10 +26,9 @@ export async function sendObservations({ router, system, signal, recent, send }:
   const source = system.ids.next('gw');
   while (!signal.aborted) {
     let lookMs = IDLE_LOOK_MS;
-    for (const { routed, candidate } of router.endpoints) {
+    for (const { routed, observer } of router.endpoints) {
       const { live, rollout } = routed;
-      if (!candidate || !live || rollout === undefined) continue;
-      const { observer } = candidate;
+      if (!observer || !live || rollout === undefined) continue;
       lookMs = Math.min(lookMs, Math.max(10, Math.min(LOOK_MS, live.blockMs / 4)));
       const now = system.clock.now();
       if (now - observer.startedAt >= live.blockMs) observer.close(now);

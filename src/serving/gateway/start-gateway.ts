@@ -286,8 +286,8 @@ async function assemble(
     recordShadows: (results) => recorder.recordShadows(results),
     onTrip(endpoint, trip) {
       const { rollout, name } = endpoint.routed;
-      const odd = endpoint.candidate?.observer.odd ?? [];
-      if (rollout === undefined || !router.trip(endpoint)) return;
+      const odd = endpoint.observer?.odd ?? [];
+      if (rollout === undefined || !router.trip(endpoint, trip.arm)) return;
       logger.warn({ endpoint: name, rollout, ...trip }, 'guardrail tripped: the candidate is out of traffic');
       const now = clock.now();
       const logs = options.recent.between(now - LOGS_MS, now + 1, LOGS_MAX);

@@ -25,13 +25,20 @@ export function contextOf(inputs: readonly ContextInput[], read: (place: number)
 /** The parameters of a contextual bandit, as gateways get them. */
 export interface LinearPolicy {
   readonly context: readonly ContextInput[];
-  /** Of the current revision and the candidate. */
+  /** Of the current revision and the candidate, or of those named. */
   readonly arms: readonly LinearArm[];
+  /** Where there are several candidates: the arms by name, the current revision first. */
+  readonly names?: readonly string[] | undefined;
   readonly width: number;
   readonly floor: number;
 }
 
 /** The probability with which the candidate answers a request of this context: what is drawn by, and recorded. */
-export function candidateShare({ arms, width, floor }: LinearPolicy, context: readonly number[]): number {
-  return linUcbShares(arms, context, { width, floor })[1] as number;
+export function candidateShare(policy: LinearPolicy, context: readonly number[]): number {
+  return armShares(policy, context)[1] as number;
+}
+
+/** The same of every arm, in the order of the policy. */
+export function armShares({ arms, width, floor }: LinearPolicy, context: readonly number[]): readonly number[] {
+  return linUcbShares(arms, context, { width, floor });
 }

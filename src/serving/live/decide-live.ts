@@ -13,10 +13,10 @@ import {
 } from '../model.ts';
 import { consequenceOf, guardrailSentence } from '../sentence.ts';
 import { weightOf } from '../weight.ts';
-import { type ContextualState, pushedAt, valuesOf, withRewards } from './contextual.ts';
+import { pushedAt, withRewards } from './contextual.ts';
 import { type Finding, findingsOf, sampleRatio, withObservation, withOutcomes, withStep } from './evidence.ts';
 import { frozenBy } from './freeze.ts';
-import { findingSentence } from './live-sentence.ts';
+import { findingSentence, learntSentence } from './live-sentence.ts';
 import type { LivePlan } from './live-spec.ts';
 import type { Hold, LiveState } from './live-state.ts';
 import type { Observation, Outcomes } from './observation.ts';
@@ -27,7 +27,9 @@ export type LiveFact =
   | Fact
   | { readonly kind: 'observation'; readonly observation: Observation }
   | { readonly kind: 'outcomes'; readonly outcomes: Outcomes }
-  | { readonly kind: 'approve'; readonly reason: string };
+  | { readonly kind: 'approve'; readonly reason: string }
+  /** Takes one of several candidates out. */
+  | { readonly kind: 'drop'; readonly arm: string; readonly reason: string };
 
 export interface Live {
   readonly state: RolloutState & { readonly live: LiveState };
@@ -61,6 +63,8 @@ export function decideLive({ state, plan }: Live, fact: LiveFact): Outcome {
     }
     case 'promote':
       return change({ state, plan }, { ...next(state, plan.live), because: `Promoted by hand: ${fact.reason}` });
+    case 'drop':
+      return { state, decision: null };
     case 'abort':
       return change({ state, plan }, { to: 'aborted', because: `Aborted by hand: ${fact.reason}` });
   }
@@ -98,20 +102,12 @@ function observed(state: Live['state'], plan: Live['plan'], seen: Observation): 
 }
 
 function rewarded(live: LiveState, seen: Outcomes, plan: LivePlan): LiveState {
-  const evidence = withOutcomes(live.evidence, seen, plan);
+  const evidence = withOutcomes(live.evidence, { current: seen.current, candidate: seen.candidate ?? NONE }, plan);
   const contextual = live.contextual && withRewards(live.contextual, seen.rows ?? [], plan);
   return { ...live, evidence, ...(contextual ? { contextual } : {}) };
 }
 
-function learntSentence(contextual: ContextualState, plan: LivePlan): string {
-  const [bandit, current, candidate] = valuesOf(contextual, plan).map(({ ips }) => figureOf(ips.value));
-  return (
-    `The bandit learnt from ${contextual.rows} requests whom to give which arm: they earned ${bandit} each, ` +
-    `the current revision alone would have earned ${current} and the candidate ${candidate}`
-  );
-}
-
-const figureOf = (value: number | null): string => (value === null ? '-' : String(Number(value.toPrecision(3))));
+const NONE = { requests: 0, sum: 0 };
 
 /** These end with the better arm, not with the absence of harm. */
 const comparesArms = ({ strategy }: LivePlan): boolean => strategy === 'ab' || strategy === 'bandit';

@@ -88,8 +88,11 @@ function failsMore({ failures }: LiveEvidence, plan: LivePlan): boolean {
   return top + Math.log(wealth / bets) >= -Math.log(levelOf(plan));
 }
 
+/** What two arms did in one block of time. */
+export type SeenTogether = Pick<Observation, 'weight' | 'current' | 'candidate' | 'pairs' | 'assigned'>;
+
 /** The evidence with one more block of what a gateway saw. */
-export function withObservation(evidence: LiveEvidence, seen: Observation): LiveEvidence {
+export function withObservation(evidence: LiveEvidence, seen: SeenTogether): LiveEvidence {
   const current = { requests: seen.current.scored, failures: seen.current.failures };
   const candidate = { requests: seen.candidate.scored, failures: seen.candidate.failures };
   const errors = armDifference(
@@ -115,7 +118,10 @@ export function withObservation(evidence: LiveEvidence, seen: Observation): Live
   };
 }
 
-export function withOutcomes(evidence: LiveEvidence, seen: Outcomes, plan: LivePlan): LiveEvidence {
+/** The metric of both arms in one block of time. */
+export type MetricBlock = Pick<Outcomes, 'current'> & { readonly candidate: Outcomes['current'] };
+
+export function withOutcomes(evidence: LiveEvidence, seen: MetricBlock, plan: LivePlan): LiveEvidence {
   const sign = plan.metric?.better === 'higher' ? -1 : 1;
   const difference = armDifference(
     { requests: seen.current.requests, sum: sign * seen.current.sum },
@@ -129,7 +135,8 @@ export function withOutcomes(evidence: LiveEvidence, seen: Outcomes, plan: LiveP
   return { ...evidence, rewards, metricBlocks: addToLadder(evidence.metricBlocks, difference) };
 }
 
-function rewarded({ count, sum }: ArmReward, seen: Outcomes['current'], { metric }: LivePlan): ArmReward {
+/** More is better in what it adds up. */
+export function rewarded({ count, sum }: ArmReward, seen: Outcomes['current'], { metric }: LivePlan): ArmReward {
   const reward = metric?.better === 'lower' ? seen.requests - seen.sum : seen.sum;
   return { count: count + seen.requests, sum: sum + Math.min(seen.requests, Math.max(0, reward)) };
 }
@@ -226,7 +233,7 @@ function metricOf({ metricBlocks }: LiveEvidence, metric: NonNullable<LivePlan['
   };
 }
 
-function allocated(before: Allocation | null, { weight, assigned }: Observation): Allocation | null {
+function allocated(before: Allocation | null, { weight, assigned }: SeenTogether): Allocation | null {
   if (weight <= 0 || weight >= 100) return before;
   const shares = [1 - weight / 100, weight / 100];
   const sameSplit = before !== null && Math.abs((before.shares[1] as number) - weight / 100) < 1e-9;

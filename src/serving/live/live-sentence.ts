@@ -1,3 +1,4 @@
+import { type ContextualState, valuesOf } from './contextual.ts';
 import type { Finding } from './evidence.ts';
 import type { LivePlan } from './live-spec.ts';
 
@@ -13,6 +14,19 @@ export function findingSentence(finding: Finding, plan: LivePlan): string {
   const limit = `limit ${figure(finding, margin)}`;
   const name = measure === 'metric' ? (plan.metric?.name ?? 'metric') : NAMES[measure];
   return `${name} ${WORDS[measure][verdict]} (${interval}, ${limit}, ${level})`;
+}
+
+/** What a contextual bandit has learnt, by what its requests earned. */
+export function learntSentence(contextual: ContextualState, plan: LivePlan): string {
+  const [bandit, current, ...candidates] = valuesOf(contextual, plan).map(({ policy, ips }) => ({
+    name: policy === 'candidate' ? 'the candidate' : `'${policy}'`,
+    value: ips.value === null ? '-' : String(Number(ips.value.toPrecision(3))),
+  }));
+  const others = candidates.map(({ name, value }) => `${name} ${value}`).join(', ');
+  return (
+    `The bandit learnt from ${contextual.rows} requests whom to give which arm: they earned ${bandit?.value} each, ` +
+    `the current revision alone would have earned ${current?.value} and ${others}`
+  );
 }
 
 const NAMES = { errors: 'errors', latency: 'latency', flips: 'decisions', metric: 'metric' } as const;

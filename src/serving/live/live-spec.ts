@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DURATION_PATTERN, durationMs } from '#core/units';
+import { type ArmPlan, armName, armsSpec } from './arms/arms-spec.ts';
 import { FLAG_LENGTH_MAX, parseFlag } from './flag-expression.ts';
 import { freezeWindow } from './freeze.ts';
 
@@ -18,8 +19,8 @@ const isBlockLength = (text: string): boolean => {
  * - `canary`: by steps of the traffic; each is left once the candidate is shown to be harmless.
  * - `blue-green`: scored beside first, then all traffic at once, with the former revision ready to take it back.
  * - `shadow`: scored beside and never answered with, until a person promotes it.
- * - `ab`: a fixed share until one of the two is better.
- * - `bandit`: a share that follows the metric, until one of the two is better.
+ * - `ab`: a fixed share until one of the two is better; of several candidates (`live.arms`) a share each.
+ * - `bandit`: a share that follows the metric, until one is better.
  */
 export const STRATEGIES = ['paired', 'canary', 'blue-green', 'shadow', 'ab', 'bandit'] as const;
 
@@ -50,6 +51,8 @@ export const liveSpec = z.strictObject({
     .default([5, 10, 25, 50, 100]),
   /** Percentage of the candidate in an A/B test, and of a bandit at its beginning. */
   share: z.number().min(0.01).max(99.99).default(50),
+  /** The candidates of a rollout that is started without a version, under `ab` and `bandit`: up to eight at once. */
+  arms: armsSpec.optional(),
   /** How a bandit shares the traffic out. Its metric is from 0 to 1 a request. */
   bandit: z
     .strictObject({
@@ -96,7 +99,7 @@ export const liveSpec = z.strictObject({
     .strictObject({ entity: z.string().min(1).max(200) })
     .nullable()
     .default(null),
-  /** Lets a request name its arm (`"arm": "candidate"`). Such requests are answered and not counted. */
+  /** Lets a request name its arm (`"arm": "candidate"`, or an arm's name). Those are answered and not counted. */
   override: z.boolean().default(false),
   /**
    * Who may name the arm by the headers `x-kedge-arm` and `x-kedge-arm-key`: the name of each key is recorded, its
@@ -121,7 +124,8 @@ export const liveSpec = z.strictObject({
         name: z.string().regex(/^[\w.-]{1,100}$/, 'expected 1 to 100 letters, digits and _ . -'),
         /** As in `entities.country in ('DE', 'FR') and inputs.amount < 100`. */
         when: condition,
-        arm: z.enum(['current', 'candidate']).default('candidate'),
+        /** Or the name of one of several; in a rollout without it, the flag says nothing. */
+        arm: z.enum(['current', 'candidate']).or(armName).default('candidate'),
       }),
     )
     .max(50)
@@ -176,6 +180,8 @@ export interface LivePlan
   > {
   readonly strategy: Exclude<(typeof STRATEGIES)[number], 'paired'>;
   readonly steps: readonly number[];
+  /** Several candidates, each compared with the current revision; absent where there is one. */
+  readonly arms?: readonly ArmPlan[];
   readonly bandit: Omit<LiveSpec['bandit'], 'every'> & { readonly everyMs: number };
   readonly bakeMs: number;
   readonly maxMs: number;
@@ -186,7 +192,7 @@ export interface LivePlan
 }
 
 export function livePlanOf(strategy: LivePlan['strategy'], spec: LiveSpec): LivePlan {
-  const { steps, share, bake, maxDuration, block, bandit, ...rest } = spec;
+  const { steps, share, bake, maxDuration, block, bandit, arms: _, ...rest } = spec;
   const { every, ...policy } = bandit;
   return {
     ...rest,

@@ -1,3 +1,4 @@
+import { type ArmsState, startArms } from './arms/arms-state.ts';
 import { type ContextualState, isContextual, startContextual } from './contextual.ts';
 import { emptyEvidence, type LiveEvidence } from './evidence.ts';
 import type { LivePlan } from './live-spec.ts';
@@ -35,6 +36,8 @@ export interface LiveState {
   readonly hold: Hold | null;
   /** Of a contextual bandit. */
   readonly contextual?: ContextualState;
+  /** Of several candidates; `evidence` is empty then. */
+  readonly arms?: ArmsState;
 }
 
 export function startLive(plan: LivePlan): LiveState {
@@ -44,5 +47,6 @@ export function startLive(plan: LivePlan): LiveState {
     ...{ shifted: null, approved: false },
     hold: { kind: 'sample', sentence: 'no traffic has been seen yet' },
     ...(isContextual(plan) ? { contextual: startContextual(plan) } : {}),
+    ...(plan.arms ? { arms: startArms(plan, plan.arms) } : {}),
   };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { armName } from './arms/arms-spec.ts';
 
 const count = z.number().int().min(0).max(1_000_000_000);
 
@@ -14,6 +15,8 @@ const armObserved = z.strictObject({
   scored: count,
   failures: count,
 });
+
+const share = z.number().min(0).max(100);
 
 /** A request worth looking at after a rollback. */
 export const oddRequest = z.strictObject({
@@ -47,9 +50,12 @@ export const observation = z.object({
   start: z.number().int().min(0).max(1e15),
   end: z.number().int().min(0).max(1e15),
   /** Of the candidate in percent, all through the block: it ends where the weight changes. */
-  weight: z.number().min(0).max(100),
+  weight: share,
   current: armObserved,
+  /** Of several candidates, all together. */
   candidate: armObserved,
+  /** Several candidates by name, with the weight of each and how many requests were given to it. */
+  arms: z.record(armName, armObserved.extend({ weight: share, assigned: count })).optional(),
   /** Requests that both arms scored, and those of them whose decisions differ. */
   pairs: z.strictObject({ count, flips: count }),
   /** Assignments: requests, or keys seen for the first time where assignment is sticky. */
@@ -61,18 +67,21 @@ export const observation = z.object({
 export type Observation = z.output<typeof observation>;
 export type ObservedBlock = Omit<Observation, 'rollout' | 'source' | 'logs'>;
 
-/** A block of the business metric, from whoever knows it. Sums are over the requests of each arm. */
-export const outcomes = z.strictObject({
+const sums = z.strictObject({ requests: count, sum: z.number().min(-1e15).max(1e15) });
+
+const outcomesShape = z.strictObject({
   source: z.string().min(1).max(100),
   start: z.number().int().min(0).max(1e15),
   end: z.number().int().min(0).max(1e15),
-  current: z.strictObject({ requests: count, sum: z.number().min(-1e15).max(1e15) }),
-  candidate: z.strictObject({ requests: count, sum: z.number().min(-1e15).max(1e15) }),
+  current: sums,
+  candidate: sums.optional(),
+  /** In the place of `candidate` where there are several. One that is left out had no requests. */
+  arms: z.record(armName, sums).optional(),
   /** For a contextual bandit, the requests one by one: what it saw of each, its propensity as answered, its reward. */
   rows: z
     .array(
       z.strictObject({
-        arm: z.enum(['current', 'candidate']),
+        arm: z.enum(['current', 'candidate']).or(armName),
         propensity: z.number().min(1e-6).max(1),
         context: z.record(z.string().max(200), z.number().nullable()),
         reward: z.number().min(0).max(1),
@@ -81,4 +90,13 @@ export const outcomes = z.strictObject({
     .max(5_000)
     .optional(),
 });
+
+/** A block of the business metric, from whoever knows it. Sums are over the requests of each arm. */
+export const outcomes = outcomesShape.refine(
+  ({ candidate, arms }) => (candidate === undefined) !== (arms === undefined),
+  {
+    message: 'expected the sums of the candidate, or of the arms by name',
+    path: ['candidate'],
+  },
+);
 export type Outcomes = z.output<typeof outcomes>;

@@ -1,15 +1,14 @@
 import { seededRandom } from '#core/random';
-import type { Shares } from '#math/bandit/bandit';
+import type { ArmReward, Shares } from '#math/bandit/bandit';
 import { epsilonGreedyShares, softmaxShares } from '#math/bandit/greedy';
 import { thompsonShares } from '#math/bandit/thompson';
-import type { LiveEvidence } from './evidence.ts';
 import type { LivePlan } from './live-spec.ts';
 import type { LiveState } from './live-state.ts';
 
 const TEMPERATURE = 0.02;
 const DRAWS = 4_000;
 /** Points of the traffic: to move less is not worth a new routing table. */
-const MOVE_MIN = 1;
+export const MOVE_MIN = 1;
 
 /** The candidate's share in percent that a bandit sets at `at`, or undefined while it stays as it is. Pure. */
 export function shiftOf(
@@ -22,26 +21,26 @@ export function shiftOf(
   const { current, candidate } = live.evidence.rewards;
   if (Math.min(current.count, candidate.count) < requestsMin) return undefined;
   if (live.shifted && at - live.shifted.at < everyMs) return undefined;
-  const share = 100 * (sharesOf(live.evidence, plan)[1] as number);
+  const share = 100 * (banditShares([current, candidate], plan)[1] as number);
   const rounded = Math.round(100 * share) / 100;
   return Math.abs(rounded - weight) < MOVE_MIN ? undefined : rounded;
 }
 
-/** Draws are seeded by what was seen, so that the decision can be repeated. */
-function sharesOf({ rewards }: LiveEvidence, { bandit }: LivePlan): Shares {
-  const arms = [rewards.current, rewards.candidate];
+/**
+ * The shares of arms by what they have earned, the current revision first. Draws are seeded by what was seen, so that
+ * the decision can be repeated.
+ */
+export function banditShares(arms: readonly ArmReward[], { bandit }: Pick<LivePlan, 'bandit'>): Shares {
   const { policy, floor, topTwo = 0 } = bandit;
   switch (policy) {
-    case 'thompson':
-      return thompsonShares(arms, seededRandom(rewards.current.count + rewards.candidate.count), {
-        floor,
-        draws: DRAWS,
-        topTwo,
-      });
+    case 'thompson': {
+      const seen = arms.reduce((sum, { count }) => sum + count, 0);
+      return thompsonShares(arms, seededRandom(seen), { floor, draws: DRAWS, topTwo });
+    }
     case 'epsilon-greedy':
-      return epsilonGreedyShares(arms, { epsilon: 2 * floor });
+      return epsilonGreedyShares(arms, { epsilon: arms.length * floor });
     case 'linucb':
-      return [0.5, 0.5];
+      return arms.map(() => 1 / arms.length);
     case 'softmax':
       return softmaxShares(arms, { temperature: TEMPERATURE, floor });
   }

@@ -109,7 +109,7 @@ function observe(
 }
 
 /** By inversion for few expected successes, else by the normal law, which is near enough from a variance of 30 on. */
-function drawBinomial(random: Random, trials: number, share: number): number {
+export function drawBinomial(random: Random, trials: number, share: number): number {
   if (share <= 0 || trials === 0) return 0;
   if (share >= 1) return trials;
   if (share > 0.5) return trials - drawBinomial(random, trials, 1 - share);

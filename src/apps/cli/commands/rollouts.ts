@@ -26,7 +26,7 @@ export function rolloutCommands(program: Command): void {
       const items = found.flat().sort((a, b) => b.startedAt - a.startedAt);
       if (options.json) return printJson(items);
       const rows = items.map((one) => [
-        ...[one.id, one.endpoint, `${one.model}@${one.candidate}`, one.live?.strategy ?? 'paired'],
+        ...[one.id, one.endpoint, candidatesOf(one), one.live?.strategy ?? 'paired'],
         ...[one.stage, `${one.weight} %`, one.live?.hold?.kind ?? ''],
       ]);
       const header = ['rollout', 'endpoint', 'candidate', 'strategy', 'stage', 'traffic', 'holds'];
@@ -40,17 +40,8 @@ export function rolloutCommands(program: Command): void {
       process.stdout.write(`${rolloutText(found)}\n`);
     }),
   );
-  connected(rollouts.command('start <endpoint> <version>').description('roll a version of its model out'))
-    .option('--force <reason>', 'waive the gate and begin with all traffic')
-    .action(
-      withKedge(async (kedge, [endpoint = '', version = ''], options) => {
-        const force = options['force'] === undefined ? {} : { force: { reason: String(options['force']) } };
-        const body = { version: Number(version), ...force };
-        const started = await kedge.serving.startRollout({ params: { endpoint }, body });
-        if (options.json) return printJson(started);
-        process.stdout.write(`started ${started.id} in ${started.stage}\n`);
-      }),
-    );
+  startCommand(rollouts);
+  dropCommand(rollouts);
   for (const [word, what] of Object.entries(WORDS)) commandOf(rollouts, word as keyof typeof WORDS, what);
   connected(rollouts.command('bundle <rollout>').description('print what was written down at a rollback')).action(
     withKedge(async (kedge, [rollout = '']) =>
@@ -80,6 +71,48 @@ export function rolloutCommands(program: Command): void {
   watchCommand(rollouts);
 }
 
+function startCommand(rollouts: Command): void {
+  connected(
+    rollouts
+      .command('start <endpoint> [version]')
+      .description('roll a version of its model out, or without one several at once: those given or declared'),
+  )
+    .option('--force <reason>', 'waive the gate and begin with all traffic')
+    .option(
+      '--arm <name=version[:percent]>',
+      'one of several candidates, by number or alias; may be repeated',
+      collect,
+      [],
+    )
+    .action(
+      withKedge(async (kedge, [endpoint = '', version], options) => {
+        const force = options['force'] === undefined ? {} : { force: { reason: String(options['force']) } };
+        const given = Array.isArray(options['arm']) ? options['arm'].map(String) : [];
+        const body = {
+          ...(version === undefined ? {} : { version: Number(version) }),
+          ...(given.length > 0 ? { arms: given.map(armOf) } : {}),
+          ...force,
+        };
+        const started = await kedge.serving.startRollout({ params: { endpoint }, body });
+        if (options.json) return printJson(started);
+        process.stdout.write(`started ${started.id} in ${started.stage}\n`);
+      }),
+    );
+}
+
+function dropCommand(rollouts: Command): void {
+  connected(rollouts.command('drop <rollout> <arm>').description('take one of several candidates out of traffic'))
+    .requiredOption('--reason <text>', 'why')
+    .action(
+      withKedge(async (kedge, [rollout = '', arm = ''], options) => {
+        const body = { reason: String(options['reason']) };
+        const found = await kedge.serving.dropArm({ params: { rollout, arm }, body });
+        if (options.json) return printJson(found);
+        process.stdout.write(`${found.id} is in ${found.stage} with ${found.weight} %\n`);
+      }),
+    );
+}
+
 const WORDS = {
   pause: 'hold a rollout where it is',
   resume: 'let a paused rollout go on',
@@ -91,10 +124,12 @@ const WORDS = {
 function commandOf(rollouts: Command, word: keyof typeof WORDS, what: string): void {
   connected(rollouts.command(`${word} <rollout>`).description(what))
     .requiredOption('--reason <text>', 'why')
+    .option('--arm <name>', 'of several candidates, which; of promote only')
     .action(
       withKedge(async (kedge, [rollout = ''], options) => {
         const { serving } = kedge;
-        const request = { params: { rollout }, body: { reason: String(options['reason']) } };
+        const arm = options['arm'] === undefined ? {} : { arm: String(options['arm']) };
+        const request = { params: { rollout }, body: { reason: String(options['reason']), ...arm } };
         const say = {
           pause: serving.pauseRollout,
           resume: serving.resumeRollout,
@@ -107,6 +142,19 @@ function commandOf(rollouts: Command, word: keyof typeof WORDS, what: string): v
         process.stdout.write(`${found.id} is in ${found.stage} with ${found.weight} %\n`);
       }),
     );
+}
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+/** `small=7:10` is version 7 with 10 %, `next=challenger` the version of an alias with an even share. */
+function armOf(text: string) {
+  const [, name = '', which = '', share] = /^([^=]+)=([^:]+)(?::(.+))?$/.exec(text) ?? [];
+  if (name === '' || which === '') throw new Error(`--arm ${text}: expected <name>=<version or alias>[:<percent>]`);
+  return {
+    name,
+    ...(/^\d+$/.test(which) ? { version: Number(which) } : { alias: which }),
+    ...(share === undefined ? {} : { share: Number(share) }),
+  };
 }
 
 function watchCommand(rollouts: Command): void {
@@ -138,18 +186,21 @@ function frame(text: string, first: boolean): string {
 }
 
 function rolloutText(rollout: Rollout): string {
-  const { id, endpoint, model, current, candidate, stage, weight, live, paused, evidence } = rollout;
+  const { id, endpoint, model, current, stage, weight, live, paused, evidence } = rollout;
   const filled = Math.round((WIDTH * weight) / 100);
   const lines = [
-    `${id}: ${model}@${candidate} on ${endpoint}, ${live?.strategy ?? 'paired'}, ${stage}`,
-    `${`${model}@${current ?? '-'}`.padEnd(24)} ${'░'.repeat(WIDTH - filled)}${'█'.repeat(filled)} ${weight} %`,
+    `${id}: ${candidatesOf(rollout)} on ${endpoint}, ${live?.strategy ?? 'paired'}, ${stage}`,
+    ...(live?.arms
+      ? armLines(live.arms)
+      : [`${`${model}@${current ?? '-'}`.padEnd(24)} ${'░'.repeat(WIDTH - filled)}${'█'.repeat(filled)} ${weight} %`]),
   ];
   if (paused) lines.push(`paused: ${paused.reason}`);
   else if (live?.hold) lines.push(`holds: ${live.hold.sentence}`);
   for (const { check, passed, sentence } of rollout.checks ?? []) {
     lines.push(`${check} check ${passed ? 'passed' : 'failed'}: ${sentence}`);
   }
-  if (live) {
+  if (live?.arms) lines.push('', armTable(live.arms));
+  else if (live) {
     const rows = live.findings.map((one) => [
       ...[one.measure, one.verdict, figureOf(one.estimate), `${figureOf(one.low)} … ${figureOf(one.high)}`],
       ...[figureOf(one.margin), one.requests, one.blocks === 0 ? '' : `${one.blocks} × ${secondsOf(one, live)}`],
@@ -165,6 +216,37 @@ function rolloutText(rollout: Rollout): string {
     lines.push('', `${new Date(decidedAt).toISOString()} ${from} → ${to} (${share} %)`, sentence);
   }
   return lines.join('\n');
+}
+
+type Arms = NonNullable<NonNullable<Rollout['live']>['arms']>;
+
+function candidatesOf({ model, candidate, live }: Pick<Rollout, 'model' | 'candidate' | 'live'>): string {
+  const versions = live?.arms?.filter(({ name }) => name !== 'current').map(({ version }) => version);
+  return `${model}@${versions?.join(',') ?? candidate}`;
+}
+
+/** The share of each arm as a bar; what is out is said so. */
+function armLines(arms: Arms): string[] {
+  return arms.map(({ name, version, weight, out }) => {
+    const filled = Math.round((WIDTH * weight) / 100);
+    const share = out ? `out (${out.kind})` : `${Number(weight.toFixed(2))} %`;
+    return `${`${name} @${version ?? '-'}`.padEnd(24)} ${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)} ${share}`;
+  });
+}
+
+function armTable(arms: Arms): string {
+  const rows = arms.map(({ name, out, scored, failures, typicalMs, mean, findings }) => {
+    const metric = findings.find(({ measure }) => measure === 'metric');
+    const worst = findings.find(({ verdict }) => verdict === 'worse');
+    const verdict = out ? out.kind : worst ? `${worst.measure} worse` : (metric?.verdict ?? '');
+    return [
+      ...[name, verdict, scored, scored === 0 ? '-' : `${figureOf((100 * failures) / scored)} %`],
+      ...[typicalMs === null ? '-' : `${figureOf(typicalMs)} ms`, figureOf(mean)],
+      metric ? `${figureOf(metric.low)} … ${figureOf(metric.high)}` : '',
+    ];
+  });
+  const header = ['arm', 'shows', 'requests', 'errors', 'latency', 'metric', 'against current, with its sequence'];
+  return formatTable(header, rows);
 }
 
 function secondsOf({ merged }: { readonly merged: number }, { blockMs }: { readonly blockMs: number }): string {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayParts } from '../gateway-parts.ts';
-import { answeringArm, answeringRevision, type Prediction, propensityOf } from '../prediction.ts';
+import { answeringArm, answeringRevision, armNameOf, type Prediction, propensityOf } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
 import { armNamed } from './arm-header.ts';
@@ -74,18 +74,19 @@ function answerBatch(response: ServerResponse, predictions: readonly Prediction[
 }
 
 function answerOf(prediction: Prediction): string {
-  const { id, endpoint, arm, score, fallback, standIn } = prediction;
+  const { id, endpoint, named, score, fallback, standIn } = prediction;
   const live = answeringArm(prediction);
   const planned = endpoint.routed.features ? featuresOf(prediction) : undefined;
   return JSON.stringify({
     id,
     endpoint: endpoint.routed.name,
     revision: answeringRevision(prediction),
-    arm,
+    arm: armNameOf(prediction),
     output: { [live.arm.signature.output]: score },
     ...(standIn ? { fallback: standIn.by.by } : fallback ? { fallback: true } : {}),
     ...(prediction.cached ? { cached: true } : {}),
-    ...(prediction.share === undefined ? {} : { propensity: propensityOf(prediction) }),
+    // Whoever reports rewards to a contextual bandit, or for several arms, reports it with them.
+    ...(!named && (endpoint.arms ?? endpoint.candidate?.policy) ? { propensity: propensityOf(prediction) } : {}),
     ...(planned ? { features: planned } : {}),
   });
 }

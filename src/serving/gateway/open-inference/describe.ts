@@ -1,5 +1,6 @@
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import { armsOf } from '../live-endpoint.ts';
 import { allStatistics } from '../processes/all-statistics.ts';
 import type { IndexEntry, LoadParameters, RepositoryVersion } from '../repository/model-repository.ts';
 import { ModelStatistics } from '../statistics.ts';
@@ -109,8 +110,7 @@ async function known(
     await findVersion(parts, model, version);
     return { versions: [version] };
   }
-  const { current, candidate } = parts.router.endpoint(model);
-  const arms = candidate ? [current, candidate] : [current];
+  const arms = armsOf(parts.router.endpoint(model));
   return { versions: [...new Set(arms.map(({ arm }) => String(arm.version)))] };
 }
 
@@ -118,11 +118,16 @@ async function known(
 export function indexOf(parts: GatewayParts, { readyOnly }: { readonly readyOnly: boolean }): readonly IndexEntry[] {
   const endpoints = [...parts.router.endpoints]
     .filter(({ routed }) => !parts.repository.has(routed.name))
-    .flatMap(({ routed, current, candidate }) =>
-      (candidate ? [current, candidate] : [current]).map(({ arm, file }): IndexEntry => {
+    .flatMap((endpoint) =>
+      armsOf(endpoint).map(({ arm, file }): IndexEntry => {
         const ready = parts.cache.ready(file) !== undefined;
         const reason = ready ? '' : 'not in memory; the next request loads it';
-        return { name: routed.name, version: String(arm.version), state: ready ? 'READY' : 'UNAVAILABLE', reason };
+        return {
+          name: endpoint.routed.name,
+          version: String(arm.version),
+          state: ready ? 'READY' : 'UNAVAILABLE',
+          reason,
+        };
       }),
     );
   const all = [...endpoints, ...parts.repository.index()];

@@ -1,7 +1,7 @@
 import { KedgeError } from '#core/errors';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
-import type { LiveArm, LiveEndpoint } from '../live-endpoint.ts';
+import { armsOf, type LiveArm, type LiveEndpoint } from '../live-endpoint.ts';
 import type { Prediction } from '../prediction.ts';
 import { type Instance, readInstance, readRow } from '../read-instance.ts';
 import type { RepositoryVersion } from '../repository/model-repository.ts';
@@ -34,9 +34,9 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
   const failed = predictions.find(({ error }) => error);
   if (failed) throw failed.error;
   const first = predictions[0] as Prediction;
-  const byCandidate = predictions.some(({ arm }) => arm === 'candidate');
+  const byCandidate = predictions.find(({ arm }) => arm === 'candidate')?.candidate;
   const standIn = predictions.find((prediction) => prediction.standIn)?.standIn;
-  const { arm } = standIn?.by.arm ?? (byCandidate && endpoint.candidate ? endpoint.candidate : endpoint.current);
+  const { arm } = standIn?.by.arm ?? byCandidate ?? endpoint.current;
   const revision = standIn?.by.revision ?? arm.revision;
   const fallbacks = predictions.filter((prediction) => prediction.fallback ?? prediction.standIn).length;
   const cached = predictions.filter((prediction) => prediction.cached).length;
@@ -151,8 +151,9 @@ type Columns = Omit<TensorPlan, 'rowsMax'>;
 
 /** The tensors an endpoint takes: its model's columns without those that a feature view delivers, and entity keys. */
 export function columnsOf(endpoint: LiveEndpoint): Columns {
-  const arms = endpoint.candidate ? [endpoint.current, endpoint.candidate] : [endpoint.current];
-  const all = arms.flatMap(({ arm }) => arm.signature.inputs).filter(({ name }) => endpoint.accepted.has(name));
+  const all = armsOf(endpoint)
+    .flatMap(({ arm }) => arm.signature.inputs)
+    .filter(({ name }) => endpoint.accepted.has(name));
   const columns = [...new Map(all.map((input) => [input.name, input])).values()];
   return { columns, entities: endpoint.entities };
 }

@@ -1,6 +1,6 @@
 import { type Clock, sleep } from '#core/clock';
 import { addValue, type Forecaster, forecast, startForecast } from '#math/forecast/holt-winters';
-import type { LiveEndpoint } from '../live-endpoint.ts';
+import { armsOf, type LiveEndpoint } from '../live-endpoint.ts';
 import type { Router } from '../router.ts';
 import type { ModelCache } from '../runtime/model-cache.ts';
 import type { StatisticsData } from '../statistics.ts';
@@ -111,7 +111,7 @@ export class LoadSignals {
     const first = samples[0] as Sample;
     const ms = Math.max(1, last.atMs - first.atMs);
     const endpoint = this.#endpoints.get(name);
-    const arms = endpoint ? [endpoint.current, ...(endpoint.candidate ? [endpoint.candidate] : [])] : [];
+    const arms = endpoint ? armsOf(endpoint) : [];
     const loads = arms.flatMap(({ file }) => cache.loadMs(file) ?? []);
     return {
       name,

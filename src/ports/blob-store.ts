@@ -51,6 +51,13 @@ export interface BlobStore {
    */
   delete(digest: Digest, options?: { readonly storedBefore?: number }): Promise<boolean>;
 
+  /**
+   * Keeps content from being removed by anybody, whoever has the credentials of the store included, for as long as the
+   * store was opened to. Tells whether it does: a store that locks nothing has no such method, or answers no. Doing it
+   * again is harmless. {@link delete} answers no for content that is kept so. Fails with `blob/not-found`.
+   */
+  retain?(digest: Digest): Promise<boolean>;
+
   /** Everything stored, in the order of the digests. What comes or goes meanwhile may or may not be listed. */
   list(): AsyncIterable<ListedBlob>;
 }

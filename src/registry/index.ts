@@ -2,6 +2,7 @@ import type { DomainParts } from '#platform/domain';
 import { registryHandlers } from './handlers.ts';
 import { ModelImportService } from './imports/service.ts';
 import { registryProtocol } from './protocol/mlflow/index.ts';
+import { retentionConsumers } from './retention.ts';
 import { type RegistryDeps, RegistryService } from './service.ts';
 
 export { appendApproval, isIndependent } from './approve.ts';
@@ -37,7 +38,7 @@ export function createRegistry(deps: RegistryDeps): Registry {
   const parts: DomainParts = {
     routes: [registryHandlers(service, new ModelImportService(deps))],
     protocols: [registryProtocol(service)],
-    consumers: [],
+    consumers: retentionConsumers(deps),
     jobs: [],
   };
   return Object.assign(service, { parts });

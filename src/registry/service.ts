@@ -45,7 +45,7 @@ import { type Doomed, deleteVersion, describeVersion, type VersionChange } from 
 export interface RegistryDeps extends DomainDeps {
   readonly gate: RegistryGate;
   /** With it, a version whose artifacts are not stored is refused when it is registered, not when it is scored with. */
-  readonly blobs?: Pick<BlobStore, 'has' | 'size' | 'read'>;
+  readonly blobs?: Pick<BlobStore, 'has' | 'size' | 'read' | 'retain'>;
   /** Without it, versions are registered by their artifacts only. */
   readonly sources?: ModelSources | undefined;
 }

@@ -96,7 +96,7 @@ export const KEYS = {
     reason:
       's3://bucket/prefix?endpoint=https://… keeps content there, with copies in the data directory; empty is the ' +
       'data directory alone. Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the role of ' +
-      'the machine.',
+      'the machine. With &lock=compliance:<days> (or governance:<days>) files of registered versions are locked there.',
   },
   artifactRoot: {
     env: 'KEDGE_ARTIFACT_ROOT',

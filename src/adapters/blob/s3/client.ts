@@ -1,10 +1,11 @@
 import {
   AbortMultipartUploadCommand,
+  GetObjectLockConfigurationCommand,
   HeadBucketCommand,
   ListMultipartUploadsCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { messageOf } from '#core/errors';
+import { KedgeError, messageOf } from '#core/errors';
 import { type S3Location, s3Errors } from './location.ts';
 
 interface Credentials {
@@ -44,6 +45,28 @@ export async function requireBucket(client: S3Client, { bucket, endpoint }: S3Lo
     if (status === undefined || status >= 500) return;
     const why = status === 404 ? 'there is no such bucket' : status === 403 ? 'access is denied' : messageOf(error);
     throw s3Errors.unusable(`bucket '${bucket}' at ${endpoint ?? 'Amazon S3'}: ${why}`);
+  }
+}
+
+/**
+ * Throws `s3/unusable` if content is to be locked and the bucket locks none, which it has to be made for. No answer
+ * says nothing.
+ */
+export async function requireLock(client: S3Client, { bucket, endpoint, lock }: S3Location): Promise<void> {
+  if (!lock) return;
+  const refuse = (why: string) =>
+    s3Errors.unusable(
+      `bucket '${bucket}' at ${endpoint ?? 'Amazon S3'} cannot lock content: ${why}. Make a bucket with object lock, ` +
+        `or leave lock=${lock.mode.toLowerCase()}:${lock.days} out`,
+    );
+  try {
+    const { ObjectLockConfiguration } = await client.send(new GetObjectLockConfigurationCommand({ Bucket: bucket }));
+    if (ObjectLockConfiguration?.ObjectLockEnabled !== 'Enabled') throw refuse('it has no object lock');
+  } catch (error) {
+    if (error instanceof KedgeError) throw error;
+    const status = statusOf(error);
+    if (status === undefined || (status >= 500 && status !== 501)) return;
+    throw refuse(status === 404 ? 'it has no object lock' : messageOf(error));
   }
 }
 

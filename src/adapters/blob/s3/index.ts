@@ -23,14 +23,15 @@ import {
   type StoredBlob,
   verified,
 } from '#ports/blob-store';
-import { abortAbandoned, openClient, requireBucket } from './client.ts';
+import { abortAbandoned, openClient, requireBucket, requireLock } from './client.ts';
 import { isAbsent, translated } from './failures.ts';
-import { type S3Location, s3Location } from './location.ts';
+import { type ObjectLock, type S3Location, s3Location } from './location.ts';
+import { lockObject, removeVersions } from './retention.ts';
 
 export { s3Errors, s3Location } from './location.ts';
 
 export interface S3BlobStoreOptions {
-  /** `s3://<bucket>[/<prefix>][?endpoint=<url>&region=<name>]`. */
+  /** `s3://<bucket>[/<prefix>][?endpoint=<url>&region=<name>&lock=compliance:<days>]`. */
   readonly location: string;
   /**
    * A store on this machine. Large content is gathered there before it is sent, because its digest is its key, and
@@ -67,8 +68,16 @@ export async function openS3BlobStore(options: S3BlobStoreOptions): Promise<Blob
   const location = s3Location(options.location);
   const client = openClient(location, options.credentials);
   await requireBucket(client, location);
+  await requireLock(client, location);
   await abortAbandoned(client, location);
   return new S3BlobStore(client, location, options);
+}
+
+interface Found {
+  readonly bytes: number;
+  readonly storedAt: number;
+  /** Nobody can remove it now, so it need not be marked as put anew. */
+  readonly isLocked: boolean;
 }
 
 /** Content lies under `<prefix>ab/cdef…`, the layout of the store in a folder: a folder can be copied to a bucket. */
@@ -77,12 +86,15 @@ class S3BlobStore implements BlobStore {
   readonly #location: S3Location;
   readonly #cache: BlobStore;
   readonly #partsAboveBytes: number;
+  readonly retain?: (digest: Digest) => Promise<boolean>;
 
   constructor(client: S3Client, location: S3Location, { cache, partsAboveBytes }: S3BlobStoreOptions) {
     this.#client = client;
     this.#location = location;
     this.#cache = cache;
     this.#partsAboveBytes = partsAboveBytes ?? PARTS_ABOVE_BYTES;
+    const { lock } = location;
+    if (lock) this.retain = (digest) => this.#retain(digest, lock);
   }
 
   async put(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<StoredBlob> {
@@ -141,8 +153,17 @@ class S3BlobStore implements BlobStore {
   async delete(digest: Digest, { storedBefore }: { readonly storedBefore?: number } = {}): Promise<boolean> {
     const found = await this.#find(digest);
     if (!found || (storedBefore !== undefined && found.storedAt >= storedBefore)) return false;
-    await translated(this.#client.send(new DeleteObjectCommand(this.#at(digest))));
+    if (this.#location.lock) {
+      if (!(await translated(removeVersions(this.#client, this.#at(digest))))) return false;
+    } else await translated(this.#client.send(new DeleteObjectCommand(this.#at(digest))));
     await this.#cache.delete(digest);
+    return true;
+  }
+
+  async #retain(digest: Digest, lock: ObjectLock): Promise<boolean> {
+    await lockObject(this.#client, this.#at(digest), lock).catch((error: unknown) => {
+      throw isAbsent(error) ? blobErrors['not-found'](`${digest} is not stored`) : error;
+    });
     return true;
   }
 
@@ -208,7 +229,7 @@ class S3BlobStore implements BlobStore {
   async #holdsAnew({ digest, bytes }: StoredBlob): Promise<boolean> {
     const found = await this.#find(digest);
     if (found?.bytes !== bytes) return false;
-    if (Date.now() - found.storedAt < FRESH_MS) return true;
+    if (found.isLocked || Date.now() - found.storedAt < FRESH_MS) return true;
     if (bytes > COPY_BYTES_MAX) return false;
     // Copied onto itself: that is how an object gets a new time.
     const { Bucket, Key } = this.#at(digest);
@@ -228,10 +249,11 @@ class S3BlobStore implements BlobStore {
     );
   }
 
-  async #find(digest: Digest): Promise<{ bytes: number; storedAt: number } | undefined> {
+  async #find(digest: Digest): Promise<Found | undefined> {
     try {
       const head = await this.#client.send(new HeadObjectCommand(this.#at(digest)));
-      return { bytes: head.ContentLength ?? 0, storedAt: head.LastModified?.getTime() ?? 0 };
+      const isLocked = (head.ObjectLockRetainUntilDate?.getTime() ?? 0) > Date.now();
+      return { bytes: head.ContentLength ?? 0, storedAt: head.LastModified?.getTime() ?? 0, isLocked };
     } catch (error) {
       if (isAbsent(error)) return undefined;
       throw error;

@@ -13,11 +13,22 @@ export interface S3Location {
   /** The server's address; without one it is Amazon's of the region. */
   readonly endpoint: string | undefined;
   readonly region: string;
+  /** How content that is to be kept is locked; undefined where the bucket locks nothing for Kedge. */
+  readonly lock: ObjectLock | undefined;
 }
 
+/** For how long, and against whom: `GOVERNANCE` lets those go who may bypass it, `COMPLIANCE` lets nobody. */
+export interface ObjectLock {
+  readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
+  readonly days: number;
+}
+
+const LOCK_DAYS_MAX = 36_500;
+
 /**
- * Reads `s3://<bucket>[/<prefix>][?endpoint=<url>&region=<name>]`. Credentials are not part of it: they come from where
- * every S3 client looks (`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, shared files, the machine's role).
+ * Reads `s3://<bucket>[/<prefix>][?endpoint=<url>&region=<name>&lock=compliance:<days>]`. Credentials are not part of
+ * it: they come from where every S3 client looks (`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, shared files, the
+ * machine's role).
  * Errors: `s3/invalid-location`.
  */
 export function s3Location(text: string): S3Location {
@@ -33,16 +44,22 @@ export function s3Location(text: string): S3Location {
     throw refuse('a prefix is up to 8 names of letters, digits, _, . and -');
   }
   for (const key of url.searchParams.keys()) {
-    if (key !== 'endpoint' && key !== 'region') throw refuse(`'${key}' is neither endpoint nor region`);
+    if (!['endpoint', 'region', 'lock'].includes(key)) throw refuse(`'${key}' is neither endpoint, region nor lock`);
   }
   const endpoint = url.searchParams.get('endpoint') ?? undefined;
   if (endpoint !== undefined && !/^https?:\/\/[^/@?#]+\/?$/.test(endpoint))
     throw refuse('endpoint is not http(s)://host');
+  const lock = url.searchParams.get('lock') ?? undefined;
+  const [, mode, days] = /^(governance|compliance):([1-9]\d{0,5})$/.exec(lock ?? '') ?? [];
+  if (lock !== undefined && (mode === undefined || Number(days) > LOCK_DAYS_MAX)) {
+    throw refuse(`lock is governance:<days> or compliance:<days>, up to ${LOCK_DAYS_MAX} days`);
+  }
   return {
     bucket,
     prefix: names.map((name) => `${name}/`).join(''),
     endpoint,
     region: url.searchParams.get('region') ?? 'us-east-1',
+    lock: mode === undefined ? undefined : { mode: mode.toUpperCase() as ObjectLock['mode'], days: Number(days) },
   };
 }
 

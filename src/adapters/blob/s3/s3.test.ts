@@ -218,12 +218,14 @@ describe('a location in S3', () => {
       prefix: 'a/b/',
       endpoint: 'http://127.0.0.1:7070',
       region: 'eu-central-1',
+      lock: undefined,
     });
     assert.deepEqual(s3Location('s3://models'), {
       bucket: 'models',
       prefix: '',
       endpoint: undefined,
       region: 'us-east-1',
+      lock: undefined,
     });
   });
 

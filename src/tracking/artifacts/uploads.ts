@@ -58,6 +58,12 @@ export class UploadService {
     return upload !== undefined && upload.completedAt === null && upload.keyDigest === digestOf(key);
   }
 
+  /** The parts that have arrived, by number: whoever was cut off sends the others. */
+  async arrived(id: string): Promise<{ readonly parts: number; readonly arrived: readonly store.UploadPart[] }> {
+    const upload = await this.#open(id);
+    return { parts: upload.parts, arrived: await store.partsOf(this.#deps.db.reader, id) };
+  }
+
   /** Takes one part, and answers its digest. Sent again, it replaces the one before. */
   async putPart(id: string, part: number, content: AsyncIterable<Uint8Array>): Promise<Digest> {
     const { db, blobs } = this.#deps;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { digestOf } from '#core/hash';
 import { forEachDialect, type OpenDatabase } from '#testing/databases';
@@ -10,6 +11,14 @@ const MPU = '/api/2.0/mlflow-artifacts/mpu';
 interface Created {
   readonly upload_id: string;
   readonly credentials: readonly { url: string; part_number: number; headers: Record<string, string> }[];
+}
+
+/** Sends the head of a part and some of its bytes, and is gone. */
+async function breakOff(url: URL, headers: Readonly<Record<string, string>>): Promise<void> {
+  const cut = request(url, { method: 'PUT', headers: { ...headers, 'content-length': 1_000_000 } });
+  const closed = new Promise((resolve) => cut.on('error', () => {}).on('close', resolve));
+  cut.write('x'.repeat(100_000), () => cut.destroy());
+  await closed;
 }
 
 forEachDialect('Uploads in parts', trackingMigrations, (openDb) => {
@@ -83,6 +92,30 @@ forEachDialect('Uploads in parts', trackingMigrations, (openDb) => {
     assert.equal((await sendPart(1, 'x')).status, 401);
     assert.equal((await post('complete', { upload_id: id, parts: [] })).status, 404);
     assert.equal((await post('abort', { upload_id: id })).status, 200);
+  });
+
+  test('an upload that was interrupted goes on with the parts that are missing', async (t) => {
+    const { post, id, credentials, sendPart, etagOf, send, url, tracking, run } = await begin(t, openDb, 3);
+    const { headers = {} } = credentials[0] ?? {};
+    const list = async (with_ = headers) => send('GET', `${MPU}/part/${id}`, { headers: with_ });
+    const numbers = async () => {
+      const { parts } = (await list()).json() as { parts: { part_number: number; size: number }[] };
+      return parts.map(({ part_number, size }) => [part_number, size]);
+    };
+    assert.deepEqual(await numbers(), []);
+    const third = await etagOf(3, 'three');
+    await breakOff(new URL(`${MPU}/part/${id}/1`, url), headers);
+    assert.deepEqual(await numbers(), [[3, 5]], 'a part that broke off is not there');
+
+    await sendPart(1, 'one-');
+    const listed = (await list()).json() as { upload_id: string; num_parts: number; parts: { etag: string }[] };
+    assert.deepEqual([listed.upload_id, listed.num_parts, listed.parts.at(-1)?.etag], [id, 3, third.etag]);
+    await sendPart(2, 'two-');
+    const { parts } = (await list()).json() as { parts: object[] };
+    assert.equal((await post('complete', { upload_id: id, parts })).status, 200);
+    assert.equal((await tracking.listArtifacts(run))[0]?.digest, digestOf('one-two-three'));
+    assert.equal((await list()).status, 401, 'nothing is open any more');
+    assert.equal((await list({ 'x-kedge-upload-key': 'guess' })).status, 401);
   });
 
   test('impossible numbers of parts and bodies without their fields are refused', async (t) => {

@@ -46,6 +46,7 @@ export function multipartRoutes({ uploads }: { readonly uploads: UploadService }
       },
     },
     partRoute(uploads),
+    arrivedRoute(uploads),
     {
       name: 'mlflow.completeMultipartUpload',
       method: 'POST',
@@ -91,13 +92,39 @@ function partRoute(uploads: UploadService): ForeignRoute {
     bodyBytesMax: PART_BYTES_MAX,
     async handler({ params, headers, bytes }) {
       const { upload = '', part = '' } = params;
-      if (!(await uploads.admits(upload, String(headers[KEY_HEADER] ?? '')))) {
-        throw accessErrors.unauthenticated(`a part is sent with the ${KEY_HEADER} header that its upload was given`);
-      }
+      await requireKey(uploads, upload, headers);
       const digest = await uploads.putPart(upload, Number(part), bytes);
       return { ...jsonReply({}), headers: { 'content-type': 'application/json', etag: `"${digest}"` } };
     },
   };
+}
+
+/** What has arrived of an upload, for whoever holds its key and goes on after a break. MLflow has no such call. */
+function arrivedRoute(uploads: UploadService): ForeignRoute {
+  return {
+    name: 'mlflow.listParts',
+    method: 'GET',
+    paths: proxyPaths('mpu/part/:upload'),
+    permission: 'public',
+    reads: true,
+    async handler({ params, headers }) {
+      const { upload = '' } = params;
+      await requireKey(uploads, upload, headers);
+      const { parts, arrived } = await uploads.arrived(upload);
+      return jsonReply({
+        upload_id: upload,
+        num_parts: parts,
+        parts: arrived.map(({ part, digest, bytes }) => ({ part_number: part, etag: `"${digest}"`, size: bytes })),
+      });
+    },
+  };
+}
+
+async function requireKey(uploads: UploadService, upload: string, headers: ForeignRequest['headers']): Promise<void> {
+  if (await uploads.admits(upload, String(headers[KEY_HEADER] ?? ''))) return;
+  throw accessErrors.unauthenticated(
+    `parts are sent and listed with the ${KEY_HEADER} header that their upload was given`,
+  );
 }
 
 /** The client names the file as it lies on its own disk, in the manner of its system; only the last name counts. */

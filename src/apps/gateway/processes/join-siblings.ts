@@ -3,7 +3,7 @@ import { messageOf } from '#core/errors';
 import type { Logger } from '#platform/observe';
 import type { TokenOutcome } from '#ports/shared-state';
 import type { Answers, Gateway, ProcessView, Question, Siblings } from '#serving';
-import { type Begin, errorTold, type FromProcess, type ToProcess, toldError } from './messages.ts';
+import { type Begin, errorTold, type FromProcess, processErrors, type ToProcess, toldError } from './messages.ts';
 
 interface Awaited {
   readonly done: (value: never) => void;
@@ -18,6 +18,7 @@ export class JoinedSiblings implements Siblings {
   readonly #awaited = new Map<number, Awaited>();
   #ids = 0;
   #ready = false;
+  #isAlone = false;
   /** What came before the gateway was there. */
   #early: (() => void)[] = [];
   #gateway: Served | undefined;
@@ -28,6 +29,11 @@ export class JoinedSiblings implements Siblings {
   constructor(begin: Begin) {
     this.#begin = begin;
     process.on('message', (message: ToProcess, socket?: Socket) => this.#receive(message, socket));
+    process.once('disconnect', () => {
+      this.#isAlone = true;
+      for (const { failed } of this.#awaited.values()) failed(alone());
+      this.#awaited.clear();
+    });
   }
 
   get place(): number {
@@ -82,6 +88,7 @@ export class JoinedSiblings implements Siblings {
   }
 
   #call<Value>(message: (id: number) => FromProcess): Promise<Value> {
+    if (this.#isAlone) return Promise.reject(alone());
     const id = ++this.#ids;
     return new Promise((done, failed) => {
       this.#awaited.set(id, { done, failed });
@@ -147,6 +154,10 @@ export function joinSiblings(): Promise<JoinedSiblings> {
       else reject(new Error(`expected 'begin', found '${message.type}'`));
     });
   });
+}
+
+function alone(): Error {
+  return processErrors.alone('the process that listens has ended, and this one is about to');
 }
 
 /** Into the void when the process that listens is gone: this one ends as well. */

@@ -1,7 +1,12 @@
-import { KedgeError } from '#core/errors';
+import { defineErrors, KedgeError } from '#core/errors';
 import type { TokenOutcome, TokenTake } from '#ports/shared-state';
 import type { Answers, Inherited, ProcessView, Protocol, Question } from '#serving';
 import type { ReadyMessage } from '../../process.ts';
+
+export const processErrors = defineErrors('gateway-process', {
+  alone: { status: 503, title: 'The processes of the gateway cannot be asked' },
+  ended: { status: 503, title: 'A process of the gateway ended before it answered' },
+});
 
 /** What the process that listens tells those that serve. */
 export type ToProcess =

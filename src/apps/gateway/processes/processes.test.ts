@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { credentials, type GrpcObject, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { OnnxGraph } from '#learn/onnx';
 import type { PredictionRecord, ProcessView, RoutingTable } from '#serving';
@@ -30,6 +32,8 @@ interface Answer {
     readonly ready: boolean;
     readonly shipped: number;
     readonly output: { readonly value: number };
+    readonly outputs: readonly { readonly data: readonly number[] }[];
+    readonly result: string;
     readonly processes: readonly ProcessView[];
     readonly model_stats: readonly { readonly name: string; readonly inference_count: number }[];
   };
@@ -45,20 +49,20 @@ class Client {
     this.#url = new URL(url);
   }
 
-  async call(path: string, body?: unknown): Promise<Answer> {
+  async call(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
     try {
-      return await this.#once(path, body);
+      return await this.#once(path, body, headers);
     } catch {
       this.retries += 1;
-      return this.#once(path, body);
+      return this.#once(path, body, headers);
     }
   }
 
-  #once(path: string, body: unknown): Promise<Answer> {
+  #once(path: string, body: unknown, headers: Record<string, string>): Promise<Answer> {
     const { hostname, port } = this.#url;
     const method = body === undefined ? 'GET' : 'POST';
     return new Promise((resolve, reject) => {
-      const sent = request({ agent: this.#agent, hostname, port, path, method }, async (response) => {
+      const sent = request({ agent: this.#agent, hostname, port, path, method, headers }, async (response) => {
         try {
           let text = '';
           for await (const chunk of response) text += chunk;
@@ -81,7 +85,9 @@ describe('a gateway of two processes', () => {
   let table: RoutingTable;
   let gateway: ChildProcess;
   let url: string;
-  let clients: Client[] = [];
+  let grpc: string;
+  let reachable = true;
+  const clients: Client[] = [];
   const received: PredictionRecord[] = [];
   const controlPlane = createServer((incoming, response) => {
     const chunks: Buffer[] = [];
@@ -89,6 +95,8 @@ describe('a gateway of two processes', () => {
     incoming.on('end', () => {
       if (incoming.url?.startsWith('/api/v1/routing')) {
         if (!incoming.url.endsWith(`after=${table.version}`)) response.end(JSON.stringify(table));
+      } else if (incoming.url === '/api/v1/predictions' && !reachable) {
+        response.writeHead(503).end('{}');
       } else if (incoming.url === '/api/v1/predictions') {
         received.push(...JSON.parse(Buffer.concat(chunks).toString()).records);
         response.end('{}');
@@ -117,19 +125,7 @@ describe('a gateway of two processes', () => {
       },
     };
     await new Promise<void>((resolve) => controlPlane.listen(0, '127.0.0.1', resolve));
-    gateway = fork(fileURLToPath(new URL('../main.ts', import.meta.url)), [], {
-      env: {
-        KEDGE_DATA: folder,
-        KEDGE_URL: `http://127.0.0.1:${(controlPlane.address() as AddressInfo).port}`,
-        ...{ KEDGE_GATEWAY_PROCESSES: '2', KEDGE_MODEL_REPOSITORY: join(folder, 'models') },
-        ...{ KEDGE_GATEWAY_PORT: '0', KEDGE_GRPC_PORT: '0', KEDGE_LOG_LEVEL: 'error' },
-        ...{ KEDGE_MODEL_CONTROL: 'true', KEDGE_PREDICT_TIMEOUT_MS: '60000' },
-      },
-    });
-    url = await new Promise((resolve, reject) => {
-      gateway.once('message', ({ ready }: { ready: { url: string } }) => resolve(ready.url));
-      gateway.once('exit', (code) => reject(new Error(`the gateway ended with code ${code}`)));
-    });
+    ({ gateway, url, grpc } = await start(2));
     // Connected one after the other, so that each process has one of every two.
     for (let i = 0; i < 4; i++) {
       const client = new Client(url);
@@ -146,6 +142,23 @@ describe('a gateway of two processes', () => {
     controlPlane.close();
     await rm(folder, { recursive: true, maxRetries: 5 });
   });
+
+  async function start(processes: number) {
+    const child = fork(fileURLToPath(new URL('../main.ts', import.meta.url)), [], {
+      env: {
+        KEDGE_DATA: folder,
+        KEDGE_URL: `http://127.0.0.1:${(controlPlane.address() as AddressInfo).port}`,
+        ...{ KEDGE_GATEWAY_PROCESSES: String(processes), KEDGE_MODEL_REPOSITORY: join(folder, 'models') },
+        ...{ KEDGE_GATEWAY_PORT: '0', KEDGE_GRPC_PORT: '0', KEDGE_LOG_LEVEL: 'error' },
+        ...{ KEDGE_MODEL_CONTROL: 'true', KEDGE_PREDICT_TIMEOUT_MS: '60000' },
+      },
+    });
+    const ready = await new Promise<{ readonly url: string; readonly grpc: string }>((resolve, reject) => {
+      child.once('message', (message: { ready: { url: string; grpc: string } }) => resolve(message.ready));
+      child.once('exit', (code) => reject(new Error(`the gateway ended with code ${code}`)));
+    });
+    return { gateway: child, ...ready };
+  }
 
   const at = (i: number): Client => clients[i % clients.length] as Client;
   const predict = (client: Client, id: string, endpoint = 'e') =>
@@ -207,9 +220,40 @@ describe('a gateway of two processes', () => {
     assert.deepEqual(await statuses(), [200, 200, 200, 200]);
   });
 
-  test('fails no prediction when a process is killed with -9 under load, and records each once', async () => {
+  test('keeps an answer that is not waited for where any process finds it', async () => {
+    const accepted = await Promise.all(
+      clients.map((client) => client.call('/v2/models/e/infer', INFER_X, { prefer: 'respond-async' })),
+    );
+
+    for (const [i, { status, body }] of accepted.entries()) {
+      assert.equal(status, 202);
+      const other = at(i + 1);
+      const { outputs } = await eventually('the answer is there', async () => {
+        const answer = await other.call(body.result);
+        return answer.status === 200 ? answer.body : undefined;
+      });
+      assert.deepEqual(outputs[0]?.data, [42]);
+    }
+    assert.equal((await at(0).call('/v2/results/none')).status, 404);
+  });
+
+  test('serves gRPC from every process', async () => {
+    const before = (await processes()).map(({ connections }) => connections);
+    const channels = [openGrpc(grpc), openGrpc(grpc)];
+    for (const channel of channels) assert.deepEqual(await channel.ready(), { ready: true });
+
+    const now = (await processes()).map(({ connections }) => connections);
+    assert.deepEqual(
+      now.map((count, i) => count - (before[i] ?? 0)),
+      [1, 1],
+    );
+    for (const channel of channels) channel.close();
+  });
+
+  test('fails no prediction when one is killed with -9 under load, and loses no record of an answer', async () => {
     await at(0).call('/v2/repository/models/r/unload', {});
     const before = await inferences(at(0), 'e');
+    const recorded = await metric(at(0), 'kedge_gateway_records_total', 'outcome="recorded"');
     const [, second] = await processes();
     const answered: string[] = [];
     const loaders = Array.from({ length: 8 }, () => new Client(url));
@@ -251,15 +295,17 @@ describe('a gateway of two processes', () => {
     );
     // What was counted does not fall by what the process had counted when somebody last looked.
     assert.ok((await inferences(at(0), 'e')) >= before);
+    assert.ok((await metric(at(1), 'kedge_gateway_records_total', 'outcome="recorded"')) >= recorded);
     // What clients had unloaded stays so in the new process.
     const fresh = Array.from({ length: 4 }, () => new Client(url));
     for (const client of fresh) assert.equal((await infer(client)).status, 404);
     for (const client of [...loaders, ...fresh]) client.close();
   });
 
-  test('ends when it is told to, with every process, and what it has recorded is sent', async () => {
-    clients = [...clients, new Client(url)];
-    await predict(at(0), 'last');
+  test('ends when it is told to, with every process, and the next sends what each of them has recorded', async () => {
+    reachable = false;
+    for (let i = 0; i < 4; i++) await predict(at(i), `last-${i}`);
+    assert.equal((await at(0).call('/v1/flush', {})).body.code, 'gateway/not-shipped');
     const pids = (await processes()).map(({ pid }) => pid ?? 0);
     const ended = new Promise((resolve) => gateway.once('exit', resolve));
 
@@ -267,6 +313,13 @@ describe('a gateway of two processes', () => {
 
     assert.equal(await ended, 0);
     for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+    reachable = true;
+    ({ gateway, url } = await start(1));
+    const client = new Client(url);
+    assert.equal((await client.call('/v1/flush', {})).status, 200);
+    client.close();
+    const ids = received.map(({ id }) => id).filter((id) => id.startsWith('last-'));
+    assert.deepEqual(ids.sort(), ['last-0', 'last-1', 'last-2', 'last-3']);
   });
 });
 
@@ -274,6 +327,25 @@ const NO_PROTECTION = {
   ...{ callers: null, limits: [], concurrency: null, lifecycle: null, cache: null, breaker: null, fallbacks: [] },
   whenSharedDown: 'local' as const,
 };
+
+const INFER_X = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: [21] }] };
+
+/** A channel with a connection of its own. */
+function openGrpc(address: string): { ready(): Promise<unknown>; close(): void } {
+  const proto = fileURLToPath(new URL('../../../serving/gateway/grpc/inference.proto', import.meta.url));
+  const { GRPCInferenceService: Service } = loadPackageDefinition(loadSync(proto))['inference'] as GrpcObject;
+  const options = { 'grpc.use_local_subchannel_pool': 1 };
+  const client = new (Service as ServiceClientConstructor)(address, credentials.createInsecure(), options);
+  return {
+    ready: () =>
+      new Promise((resolve, reject) => {
+        client['ServerReady']?.({}, (error: Error | null, answer: unknown) =>
+          error ? reject(error) : resolve(answer),
+        );
+      }),
+    close: () => client.close(),
+  };
+}
 
 function infer(client: Client): Promise<Answer> {
   const inputs = [{ name: 'features', datatype: 'FP32', shape: [1, 1], data: [1] }];

@@ -1,5 +1,6 @@
+import type { Clock } from '#core/clock';
 import type { Answers, Inherited, Question } from '#serving';
-import { errorTold, type ToldError, toldError } from './messages.ts';
+import { errorTold, processErrors, type ToldError } from './messages.ts';
 
 type Answer = Answers[Question['ask']];
 
@@ -7,9 +8,10 @@ interface Open {
   readonly question: Question;
   readonly answers: Answer[];
   /** Processes that have not answered. */
-  readonly awaited: Map<unknown, number>;
+  readonly awaited: Set<Asked>;
   readonly done: (answers: readonly Answer[]) => void;
   readonly failed: (error: Error) => void;
+  cancelLimit?: () => void;
 }
 
 /** One process as it can be asked. */
@@ -18,6 +20,8 @@ export interface Asked {
   send(id: number, question: Question): void;
 }
 
+/** A process that has not told its counts by then is taken to have what it last told. */
+const COUNTS_WITHIN_MS = 5_000;
 /** Of all contents that clients sent with loads and that a new process is given again. */
 const REPLAY_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -31,7 +35,15 @@ export class Relay {
   readonly #counts = new Map<number, { metrics?: Answers['metrics']; statistics?: Answers['statistics'] }>();
   readonly #open = new Map<number, Open>();
   readonly #controls = new Map<string, Extract<Question, { ask: 'load' | 'unload' }>>();
+  readonly #clock: Pick<Clock, 'after'>;
+  /** How many processes there are when all run. */
+  readonly #count: number;
   #ids = 0;
+
+  constructor(clock: Pick<Clock, 'after'>, count: number) {
+    this.#clock = clock;
+    this.#count = count;
+  }
 
   began(member: Asked): void {
     this.#members.set(member, 'starting');
@@ -55,25 +67,40 @@ export class Relay {
   ask(question: Question): Promise<readonly Answer[]> {
     const id = ++this.#ids;
     const serving = [...this.#members].filter(([, state]) => state === 'serving').map(([member]) => member);
+    if (question.ask === 'flush' && serving.length < this.#count) {
+      return Promise.reject(
+        processErrors.ended('a process is being started, which has to send what it finds recorded'),
+      );
+    }
     if (question.ask === 'load' || question.ask === 'unload') {
       // Those that start have been given what is replayed already.
       for (const [member, state] of this.#members) if (state === 'starting') member.send(0, question);
     }
     return new Promise<readonly Answer[]>((done, failed) => {
-      const awaited = new Map<unknown, number>(serving.map((member) => [member, member.place]));
-      const open: Open = { question, answers: this.#ofAbsent(question, serving), awaited, done, failed };
+      const open: Open = {
+        ...{ question, answers: this.#ofAbsent(question, serving), done, failed },
+        awaited: new Set(serving),
+      };
       this.#open.set(id, open);
       for (const member of serving) member.send(id, question);
+      if (isCount(question)) open.cancelLimit = this.#clock.after(COUNTS_WITHIN_MS, () => this.#goWithout(id, open));
       this.#settle(id, open);
     });
+  }
+
+  /** A process that hangs must not hide what the others have counted. */
+  #goWithout(id: number, open: Open): void {
+    for (const { place } of open.awaited) open.answers.push(...this.#countsOf(place, open.question));
+    open.awaited.clear();
+    this.#settle(id, open);
   }
 
   answered(member: Asked, id: number, answer: Answer): void {
     const open = this.#open.get(id);
     if (!open?.awaited.delete(member)) return;
-    const { ask } = open.question;
-    if (ask === 'metrics' || ask === 'statistics') {
-      this.#counts.set(member.place, { ...this.#counts.get(member.place), [ask]: answer });
+    const { question } = open;
+    if (isCount(question)) {
+      this.#counts.set(member.place, { ...this.#counts.get(member.place), [question.ask]: answer });
     }
     open.answers.push(answer);
     this.#settle(id, open);
@@ -83,6 +110,7 @@ export class Relay {
     const open = this.#open.get(id);
     if (!open?.awaited.delete(member)) return;
     this.#open.delete(id);
+    open.cancelLimit?.();
     open.failed(errorTold(error));
   }
 
@@ -93,7 +121,7 @@ export class Relay {
       if (!open.awaited.delete(member)) continue;
       if (open.question.ask === 'flush') {
         this.#open.delete(id);
-        open.failed(errorTold(toldError(new Error(`process ${member.place} ended and is started again`))));
+        open.failed(processErrors.ended(`process ${member.place} ended and is started again; try again`));
         continue;
       }
       open.answers.push(...this.#countsOf(member.place, open.question));
@@ -101,8 +129,9 @@ export class Relay {
     }
   }
 
-  #settle(id: number, { awaited, question, answers, done }: Open): void {
+  #settle(id: number, { awaited, question, answers, done, cancelLimit }: Open): void {
     if (awaited.size > 0) return;
+    cancelLimit?.();
     this.#open.delete(id);
     if (question.ask === 'load' || question.ask === 'unload') this.#remember(question);
     done(answers);
@@ -114,8 +143,8 @@ export class Relay {
     return [...this.#counts.keys()].filter((place) => !present.has(place)).flatMap((p) => this.#countsOf(p, question));
   }
 
-  #countsOf(place: number, { ask }: Question): Answer[] {
-    const counts = ask === 'metrics' || ask === 'statistics' ? this.#counts.get(place)?.[ask] : undefined;
+  #countsOf(place: number, question: Question): Answer[] {
+    const counts = isCount(question) ? this.#counts.get(place)?.[question.ask] : undefined;
     return counts ? [counts] : [];
   }
 
@@ -128,4 +157,8 @@ export class Relay {
       if (bytes > REPLAY_BYTES_MAX) this.#controls.delete(model);
     }
   }
+}
+
+function isCount(question: Question): question is Extract<Question, { ask: 'metrics' | 'statistics' }> {
+  return question.ask === 'metrics' || question.ask === 'statistics';
 }

@@ -68,7 +68,7 @@ interface ProcessesOptions {
 class Processes {
   readonly specs: readonly (ChildSpec & { readonly place: number })[];
   readonly #options: ProcessesOptions;
-  readonly #relay = new Relay();
+  readonly #relay: Relay;
   readonly #tokens: TokenTable;
   readonly #members = new Map<number, Member>();
   readonly #starts = new Map<number, number>();
@@ -78,6 +78,7 @@ class Processes {
   constructor(options: ProcessesOptions) {
     const { config, system } = options.base;
     this.#options = options;
+    this.#relay = new Relay(system.clock, config.gatewayProcesses);
     this.#tokens = new TokenTable(system.clock);
     const env = childEnvironment(config);
     this.specs = Array.from({ length: config.gatewayProcesses }, (_, i) => ({

@@ -160,6 +160,7 @@ async function shipAll(parts: GatewayParts): Promise<number> {
     if (!siblings) return await parts.flush();
     return (await siblings.ask({ ask: 'flush' })).reduce((sum, shipped) => sum + shipped, 0);
   } catch (error) {
+    if (error instanceof KedgeError && error.code.startsWith('gateway-process/')) throw error;
     throw gatewayErrors['not-shipped'](`the control plane takes no predictions: ${messageOf(error)}`);
   }
 }

@@ -74,7 +74,9 @@ export class LoadSignals {
   /** Samples until the gateway closes. */
   async follow(signal: AbortSignal, everyMs: number = SAMPLE_MS): Promise<void> {
     while (!signal.aborted) {
-      this.sample(await this.#options.statistics());
+      // Processes that cannot be asked end in a moment, and this one with them.
+      const all = await this.#options.statistics().catch(() => undefined);
+      if (all) this.sample(all);
       await sleep(this.#options.clock, everyMs, signal);
     }
   }

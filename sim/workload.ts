@@ -17,13 +17,15 @@ export interface Declared {
 
 export interface Step {
   readonly name: string;
-  readonly command: readonly string[];
+  readonly command?: readonly string[];
+  /** Instead of a command: the pipeline that it runs. */
+  readonly pipeline?: string;
   readonly needs: readonly string[];
   readonly inputs: Readonly<Record<string, string>>;
   readonly outputs: readonly string[];
   readonly cache: boolean;
   readonly retries: number;
-  readonly timeout: string;
+  readonly timeout?: string;
   readonly within?: string;
   readonly preemptible?: { readonly on: Labels; readonly after: Labels; readonly losses: number };
 }
@@ -38,10 +40,14 @@ const SHAPES: readonly Shape[] = ['chain', 'fan-out', 'diamond', 'random'];
 const INPUT_NAMES = ['a', 'b', 'c'] as const;
 
 export function drawWorkload(random: Random, chaosMs: number): Workload {
+  const innermost = { name: 'innermost', steps: drawSteps(random, 1 + random.int(2)) };
+  const inner = { name: 'inner', steps: nest(random, innermost, drawSteps(random, 1 + random.int(3))) };
   const pipelines: Declared[] = [
+    innermost,
+    inner,
     { name: 'leader', steps: drawSteps(random, 1 + random.int(3)) },
     { name: 'follower', steps: drawSteps(random, 1 + random.int(2)) },
-    { name: 'main', steps: drawSteps(random, 2 + random.int(6)) },
+    { name: 'main', steps: nest(random, inner, drawSteps(random, 2 + random.int(6))) },
   ];
   const count = 2 + random.int(3);
   const starts = Array.from({ length: count }, (_, i) => ({
@@ -53,11 +59,36 @@ export function drawWorkload(random: Random, chaosMs: number): Workload {
   const cancels = starts
     .filter(() => random.next() < 0.3)
     .map(({ key }) => ({ key, afterMs: random.int(Math.floor(chaosMs / 2)) }));
-  const again =
-    random.next() < 0.3
-      ? { atMs: random.int(chaosMs), pipeline: { name: 'main', steps: drawSteps(random, 2 + random.int(5)) } }
-      : undefined;
+  const again = random.next() < 0.3 ? { atMs: random.int(chaosMs), pipeline: drawAgain(random, inner) } : undefined;
   return { pipelines, starts, cancels, again };
+}
+
+/** `main` with other steps, or what lies in it with other programs: what others take of that is still there. */
+function drawAgain(random: Random, inner: Declared): Declared {
+  const other = (step: Step): Step => (step.command ? { ...step, command: [...step.command, 'again'] } : step);
+  if (random.next() < 0.3) return { ...inner, steps: [...inner.steps.map(other), ...drawSteps(random, 1).map(last)] };
+  return { name: 'main', steps: nest(random, inner, drawSteps(random, 2 + random.int(5))) };
+}
+
+const last = (step: Step): Step => ({ ...step, name: 'last' });
+
+/** In half of the cases, one or two steps more that run another pipeline, and one that reads what it wrote. */
+function nest(random: Random, inner: Declared, steps: Step[]): Step[] {
+  if (random.next() < 0.5) return steps;
+  const written = inner.steps.flatMap(({ name, outputs }) => outputs.map((output) => `${name}.${output}`));
+  const common = { inputs: {}, outputs: [], retries: 0 };
+  const runs = Array.from({ length: 1 + random.int(2) }, (_, i): Step => {
+    const before = steps[random.int(steps.length)]!;
+    const needs = random.next() < 0.6 ? [before.name] : [];
+    const outputs = random.next() < 0.7 ? written.slice(0, 1) : [];
+    return { ...common, name: `n${i}`, pipeline: inner.name, needs, outputs, cache: random.next() < 0.8 };
+  });
+  const [source] = runs;
+  const output = source?.outputs[0];
+  const command = ['program', 'reader', ...(random.next() < 0.5 ? ['own'] : [])];
+  const inputs = output === undefined ? {} : { a: `n0.${output}` };
+  const reader = { ...common, name: 'reader', command, inputs, needs: ['n0'], cache: false, timeout: '12s' };
+  return [...steps, ...runs, reader];
 }
 
 /** A graph of `count` steps, each needing only earlier ones. */

@@ -1,4 +1,5 @@
 import { digestOf } from '#core/hash';
+import { checkTaken } from './check-nested.ts';
 import { type Broken, broken, nameOf } from './check-state.ts';
 import { FINAL_RUN, type History, runOf, type StepRow } from './history.ts';
 
@@ -20,7 +21,7 @@ export function checkEnd(history: History, stored: Stored): Broken | undefined {
   }
   const held = attempts.find((attempt) => attempt.status === 'running');
   if (held) return broken(8, `${held.worker} still holds attempt ${held.id} of ${held.run}/${held.step}`);
-  return checkOutputs(history, stored) ?? checkFollowers(history);
+  return checkOutputs(history, stored) ?? checkTaken(history) ?? checkFollowers(history);
 }
 
 /** Where every worker was heard all the time, no lease ended. */
@@ -49,7 +50,8 @@ function checkInputs(step: StepRow, byName: ReadonlyMap<string, StepRow>): Broke
   const declared: Record<string, string> = JSON.parse(step.definition).inputs;
   const got: Record<string, Artifact> | null = JSON.parse(step.inputs ?? 'null');
   for (const [input, text] of Object.entries(got ? declared : {})) {
-    const [name = '', output = ''] = text.split('.');
+    const [name = '', ...rest] = text.split('.');
+    const output = rest.join('.');
     const source = byName.get(nameOf({ run: step.run, name }));
     if (!source) continue;
     const expected: Artifact | undefined = JSON.parse(source.outputs)[output];

@@ -1,3 +1,4 @@
+import { checkNested, isNested } from './check-nested.ts';
 import { type AttemptRow, byRun, FINAL_RUN, FINAL_STEP, type History, type RunRow, type StepRow } from './history.ts';
 
 export interface Broken {
@@ -26,7 +27,7 @@ export function checkState({ runs, steps, attempts }: State): Broken | undefined
       );
     if (found) return found;
   }
-  return checkLeases(attempts) ?? checkTwins(steps);
+  return checkLeases(attempts) ?? checkTwins(steps) ?? checkNested({ runs, steps, attempts });
 }
 
 /** A lease is taken from a worker only when its time is over. */
@@ -73,12 +74,10 @@ function checkSteps(
   const byName = new Map(steps.map((step) => [step.name, step]));
   for (const step of steps) {
     const own = attempts.get(step.name) ?? [];
-    const found =
-      checkAttempts(step, own) ??
-      checkTries(step, own) ??
-      checkPlaces(step, own) ??
-      checkGraph(step, byName) ??
-      checkProduct(step, own);
+    const ofPrograms = isNested(step)
+      ? undefined
+      : (checkAttempts(step, own) ?? checkTries(step, own) ?? checkPlaces(step, own));
+    const found = ofPrograms ?? checkGraph(step, byName) ?? checkProduct(step, own);
     if (found) return found;
   }
   return undefined;

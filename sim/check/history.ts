@@ -16,6 +16,8 @@ export interface RunRow {
   readonly status: string;
   readonly cause: string;
   readonly outputs: string;
+  readonly parent_run: string | null;
+  readonly parent_step: string | null;
 }
 
 export interface StepRow {
@@ -71,7 +73,7 @@ export interface AuditRow {
 
 /** One query for each part, the same text on SQLite and on PostgreSQL. */
 export const HISTORY_QUERIES = {
-  runs: 'select id, pipeline, status, cause, outputs from pipeline_run order by id',
+  runs: 'select id, pipeline, status, cause, outputs, parent_run, parent_step from pipeline_run order by id',
   steps:
     'select run, name, status, needs, epoch, retries, failures, losses, preemptible, preemptions, ' +
     'class, class_after, deadline_at, finished_at, ready_at, reason, definition, inputs, outputs, ' +

@@ -221,6 +221,28 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [{ file: MODEL, find: "fact.type === 'expired' && !isPreempted", replace: "fact.type === 'expired'" }],
   },
   {
+    name: 'a run is cancelled while a run inside it goes on',
+    breaks: [0, 20],
+    patches: [
+      {
+        file: 'pipelines/service/advance.ts',
+        find: 'if (children.some(({ cause }) => cause.within?.step === name)) continue;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'the end of a run inside another is not told to its step',
+    breaks: [19],
+    patches: [
+      {
+        file: 'pipelines/service/advance.ts',
+        find: 'await endStepOf(tx, { ...run, status, reason, outputs });',
+        replace: '',
+      },
+    ],
+  },
+  {
     name: 'a dead leader is waited for',
     breaks: [4],
     patches: [

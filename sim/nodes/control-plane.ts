@@ -62,7 +62,8 @@ export function startControlPlane(process: Process, { shared, blobs }: ControlPl
     },
   };
   const onError = (_consumer: string, _event: unknown, message: string): void => suspect(process, message);
-  const relay = new Relay({ db, system, consumers: [followUp], pollMs: 1_000, onError });
+  const nested = pipelines.parts.consumers.filter(({ name }) => name === 'pipelines.nested');
+  const relay = new Relay({ db, system, consumers: [followUp, ...nested], pollMs: 1_000, onError });
   relay.start();
   return serverOf(process, [...pipelines.parts.routes, resourceHandlers(resources)]);
 }

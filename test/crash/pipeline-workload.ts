@@ -73,7 +73,7 @@ function scriptOf({ name, inputs, outputs, cache, command }: Step, random: Rando
     isFlaky ? '[ $(($(date +%s) % 3)) -ne 0 ] || exit 1' : 'true',
     ...outputs.map((output) => {
       const path = `"$KEDGE_OUTPUT_${output.toUpperCase()}"`;
-      return `{ echo ${cache ? command[1] : name} ${output}; ${own} cat ${read}; } > ${path}`;
+      return `{ echo ${cache ? command?.[1] : name} ${output}; ${own} cat ${read}; } > ${path}`;
     }),
   ].join('; ');
 }

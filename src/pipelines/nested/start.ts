@@ -3,7 +3,7 @@ import type { Tx } from '#platform/db';
 import type { Consumer } from '#platform/events';
 import { pipelineErrors } from '../errors.ts';
 import { pipelineNestedDue } from '../events.ts';
-import { advance } from '../service/advance.ts';
+import { advance, auditNested } from '../service/advance.ts';
 import { leftOf } from '../service/left.ts';
 import type { PipelinesDeps } from '../service/service.ts';
 import { begin, buildRun, furtherRun, keyedRunId } from '../service/start-run.ts';
@@ -51,7 +51,8 @@ async function startNested(tx: Tx, due: Due, deps: PipelinesDeps): Promise<void>
     built = await buildNested(tx, due, deps);
   } catch (error) {
     if (!(error instanceof KedgeError)) throw error;
-    await advance(tx, parent, { type: 'mapped', step, now: tx.now, ok: false, reason: error.message });
+    const advanced = await advance(tx, parent, { type: 'mapped', step, now: tx.now, ok: false, reason: error.message });
+    if (advanced !== 'stale') auditNested(tx, { run: parent.run, step, child: null }, advanced);
     return;
   }
   const { run, ...from } = built;

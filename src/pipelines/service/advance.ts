@@ -261,6 +261,19 @@ async function endStepOf(tx: Tx, child: StoredRun): Promise<void> {
   const told = 'product' in ended ? { ok: true, reason: null } : { ok: false, reason: ended.reason };
   const advanced = await advance(tx, parent, { type: 'mapped', step: within.step, now: tx.now, ...told });
   assert(advanced !== 'stale', `step '${within.step}' of run ${within.run} ended before its run ${child.run}`);
+  auditNested(tx, { ...within, child: child.run }, advanced);
+}
+
+/** One audit row for the end of a step that is a run, as each step has one that a worker reported. */
+export function auditNested(
+  tx: Tx,
+  of: { readonly run: string; readonly step: string; readonly child: string | null },
+  { state }: Advanced,
+): void {
+  const found = state.steps.find(({ name }) => name === of.step);
+  assert(found, `run ${of.run} has no step '${of.step}'`);
+  const { status, reason, epoch } = found;
+  tx.audit(runSubject(of.run), { step: of.step, status, reason, epoch, child: of.child });
 }
 
 /** Lets in the runs of a pipeline for which there is room. */

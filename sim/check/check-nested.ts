@@ -1,0 +1,78 @@
+import { type Broken, broken, nameOf } from './check-state.ts';
+import { type AttemptRow, FINAL_RUN, FINAL_STEP, type History, type RunRow, type StepRow } from './history.ts';
+
+const NESTING_MAX = 5;
+
+/** Whether a step is the run of another pipeline. */
+export const isNested = ({ definition }: Pick<StepRow, 'definition'>): boolean =>
+  JSON.parse(definition).pipeline !== undefined;
+
+/** Steps that are runs: one run each and no attempt, and both end together. */
+export function checkNested({
+  runs,
+  steps,
+  attempts,
+}: Pick<History, 'runs' | 'steps' | 'attempts'>): Broken | undefined {
+  const inside = runs.filter((run) => run.parent_run !== null);
+  const byId = new Map(runs.map((run) => [run.id, run]));
+  const children = Map.groupBy(inside, (run) => nameOf({ run: run.parent_run ?? '', name: run.parent_step ?? '' }));
+  for (const step of steps.filter(isNested)) {
+    const own = children.get(nameOf(step)) ?? [];
+    children.delete(nameOf(step));
+    const found = checkStep(step, { own, attempts });
+    if (found) return found;
+  }
+  const [stray] = children.keys();
+  if (stray !== undefined) return broken(19, `a run is inside of ${stray}, which is no step that runs a pipeline`);
+  return inside.map((run) => checkWay(run, byId)).find(Boolean);
+}
+
+function checkStep(
+  step: StepRow,
+  { own, attempts }: { readonly own: readonly RunRow[]; readonly attempts: readonly AttemptRow[] },
+): Broken | undefined {
+  const name = nameOf(step);
+  if (step.epoch !== 0 || attempts.some((attempt) => nameOf({ run: attempt.run, name: attempt.step }) === name)) {
+    return broken(19, `step ${name} is a run and was leased too`);
+  }
+  const [child, ...more] = own;
+  if (more.length > 0) return broken(19, `step ${name} is ${own.length} runs`);
+  if (!child) {
+    return step.status === 'succeeded' ? broken(19, `step ${name} succeeded and never was a run`) : undefined;
+  }
+  const isOver = FINAL_RUN.has(child.status);
+  if (!isOver && FINAL_STEP.has(step.status)) {
+    return broken(20, `step ${name} is ${step.status} while its run ${child.id} is ${child.status}`);
+  }
+  if (isOver && (step.status === 'succeeded') !== (child.status === 'succeeded')) {
+    return broken(19, `step ${name} is ${step.status}, its run ${child.id} ${child.status}`);
+  }
+  return isOver && !FINAL_STEP.has(step.status)
+    ? broken(19, `step ${name} has outlived its run ${child.id}`)
+    : undefined;
+}
+
+/** The way from a run to the outermost meets no pipeline twice. */
+function checkWay(run: RunRow, byId: ReadonlyMap<string, RunRow>): Broken | undefined {
+  const way = [run.pipeline];
+  for (let at = byId.get(run.parent_run ?? ''); at; at = byId.get(at.parent_run ?? '')) {
+    if (way.includes(at.pipeline))
+      return broken(21, `run ${run.id} lies in one of its own kind: ${[...way, at.pipeline]}`);
+    way.push(at.pipeline);
+  }
+  return way.length > NESTING_MAX ? broken(21, `run ${run.id} lies too deep: ${way}`) : undefined;
+}
+
+/** What a step has of its run is what that wrote. */
+export function checkTaken({ runs, steps }: Pick<History, 'runs' | 'steps'>): Broken | undefined {
+  const byId = new Map(steps.map((step) => [nameOf(step), step]));
+  for (const run of runs.filter(({ status, parent_run }) => status === 'succeeded' && parent_run !== null)) {
+    const step = byId.get(nameOf({ run: run.parent_run ?? '', name: run.parent_step ?? '' }));
+    const wrote = JSON.parse(run.outputs);
+    for (const [output, { digest }] of Object.entries<{ digest: string }>(JSON.parse(step?.outputs ?? '{}'))) {
+      if (wrote[output]?.digest === digest) continue;
+      return broken(19, `run ${run.id} wrote another ${output} than step ${run.parent_step} of ${run.parent_run} has`);
+    }
+  }
+  return undefined;
+}

@@ -1,11 +1,15 @@
 import { type Broken, broken, nameOf } from './check-state.ts';
-import { type AttemptRow, FINAL_RUN, FINAL_STEP, type History, type RunRow, type StepRow } from './history.ts';
+import {
+  type AttemptRow,
+  FINAL_RUN,
+  FINAL_STEP,
+  type History,
+  isNested,
+  type RunRow,
+  type StepRow,
+} from './history.ts';
 
 const NESTING_MAX = 5;
-
-/** Whether a step is the run of another pipeline. */
-export const isNested = ({ definition }: Pick<StepRow, 'definition'>): boolean =>
-  JSON.parse(definition).pipeline !== undefined;
 
 /** Steps that are runs: one run each and no attempt, and both end together. */
 export function checkNested({

@@ -1,5 +1,13 @@
-import { checkNested, isNested } from './check-nested.ts';
-import { type AttemptRow, byRun, FINAL_RUN, FINAL_STEP, type History, type RunRow, type StepRow } from './history.ts';
+import {
+  type AttemptRow,
+  byRun,
+  FINAL_RUN,
+  FINAL_STEP,
+  type History,
+  isNested,
+  type RunRow,
+  type StepRow,
+} from './history.ts';
 
 export interface Broken {
   /** Its number in the README of pipelines. */
@@ -27,7 +35,7 @@ export function checkState({ runs, steps, attempts }: State): Broken | undefined
       );
     if (found) return found;
   }
-  return checkLeases(attempts) ?? checkTwins(steps) ?? checkNested({ runs, steps, attempts });
+  return checkLeases(attempts) ?? checkTwins(steps);
 }
 
 /** A lease is taken from a worker only when its time is over. */

@@ -95,3 +95,7 @@ export function byRun<Row extends { readonly run: string }>(rows: readonly Row[]
 
 /** The run that an event or an audit row is about. */
 export const runOf = ({ subject }: { readonly subject: string }): string => subject.slice('pipeline-run/'.length);
+
+/** Whether a step is the run of another pipeline. */
+export const isNested = ({ definition }: Pick<StepRow, 'definition'>): boolean =>
+  JSON.parse(definition).pipeline !== undefined;

@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { checkChange, movesBetween } from './check-change.ts';
+import { checkNested } from './check-nested.ts';
 import { type Broken, checkState } from './check-state.ts';
 import { checkTold } from './check-told.ts';
 import { FINAL_RUN, HISTORY_QUERIES, type History } from './history.ts';
@@ -19,7 +20,7 @@ export class Observer {
   /** Judges the state after a commit, by itself and against the one before. `onMove` gets what has moved, in words. */
   afterCommit(onMove?: (move: string) => void): Broken | undefined {
     const now = { runs: this.#read('runs'), steps: this.#read('steps'), attempts: this.#read('attempts') };
-    const found = checkState(now) ?? checkChange(this.#last, now);
+    const found = checkState(now) ?? checkNested(now) ?? checkChange(this.#last, now);
     if (onMove) for (const move of movesBetween(this.#last, now)) onMove(move);
     this.#last = now;
     return found;

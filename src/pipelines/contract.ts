@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
 import {
   artifacts,
+  attemptPlace,
   attemptStatus,
   attemptUsage,
   causeSchema,
@@ -36,6 +37,8 @@ const attemptView = z.object({
   error: stepError.nullable(),
   /** What its processes used; null until it is reported, and for attempts that were lost. */
   usage: attemptUsage.nullable(),
+  /** What it ran on, once its worker has said so. */
+  place: attemptPlace.optional(),
 });
 export type AttemptView = z.output<typeof attemptView>;
 

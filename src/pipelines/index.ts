@@ -36,6 +36,7 @@ export { packCode } from './code/pack.ts';
 export { unpackCode } from './code/unpack.ts';
 export type {
   Artifact,
+  AttemptPlace,
   AttemptUsage,
   LeasedAttempt,
   Progress,

@@ -57,6 +57,10 @@ const used = z.number().min(0).optional();
 export const attemptUsage = z.object({ cpuMs: used, rssPeakBytes: used, readBytes: used, writtenBytes: used });
 export type AttemptUsage = z.output<typeof attemptUsage>;
 
+/** What an attempt runs on, and what the cluster calls its job, where that is one and has said so. */
+export const attemptPlace = z.object({ executor: z.string().min(1).max(60), job: z.string().max(300).nullable() });
+export type AttemptPlace = z.output<typeof attemptPlace>;
+
 export const stepError = z.object({ kind: z.enum(STEP_ERROR_KINDS), message: z.string().max(4_000) });
 export type StepError = z.output<typeof stepError>;
 

@@ -3,6 +3,7 @@ import { contract, route } from '#platform/contract';
 import { environmentSchema } from './record/environment.ts';
 import {
   artifacts,
+  attemptPlace,
   attemptStatus,
   attemptUsage,
   causeSchema,
@@ -61,7 +62,7 @@ const stepResult = jsonValue.refine(
 );
 
 /** What a step said of itself since its attempt began. */
-const seen = { progress: progress.optional(), metrics: metrics.optional() };
+const seen = { progress: progress.optional(), metrics: metrics.optional(), place: attemptPlace.optional() };
 /** Where the attempt ran, for the record of the run. */
 const environment = environmentSchema.optional();
 

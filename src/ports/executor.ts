@@ -86,6 +86,8 @@ export interface Execution {
    * not count towards its limits.
    */
   waitedMs?(): number;
+  /** What the cluster calls the job that the command is, once that is known. Only of executors of clusters. */
+  job?(): string | undefined;
   /** Asks the command and all it started to end, and kills what is left after `graceMs`. Resolves when all ended. */
   stop(graceMs: number): Promise<void>;
 }

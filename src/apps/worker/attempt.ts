@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Json } from '#core/json';
-import type { Artifact, AttemptUsage, LeasedAttempt, Progress, StepError } from '#pipelines';
+import type { Artifact, AttemptPlace, AttemptUsage, LeasedAttempt, Progress, StepError } from '#pipelines';
 import type { Environment } from '#pipelines/record/contract';
 import type { Execution, Exit } from '#ports/executor';
 import { deliver, isRefusal, isStale, withDeadline } from './deliver.ts';
@@ -163,7 +163,7 @@ class AttemptRun {
       await sleep(system.clock, delayMs, this.#over.signal);
       if (this.#over.signal.aborted) return;
       const waitedMs = this.#execution?.waitedMs?.();
-      const body = { epoch, ...this.#seen(), ...(waitedMs === undefined ? {} : { waitedMs }) };
+      const body = { epoch, ...this.#seen(), ...this.#place(), ...(waitedMs === undefined ? {} : { waitedMs }) };
       try {
         const { cancel } = await withDeadline(system.clock, { ms: leaseMs, signal: this.#over.signal }, (signal) =>
           client.heartbeatWork({ params: { attempt }, body, signal }),
@@ -184,11 +184,17 @@ class AttemptRun {
     };
   }
 
+  #place(): { readonly place?: AttemptPlace } {
+    const { executorName: executor } = this.#options;
+    if (executor === undefined) return {};
+    return { place: { executor, job: this.#execution?.job?.() ?? null } };
+  }
+
   async #report(report: Report): Promise<void> {
     const { client, system, signal: hurry } = this.#options;
     const { attempt, epoch } = this.#attempt;
     await this.#logs.close();
-    const seen = { ...this.#seen(), ...(this.#usage ? { usage: this.#usage } : {}) };
+    const seen = { ...this.#seen(), ...this.#place(), ...(this.#usage ? { usage: this.#usage } : {}) };
     const send = (body: Report): Promise<unknown> =>
       deliver(system, hurry, (signal) =>
         client.finishWork({ params: { attempt }, body: { ...body, epoch, ...seen }, signal }),

@@ -92,7 +92,13 @@ function wordsIn(path: string): string[] {
 async function workOn(t: TestContext, executor: string): Promise<unknown> {
   const bench = await openBench(t, { executor, slots: 6 });
   const [work, failure] = [await bench.start(WORK), await bench.start(FAILURE)];
-  const succeeded = await tellOf(bench, await bench.ended(work));
+  const ended = await bench.ended(work);
+  for (const { attempts } of ended.steps.filter(({ units }) => units === null)) {
+    const { place } = attempts.at(-1)!;
+    assert.equal(place?.executor, executor);
+    assert.match(`${place.job}`, executor === 'process' ? /^null$/ : /^\w+$/);
+  }
+  const succeeded = await tellOf(bench, ended);
   const failed = await tellOf(bench, await bench.ended(failure));
   return { succeeded, failed, cancelled: await cancelled(bench) };
 }

@@ -9,6 +9,8 @@ import type { ProcessBase } from '../process.ts';
 
 /** What a worker runs steps on, and what follows from it for the worker. */
 export interface WorkerExecutor {
+  /** As the configuration names it. */
+  readonly name: string;
   readonly executor: Executor;
   /** A directory of this worker alone, which steps see under the same path. */
   readonly scratchDir: string;
@@ -20,7 +22,8 @@ export interface WorkerExecutor {
   close?(): Promise<void>;
 }
 
-type OpenExecutor = (base: ProcessBase) => Promise<WorkerExecutor> | WorkerExecutor;
+type Opened = Omit<WorkerExecutor, 'name'>;
+type OpenExecutor = (base: ProcessBase) => Promise<Opened> | Opened;
 
 /** Another executor is a line here, and its name among those that the key `executor` of the configuration takes. */
 const EXECUTORS: Readonly<Record<string, OpenExecutor>> = {
@@ -35,13 +38,13 @@ const EXECUTORS: Readonly<Record<string, OpenExecutor>> = {
 export async function openExecutor(base: ProcessBase): Promise<WorkerExecutor> {
   const open = EXECUTORS[base.config.executor];
   if (!open) throw configErrors.invalid(`KEDGE_EXECUTOR: there is no executor '${base.config.executor}'`);
-  return open(base);
+  return { ...(await open(base)), name: base.config.executor };
 }
 
 function onThisMachine(
   { config, dataDir, system }: ProcessBase,
   { keepsProcesses }: { readonly keepsProcesses: boolean },
-): WorkerExecutor {
+): Opened {
   const executor = openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment(), keepsProcesses });
   return {
     executor,
@@ -59,7 +62,7 @@ const AS_MUCH_AS_ASKED = 1e9;
 async function onCluster(
   { config, system, logger }: ProcessBase,
   open: (config: Config) => Promise<Cluster>,
-): Promise<WorkerExecutor> {
+): Promise<Opened> {
   const { openClusterExecutor } = await import('#adapters/exec/cluster');
   const { owner, ...remote } = remoteWorker(config);
   const { scratchDir } = remote;
@@ -76,7 +79,7 @@ async function onCluster(
 }
 
 /** Jobs of Kubernetes, whose pods have the shared folder mounted. */
-async function onKubernetes({ config, system }: ProcessBase): Promise<WorkerExecutor> {
+async function onKubernetes({ config, system }: ProcessBase): Promise<Opened> {
   if (config.kubernetes === '') throw configErrors.invalid('KEDGE_KUBERNETES: expected the file with its options');
   const { openKubernetes } = await import('./kubernetes-executor.ts');
   const { owner, ...remote } = remoteWorker(config);
@@ -86,7 +89,7 @@ async function onKubernetes({ config, system }: ProcessBase): Promise<WorkerExec
 }
 
 /** What is the same for all workers whose steps run elsewhere. */
-function remoteWorker({ executorFolder, workerName }: Config): Omit<WorkerExecutor, 'executor'> & { owner: string } {
+function remoteWorker({ executorFolder, workerName }: Config): Omit<Opened, 'executor'> & { owner: string } {
   if (!isAbsolute(executorFolder)) {
     throw configErrors.invalid(
       `KEDGE_EXECUTOR_FOLDER: expected the absolute path of a folder that this machine and the cluster share, found ` +

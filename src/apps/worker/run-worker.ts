@@ -24,6 +24,8 @@ export interface WorkerOptions {
   readonly connection: { readonly url: string; readonly token?: string | undefined };
   readonly blobs: BlobStore;
   readonly executor: Executor;
+  /** What attempts say that they ran on, with their job where that is a cluster: `process`, `slurm`, … */
+  readonly executorName?: string;
   /** Steps see nothing of this machine but `scratchDir`: their inputs are brought there. */
   readonly isRemote?: boolean;
   /** Without it, the records of runs do not say where their steps ran. */

@@ -13,13 +13,14 @@ export async function startWorkerProcess(base: ProcessBase): Promise<RunningProc
   const connection = { url: config.controlPlaneUrl, token: config.token || undefined };
   const name = `${config.workerName}@${hostname()}`;
   const stop = new AbortController();
-  const { executor, scratchDir, isRemote, resources, close } = await openExecutor(base);
+  const { name: executorName, executor, scratchDir, isRemote, resources, close } = await openExecutor(base);
   const running = runWorker({
     name,
     client: createClient(workContract, { baseUrl: connection.url, token: connection.token }),
     connection,
     blobs: await openBlobs(config, dataDir),
     executor,
+    executorName,
     isRemote,
     // To ask elsewhere would be a job of the cluster, and what is asked here is not where the step ran.
     ...(isRemote ? {} : { describe: environmentDescriber({ executor, clock: system.clock }) }),

@@ -65,6 +65,7 @@ test('each way in which a step can fail is told by its kind', async (t) => {
     'no-export': 'threw',
     after: null,
   });
+  assert.deepEqual(byName.get('hangs')?.attempts[0]?.place, { executor: 'process', job: null });
   if (process.platform === 'linux') {
     const { cpuMs = -1, rssPeakBytes = 0 } = byName.get('hangs')?.attempts[0]?.usage ?? {};
     assert.ok(cpuMs >= 0 && rssPeakBytes > 0, 'what the processes of an attempt used is kept with it');

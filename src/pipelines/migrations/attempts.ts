@@ -18,6 +18,14 @@ export const attemptMigrations: readonly Migration[] = [
     },
   },
   {
+    name: 'pipelines/015-places',
+    async up(db) {
+      for (const column of ['executor', 'job'] as const) {
+        await db.schema.alterTable('pipeline_attempt').addColumn(column, 'text').execute();
+      }
+    },
+  },
+  {
     name: 'pipelines/013-preemption-and-deadlines',
     async up(db) {
       for (const column of ['preemptible', 'preemptions'] as const) {

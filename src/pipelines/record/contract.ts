@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { contract, route } from '#platform/contract';
-import { artifact, causeSchema, id, runStatus, stepStatus } from '../shapes.ts';
+import { artifact, attemptPlace, causeSchema, id, runStatus, stepStatus } from '../shapes.ts';
 import { digestSchema, jsonValue } from '../spec.ts';
 import { environmentSchema } from './environment.ts';
 import { sourceSpec } from './source.ts';
@@ -22,11 +22,12 @@ const recordedOutput = z.object({
 const stepRecord = z.object({
   step: z.string(),
   status: stepStatus,
-  /** What it does: a function of the code bundle, a command, or waiting for a person or a time. */
+  /** What it does: a function of the code bundle, a command, waiting for a person or a time, or another pipeline. */
   program: z.object({
     function: z.object({ module: z.string(), export: z.string() }).optional(),
     command: z.array(z.string()).optional(),
     waits: z.enum(['approval', 'time']).optional(),
+    pipeline: z.object({ name: z.string(), generation: z.number().int(), run: z.string().nullable() }).optional(),
   }),
   params: z.record(z.string(), jsonValue),
   env: z.record(z.string(), z.string()),
@@ -39,6 +40,8 @@ const stepRecord = z.object({
   /** The run that did the work, when it was taken from the cache or from the run that this one resumes. */
   cachedFrom: z.string().nullable(),
   reason: z.string().nullable(),
+  /** What its attempts, or those of its units, ran on, at most a thousand; records of before do not say. */
+  places: z.array(z.object({ attempt: z.string(), worker: z.string(), ...attemptPlace.shape })).optional(),
   /** Digests of the environments in which its attempts ran, or its units. */
   environments: z.array(digestSchema),
 });

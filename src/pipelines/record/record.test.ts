@@ -44,7 +44,19 @@ forEachDialect('Records of runs', pipelineMigrations, (open) => {
     assert.ok(fit);
     const outputs = { model: await p.put('fit.model') };
     const { attempt, epoch } = fit;
-    const report = { status: 'succeeded', epoch, outputs, result: { auc: 0.9 }, environment: ENVIRONMENT } as const;
+    for (const job of [null, '4711', '4711']) {
+      await p.service.heartbeat(attempt, { epoch, place: { executor: 'slurm', job } });
+    }
+    const running = (await p.service.run(run)).steps[0]?.attempts[0]?.place;
+    const place = { executor: 'slurm', job: null };
+    const report = {
+      status: 'succeeded',
+      epoch,
+      outputs,
+      result: { auc: 0.9 },
+      environment: ENVIRONMENT,
+      place,
+    } as const;
     await p.service.finish(worker, attempt, report);
     const open_ = await p.records.view(run);
     await work(p);
@@ -64,6 +76,9 @@ forEachDialect('Records of runs', pipelineMigrations, (open) => {
       first?.environments.map((found) => record.environments[found]),
       [ENVIRONMENT],
     );
+    assert.deepEqual(running, { executor: 'slurm', job: '4711' });
+    assert.deepEqual(first?.places, [{ attempt, worker: 'w1', executor: 'slurm', job: '4711' }]);
+    assert.deepEqual(second?.places, [], 'its worker did not say what it ran on');
     const read = second?.inputs['model'];
     assert.deepEqual([read?.from, read?.digest], ['fit.model', digestOf('fit.model')]);
     const sealed = (await p.audit()).filter(({ action }) => action === 'pipeline-run.seal');

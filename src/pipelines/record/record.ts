@@ -1,6 +1,8 @@
 import { digestOfJson } from '#core/hash';
 import { pipelineErrors } from '../errors.ts';
+import { childrenOf } from '../nested/store.ts';
 import { unitManifest } from '../service/units.ts';
+import { placesOf } from '../store/attempts.ts';
 import { findRun, type StoredRun } from '../store/runs.ts';
 import type { Db } from '../store/tables.ts';
 import { unitProducts } from '../store/units.ts';
@@ -24,10 +26,13 @@ export async function recordOf(db: Db, runId: string): Promise<RunRecord> {
   if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
   const { source, reproduces } = await originOf(db, runId);
   const { bySteps, environments } = await environmentsOf(db, runId);
+  const places = await placesOf(db, runId);
+  const children = await childrenOf(db, runId);
   const steps: StepRecord[] = [];
   for (const facts of await stepFacts(db, runId)) {
     const outputs = facts.definition.map ? await dividedOutputs(db, runId, facts) : facts.outputs;
-    steps.push(stepRecord(facts, { outputs, environments: bySteps.get(facts.step) ?? [] }));
+    const made = { outputs, environments: bySteps.get(facts.step) ?? [], places: places.get(facts.step) ?? [] };
+    steps.push(stepRecord(facts, { ...made, child: children.get(facts.step) ?? null }));
   }
   const { pipeline, generation, project, status, params, seed, cause, origin, partition } = run;
   return {
@@ -41,8 +46,12 @@ export async function recordOf(db: Db, runId: string): Promise<RunRecord> {
   };
 }
 
-function stepRecord(facts: StepFacts, made: Pick<StepRecord, 'outputs' | 'environments'>): StepRecord {
+function stepRecord(
+  facts: StepFacts,
+  { child: run, ...made }: Pick<StepRecord, 'outputs' | 'environments' | 'places'> & { readonly child: string | null },
+): StepRecord {
   const { definition, inputs } = facts;
+  const { pipeline } = definition;
   const waits = definition.approval ? ('approval' as const) : definition.wait ? ('time' as const) : undefined;
   return {
     ...{ step: facts.step, status: facts.status },
@@ -50,6 +59,7 @@ function stepRecord(facts: StepFacts, made: Pick<StepRecord, 'outputs' | 'enviro
       ...(definition.function ? { function: definition.function } : {}),
       ...(definition.command ? { command: [...definition.command] } : {}),
       ...(waits ? { waits } : {}),
+      ...(pipeline ? { pipeline: { name: pipeline.name, generation: pipeline.generation, run } } : {}),
     },
     params: { ...definition.params },
     env: { ...definition.env },

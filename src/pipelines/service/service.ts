@@ -5,6 +5,7 @@ import type { BlobStore } from '#ports/blob-store';
 import type { CodeBundle } from '../code/bundle.ts';
 import { readBundle, storeBundle } from '../code/bundle.ts';
 import {
+  type AttemptPlace,
   type CacheExplanation,
   type FinishBody,
   type LeasedAttempt,
@@ -32,6 +33,7 @@ import {
   extendLease,
   extendLeases,
   heldAttempts,
+  savePlace,
 } from '../store/attempts.ts';
 import { earlierDurations } from '../store/lateness.ts';
 import { appendLines, type NewLogLine, readLines } from '../store/log.ts';
@@ -257,6 +259,7 @@ export class PipelineService {
       readonly progress?: Progress | undefined;
       readonly metrics?: Record<string, number> | undefined;
       readonly waitedMs?: number | undefined;
+      readonly place?: AttemptPlace | undefined;
     },
   ): Promise<{ cancel: boolean }> {
     return this.#deps.db.maintain(async (tx) => {
@@ -264,6 +267,7 @@ export class PipelineService {
       if (attempt.status !== 'running') throw staleAttempt(attempt);
       this.#workers.saw(attempt.worker, { instance: attempt.instance, at: tx.now });
       await saveProgress(tx.db, attempt, beat);
+      await savePlace(tx.db, attempt, beat.place);
       const run = await findRun(tx.db, attempt.run);
       const cancel = run?.status === 'cancelling';
       // A worker that sends heartbeats and nothing else would otherwise keep the step, and the run, for ever.

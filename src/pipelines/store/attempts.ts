@@ -1,6 +1,7 @@
-import type { AttemptUsage, AttemptView, StepError } from '../contract.ts';
+import type { AttemptPlace, AttemptUsage, AttemptView, StepError } from '../contract.ts';
 import type { AttemptStatus } from '../model.ts';
-import { type Db, type Tables, tables } from './tables.ts';
+import { stepOfUnit } from '../units.ts';
+import { type Db, storableText, type Tables, tables } from './tables.ts';
 
 export interface StoredAttempt extends AttemptView {
   readonly run: string;
@@ -51,6 +52,22 @@ export async function endAttempt(
       error: end.error ? JSON.stringify(end.error) : null,
       usage: end.usage ? JSON.stringify(end.usage) : null,
     })
+    .where('id', '=', attempt)
+    .execute();
+}
+
+/** Keeps what an attempt runs on, where that is news. */
+export async function savePlace(
+  db: Db,
+  { attempt, place: known }: Pick<StoredAttempt, 'attempt' | 'place'>,
+  place: AttemptPlace | undefined,
+): Promise<void> {
+  // The job is told once the cluster has it; an execution that has ended does not take it back.
+  if (!place || (known?.executor === place.executor && known.job === (place.job ?? known.job))) return;
+  const job = place.job && storableText(place.job);
+  await tables(db)
+    .updateTable('pipeline_attempt')
+    .set({ executor: storableText(place.executor), ...(job === null ? {} : { job }) })
     .where('id', '=', attempt)
     .execute();
 }
@@ -135,6 +152,30 @@ export async function attemptsOfRun(db: Db, run: string): Promise<Map<string, At
   return byStep;
 }
 
+/** Attempts of a run whose places a record has. */
+const PLACES_MAX = 1_000;
+
+/** What the attempts of a run ran on, by step with those of its units, in the order in which they started. */
+export async function placesOf(
+  db: Db,
+  run: string,
+): Promise<Map<string, (AttemptPlace & { readonly attempt: string; readonly worker: string })[]>> {
+  const rows = await tables(db)
+    .selectFrom('pipeline_attempt')
+    .select(['id', 'step', 'worker', 'executor', 'job'])
+    .where('run', '=', run)
+    .where('executor', 'is not', null)
+    .orderBy('started_at')
+    .orderBy('id')
+    .limit(PLACES_MAX)
+    .execute();
+  const byStep = Map.groupBy(rows, ({ step }) => stepOfUnit(step) ?? step);
+  const placeOf = ({ id: attempt, worker, executor, job }: (typeof rows)[number]) => {
+    return { attempt, worker, executor: executor ?? '', job };
+  };
+  return new Map([...byStep].map(([step, own]) => [step, own.map(placeOf)]));
+}
+
 function attemptOf(row: Tables['pipeline_attempt']): StoredAttempt {
   return {
     attempt: row.id,
@@ -149,5 +190,6 @@ function attemptOf(row: Tables['pipeline_attempt']): StoredAttempt {
     finishedAt: row.finished_at,
     error: row.error === null ? null : JSON.parse(row.error),
     usage: row.usage === null ? null : JSON.parse(row.usage),
+    ...(row.executor === null ? {} : { place: { executor: row.executor, job: row.job } }),
   };
 }

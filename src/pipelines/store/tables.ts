@@ -93,6 +93,8 @@ export interface Tables {
     finished_at: number | null;
     error: string | null;
     usage: string | null;
+    executor: string | null;
+    job: string | null;
   };
   readonly pipeline_verification: {
     run: string;

@@ -73,7 +73,9 @@ describe('executor of clusters', () => {
       bench.cluster.next = next;
 
       const execution = await bench.open().start(bench.request('echo ran >> log; sleep 1'));
+      assert.equal(execution.job?.(), undefined, 'the cluster has not told it yet');
       const exit = await execution.exited;
+      assert.ok(bench.cluster.jobs.some(({ id }) => id === execution.job?.()));
 
       assert.deepEqual(brief(exit), ['exited', 0, undefined]);
       assert.equal(bench.cluster.jobs.length, next === 'take-and-lose-answer' ? 1 : 2);

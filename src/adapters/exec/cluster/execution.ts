@@ -70,6 +70,10 @@ export class ClusterExecution implements Execution {
     return (this.#hasStarted ? this.#seenAt : this.#now()) - this.#startedAt;
   }
 
+  job(): string | undefined {
+    return this.#job;
+  }
+
   async stop(graceMs: number): Promise<void> {
     const killAt = this.#now() + graceMs;
     if (this.#killAt === undefined || killAt < this.#killAt) {

@@ -76,6 +76,12 @@ export class KubernetesExecution implements Execution {
     return this.#job !== undefined;
   }
 
+  /** Namespace and name, as `kubectl` takes them apart. */
+  job(): string | undefined {
+    const { name } = this.manifest.metadata;
+    return this.isCreated ? `${this.#context.job.namespace}/${name}` : undefined;
+  }
+
   /** Makes the Job and its Secrets. Throws `executor/exists`; any other failure is an exit. */
   async begin(): Promise<void> {
     const { job: options } = this.#context;

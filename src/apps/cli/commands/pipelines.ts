@@ -144,7 +144,7 @@ function getRun(runs: Command): void {
       const of = detail.origin === null ? '' : `, in place of ${detail.origin}`;
       process.stdout.write(`${detail.pipeline} ${wordOf(detail)}, started by ${causeWords(detail)}${of}\n`);
       const rows = await rowsOf(kedge, detail);
-      process.stdout.write(`${formatTable(['step', 'status', 'attempts', 'took', 'reason'], rows)}\n`);
+      process.stdout.write(`${formatTable(['step', 'status', 'attempts', 'took', 'on', 'reason'], rows)}\n`);
     }),
   );
 }
@@ -158,12 +158,19 @@ async function rowsOf(kedge: Kedge, { steps }: RunDetail, depth = 0): Promise<(s
     const took = step.startedAt && step.finishedAt ? formatDuration(step.finishedAt - step.startedAt) : null;
     const word = step.units ? unitWords(step.units) : step.status;
     const does = step.child === undefined ? String(step.attempts.length) : step.child;
-    rows.push([`${'  '.repeat(depth)}${step.step}`, word, does, took, step.reason]);
+    rows.push([`${'  '.repeat(depth)}${step.step}`, word, does, took, placeWords(step), step.reason]);
     if (step.child === undefined) continue;
     const child = await kedge.pipelines.getPipelineRun({ params: { run: step.child } });
     rows.push(...(await rowsOf(kedge, child, depth + 1)));
   }
   return rows;
+}
+
+/** What the last attempt of a step ran on: its worker, or the job of a cluster. */
+function placeWords({ attempts }: RunDetail['steps'][number]): string | null {
+  const last = attempts.at(-1);
+  if (!last?.place || last.place.executor === 'process') return last?.worker ?? null;
+  return `${last.place.executor} ${last.place.job ?? '(not handed in)'}`;
 }
 
 function watchRun(runs: Command): void {

@@ -101,8 +101,10 @@ function headOf({ run, pipeline, generation, status, source, code, params, seed,
 }
 
 function tableOf({ steps }: Record): string {
-  const rows = steps.flatMap(({ step, status, inputs, outputs, result }) => [
+  const rows = steps.flatMap(({ step, status, inputs, outputs, result, places = [], program: { pipeline } }) => [
     [step, status, null, null],
+    ...(pipeline ? [['', '', `run ${pipeline.run ?? 'of nothing'} of pipeline ${pipeline.name}`, null]] : []),
+    ...places.map(({ worker, executor, job }) => ['', '', `on  ${job === null ? worker : `${executor} ${job}`}`, null]),
     ...Object.entries(inputs).map(([name, { from, digest }]) => ['', '', `in  ${name} = ${from}`, short(digest)]),
     ...Object.entries(outputs).map(([name, { digest }]) => ['', '', `out ${name}`, short(digest)]),
     ...(result === null ? [] : [['', '', 'result', short(result)]]),

@@ -24,6 +24,7 @@ export async function openBench(
     connection: { url: plane.url },
     blobs: plane.blobs,
     executor: opened,
+    executorName: executor,
     isRemote,
     system: realSystem(),
     slots,

@@ -192,7 +192,11 @@ class Run {
   }
 
   async exit(script: string, changes: Partial<ExecutionRequest> = {}): Promise<Exit> {
-    return (await this.start(script, changes)).exited;
+    const execution = await this.start(script, changes);
+    const exit = await execution.exited;
+    const isMade = exit.reason === 'exited';
+    if (isMade) assert.match(execution.job?.() ?? '', /^[a-z0-9-]+\/[a-z0-9-]+$/, 'namespace and name of the Job');
+    return exit;
   }
 
   async says(text: string): Promise<void> {

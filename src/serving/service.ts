@@ -15,7 +15,7 @@ import { learnFallbacks, refreshFeatures } from './follow-declaration.ts';
 import { isInTraffic, refuseOtherArms, refuseUnknownArm } from './live/arms/known-arms.ts';
 import { type IncidentBundle, incidentBundle } from './live/bundle.ts';
 import type { Observation, Outcomes } from './live/observation.ts';
-import { findBundle, insertObservation, listObservations } from './live/store.ts';
+import { findBundle, insertObservation, listObservations, listOutcomes } from './live/store.ts';
 import { BLOCKS_READ, trafficOf } from './live/traffic.ts';
 import { figuresOf, isActive } from './model.ts';
 import type { Arm, RoutingTable, TensorVersion } from './routing.ts';
@@ -289,7 +289,9 @@ export class ServingService {
     const { reader } = this.#deps.db;
     const { plan, state } = await requireRollout(reader, id);
     if (!plan.live) return { blocks: [], points: [], complete: true };
-    return trafficOf(await listObservations(reader, id, BLOCKS_READ), plan.live, state.live?.startedAt ?? null);
+    const observations = await listObservations(reader, id, BLOCKS_READ);
+    const outcomes = plan.live.arms ? await listOutcomes(reader, id, BLOCKS_READ) : [];
+    return trafficOf({ observations, outcomes }, plan.live, state.live?.startedAt ?? null);
   }
 
   /** What was written down at the rollback. Errors: `serving/rollout-not-found`, `serving/no-bundle`. */

@@ -88,10 +88,19 @@ export const trafficView = z.object({
       ...{ start: z.number(), end: z.number(), source: z.string(), weight: z.number() },
       ...{ current: armTraffic, candidate: armTraffic },
       pairs: z.object({ count: z.number().int(), flips: z.number().int() }),
+      /** Of several candidates; `candidate` is all of them then. */
+      arms: z.record(z.string(), armTraffic.extend({ weight: z.number() })).optional(),
     }),
   ),
   /** What each measure showed after a block, oldest first. */
-  points: z.array(z.object({ at: z.number(), findings: z.array(finding) })),
+  points: z.array(
+    z.object({
+      at: z.number(),
+      findings: z.array(finding),
+      /** Of several candidates, each against the current revision. */
+      arms: z.record(z.string(), z.array(finding)).optional(),
+    }),
+  ),
   /** Whether the blocks go back to the beginning: else the sequences begin with the oldest that is kept. */
   complete: z.boolean(),
 });

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { AnyTables } from '#ports/sql';
-import { type Observation, observation } from './observation.ts';
+import { type Observation, type Outcomes, observation, outcomes } from './observation.ts';
 
 interface Tables {
   readonly serving_observation: {
@@ -55,15 +55,32 @@ export async function insertObservation(db: Db, block: Kept): Promise<boolean> {
 
 /** The newest blocks of a rollout, oldest first. */
 export async function listObservations(db: Db, rollout: string, limit: number): Promise<Observation[]> {
+  return (await listKept(db, { rollout, kind: 'traffic', limit })).map((kept) => observation.parse(kept));
+}
+
+/** The newest blocks of its metric, oldest first. */
+export async function listOutcomes(db: Db, rollout: string, limit: number): Promise<Outcomes[]> {
+  return (await listKept(db, { rollout, kind: 'outcomes', limit })).map((kept) => outcomes.parse(kept));
+}
+
+async function listKept(
+  db: Db,
+  { rollout, kind, limit }: Pick<Kept, 'rollout' | 'kind'> & { readonly limit: number },
+): Promise<object[]> {
   const rows = await tables(db)
     .selectFrom('serving_observation')
     .select('observation')
     .where('rollout', '=', rollout)
-    .where('kind', '=', 'traffic')
+    .where('kind', '=', kind)
     .orderBy('start', 'desc')
     .limit(limit)
     .execute();
-  return rows.map((row): Observation => observation.parse(JSON.parse(row.observation))).reverse();
+  // What the row is kept by is in it too, and is no part of a block of the metric.
+  return rows.map((row) => withoutKey(JSON.parse(row.observation), kind)).reverse();
+}
+
+function withoutKey({ kind: _, rollout, ...block }: Kept, kind: Kept['kind']): object {
+  return kind === 'traffic' ? { rollout, ...block } : block;
 }
 
 export interface StoredBundle {

@@ -9,7 +9,7 @@ import { Columns, Facts, Section } from '../kit/page.tsx';
 import { Empty, Load, Loading } from '../kit/states.tsx';
 import { places } from '../places.ts';
 import { RolloutDetail } from './rollout-detail.tsx';
-import { isActive } from './rollout-words.ts';
+import { candidatesOf, isActive } from './rollout-words.ts';
 
 export function EndpointOverview({ endpoint }: { readonly endpoint: EndpointView }) {
   return (
@@ -74,10 +74,16 @@ function Traffic({ endpoint }: { readonly endpoint: EndpointView }) {
       {isShared && weight > 0 ? (
         <div className="traffic">
           <div className="bar" aria-hidden>
-            <div className="bar-part" data-arm="candidate" style={{ width: `${weight}%` }} />
+            {partsOf(rollout).map(({ label, share }) => (
+              <div key={label} className="bar-part" data-arm="candidate" style={{ width: `${share}%` }} />
+            ))}
             <div className="bar-part" style={{ flex: 1 }} />
           </div>
-          <span>{`${rollout.model}@${rollout.candidate} answers ${formatNumber(weight)} %`}</span>
+          <span>
+            {partsOf(rollout)
+              .map(({ label, share }) => `${label} answers ${formatNumber(share, 3)} %`)
+              .join(' · ')}
+          </span>
           <span>{`${current?.revision ?? 'nothing'} answers ${formatNumber(100 - weight)} %`}</span>
         </div>
       ) : null}
@@ -85,10 +91,18 @@ function Traffic({ endpoint }: { readonly endpoint: EndpointView }) {
   );
 }
 
+/** Who beside the current revision answers which share now. */
+function partsOf({ model, candidate, weight, live }: RolloutView): readonly { label: string; share: number }[] {
+  if (!live?.arms) return [{ label: `${model}@${candidate}`, share: weight }];
+  return live.arms
+    .filter(({ name, weight: share }) => name !== 'current' && share > 0)
+    .map(({ name, version, weight: share }) => ({ label: `${name} (${model}@${version})`, share }));
+}
+
 function candidateFigure(rollout: RolloutView) {
   return {
-    label: 'Candidate',
-    value: <Go to={places.version(rollout.model, rollout.candidate)}>{`${rollout.model}@${rollout.candidate}`}</Go>,
+    label: rollout.live?.arms ? 'Candidates' : 'Candidate',
+    value: <Go to={places.version(rollout.model, rollout.candidate)}>{candidatesOf(rollout)}</Go>,
     note:
       rollout.weight > 0 ? `answers ${formatNumber(rollout.weight)} % of requests` : 'scored beside, answers nobody',
   };

@@ -8,7 +8,7 @@ import { StatusChip } from '../kit/status.tsx';
 import type { Column } from '../kit/table/column.ts';
 import { DataTable } from '../kit/table/data-table.tsx';
 import { places } from '../places.ts';
-import { isActive, statusOfEndpoint } from './rollout-words.ts';
+import { candidatesOf, isActive, statusOfEndpoint } from './rollout-words.ts';
 
 const columns: readonly Column<EndpointView>[] = [
   { id: 'name', header: 'Endpoint', value: (row) => row.name },
@@ -22,8 +22,7 @@ const columns: readonly Column<EndpointView>[] = [
   {
     id: 'candidate',
     header: 'Candidate',
-    value: (row) =>
-      row.rollout && isActive(row.rollout.stage) ? `${row.rollout.model}@${row.rollout.candidate}` : null,
+    value: (row) => (row.rollout && isActive(row.rollout.stage) ? candidatesOf(row.rollout) : null),
   },
   { id: 'weight', header: 'Candidate answers, %', value: (row) => row.rollout?.weight ?? null, isNumeric: true },
   {

@@ -10,11 +10,14 @@ import { Load, Loading } from '../kit/states.tsx';
 import { StatusChip } from '../kit/status.tsx';
 import type { Column } from '../kit/table/column.ts';
 import { DataTable } from '../kit/table/data-table.tsx';
+import { ArmsComparison } from './arms-comparison.tsx';
 import { LatencyHeat } from './latency-heat.tsx';
 import { isActive } from './rollout-words.ts';
 
 type Live = NonNullable<RolloutView['live']>;
 type Finding = Live['findings'][number];
+
+type Point = TrafficView['points'][number];
 
 const LOOK_AGAIN_MS = 10_000;
 
@@ -24,12 +27,18 @@ export function LiveComparison({ rollout, live }: { readonly rollout: RolloutVie
     ...read('serving', 'getRolloutTraffic', { params: { rollout: rollout.id } }),
     refetchInterval: isActive(rollout.stage) ? LOOK_AGAIN_MS : false,
   });
+  const arms = live.arms;
   return (
     <>
-      <DataTable label="measures" name="measure-" rows={live.findings} idOf={idOfFinding} columns={findingColumns} />
+      {arms ? <ArmsComparison rollout={rollout} arms={arms} /> : null}
+      {arms ? null : (
+        <DataTable label="measures" name="measure-" rows={live.findings} idOf={idOfFinding} columns={findingColumns} />
+      )}
       {live.contextual ? <Contextual contextual={live.contextual} /> : null}
       <Load query={traffic} loading={<Loading rows={9} />}>
-        {(view) => (view.blocks.length === 0 ? <NoTraffic /> : <Traffic view={view} />)}
+        {(view) =>
+          view.blocks.length === 0 ? <NoTraffic /> : <Traffic view={view} arms={arms?.map(({ name }) => name)} />
+        }
       </Load>
     </>
   );
@@ -67,9 +76,18 @@ function shown({ measure }: Pick<Finding, 'measure'>, value: number | null): str
   return measure === 'metric' ? formatNumber(value, 3) : formatPercent(value, 2);
 }
 
-function Traffic({ view }: { readonly view: TrafficView }) {
+interface TrafficProps {
+  readonly view: TrafficView;
+  /** Of several candidates, the current revision first. */
+  readonly arms: readonly string[] | undefined;
+}
+
+function Traffic({ view, arms }: TrafficProps) {
   const url = useUrl();
-  const measures = [...new Set(view.points.flatMap(({ findings }) => findings.map(({ measure }) => measure)))];
+  const rivals = arms?.filter((name) => name !== 'current') ?? [];
+  const arm = rivals.find((name) => name === url.get('arm')) ?? rivals[0];
+  const of = (point: Point): readonly Finding[] => (arm === undefined ? point.findings : (point.arms?.[arm] ?? []));
+  const measures = [...new Set(view.points.flatMap((point) => of(point).map(({ measure }) => measure)))];
   const chosen = measures.find((measure) => measure === url.get('measure')) ?? measures[0];
   return (
     <>
@@ -86,21 +104,48 @@ function Traffic({ view }: { readonly view: TrafficView }) {
           </button>
         ))}
       </div>
-      {chosen ? <Sequence measure={chosen} view={view} /> : null}
+      {rivals.length > 1 ? (
+        <div className="toolbar measures">
+          {rivals.map((name) => (
+            <button
+              key={name}
+              type="button"
+              className="button button-quiet"
+              aria-pressed={name === arm}
+              onClick={() => url.set({ arm: name })}
+            >
+              {name}
+            </button>
+          ))}
+        </div>
+      ) : null}
+      {chosen ? <Sequence measure={chosen} view={view} arm={arm} /> : null}
       <Split view={view} />
-      <LatencyHeat blocks={view.blocks} />
+      <LatencyHeat blocks={view.blocks} {...(arms ? { arms } : {})} />
     </>
   );
 }
 
 /** The confidence sequence as it closes on the truth, against the limit that it has to stay under. */
-function Sequence({ measure, view }: { readonly measure: Finding['measure']; readonly view: TrafficView }) {
+interface SequenceProps {
+  readonly measure: Finding['measure'];
+  readonly view: TrafficView;
+  readonly arm: string | undefined;
+}
+
+function Sequence({ measure, view, arm }: SequenceProps) {
   const content = useMemo(() => {
-    const of = view.points.map(({ findings }) => findings.find((one) => one.measure === measure));
+    const of = view.points.map(({ findings, arms }) =>
+      (arm === undefined ? findings : (arms?.[arm] ?? [])).find((one) => one.measure === measure),
+    );
     return {
       times: view.points.map(({ at }) => at),
       series: [
-        { label: 'candidate minus current', color: 'accent' as const, values: of.map((one) => one?.estimate ?? null) },
+        {
+          label: `${arm ?? 'candidate'} minus current`,
+          color: 'accent' as const,
+          values: of.map((one) => one?.estimate ?? null),
+        },
         {
           label: 'limit',
           color: 'series-2' as const,
@@ -114,11 +159,11 @@ function Sequence({ measure, view }: { readonly measure: Finding['measure']; rea
         label: 'confidence sequence',
       },
     };
-  }, [view, measure]);
+  }, [view, measure, arm]);
   const since = view.complete ? '' : ', from the oldest block that is kept on';
   return (
     <TimeChart
-      title={measure}
+      title={arm === undefined ? measure : `${measure} of ${arm}`}
       axis={`time of the traffic, UTC${since}`}
       format={(value) => shown({ measure }, value)}
       include={zero}
@@ -137,7 +182,7 @@ function Split({ view }: { readonly view: TrafficView }) {
       times: view.blocks.map(({ end }) => end),
       series: [
         {
-          label: 'answered by the candidate',
+          label: view.blocks[0]?.arms ? 'answered by candidates' : 'answered by the candidate',
           color: 'accent' as const,
           values: view.blocks.map(({ current, candidate }) => {
             const all = current.answered + candidate.answered;

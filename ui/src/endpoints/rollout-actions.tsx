@@ -1,8 +1,8 @@
 import { useState } from 'react';
-import type { EndpointView } from '#serving/contract';
+import type { ArmView, EndpointView, RolloutView } from '#serving/contract';
 import { kedge } from '../data/read.ts';
 import { Action } from '../kit/action.tsx';
-import { isActive } from './rollout-words.ts';
+import { candidatesOf, isActive } from './rollout-words.ts';
 
 const REASON_LENGTH_MIN = 3;
 
@@ -10,23 +10,27 @@ const REASON_LENGTH_MIN = 3;
 export function RolloutActions({ endpoint }: { readonly endpoint: EndpointView }) {
   const { rollout, current, name } = endpoint;
   if (!rollout || !isActive(rollout.stage)) return endpoint.locked ? null : <StartRollout endpoint={endpoint} />;
-  const candidate = `${rollout.model}@${rollout.candidate}`;
+  const candidate = candidatesOf(rollout);
   const params = { rollout: rollout.id };
   return (
     <>
-      <Action
-        label="Promote"
-        title={`Promote ${candidate} without waiting?`}
-        effect={
-          <p>
-            Moves {candidate} on <strong>{name}</strong> to its next stage now, although the comparison has not decided.
-            The guardrail stays on, and the comparison goes on and can still take it back.
-          </p>
-        }
-        confirm="Promote"
-        reason={{ label: 'Why now', lengthMin: REASON_LENGTH_MIN }}
-        run={(reason) => kedge.serving.promoteRollout({ params, body: { reason } })}
-      />
+      {rollout.live?.arms ? (
+        <ArmActions rollout={rollout} arms={rollout.live.arms} endpoint={name} />
+      ) : (
+        <Action
+          label="Promote"
+          title={`Promote ${candidate} without waiting?`}
+          effect={
+            <p>
+              Moves {candidate} on <strong>{name}</strong> to its next stage now, although the comparison has not
+              decided. The guardrail stays on, and the comparison goes on and can still take it back.
+            </p>
+          }
+          confirm="Promote"
+          reason={{ label: 'Why now', lengthMin: REASON_LENGTH_MIN }}
+          run={(reason) => kedge.serving.promoteRollout({ params, body: { reason } })}
+        />
+      )}
       <Action
         label="Abort"
         kind="bad"
@@ -40,6 +44,57 @@ export function RolloutActions({ endpoint }: { readonly endpoint: EndpointView }
         confirm="Abort the rollout"
         reason={{ label: 'Why', lengthMin: REASON_LENGTH_MIN }}
         run={(reason) => kedge.serving.abortRollout({ params, body: { reason } })}
+      />
+    </>
+  );
+}
+
+interface ArmActionsProps {
+  readonly rollout: RolloutView;
+  readonly arms: readonly ArmView[];
+  readonly endpoint: string;
+}
+
+/** Of several candidates, which one is promoted, or taken out. */
+function ArmActions({ rollout, arms, endpoint }: ArmActionsProps) {
+  const within = arms.filter(({ name, out }) => name !== 'current' && out === null);
+  const [chosen, setChosen] = useState('');
+  const arm = within.find(({ name }) => name === chosen)?.name ?? within[0]?.name ?? '';
+  const field = (
+    <label>
+      <span className="field-label">Arm</span>
+      <select className="input" value={arm} onChange={(event) => setChosen(event.currentTarget.value)}>
+        {within.map(({ name, version }) => (
+          <option key={name} value={name}>{`${name} (${rollout.model}@${version})`}</option>
+        ))}
+      </select>
+    </label>
+  );
+  const reason = { label: 'Why', lengthMin: REASON_LENGTH_MIN };
+  return (
+    <>
+      <Action
+        label="Promote"
+        title="Promote an arm without waiting?"
+        effect={
+          <p>
+            The arm answers 100 % of the requests of <strong>{endpoint}</strong> at once and is its current revision,
+            although the comparison has not decided. The other arms end.
+          </p>
+        }
+        fields={field}
+        confirm="Promote"
+        reason={reason}
+        run={(why) => kedge.serving.promoteRollout({ params: { rollout: rollout.id }, body: { reason: why, arm } })}
+      />
+      <Action
+        label="Take out"
+        title="Take an arm out of traffic?"
+        effect={<p>Its requests are shared out among the others, and it does not come back in this rollout.</p>}
+        fields={field}
+        confirm="Take it out"
+        reason={reason}
+        run={(why) => kedge.serving.dropArm({ params: { rollout: rollout.id, arm }, body: { reason: why } })}
       />
     </>
   );

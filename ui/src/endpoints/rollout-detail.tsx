@@ -15,7 +15,15 @@ import { DataTable } from '../kit/table/data-table.tsx';
 import { places } from '../places.ts';
 import { IncidentBundle } from './incident-bundle.tsx';
 import { LiveComparison } from './live-comparison.tsx';
-import { holdOf, isActive, stageChanges, stageSteps, statusOfRollout, verdictOf } from './rollout-words.ts';
+import {
+  candidatesOf,
+  holdOf,
+  isActive,
+  stageChanges,
+  stageSteps,
+  statusOfRollout,
+  verdictOf,
+} from './rollout-words.ts';
 
 interface RolloutDetailProps {
   readonly summary: RolloutView;
@@ -33,7 +41,7 @@ export function RolloutDetail({ summary, endpoint }: RolloutDetailProps) {
         title={title}
         note={
           <>
-            <Go to={places.version(summary.model, summary.candidate)}>{`${summary.model}@${summary.candidate}`}</Go>
+            <Go to={places.version(summary.model, summary.candidate)}>{candidatesOf(summary)}</Go>
             {summary.current === null ? ' as the first' : ` against ${summary.model}@${summary.current}`}
             {summary.forced ? `, forced: ${summary.reason ?? ''}` : ''} · started <Age at={summary.startedAt} /> by{' '}
             {summary.cause.id}
@@ -142,7 +150,7 @@ function Checks({ checks }: { readonly checks: NonNullable<RolloutView['checks']
   return (
     <Section title="Checks before traffic">
       {checks.map(({ check, passed, sentence, details }) => (
-        <div key={check} className="decision">
+        <div key={`${check} ${sentence}`} className="decision">
           <StatusChip status={passed ? 'passed' : 'not-passed'} detail={check} />
           <div>
             <p>{sentence}</p>

@@ -20,6 +20,13 @@ export function statusOfRollout({ stage, weight }: RolloutView): { status: strin
   return stage === 'canary' ? { status: stage, detail: `${formatNumber(weight)} %` } : { status: stage };
 }
 
+/** What may take the place of the current revision: the candidate, or several. */
+export function candidatesOf({ model, candidate, live, stage }: RolloutView): string {
+  const arms = live?.arms?.filter(({ name }) => name !== 'current') ?? [];
+  if (arms.length === 0 || stage === 'completed') return `${model}@${candidate}`;
+  return `${model}@${arms.map(({ version }) => version).join(', ')}`;
+}
+
 export interface StageStep {
   readonly id: string;
   readonly label: string;

@@ -10,12 +10,12 @@ import type { Column } from '../kit/table/column.ts';
 import { DataTable } from '../kit/table/data-table.tsx';
 import { places } from '../places.ts';
 import { RolloutDetail } from './rollout-detail.tsx';
-import { statusOfRollout } from './rollout-words.ts';
+import { candidatesOf, statusOfRollout } from './rollout-words.ts';
 
 const LISTED_MAX = 200;
 
 const columns: readonly Column<RolloutView>[] = [
-  { id: 'version', header: 'Candidate', value: (row) => `${row.model}@${row.candidate}` },
+  { id: 'version', header: 'Candidate', value: (row) => candidatesOf(row) },
   {
     id: 'stage',
     header: 'Stage',

@@ -132,3 +132,25 @@ test('golden requests are recorded from a file, listed and forgotten', async () 
   assert.equal(code, 1);
   assert.match(stderr, /serving\/no-records/);
 });
+
+test('several candidates are started, compared and dropped by name; wrong words say what was expected', async () => {
+  const rollout = { strategy: 'ab', live: { metric: { name: 'value' } } };
+  const spec = { model: 'm', challengers: 'manual', rollout };
+  await client.resources.applyResources({ body: { resources: [{ kind: 'endpoint', name: 'several', spec }] } });
+  // The champion of the model becomes current by itself, if it comes first.
+  await client.serving
+    .startRollout({ params: { endpoint: 'several' }, body: { version: 1 } })
+    .catch((error) => assert.match(String(error), /already-current/));
+  const [b, c] = [await register('b'), await register('c')];
+  const wrong = await run('rollouts', 'start', 'several', '--arm', 'b');
+  assert.deepEqual([wrong.code, /--arm b: expected <name>=<version or alias>/.test(wrong.stderr)], [1, true]);
+
+  const arms = ['--arm', `small=${b}:10`, '--arm', `wide=${c}:30`];
+  const id = /started (\S+) in canary/.exec(await said('rollouts', 'start', 'several', ...arms))?.[1] ?? '';
+
+  const shown = await said('rollouts', 'get', id);
+  assert.match(shown, new RegExp(`current @1\\s+█{24}░{16} 60 %\nsmall @${b}\\s+█{4}░{36} 10 %\nwide @${c}\\s+█{12}░`));
+  assert.match(shown, /arm\s+shows\s+requests\s+errors\s+latency\s+metric/i);
+  assert.match(await said('rollouts', 'drop', id, 'wide', '--reason', 'too dear'), /is in canary with 14.29 %/);
+  assert.match(await said('rollouts', 'get', id), /wide @\d+\s+░{40} out \(by-hand\)/);
+});

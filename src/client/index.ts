@@ -1,5 +1,6 @@
 export { ProblemError } from '#platform/contract';
 export { type ConnectOptions, connect, type Kedge } from './connect.ts';
+export { type Pipeline, pipeline, pipelineStep } from './pipeline.ts';
 export {
   dataset,
   endpoint,
@@ -8,7 +9,6 @@ export {
   gatePolicy,
   monitor,
   type Project,
-  pipeline,
   pool,
   project,
   type Resource,

@@ -4,7 +4,7 @@ import type { datasetSpec } from '#datasets/contract';
 import type { featureViewSpec } from '#features/contract';
 import type { gatePolicySpec } from '#governance/contract';
 import type { monitorSpec } from '#monitoring/contract';
-import type { pipelineSpec, poolSpec } from '#pipelines/contract';
+import type { poolSpec } from '#pipelines/contract';
 import type { freezeSpec, scheduleSpec } from '#pipelines/schedules/contract';
 import type { triggerSpec } from '#pipelines/triggers/contract';
 import type { ResourceDraft } from '#platform/resources/contract';
@@ -42,9 +42,6 @@ export const dataset: Builder<typeof datasetSpec> = builder('dataset');
 
 /** Aggregates over the recent rows of one entity, the same for training and for serving. */
 export const featureView: Builder<typeof featureViewSpec> = builder('feature-view');
-
-/** Steps that turn inputs into outputs: exported functions of modules beside the project file, or commands. */
-export const pipeline: Builder<typeof pipelineSpec> = builder('pipeline');
 
 /** Slots that steps of all pipelines share, such as the connections that a warehouse allows. */
 export const pool: Builder<typeof poolSpec> = builder('pool');

@@ -122,6 +122,10 @@ function problemsOf(step: Step, { runs, given, kept, results }: Around): string[
     const how = `give '${from}' (a file, text, json or rows), or run '${source}' too`;
     return [`step '${step.name}' reads ${from} as '${input}', and nothing provides it: ${how}`];
   });
+  if (step.pipeline !== undefined) {
+    const how = `give its outputs or results instead, and test '${step.pipeline}' by a case of its own`;
+    problems.push(`step '${step.name}' runs pipeline '${step.pipeline}', which is not there: ${how}`);
+  }
   const sources = [
     step.when?.of.split('.')[0],
     step.map && 'result' in step.map ? step.map.result.split('.')[0] : undefined,

@@ -137,6 +137,18 @@ test('what a case lacks or names wrongly is told before anything runs, with what
   assert.deepEqual(problemsOf({ steps: ['last', 'lost'], results: { scale: { scaled: 1 } } }), [
     "steps: the pipeline has no step 'lost' (it has: count, scale, hold, last)",
   ]);
+  const nested = pipelineSpec.parse({
+    steps: [
+      { name: 'train', pipeline: 'one', outputs: ['fit.model'] },
+      { name: 'use', command: ['true'], inputs: { model: 'train.fit.model' } },
+    ],
+  });
+  const inside = (input: object) => derive(nested, testCase.parse(input), () => '').problems;
+  assert.deepEqual(inside({}), [
+    "step 'train' runs pipeline 'one', which is not there: give its outputs or results instead, " +
+      "and test 'one' by a case of its own",
+  ]);
+  assert.deepEqual(inside({ given: { 'train.fit.model': { text: 'm' } } }), []);
   const [unknown] = problemsOf({ given: { 'count.cuont.json': { text: '' } } });
   assert.equal(
     unknown,

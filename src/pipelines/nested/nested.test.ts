@@ -228,6 +228,44 @@ forEachDialect('Nested pipelines', pipelineMigrations, (open) => {
     assert.deepEqual(await s.work(), ['test', 'other']);
   });
 
+  test('a reproduction does what lies inside again too, and its record says which run a step was', async (t) => {
+    const s = await openNested(t, open);
+    await s.apply({ inner: INNER, outer: OUTER });
+    const run = await s.run('outer');
+    while ((await s.work()).length > 0);
+    const { run: again } = await s.records.reproduce(context, run);
+    await s.settle();
+    assert.deepEqual([await s.work(), await s.work(), await s.work()], [['before'], ['fit'], ['test']]);
+    await s.work();
+
+    const compared = await s.records.compare(again);
+    assert.deepEqual(
+      compared.steps.map(({ step, verdict }) => [step, verdict]),
+      [
+        ['before', 'same'],
+        ['train', 'same'],
+        ['after', 'same'],
+      ],
+    );
+    const { record } = await s.records.view(again);
+    const { program } = record.steps.find(({ step }) => step === 'train')!;
+    assert.deepEqual(program, { pipeline: { name: 'inner', generation: 1, run: await s.childOf(again) } });
+  });
+
+  test('whoever started the outermost run does not decide an independent approval inside', async (t) => {
+    const s = await openNested(t, open);
+    const approval = { name: 'ok', approval: { independent: true } };
+    await s.apply({ inner: { steps: [approval] }, outer: { steps: [nested('train', 'inner')] } });
+    const cause = { kind: 'user', id: context.actor.id, depth: 0 } as const;
+    const { run } = await s.service.startRun(context, { pipeline: 'outer', cause });
+    await s.settle();
+    const of = { run: await s.childOf(run), step: 'ok' };
+    const verdict = { approve: true, reason: '' };
+    await assert.rejects(s.control.decide(context, of, verdict), { code: 'pipelines/own-run' });
+    await s.control.decide({ ...context, actor: { id: 'user:bob', roles: [] } }, of, verdict);
+    assert.equal(await s.shown(run), 'succeeded: train succeeded');
+  });
+
   test('a pipeline that refuses its parameters fails the step', async (t) => {
     const s = await openNested(t, open);
     await s.apply({

@@ -228,6 +228,10 @@ export const pipelinesContract = contract({
       status: runStatus.optional(),
       /** Those that are steps of this run. */
       within: id.optional(),
+      cause: causeSchema.shape.kind.optional(),
+      /** Asked for at or after `from`, and before `to`. */
+      from: z.coerce.number().int().optional(),
+      to: z.coerce.number().int().optional(),
     }),
     reply: pageOf(runView),
   }),
@@ -335,6 +339,10 @@ export const pipelinesContract = contract({
     params: ofStep,
     query: z.object({
       after: z.coerce.number().int().min(0).default(0),
+      /** The last lines before this position, instead of the first ones after `after`. */
+      before: z.coerce.number().int().min(1).optional(),
+      /** Only lines with this text. The case of ASCII letters does not matter. */
+      contains: z.string().min(1).max(200).optional(),
       limit: z.coerce.number().int().min(1).max(2_000).default(500),
     }),
     reply: z.object({ items: z.array(logLine), next: z.number().int(), done: z.boolean() }),

@@ -217,6 +217,33 @@ forEachDialect('Pipelines', pipelineMigrations, (open) => {
     assert.deepEqual([tail.done, end.items, end.done], [false, [], true]);
   });
 
+  test('a log is read backwards from its end, and searched, where % and _ stand for themselves', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare([{ name: 'a', command: command('a') }]);
+    const run = await p.start();
+    const [attempt] = await p.lease();
+    const texts = ['Epoch 1', 'loss_a 10 %', 'epoch 2', 'loss-a 9', 'EPOCH 3', 'end!'];
+    const lines = texts.map((text, at) => ({ seq: at + 1, at: 5, stream: 'stdout' as const, text }));
+    await p.service.appendLog(attempt!.attempt, 1, lines);
+    const read = async (page: { after?: number; before?: number; contains?: string; limit?: number }) => {
+      const found = await p.service.stepLog(run, 'a', { after: 0, limit: 10, ...page });
+      return { ...found, texts: found.items.map(({ text }) => text) };
+    };
+
+    const last = await read({ before: Number.MAX_SAFE_INTEGER, limit: 2 });
+    const older = await read({ before: last.items[0]!.position, limit: 2 });
+    const found = await read({ contains: 'epoch' });
+    const foundLast = await read({ contains: 'ePoch', before: Number.MAX_SAFE_INTEGER, limit: 1 });
+    const further = await read({ contains: 'epoch', after: found.next });
+
+    assert.deepEqual([last.texts, last.next, older.texts], [texts.slice(4), 1_000_006, texts.slice(2, 4)]);
+    assert.deepEqual([found.texts, found.next], [['Epoch 1', 'epoch 2', 'EPOCH 3'], 1_000_006]);
+    assert.deepEqual([foundLast.texts, further.texts, further.next], [['EPOCH 3'], [], 1_000_006]);
+    assert.deepEqual((await read({ contains: 's_a' })).texts, ['loss_a 10 %']);
+    assert.deepEqual((await read({ contains: '%' })).texts, ['loss_a 10 %']);
+    assert.deepEqual((await read({ contains: 'd!' })).texts, ['end!']);
+  });
+
   test('runs are listed newest first, by pipeline and status, page by page', async (t) => {
     const p = await openPipelines(t, open);
     await p.declare([{ name: 'a', command: command('a'), cache: false }]);
@@ -226,12 +253,28 @@ forEachDialect('Pipelines', pipelineMigrations, (open) => {
     const page = await p.service.runs({ pipeline: 'p', limit: 2 });
     const rest = await p.service.runs({ pipeline: 'p', limit: 2, after: page.next });
     const over = await p.service.runs({ status: 'succeeded', limit: 10 });
+    const [{ createdAt } = { createdAt: 0 }] = page.items;
+    const counted = async (filter: { cause?: 'user' | 'schedule'; from?: number; to?: number }) =>
+      (await p.service.runs({ ...filter, limit: 10 })).items.length;
+    const kinds = [await counted({ cause: cause.kind }), await counted({ cause: 'schedule' })];
+    const times = [
+      await counted({ from: createdAt }),
+      await counted({ to: createdAt }),
+      await counted({ from: createdAt + 1 }),
+    ];
 
     assert.deepEqual(
       [...page.items, ...rest.items].map((run) => run.run),
       [...runs].reverse(),
     );
     assert.equal(rest.next, undefined);
+    assert.deepEqual(
+      [kinds, times],
+      [
+        [3, 0],
+        [3, 0, 0],
+      ],
+    );
     assert.deepEqual(
       over.items.map((run) => run.run),
       [runs[0]],

@@ -21,7 +21,7 @@ import {
 import { attemptMsOf } from '../deadlines.ts';
 import { pipelineErrors } from '../errors.ts';
 import { etaOf } from '../eta.ts';
-import type { AttemptStatus, RunStatus, StepStatus } from '../model.ts';
+import type { AttemptStatus, StepStatus } from '../model.ts';
 import { isFinalRun, isFinalStep } from '../model.ts';
 import { childrenOf, openTree } from '../nested/store.ts';
 import type { Pins } from '../references.ts';
@@ -36,9 +36,9 @@ import {
   savePlace,
 } from '../store/attempts.ts';
 import { earlierDurations } from '../store/lateness.ts';
-import { appendLines, type NewLogLine, readLines } from '../store/log.ts';
+import { appendLines, type LogPage, lastPosition, type NewLogLine, readLines } from '../store/log.ts';
 import { anyBeyond, boundReady } from '../store/queue.ts';
-import { findPipeline, findRun, listRuns, type StoredRun } from '../store/runs.ts';
+import { findPipeline, findRun, listRuns, type RunFilter, type StoredRun } from '../store/runs.ts';
 import { findStep, limitsOf, listSteps, saveProgress } from '../store/steps.ts';
 import { listUnits, unitCounts } from '../store/units.ts';
 import { verificationsOfRun } from '../store/verifications.ts';
@@ -163,13 +163,7 @@ export class PipelineService {
     return found.length > page.limit ? { items, next: items.at(-1)?.index ?? page.after } : { items };
   }
 
-  async runs(filter: {
-    readonly pipeline?: string | undefined;
-    readonly status?: RunStatus | undefined;
-    readonly within?: string | undefined;
-    readonly after?: string | undefined;
-    readonly limit: number;
-  }): Promise<Page<RunView> & { items: RunView[] }> {
+  async runs(filter: RunFilter): Promise<Page<RunView> & { items: RunView[] }> {
     const found = await listRuns(this.#deps.db.reader, { ...filter, limit: filter.limit + 1 });
     const items = found.slice(0, filter.limit).map(viewOf);
     return found.length > filter.limit ? { items, next: items.at(-1)?.run } : { items };
@@ -179,15 +173,19 @@ export class PipelineService {
   async stepLog(
     runId: string,
     stepName: string,
-    page: { readonly after: number; readonly limit: number },
+    page: LogPage,
   ): Promise<{ items: LogLine[]; next: number; done: boolean }> {
     const { reader } = this.#deps.db;
     await this.#run(runId);
     const step = await findStep(reader, runId, stepName);
     if (!step) throw pipelineErrors['step-not-found'](`run '${runId}' has no step '${stepName}'`);
-    const items = await readLines(reader, { run: runId, step: stepName }, page);
-    const done = isFinalStep(step.status) && items.length < page.limit;
-    return { items, next: items.at(-1)?.position ?? page.after, done };
+    const of = { run: runId, step: stepName };
+    // Where no line matches it is gone on after all that was looked at, which is at least what was there before.
+    const seen = page.contains === undefined ? page.after : Math.max(page.after, await lastPosition(reader, of));
+    const items = await readLines(reader, of, page);
+    const isAll = items.length < page.limit;
+    const done = isFinalStep(step.status) && isAll;
+    return { items, next: isAll ? Math.max(seen, items.at(-1)?.position ?? 0) : (items.at(-1)?.position ?? 0), done };
   }
 
   explainCache(runId: string, step: string): Promise<CacheExplanation> {

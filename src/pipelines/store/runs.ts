@@ -87,6 +87,10 @@ export interface RunFilter {
   readonly status?: RunStatus | undefined;
   /** Those that are steps of this run. */
   readonly within?: string | undefined;
+  readonly cause?: RunView['cause']['kind'] | undefined;
+  /** Created at or after `from`, and before `to`. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
   /** Runs older than this one: the last of the page before. */
   readonly after?: string | undefined;
   readonly limit: number;
@@ -103,6 +107,10 @@ export async function listRuns(db: Db, filter: RunFilter): Promise<StoredRun[]> 
   if (filter.pipeline !== undefined) query = query.where('pipeline', '=', filter.pipeline);
   if (filter.status !== undefined) query = query.where('status', '=', filter.status);
   if (filter.within !== undefined) query = query.where('parent_run', '=', filter.within);
+  // Within a text of JSON quotes are escaped, so that no name of anybody can look like this.
+  if (filter.cause !== undefined) query = query.where('cause', 'like', `%"kind":"${filter.cause}"%`);
+  if (filter.from !== undefined) query = query.where('created_at', '>=', filter.from);
+  if (filter.to !== undefined) query = query.where('created_at', '<', filter.to);
   const { after } = filter;
   if (after !== undefined) {
     query = query.where((e) => {

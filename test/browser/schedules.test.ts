@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { connect, type Kedge, pipeline, schedule, trigger } from '#client';
+import { connect, freeze, type Kedge, pipeline, schedule, trigger } from '#client';
 import { workContract } from '#pipelines/contract';
 import { type Client, createClient } from '#platform/contract';
 import { launchChromium, reasonToSkip } from './fixtures/chromium.ts';
@@ -30,6 +30,7 @@ const RESOURCES = [
     ],
   }),
   schedule('nightly', { pipeline: 'report', cron: '30 2 * * *', timeZone: 'Europe/Berlin', params: { day: 'mon' } }),
+  freeze('closed', { reason: 'Books are closed.', from: '2096-01-09T06:00:00Z', to: '2096-01-10T00:00:00Z' }),
   trigger('hook', { pipeline: 'report', on: { webhook: true }, params: { day: '${event.day}' } }),
 ];
 
@@ -87,6 +88,31 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await page.getByRole('button', { name: 'Pause' }).waitFor();
   });
 
+  test('a calendar shows the ticks to come in a time zone and the days that are frozen', async () => {
+    await page.goto(`${platform.url}/schedules?tab=calendar&by=month&on=2096-01-05`);
+    await page.getByText('January 2096').waitFor();
+    await page.locator('.calendar-day', { hasText: '9 Jan' }).getByText('frozen: Books are closed.').waitFor();
+    const soon = new Date(Date.now() + 10 * 86_400_000).toISOString().slice(0, 10);
+    await page.goto(`${platform.url}/schedules?tab=calendar&by=month&on=${soon}`);
+    const tick = page.locator('.calendar-tick', { hasText: 'nightly' }).first();
+    await tick.waitFor();
+    assert.match((await tick.textContent()) ?? '', /^0[01]:[03]0nightlyscheduled$/);
+    await page.getByRole('combobox', { name: 'Time zone' }).selectOption('Europe/Berlin');
+    await page.waitForURL(/zone=Europe/);
+    await page
+      .locator('.calendar-time', { hasText: /^0[23]:[03]0$/ })
+      .first()
+      .waitFor();
+    await page.getByRole('button', { name: 'Week' }).click();
+    await page.getByRole('link', { name: 'The next week' }).click();
+    await page.waitForURL(/on=\d{4}-\d\d-\d\d/);
+    await page.reload();
+    await page.locator('.calendar-tick', { hasText: 'nightly' }).first().waitFor();
+    assert.equal(await page.locator('.calendar-day').count(), 7);
+    await page.locator('.calendar-tick', { hasText: 'nightly' }).first().click();
+    await page.getByRole('heading', { name: 'Next ticks of nightly' }).waitFor();
+  });
+
   test('a run is started by a form, resumed after a failure, approved and done again', async () => {
     await page.goto(`${platform.url}/pipelines/report`);
     await page.locator('header').getByRole('button', { name: 'Run', exact: true }).click();
@@ -134,6 +160,63 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await page.getByRole('alert').getByText('pipelines/run-not-found').waitFor();
   });
 
+  test('runs are filtered by what started them, by status and time, all in the address', async () => {
+    await page.goto(`${platform.url}/runs?status=failed&pipeline=report`);
+    const rows = page.getByRole('table', { name: 'runs' }).locator('tbody tr');
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 1);
+    await page.getByRole('combobox', { name: 'Started by' }).selectOption('schedule');
+    await page.waitForURL(/cause=schedule/);
+    await page.getByText('No run is like that.').waitFor();
+    await page.getByRole('combobox', { name: 'Started by' }).selectOption('user');
+    await page.getByRole('combobox', { name: 'Time' }).selectOption('1h');
+    await rows.first().waitFor();
+    await page.reload();
+    await rows.first().waitFor();
+    assert.equal(await page.getByRole('combobox', { name: 'Time' }).inputValue(), '1h');
+    await page.goto(`${platform.url}/runs?since=between&to=2001-01-01`);
+    await page.getByText('No run is like that.').waitFor();
+  });
+
+  test('a log is read from its end in colour, scrolled and searched, and each line has an address', async (t) => {
+    const body = { params: { day: 'wed' } };
+    const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline: 'report' }, body });
+    const { attempts } = await work.leaseWork({ body: { worker: 'w', slots: 1, waitMs: 10_000 } });
+    assert.ok(attempts[0]);
+    const { attempt, epoch } = attempts[0];
+    const beat = () => work.heartbeatWork({ params: { attempt }, body: { epoch } });
+    await beat();
+    const beating = setInterval(() => void beat().catch(() => {}), 500);
+    t.after(() => clearInterval(beating));
+    const write = (first: number, count: number) => {
+      const lines = Array.from({ length: count }, (_, at) => {
+        const text = `\u001b[32mline ${first + at}\u001b[0m${first + at === 700 ? ' Needle' : ''}`;
+        return { seq: first + at, at: 5, stream: 'stdout' as const, text };
+      });
+      return work.appendWorkLog({ params: { attempt }, body: { epoch, lines } });
+    };
+    for (const first of [1, 501, 1_001]) await write(first, 500);
+    await page.goto(`${platform.url}/runs/${run}?step=fit`);
+    const log = page.getByRole('log');
+    await log.locator('.ansi-fg-2', { hasText: /^line 1500$/ }).waitFor();
+    await page.getByText('1,000 lines of more').waitFor();
+    await write(1_501, 1);
+    await log.locator('.ansi-fg-2', { hasText: /^line 1501$/ }).waitFor();
+    await log.evaluate((element) => element.scrollTo(0, 0));
+    await page.getByText('1,501 lines, follows').waitFor();
+    await page.getByRole('searchbox', { name: 'Find in the log' }).fill('needle');
+    await log.locator('mark', { hasText: 'Needle' }).waitFor();
+    await log.getByRole('link', { name: '700' }).click();
+    await page.waitForURL(/line=1000700/);
+    await log.locator('.log-line[data-marked]', { hasText: 'line 700 Needle' }).waitFor();
+    await page.reload();
+    await log.locator('.log-line[data-marked]', { hasText: 'line 700 Needle' }).waitFor();
+    await page.getByRole('button', { name: /^Resume ?: the run goes on; one that failed/ }).waitFor();
+    await kedge.pipelines.cancelPipelineRun({ params: { run }, body: {} });
+    await work.finishWork({ params: { attempt }, body: { status: 'stopped', epoch } });
+    await page.getByRole('button', { name: /^Cancel ?: the run was cancelled/ }).waitFor();
+  });
+
   test('a graph puts steps that are alike together, opens them, finds one and shows what is around it', async () => {
     const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline: 'wide' }, body: {} });
     await page.goto(`${platform.url}/runs/${run}`);
@@ -169,6 +252,16 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await backfills.getByRole('button', { name: 'Cancel' }).click();
     await confirm('Cancel the backfill');
     await page.getByText('tue: cancelled').waitFor({ state: 'attached' });
+    await page.getByRole('button', { name: 'By step' }).click();
+    await page.waitForURL(/by=steps/);
+    await page.getByRole('link', { name: /^mon, release: / }).waitFor();
+    await page.getByRole('link', { name: 'tue, fit: cancelled' }).waitFor();
+    await page.getByRole('checkbox', { name: /^only the . without/ }).check();
+    await page.waitForURL(/missing=1/);
+    await page.goto(`${platform.url}/pipelines/report?tab=partitions&by=runs`);
+    await page.getByRole('link', { name: /^mon, run of .+: failed$/ }).waitFor();
+    await page.getByRole('link', { name: /^tue, run of .+: cancelled$/ }).click();
+    await page.waitForURL(/\/runs\/prun_/);
     assert.equal((await kedge.backfills.listBackfills()).items[0]?.status, 'cancelled');
   });
 });

@@ -15,11 +15,14 @@ interface ActionProps {
   /** Asks for a text that is kept with the change; absent when none is. */
   readonly reason?: { readonly label: string; readonly lengthMin: number };
   readonly fields?: ReactNode;
+  /** Why it cannot be done now; it is shown beside the button that does nothing then. */
+  readonly unable?: string | undefined;
   readonly run: (reason: string) => Promise<unknown>;
 }
 
 /** A button that changes something, behind a dialog that names the effect. */
-export function Action({ label, kind = 'plain', title, effect, confirm, reason, fields, run }: ActionProps) {
+export function Action(props: ActionProps) {
+  const { label, kind = 'plain', title, effect, confirm, reason, fields, unable, run } = props;
   const [isOpen, setOpen] = useState(false);
   const [text, setText] = useState('');
   const queryClient = useQueryClient();
@@ -37,8 +40,16 @@ export function Action({ label, kind = 'plain', title, effect, confirm, reason, 
   }
   return (
     <>
-      <button type="button" className={`button ${looks[kind]}`} onClick={() => setOpen(true)}>
+      <button
+        type="button"
+        className={`button ${looks[unable ? 'plain' : kind]}`}
+        // Not `disabled`: whoever uses a keyboard or a screen reader is to come to the reason.
+        aria-disabled={unable ? true : undefined}
+        title={unable}
+        onClick={() => unable || setOpen(true)}
+      >
         {label}
+        {unable ? <span className="visually-hidden">{`: ${unable}`}</span> : null}
       </button>
       <Modal opened={isOpen} onClose={() => setOpen(false)} title={title} centered transitionProps={{ duration: 0 }}>
         <form onSubmit={submit} className="action">

@@ -9,7 +9,7 @@ import { Columns, Facts, Page } from '../kit/page.tsx';
 import { Load } from '../kit/states.tsx';
 import { TabBar, useTab } from '../kit/tabs.tsx';
 import { places } from '../places.ts';
-import { Partitions } from './partitions.tsx';
+import { Partitions } from './partitions/partitions.tsx';
 import { RunButton } from './run-button.tsx';
 import { RunsTable } from './runs-table.tsx';
 
@@ -38,6 +38,7 @@ export function PipelinePage() {
           { id: 'settings', label: 'Settings' },
         ]}
         current={tab}
+        drop={['by', 'missing', 'page', 'backfill', 'pick']}
       />
       <Load query={resource}>
         {(view) =>

@@ -2,25 +2,31 @@ import type { RunDetail, StepView } from '#pipelines/contract';
 import { kedge } from '../data/read.ts';
 import { Action } from '../kit/action.tsx';
 
-/** What may be done to a run as it is now. */
+/** What may be done to a run; what cannot be done now says why. */
 export function RunActions({ run }: { readonly run: RunDetail }) {
-  const isOpen = run.status === 'queued' || run.status === 'running';
-  const isLeft = run.status === 'failed' || run.status === 'cancelled';
   return (
     <>
-      {isLeft ? <ResumeButton run={run} /> : null}
-      {isOpen ? <PauseButton run={run} /> : null}
-      {isOpen ? <CancelButton run={run} /> : null}
+      <ResumeButton run={run} />
+      <PauseButton run={run} />
+      <CancelButton run={run} />
     </>
   );
 }
 
+const isOver = ({ finishedAt }: RunDetail): boolean => finishedAt !== null;
+
 function ResumeButton({ run }: { readonly run: RunDetail }) {
   const done = run.steps.filter(({ status }) => status === 'succeeded' || status === 'cached').length;
+  const unable = !isOver(run)
+    ? 'the run goes on; one that failed or was cancelled can be resumed'
+    : run.status === 'succeeded'
+      ? 'the run succeeded, so nothing is left to do; a step of it can be run again'
+      : undefined;
   return (
     <Action
       label="Resume"
       kind="main"
+      unable={unable}
       title="Resume this run?"
       effect={
         <p>
@@ -37,7 +43,7 @@ function ResumeButton({ run }: { readonly run: RunDetail }) {
 
 function PauseButton({ run }: { readonly run: RunDetail }) {
   const params = { run: run.run };
-  if (run.pausedAt !== null) {
+  if (run.pausedAt !== null && !isOver(run)) {
     return (
       <Action
         label="Go on"
@@ -52,6 +58,7 @@ function PauseButton({ run }: { readonly run: RunDetail }) {
   return (
     <Action
       label="Pause"
+      unable={closedWords(run)}
       title="Pause this run?"
       effect={<p>No further step starts until it is told to go on. What runs is not interrupted.</p>}
       confirm="Pause the run"
@@ -65,6 +72,7 @@ function CancelButton({ run }: { readonly run: RunDetail }) {
     <Action
       label="Cancel"
       kind="bad"
+      unable={closedWords(run)}
       title="Cancel this run?"
       effect={
         <p>
@@ -76,6 +84,12 @@ function CancelButton({ run }: { readonly run: RunDetail }) {
       run={() => kedge.pipelines.cancelPipelineRun({ params: { run: run.run }, body: {} })}
     />
   );
+}
+
+/** Why a run cannot be stopped any more. */
+function closedWords(run: RunDetail): string | undefined {
+  if (run.status === 'cancelling') return 'the run is being cancelled';
+  return isOver(run) ? `the run ${run.status === 'cancelled' ? 'was cancelled' : run.status}` : undefined;
 }
 
 /** What may be done to a step: decide about it while it waits for a person, do it anew when its run is over. */
@@ -108,10 +122,15 @@ export function StepActions({ run, step }: { readonly run: RunDetail; readonly s
       </>
     );
   }
-  const isOver = run.finishedAt !== null && step.status !== 'skipped';
-  return isOver ? (
+  const unable = !isOver(run)
+    ? 'the run goes on; its steps can be run again when it is over'
+    : step.status === 'skipped'
+      ? 'the step was skipped; run what it needs again'
+      : undefined;
+  return (
     <Action
       label="Run again from here"
+      unable={unable}
       title={`Run again from ${step.step}?`}
       effect={
         <p>
@@ -122,5 +141,5 @@ export function StepActions({ run, step }: { readonly run: RunDetail; readonly s
       confirm="Start the run"
       run={() => kedge.pipelines.rerunPipelineRun({ params: { run: run.run }, body: { from: [step.step] } })}
     />
-  ) : null;
+  );
 }

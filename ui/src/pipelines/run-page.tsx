@@ -50,12 +50,12 @@ function RunDetailView({ run }: { readonly run: RunDetail }) {
   const now = useNow();
   const chosen = url.get('step') ?? firstInterest(run);
   const step = run.steps.find((each) => each.step === chosen) ?? run.steps[0];
-  const choose = (name: string) => url.set({ step: name, log: undefined });
+  const choose = (name: string) => url.set({ step: name, log: undefined, line: undefined });
   return (
     <Columns facts={<RunFacts run={run} />}>
       <p className="verdict">{sentenceOf(run, now)}</p>
       <Section title="Steps" note="wall time from the start of the run">
-        <Graph steps={run.steps} chosen={step?.step} onChoose={choose} />
+        {run.steps.length > 1 ? <Graph steps={run.steps} chosen={step?.step} onChoose={choose} /> : null}
         <Gantt run={run} chosen={step?.step} onChoose={choose} />
       </Section>
       {step ? <StepPanel key={step.step} run={run} step={step} /> : null}
@@ -132,10 +132,12 @@ function RunFacts({ run }: { readonly run: RunDetail }) {
           ['Project', run.project ?? '–'],
         ]}
       />
-      <Facts
-        title="Parameters"
-        items={Object.entries(run.params).map(([name, value]) => [name, paramText(name, value)] as const)}
-      />
+      {Object.keys(run.params).length > 0 ? (
+        <Facts
+          title="Parameters"
+          items={Object.entries(run.params).map(([name, value]) => [name, paramText(name, value)] as const)}
+        />
+      ) : null}
       {made.length > 0 ? <Facts title="Registered" items={made} /> : null}
     </>
   );

@@ -12,9 +12,9 @@ import { Load, Loading } from '../kit/states.tsx';
 import { StatusChip } from '../kit/status.tsx';
 import { DataTable } from '../kit/table/data-table.tsx';
 import { places } from '../places.ts';
+import { StepLog } from './log/step-log.tsx';
 import { StepActions } from './run-actions.tsx';
 import { progressText } from './run-words.ts';
-import { StepLog } from './step-log.tsx';
 
 /** One step of a run: how it went, what it made, why it ran, and its log. */
 export function StepPanel({ run, step }: { readonly run: RunDetail; readonly step: StepView }) {

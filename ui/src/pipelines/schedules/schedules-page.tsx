@@ -1,18 +1,20 @@
-import { useQuery } from '@tanstack/react-query';
+import { type UseQueryResult, useQuery } from '@tanstack/react-query';
 import type { ScheduleView } from '#pipelines/schedules/contract';
 import type { TriggerView } from '#pipelines/triggers/contract';
-import { exactTime } from '../data/format.ts';
-import { kedge, read } from '../data/read.ts';
-import { useUrl } from '../data/use-url.ts';
-import { Action } from '../kit/action.tsx';
-import { Age } from '../kit/age.tsx';
-import { Go } from '../kit/link.tsx';
-import { Page, Section } from '../kit/page.tsx';
-import { Empty, Load } from '../kit/states.tsx';
-import { StatusChip } from '../kit/status.tsx';
-import type { Column } from '../kit/table/column.ts';
-import { DataTable } from '../kit/table/data-table.tsx';
-import { places } from '../places.ts';
+import { exactTime } from '../../data/format.ts';
+import { kedge, read } from '../../data/read.ts';
+import { useUrl } from '../../data/use-url.ts';
+import { Action } from '../../kit/action.tsx';
+import { Age } from '../../kit/age.tsx';
+import { Go } from '../../kit/link.tsx';
+import { Page, Section } from '../../kit/page.tsx';
+import { Empty, Load, Loading } from '../../kit/states.tsx';
+import { StatusChip } from '../../kit/status.tsx';
+import type { Column } from '../../kit/table/column.ts';
+import { DataTable } from '../../kit/table/data-table.tsx';
+import { TabBar, useTab } from '../../kit/tabs.tsx';
+import { places } from '../../places.ts';
+import { ScheduleCalendar } from './schedule-calendar.tsx';
 
 const TICKS_SHOWN = 20;
 
@@ -20,10 +22,38 @@ const TICKS_SHOWN = 20;
 export function SchedulesPage() {
   const url = useUrl();
   const schedules = useQuery(read('schedules', 'listSchedules', { query: { limit: 1_000 } }));
-  const triggers = useQuery(read('triggers', 'listTriggers'));
-  const chosen = schedules.data?.items.find(({ schedule }) => schedule === url.get('schedule'));
+  const tab = useTab(['list', 'calendar']);
   return (
     <Page title="Schedules" lead="What starts pipelines by itself: local times, and things that happen.">
+      <TabBar
+        tabs={[
+          { id: 'list', label: 'List' },
+          { id: 'calendar', label: 'Calendar' },
+        ]}
+        current={tab}
+        drop={['by', 'on', 'zone', 'schedule']}
+      />
+      {tab === 'calendar' ? (
+        <Load query={schedules} loading={<Loading rows={14} />}>
+          {({ items }) => <ScheduleCalendar schedules={items} />}
+        </Load>
+      ) : (
+        <ScheduleList schedules={schedules} chosen={url.get('schedule')} />
+      )}
+    </Page>
+  );
+}
+
+interface ScheduleListProps {
+  readonly schedules: UseQueryResult<{ readonly items: ScheduleView[] }, Error>;
+  readonly chosen: string | undefined;
+}
+
+function ScheduleList({ schedules, chosen: name }: ScheduleListProps) {
+  const triggers = useQuery(read('triggers', 'listTriggers'));
+  const chosen = schedules.data?.items.find(({ schedule }) => schedule === name);
+  return (
+    <>
       <Section title="Schedules" note="next ticks in the time zone of each">
         <Load query={schedules}>
           {({ items }) => (
@@ -59,7 +89,7 @@ export function SchedulesPage() {
           )}
         </Load>
       </Section>
-    </Page>
+    </>
   );
 }
 

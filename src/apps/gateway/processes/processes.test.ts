@@ -164,6 +164,10 @@ describe('a gateway of two processes', () => {
   const predict = (client: Client, id: string, endpoint = 'e') =>
     client.call(`/v1/endpoints/${endpoint}/predict`, { id, inputs: { x: 21 } });
   const processes = async () => (await at(0).call('/v1/processes')).body.processes;
+  const allServe = () =>
+    eventually('all processes serve', async () =>
+      (await processes()).every(({ state }) => state === 'serving') ? true : undefined,
+    );
   const inferences = async (client: Client, name: string): Promise<number> => {
     const { model_stats } = (await client.call('/v2/models/stats')).body;
     return model_stats.filter((one) => one.name === name).reduce((sum, one) => sum + one.inference_count, 0);
@@ -300,6 +304,40 @@ describe('a gateway of two processes', () => {
     const fresh = Array.from({ length: 4 }, () => new Client(url));
     for (const client of fresh) assert.equal((await infer(client)).status, 404);
     for (const client of [...loaders, ...fresh]) client.close();
+  });
+
+  test('gives connections that are on their way to a process that dies to another', async () => {
+    const [, second] = await processes();
+    process.kill(second?.pid ?? 0, 'SIGSTOP');
+    const waiting = Array.from({ length: 12 }, () => new Client(url));
+    const answers = waiting.map((client, i) => predict(client, `w-${i}`));
+    await eventually('the stopped process is given some', async () => {
+      // One of the two comes to the process that answers.
+      const probes = [new Client(url), new Client(url)];
+      const { body } = await Promise.race(probes.map((probe) => probe.call('/v1/processes')));
+      for (const probe of probes) probe.close();
+      return (body.processes[1]?.connections ?? 0) > (second?.connections ?? 0) + 3 ? true : undefined;
+    });
+
+    process.kill(second?.pid ?? 0, 'SIGKILL');
+
+    for (const { status, body } of await Promise.all(answers)) assert.deepEqual([status, body.output.value], [200, 42]);
+    assert.ok(waiting.every(({ retries }) => retries === 0));
+    for (const client of waiting) client.close();
+    await allServe();
+  });
+
+  test('answers who connects while every process is down', async () => {
+    const waiting = Array.from({ length: 4 }, () => new Client(url));
+    const before = await processes();
+    for (const { pid } of before) process.kill(pid ?? 0, 'SIGSTOP');
+    const answers = waiting.map((client, i) => predict(client, `d-${i}`));
+    for (const { pid } of before) process.kill(pid ?? 0, 'SIGKILL');
+
+    for (const { status, body } of await Promise.all(answers)) assert.deepEqual([status, body.output.value], [200, 42]);
+    assert.ok(waiting.every(({ retries }) => retries === 0));
+    for (const client of waiting) client.close();
+    await allServe();
   });
 
   test('ends when it is told to, with every process, and the next sends what each of them has recorded', async () => {

@@ -101,8 +101,9 @@ class Processes {
     this.#relay.began(member);
     if (this.#allReady) tell(child, { type: 'all-ready' });
     child.on('message', (message: FromProcess) => this.#receive(member, message));
-    // What a process sent before it died is read before this: what it has taken is known.
-    child.once('disconnect', () => {
+    // Its last event: what it sent before it died has been read, so it is known which connections it has taken. Node
+    // tells of no disconnect while a connection is on its way.
+    child.once('close', () => {
       base.logger.debug({ place }, 'the connections of a process are over');
       this.#options.dispatcher.leave(member);
       this.#relay.left(member);

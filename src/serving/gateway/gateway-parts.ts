@@ -9,6 +9,7 @@ import type { Dialect } from './open-inference/dialect.ts';
 import type { Predictor } from './predictor.ts';
 import type { Siblings } from './processes/siblings.ts';
 import type { Door } from './protection/access/door.ts';
+import type { DirectAccess } from './protection/direct-access.ts';
 import type { TenantRule } from './protection/tenants.ts';
 import type { ModelRepository } from './repository/model-repository.ts';
 import type { RegisteredTensors } from './repository/registered-tensors.ts';
@@ -57,6 +58,8 @@ export interface GatewayParts {
   /** The names and words of the Open Inference Protocol. */
   readonly dialect: Dialect;
   readonly contract: ContainerContract;
+  /** Before models that are addressed without their endpoint. */
+  readonly direct: DirectAccess;
   /** Absent where everybody is let in. */
   readonly door: Door | undefined;
   /** Absent where requests are of no tenant. */

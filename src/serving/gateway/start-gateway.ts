@@ -34,6 +34,7 @@ import { respond } from './processes/respond.ts';
 import type { Answers, Protocol, Question, Siblings } from './processes/siblings.ts';
 import type { ApiKeys } from './protection/access/api-keys.ts';
 import type { AccessOptions } from './protection/access/open-door.ts';
+import { DirectAccess } from './protection/direct-access.ts';
 import { openProtection } from './protection/open-protection.ts';
 import type { TenantRule } from './protection/tenants.ts';
 import { RecentLog } from './recent-log.ts';
@@ -297,7 +298,7 @@ async function assemble(
   });
   const parts: GatewayParts = {
     ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, draining, statistics, tensorScorer },
-    ...{ siblings, door: protection.door, tenants: options.tenants },
+    ...{ siblings, door: protection.door, tenants: options.tenants, direct: new DirectAccess(router) },
     load: new LoadSignals({ router, cache, clock, processes: siblings?.count, statistics: counted }),
     repository: repositoryOf(options, { cache, rowsMax: limits.instancesMax }),
     registeredTensors: new RegisteredTensors({ cache, rowsMax: limits.instancesMax }),

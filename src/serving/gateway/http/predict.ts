@@ -5,6 +5,7 @@ import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
 import { armNamed } from './arm-header.ts';
 import { type Exchange, expected, parseJson, readBody, sendJson, sendProblem, setLifecycleHeaders } from './http-io.ts';
+import { refusedEarly } from './refuse-early.ts';
 
 /** `POST /v1/endpoints/:name/predict`: one instance, or `{ instances: [...] }`. */
 export function handlePredict(parts: GatewayParts, name: string, { request, response, caller }: Exchange): void {
@@ -12,6 +13,9 @@ export function handlePredict(parts: GatewayParts, name: string, { request, resp
     parts.onError(error, name);
     sendProblem(response, error);
   };
+  const endpoint = parts.router.find(parts.router.nameFor(name, caller?.tenant));
+  setLifecycleHeaders(response, endpoint);
+  if (refusedEarly(endpoint, { request, caller }, fail)) return;
   const done = (body: Buffer): void => {
     try {
       predict(parts, name, { body: parseJson(body), request, response, caller, fail });

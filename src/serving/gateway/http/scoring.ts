@@ -5,6 +5,7 @@ import { modelReady } from '../open-inference/describe.ts';
 import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
 import { type ScoreReply, scoreFrame } from '../scoring/score-frame.ts';
 import { type Exchange, expected, readBody, sendJson, setErrorHeaders, setLifecycleHeaders } from './http-io.ts';
+import { refusedEarly } from './refuse-early.ts';
 
 /**
  * The contracts of MLflow's scoring server, of SageMaker's and Vertex AI's containers and of the first KServe protocol,
@@ -73,7 +74,10 @@ export function handleScoring(parts: GatewayParts, addressed: Action, { request,
   const { headers } = request;
   if (action.version === undefined) {
     const { defaultEndpoint: byDefault } = parts.contract;
-    setLifecycleHeaders(response, parts.router.find(action.model ?? byDefault ?? parts.router.only ?? ''));
+    const name = action.model ?? byDefault ?? parts.router.only ?? '';
+    const endpoint = parts.router.find(name);
+    setLifecycleHeaders(response, endpoint);
+    if (!parts.repository.has(name) && refusedEarly(endpoint, { request, caller }, fail)) return;
   }
   const done = (body: Buffer): void => {
     predict(parts, action, { body, headers, caller }).then(({ text, type, marks }) => {

@@ -17,13 +17,32 @@ export async function infer(parts: GatewayParts, call: InferCall): Promise<Infer
     throw gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`);
   }
   checkOutputs(call.outputs);
-  if (parts.repository.has(call.model)) {
-    return counted(parts, call, await parts.repository.version(call.model, call.version));
+  const isOfRepository = parts.repository.has(call.model);
+  if (!isOfRepository && call.version === undefined) return inferColumns(parts, call);
+  const leave = await parts.direct.admit(call.model, { caller: call.caller, rows: rowsOf(call) });
+  try {
+    const result = await inferDirectly(parts, call, isOfRepository);
+    leave(true);
+    return result;
+  } catch (error) {
+    leave(false);
+    throw error;
   }
-  const { version } = call;
-  if (version === undefined) return inferColumns(parts, call);
-  const found = await findVersion(parts, call.model, version);
+}
+
+/** Without an endpoint: a model of the repository, or a version of a registered one. */
+async function inferDirectly(parts: GatewayParts, call: InferCall, isOfRepository: boolean): Promise<InferResult> {
+  const { model, version = '' } = call;
+  if (isOfRepository) return counted(parts, call, await parts.repository.version(model, call.version));
+  const found = await findVersion(parts, model, version);
   return 'arm' in found ? inferVersion(parts, call, { arm: found, version }) : counted(parts, call, found);
+}
+
+/** As the client says; whether that is true is seen when the tensors are read. */
+function rowsOf({ inputs }: InferCall): number {
+  const [first] = 'rawBody' in inputs ? [] : inputs;
+  const rows = first?.shape[0];
+  return rows !== undefined && Number.isSafeInteger(rows) && rows > 0 ? rows : 1;
 }
 
 /** A request that is refused or fails counts for the model that it was meant for. */

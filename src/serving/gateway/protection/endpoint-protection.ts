@@ -26,7 +26,7 @@ export interface ProtectionDeps {
 /** Told once when a request that was let in is done with, and whether it was answered. */
 export type Leave = (answered: boolean) => void;
 
-const leaveNothing: Leave = () => undefined;
+export const leaveNothing: Leave = () => undefined;
 /** Revisions of one endpoint whose failures are counted: more than it ever routes to. */
 const BREAKERS_MAX = 20;
 
@@ -68,12 +68,7 @@ export class EndpointProtection {
    * Errors: `gateway/gone`, `gateway/forbidden`, `gateway/overloaded` and those of its limits.
    */
   admit(demand: Demand): Leave | Promise<Leave> {
-    this.lifecycle?.check(this.#clock.now());
-    if (this.#callers && !mayCall(this.#callers, demand.caller)) {
-      throw gatewayErrors.forbidden(
-        `${demand.caller?.id ?? 'a caller without credentials'} may not call '${this.#name}'`,
-      );
-    }
+    this.#check(demand.caller);
     const leave = this.#bulkhead?.enter() ?? leaveNothing;
     try {
       const counted = this.#limits?.admit(demand);
@@ -88,6 +83,19 @@ export class EndpointProtection {
     } catch (error) {
       leave(false);
       throw error;
+    }
+  }
+
+  /** Refuses who would not be let in whatever the body says; counts nothing. Errors: those of {@link admit}. */
+  glance(caller: Caller | undefined): void {
+    this.#check(caller);
+    this.#limits?.glance(caller);
+  }
+
+  #check(caller: Caller | undefined): void {
+    this.lifecycle?.check(this.#clock.now());
+    if (this.#callers && !mayCall(this.#callers, caller)) {
+      throw gatewayErrors.forbidden(`${caller?.id ?? 'a caller without credentials'} may not call '${this.#name}'`);
     }
   }
 

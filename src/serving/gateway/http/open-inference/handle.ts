@@ -22,6 +22,7 @@ import {
   setErrorHeaders,
   setLifecycleHeaders,
 } from '../http-io.ts';
+import { refusedEarly } from '../refuse-early.ts';
 import { acceptedCoding, deflated, inflated } from './compression.ts';
 import { readInfer } from './read-infer.ts';
 import { isUnsupported, type Target, targetOf } from './target.ts';
@@ -63,7 +64,9 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
     return;
   }
   if (target.what === 'infer' && target.version === undefined) {
-    setLifecycleHeaders(response, parts.router.find(target.model));
+    const endpoint = parts.router.find(target.model);
+    setLifecycleHeaders(response, endpoint);
+    if (!parts.repository.has(target.model) && refusedEarly(endpoint, { request, caller }, fail)) return;
   }
   const done = (raw: Buffer): void => {
     const { bodyBytesMax } = parts.limits;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { openRedis } from '#adapters/state/redis';
@@ -49,7 +51,7 @@ function limitsOf(limits: ConstructorParameters<typeof RateLimits>[0]['limits'],
       return (error as { code: string }).code;
     }
   };
-  return { admits, clock, downs: () => down };
+  return { rates, admits, clock, downs: () => down };
 }
 
 test('each caller, each tenant and the endpoint as a whole have a bucket of their own', async () => {
@@ -104,6 +106,19 @@ test('without the shared state each gateway goes by its own count or refuses, as
   assert.equal(await strict.admits('a'), 'gateway/rate-limited');
 });
 
+test('who has nothing left is refused before the body, by the count here or by what was last told', async () => {
+  const state = new TestState();
+  for (const { rates, admits } of [limitsOf([limit('caller', 1)]), limitsOf([limit('caller', 1)], state)]) {
+    const caller = (id: string) => ({ id, groups: [], tenant: undefined });
+    assert.doesNotThrow(() => rates.glance(caller('a')));
+    assert.equal(await admits('a'), 'in');
+    assert.equal(await admits('a'), 'gateway/rate-limited');
+
+    assert.throws(() => rates.glance(caller('a')), { code: 'gateway/rate-limited' });
+    assert.doesNotThrow(() => rates.glance(caller('b')));
+  }
+});
+
 describe('rate limits in every protocol', () => {
   let harness: GatewayHarness;
   before(async () => {
@@ -114,9 +129,14 @@ describe('rate limits in every protocol', () => {
         const protection = protectionSpec.parse({ limits: [limit('endpoint', 1)] });
         const closed = protectionSpec.parse({ callers: ['user:nobody'] });
         const names = ['rest', 'oip', 'mlflow', 'grpc'].map((name) => [name, endpointOf(name, arm, { protection })]);
+        const guarded = await put(logisticModel({ a: 2 }), 'guarded', 1);
         return {
           version: 1,
-          endpoints: { ...Object.fromEntries(names), closed: endpointOf('closed', arm, { protection: closed }) },
+          endpoints: {
+            ...Object.fromEntries(names),
+            closed: endpointOf('closed', guarded, { protection: closed }),
+            few: endpointOf('few', guarded, { protection: protectionSpec.parse({ limits: [limit('endpoint', 2)] }) }),
+          },
         };
       },
     });
@@ -136,6 +156,7 @@ describe('rate limits in every protocol', () => {
       assert.equal(refused.status, 429);
       assert.equal(Number(refused.headers.get('retry-after')), 1_000);
       assert.match(await refused.text(), /takes 0\.001 requests a second, after a pause at most 1 at once/);
+      assert.match(await answerWithoutBody(harness.gateway.url, path), /^HTTP\/1\.1 429 /);
     });
   }
 
@@ -159,6 +180,20 @@ describe('rate limits in every protocol', () => {
     client.close();
   });
 
+  test('a version that is addressed without its endpoint needs the leave of one, and counts there', async () => {
+    const version = (name: string) => harness.post(`/v2/models/${name}/versions/1/infer`, { inputs: tensors });
+
+    const codes = [
+      (await version('guarded')).status,
+      (await version('guarded')).status,
+      (await version('guarded')).status,
+    ];
+    assert.deepEqual(codes, [200, 200, 429]);
+    assert.equal((await harness.post('/v2/models/few/infer', { inputs: tensors })).status, 429);
+    // Each of the four endpoints of this one has had its only request.
+    assert.equal((await harness.post('/v2/models/delay/versions/1/infer', { inputs: tensors })).status, 429);
+  });
+
   test('an endpoint with a list of callers refuses all others, and refusals are counted by their code', async () => {
     const { status, body } = await harness.post('/v1/endpoints/closed/predict', { inputs: { a: 1 } });
     assert.deepEqual([status, body.code], [403, 'gateway/forbidden']);
@@ -166,6 +201,16 @@ describe('rate limits in every protocol', () => {
     assert.match(metrics, /kedge_gateway_refusals_total\{code="gateway\/forbidden",role="test"\} 1/);
   });
 });
+
+/** What a server answers who has sent the head of a request and not yet its body. */
+async function answerWithoutBody(url: string, path: string): Promise<string> {
+  const { hostname, port } = new globalThis.URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: ${hostname}\r\nContent-Length: 1000\r\n\r\n`);
+  const [first] = await once(socket, 'data');
+  socket.destroy();
+  return String(first);
+}
 
 const URL = process.env['KEDGE_TEST_REDIS_URL'];
 test('two gateways with one Redis keep one limit', {

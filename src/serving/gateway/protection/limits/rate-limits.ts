@@ -1,3 +1,4 @@
+import { BoundedCache } from '#core/bounded-cache';
 import type { Clock } from '#core/clock';
 import type { SharedState, TokenTake } from '#ports/shared-state';
 import type { LimitSpec } from '../../../protection-spec.ts';
@@ -23,7 +24,12 @@ export interface Demand {
 interface Rule extends BucketRule {
   readonly spec: LimitSpec;
   readonly buckets: TokenBuckets;
+  /** Until when, in monotonic milliseconds, shared buckets have been told to be empty. */
+  readonly emptyUntil: BoundedCache<number>;
 }
+
+/** Keys whose shared buckets are known to be empty. */
+const EMPTY_MAX = 10_000;
 
 /** The rate limits of one endpoint: a request passes all of them, or none of them counts it. */
 export class RateLimits {
@@ -34,7 +40,7 @@ export class RateLimits {
     this.#options = options;
     this.#rules = options.limits.map((spec) => {
       const rule = { perMs: spec.perSecond / 1_000, burst: spec.burst };
-      return { ...rule, spec, buckets: new TokenBuckets(rule) };
+      return { ...rule, spec, buckets: new TokenBuckets(rule), emptyUntil: new BoundedCache(EMPTY_MAX) };
     });
   }
 
@@ -47,6 +53,20 @@ export class RateLimits {
     if (this.#options.shared) return this.#admitShared(this.#options.shared, demand);
     this.#admitHere(demand);
     return undefined;
+  }
+
+  /**
+   * Refuses a caller who has not one request or row left, without counting. Where they are shared, it goes by what was
+   * last told of the bucket. Errors: `gateway/rate-limited`.
+   */
+  glance(caller: Caller | undefined): void {
+    const { shared, clock } = this.#options;
+    const now = clock.monotonic();
+    for (const { spec, buckets, emptyUntil } of this.#rules) {
+      const key = keyOf(spec, { caller, rows: 1 });
+      const waitMs = shared ? (emptyUntil.get(key) ?? now) - now : buckets.waitMs(key, 1, now);
+      if (waitMs > 0) throw this.#refusal(spec, waitMs);
+    }
   }
 
   #checkFits({ spec, burst }: Rule, { rows }: Demand): void {
@@ -80,8 +100,13 @@ export class RateLimits {
       if (whenSharedDown === 'local') return this.#admitHere(demand);
       throw later(gatewayErrors['limits-unavailable']('the limits cannot be looked up at this moment'), 1_000);
     }
-    const spec = outcome.taken ? undefined : this.#rules[outcome.place]?.spec;
-    if (spec && !outcome.taken) throw this.#refusal(spec, outcome.waitMs);
+    const rule = outcome.taken ? undefined : this.#rules[outcome.place];
+    if (!rule || outcome.taken) return;
+    // Of a refused batch of rows fewer may be left than it wanted, and more than none.
+    if (tokensOf(rule.spec, demand) === 1) {
+      rule.emptyUntil.set(keyOf(rule.spec, demand), this.#options.clock.monotonic() + outcome.waitMs);
+    }
+    throw this.#refusal(rule.spec, outcome.waitMs);
   }
 
   #refusal({ per, perSecond, burst, counts }: LimitSpec, waitMs: number): Error {

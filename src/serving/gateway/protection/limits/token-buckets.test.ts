@@ -20,7 +20,10 @@ test('in any span of time no key is given more than a burst and what came in sin
       let now = 1_000;
       for (const { afterMs, tokens } of requests) {
         now += afterMs;
-        if (buckets.take('k', tokens, now) === 0) taken.push({ at: now, tokens });
+        const told = buckets.waitMs('k', tokens, now);
+        const waitMs = buckets.take('k', tokens, now);
+        assert.equal(told, waitMs);
+        if (waitMs === 0) taken.push({ at: now, tokens });
       }
       for (const [i, first] of taken.entries()) {
         let sum = 0;

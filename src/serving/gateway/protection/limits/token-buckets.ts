@@ -41,6 +41,15 @@ export class TokenBuckets {
     return left < -ROUNDING ? -left / perMs : 0;
   }
 
+  /** In how many ms `tokens` will be there, without taking them; 0 when they are. */
+  waitMs(key: string, tokens: number, nowMs: number): number {
+    const { perMs, burst } = this.#rule;
+    const bucket = this.#buckets.get(key);
+    if (!bucket) return 0;
+    const missing = tokens - Math.min(burst, bucket.tokens + Math.max(0, nowMs - bucket.atMs) * perMs);
+    return missing > ROUNDING ? missing / perMs : 0;
+  }
+
   /** Gives back what was taken for nothing. */
   giveBack(key: string, tokens: number): void {
     const bucket = this.#buckets.get(key);

@@ -6,7 +6,8 @@
  * Arms succeed with fixed probabilities. Every policy sets shares anew after each five hundred requests, as a
  * controller would, and each request draws its arm from them. Regret: successes that the best arm would have had on
  * top, per thousand requests. In "contextual" the best arm depends on the request; "even" and the others do not look at
- * it. "product" runs the decisions of the product on two revisions, each better for half of the requests.
+ * it. "product" runs the decisions of the product: on two revisions, each better for half of the requests, and on five
+ * arms that share the traffic by what they earn, where "even" is the A/B test.
  */
 import { parseArgs } from 'node:util';
 import { type Random, seededRandom } from '#core/random';
@@ -15,6 +16,7 @@ import { drawIndex } from '#math/bandit/draws';
 import { epsilonGreedyShares, softmaxShares } from '#math/bandit/greedy';
 import { type LinearArm, learnLinear, linUcbShares, startLinearArm } from '#math/bandit/lin-ucb';
 import { thompsonShares } from '#math/bandit/thompson';
+import { type ArmsPlan, quietArms, simulateArms, simulatedArmsPlan } from '#serving/simulated-arms';
 import { simulateBandit } from '#serving/simulated-bandit';
 import { simulatedPlan } from '#serving/simulation';
 
@@ -119,5 +121,25 @@ for (const [name, policy] of Object.entries(product)) {
   };
   const blocks = Math.max(1, Math.round(REQUESTS / rewards.requestsPerBlock));
   report('product, by halves', name, (random) => simulateBandit(random, plan, { rewards, blocks }).regretPerMille);
+}
+/** Several candidates with the decisions of the product: after a promotion the promoted arm answers what is left. */
+function armsRegret(plan: ArmsPlan, rates: readonly number[], random: Random): number {
+  const blocksMax = Math.max(1, Math.round(REQUESTS / quietArms.requestsPerBlock));
+  const arms = rates.map((mean) => ({ mean }));
+  const { answered, promoted } = simulateArms(random, plan, { traffic: quietArms, arms, blocksMax });
+  const best = Math.max(...rates);
+  const total = blocksMax * quietArms.requestsPerBlock;
+  const left = total - answered.reduce((sum, count) => sum + count, 0);
+  const after = promoted === null ? 0 : Number(promoted.slice(1));
+  const lost = answered.reduce((sum, count, i) => sum + count * (best - (rates[i] as number)), 0);
+  return (1_000 * (lost + left * (best - (rates[after] as number)))) / total;
+}
+for (const rates of [scenes['five arms, .10 to .14'], scenes['five arms, one good']] as (readonly number[])[]) {
+  for (const policy of ['even', 'epsilon-greedy', 'softmax', 'thompson', 'thompson, top two']) {
+    const bandit = { every: '1m', policy: policy.split(',')[0], topTwo: policy.includes('top') ? 0.5 : 0 };
+    const live = policy === 'even' ? {} : { bandit };
+    const plan = simulatedArmsPlan(policy === 'even' ? 'ab' : 'bandit', rates.length - 1, live);
+    report(`product, ${rates.join(' ')}`, policy, (random) => armsRegret(plan, rates, random));
+  }
 }
 if (options.json) console.log(JSON.stringify({ bench: 'rollout/bandits', runs: RUNS, requests: REQUESTS, results }));

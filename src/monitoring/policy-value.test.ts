@@ -21,9 +21,9 @@ function offers(seed: number): Drawn[] {
     const candidate = random.next() < propensityOfCandidate;
     const rates = second ? [0.4, 0.6] : [0.2, 0.3];
     return {
-      ...{ at: START + Math.floor(i / 20) * HOUR + i, candidate },
+      ...{ at: START + Math.floor(i / 20) * HOUR + i, arm: candidate ? 'candidate' : 'current' },
       propensity: candidate ? propensityOfCandidate : 1 - propensityOfCandidate,
-      ...{ currentScore: rates[0] as number, candidateScore: rates[1] as number },
+      scores: { current: rates[0] as number, candidate: rates[1] as number },
       label: random.next() < (rates[candidate ? 1 : 0] as number) ? 1 : 0,
     };
   });
@@ -33,18 +33,43 @@ test('each arm is worth what it would have sold to all, which the plain shares o
   const drawn = offers(1);
   const { requests, hours, policies } = policyValues(drawn);
   assert.deepEqual([requests, hours], [6_720, 336]);
-  const truth = { current: 0.3, candidate: 0.45 };
-  const plain = drawn.filter(({ candidate }) => candidate);
+  const truth: Record<string, number> = { current: 0.3, candidate: 0.45 };
+  const plain = drawn.filter(({ arm }) => arm === 'candidate');
   const naive = plain.reduce((sum, { label }) => sum + label, 0) / plain.length;
   t.diagnostic(`candidate: ${JSON.stringify(policies[1])}; plain share ${naive.toFixed(3)}`);
   assert.ok(naive > 0.52, `${naive}`);
   for (const { policy, ips, dr } of policies) {
     for (const { value, interval } of [ips, dr]) {
-      assert.ok(value !== null && Math.abs(value - truth[policy]) < 0.03, `${policy} ${value}`);
-      assert.ok(interval && interval.low <= truth[policy] && truth[policy] <= interval.high);
+      const expected = truth[policy] ?? Number.NaN;
+      assert.ok(value !== null && Math.abs(value - expected) < 0.03, `${policy} ${value}`);
+      assert.ok(interval && interval.low <= expected && expected <= interval.high);
     }
     const width = ({ interval }: typeof ips): number => (interval ? interval.high - interval.low : Number.NaN);
     if (policy === 'candidate') assert.ok(width(dr) < width(ips));
+  }
+});
+
+test('each of several arms is worth what it would have sold, whatever its share and until it was taken out', () => {
+  const random = seededRandom(3);
+  const rates: Record<string, number> = { current: 0.2, small: 0.3, wide: 0.1 };
+  const drawn: Drawn[] = Array.from({ length: 336 * 30 }, (_, i) => {
+    // `wide` is out in the second week, in which everything sells half as well again.
+    const second = i >= 168 * 30;
+    const shares = second ? { current: 0.8, small: 0.2, wide: 0 } : { current: 0.5, small: 0.3, wide: 0.2 };
+    const at = random.next();
+    const arm = at < shares.current ? 'current' : at < shares.current + shares.small ? 'small' : 'wide';
+    const label = random.next() < (rates[arm] ?? 0) * (second ? 1.5 : 1) ? 1 : 0;
+    return { at: START + Math.floor(i / 30) * HOUR + i, arm, propensity: shares[arm], scores: {}, label };
+  });
+  const truth: Record<string, number> = { current: 0.25, small: 0.375, wide: 0.1 };
+  const { policies } = policyValues(drawn);
+  assert.deepEqual(
+    policies.map(({ policy }) => policy),
+    ['current', 'small', 'wide'],
+  );
+  for (const { policy, ips, dr } of policies) {
+    for (const { value } of [ips, dr])
+      assert.ok(Math.abs((value ?? 0) - (truth[policy] ?? 0)) < 0.03, `${policy} ${value}`);
   }
 });
 

@@ -36,6 +36,6 @@ export const policyValueView = z.object({
   /** Labelled requests whose arm was drawn, and the hours they lie in. */
   requests: z.number().int(),
   hours: z.number().int(),
-  policies: z.array(z.object({ policy: z.enum(['current', 'candidate']), ips: valueEstimate, dr: valueEstimate })),
+  policies: z.array(z.object({ policy: z.string(), ips: valueEstimate, dr: valueEstimate })),
 });
 export type PolicyValueView = z.output<typeof policyValueView>;

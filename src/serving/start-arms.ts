@@ -68,7 +68,8 @@ export async function startArms(deps: ServingDeps, context: Context, request: St
       checkParity({ current, candidate: arm }, demanded, prepared.features),
     );
     const failed = checks.find(({ passed }) => !passed);
-    if (failed) return refuse(tx, draft, { sentence: `${failed.sentence}. All arms are refused.`, by, checks });
+    if (failed && plan.checks?.onFailure !== 'note')
+      return refuse(tx, draft, { sentence: `${failed.sentence}. All arms are refused.`, by, checks });
     await updateEndpoint(tx.db, endpoint.name, { features: prepared.features });
     const stage = plan.live ? firstStage(plan.live) : 'canary';
     const rollout = await insertRollout(tx.db, {

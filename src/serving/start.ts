@@ -268,7 +268,8 @@ async function check(
   }
   const parity = checkParity({ current, candidate: prepared.arm }, plan.checks, prepared.features);
   const checks = [parity];
-  if (!parity.passed) return { refusal: `${parity.sentence}. The version is refused.`, checks };
+  if (!parity.passed && plan.checks.onFailure !== 'note')
+    return { refusal: `${parity.sentence}. The version is refused.`, checks };
   const stage = needsGateway(plan.checks) ? 'checking' : stageAfterChecks(plan);
   if (stage === 'checking') {
     const { length } = await listGolden(tx.db, endpoint.name);

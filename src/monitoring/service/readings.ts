@@ -13,13 +13,14 @@ import type {
 import { namesOf, type Signature } from '../drift.ts';
 import { monitoringErrors } from '../errors.ts';
 import type { TimeRange } from '../model.ts';
-import { policyValues } from '../policy-value.ts';
+import { type Drawn, policyValues } from '../policy-value.ts';
 import { ALL_REVISIONS, isProbability } from '../quality.ts';
 import { type FigureFilter, listDrift, listFigures, newestWindow } from '../store/figures.ts';
 import { findProgress, watermarkOf } from '../store/progress.ts';
 import {
   countPredictions,
   coverageByDay,
+  type DrawnRow,
   drawnRows,
   findPrediction,
   newestOf,
@@ -140,17 +141,7 @@ export class Readings {
     if (rows.length > COMPARED_MAX) {
       throw monitoringErrors['range-too-large'](`the rollout has over ${COMPARED_MAX} labelled requests`);
     }
-    return policyValues(
-      rows.map(({ at, arm, fallback, propensity, score, shadowScore, label }) => {
-        // A candidate that failed was drawn all the same: what came of the answer in its place is what it brings.
-        const candidate = arm === 'candidate' || fallback !== null;
-        const [own, other] = fallback === null ? [score, shadowScore] : [null, score];
-        const scores = candidate
-          ? { currentScore: other, candidateScore: own }
-          : { currentScore: own, candidateScore: other };
-        return { at, candidate, propensity, label, ...scores };
-      }),
-    );
+    return policyValues(drawnOf(rows));
   }
 
   async summary(endpoint: string): Promise<SummaryView> {
@@ -221,4 +212,19 @@ function numericBins(edges: readonly number[]): string[] {
 function lossOf(score: number | null, label: number): number | null {
   if (score === null || !isProbability(score)) return null;
   return logLoss(Float64Array.of(score), Float64Array.of(label));
+}
+
+/** An arm that failed was drawn all the same: what came of the answer in its place is what it brings. */
+function drawnOf(rows: readonly DrawnRow[]): Drawn[] {
+  const several = rows.some(({ arm }) => arm !== 'current' && arm !== 'candidate');
+  const armBy = new Map(rows.flatMap(({ fallback, revision, arm }) => (fallback === null ? [[revision, arm]] : [])));
+  return rows.map(({ at, arm, fallback, propensity, score, shadowScore, label }) => {
+    const failed = fallback === null ? undefined : (JSON.parse(fallback) as { readonly revision: string }).revision;
+    const base = { at, propensity, label };
+    if (several) return { ...base, arm: failed === undefined ? arm : (armBy.get(failed) ?? failed), scores: {} };
+    const drawn = failed === undefined ? arm : 'candidate';
+    const [own, other] = failed === undefined ? [score, shadowScore] : [null, score];
+    const [current, candidate] = drawn === 'candidate' ? [other, own] : [own, other];
+    return { ...base, arm: drawn, scores: { current, candidate } };
+  });
 }

@@ -130,6 +130,7 @@ export interface DrawnRow {
   readonly propensity: number;
   readonly score: number;
   readonly shadowScore: number | null;
+  readonly revision: string;
   readonly fallback: string | null;
   readonly label: number;
 }
@@ -140,7 +141,7 @@ export async function drawnRows(db: Db, rollout: string, limit: number): Promise
     .selectFrom('prediction')
     .innerJoin('prediction_label', 'prediction_label.prediction', 'prediction.id')
     .select(['prediction.at', 'prediction.arm', 'prediction.propensity', 'prediction.score', 'prediction.fallback'])
-    .select(['prediction.shadow_score as shadowScore', 'prediction_label.value as label'])
+    .select(['prediction.revision', 'prediction.shadow_score as shadowScore', 'prediction_label.value as label'])
     .where('rollout', '=', rollout)
     .where('propensity', '>', 0)
     .where('propensity', '<', 1)

@@ -13,6 +13,11 @@ const isLoadLength = (text: string): boolean => {
 /** What a version has to show before it answers anybody. A forced rollout and the first version skip all of it. */
 export const checksSpec = z.strictObject({
   /**
+   * What a check that is not passed does. `refuse`: the version is refused. `note`: the rollout goes on, and what was
+   * found stays in its history.
+   */
+  onFailure: z.enum(['refuse', 'note']).default('refuse'),
+  /**
    * How the inputs and the output may differ from those of the current revision. `note`: in any way, and it is written
    * down. `compatible`: requests of today do for it. `same`: not at all.
    */
@@ -47,6 +52,8 @@ export const checksSpec = z.strictObject({
 
 /** What a rollout was started with; see {@link checksSpec}. */
 export interface ChecksPlan extends Pick<z.output<typeof checksSpec>, 'signature' | 'golden'> {
+  /** `refuse` in plans that do not say. */
+  readonly onFailure?: z.output<typeof checksSpec>['onFailure'];
   readonly load: {
     readonly rate: number;
     readonly seconds: number;
@@ -56,9 +63,10 @@ export interface ChecksPlan extends Pick<z.output<typeof checksSpec>, 'signature
   readonly shadowMs: number | null;
 }
 
-export function checksPlanOf({ signature, golden, load, shadow }: z.output<typeof checksSpec>): ChecksPlan {
+export function checksPlanOf(spec: z.output<typeof checksSpec>): ChecksPlan {
+  const { onFailure, signature, golden, load, shadow } = spec;
   return {
-    ...{ signature, golden },
+    ...{ onFailure, signature, golden },
     load: load && {
       ...{ rate: load.rate, p99MsMax: load.p99MsMax, errorsMax: load.errorsMax },
       seconds: durationMs(load.duration) / 1_000,

@@ -134,6 +134,18 @@ forEachDialect(
       assert.match(promoted.decisions[0]?.sentence ?? '', /Promoted by hand past its checks: tested elsewhere/);
     });
 
+    test('an endpoint may choose that what fails is only noted', async () => {
+      await endpoint({ signature: 'same', golden: {}, onFailure: 'note' });
+      await serving.golden.add(user, 'e', [golden('one')]);
+      const noted = await start();
+      assert.equal(noted.stage, 'checking');
+      await report(noted.id, result('golden', false));
+      const { stage, decisions, checks } = await serving.rollout(noted.id);
+      assert.equal(stage, 'canary');
+      assert.match(decisions[0]?.sentence ?? '', /failed its checks .* only notes: .*the golden check is broken/);
+      assert.deepEqual(checks?.find(({ check }) => check === 'golden')?.passed, false);
+    });
+
     test('a canary may have to be scored beside for a time, and is refused for what shows then', async () => {
       await endpoint({ shadow: '20s' });
       const seen = (rollout: string, block: number, failures: number) => ({

@@ -47,6 +47,10 @@ function judge({ state, plan }: Checked): Outcome {
   if (state.paused || (golden && !known('golden')) || (load && !known('load'))) return { state, decision: null };
   const failures = checks.filter(({ passed }) => !passed);
   const told = (failures.length > 0 ? failures : checks).map(({ sentence }) => sentence).join('; ');
+  if (failures.length > 0 && plan.checks?.onFailure === 'note') {
+    const because = `The candidate failed its checks before traffic, which the endpoint only notes: ${told}`;
+    return change({ state, plan }, stageAfterChecks(plan), because);
+  }
   if (failures.length > 0) {
     return change({ state, plan }, 'refused', `The candidate failed its checks before traffic: ${told}`);
   }

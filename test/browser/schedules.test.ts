@@ -29,6 +29,9 @@ const RESOURCES = [
       { name: 'release', approval: {}, needs: ['fit'] },
     ],
   }),
+  pipeline('many', {
+    steps: [{ name: 'part', command: ['/bin/true'], map: { items: ['north', 'south'] }, cache: false, retries: 0 }],
+  }),
   schedule('nightly', { pipeline: 'report', cron: '30 2 * * *', timeZone: 'Europe/Berlin', params: { day: 'mon' } }),
   freeze('closed', { reason: 'Books are closed.', from: '2096-01-09T06:00:00Z', to: '2096-01-10T00:00:00Z' }),
   trigger('hook', { pipeline: 'report', on: { webhook: true }, params: { day: '${event.day}' } }),
@@ -240,6 +243,19 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await page.locator('.gantt-row[aria-pressed=true]', { hasText: 'clean_7' }).waitFor();
     await kedge.pipelines.cancelPipelineRun({ params: { run }, body: {} });
     await page.locator('.graph-node[data-status=cancelled]').first().waitFor();
+  });
+
+  test('a divided step lists its units by state, and each has a log', async () => {
+    const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline: 'many' }, body: {} });
+    await does('part:0', true);
+    await page.goto(`${platform.url}/runs/${run}?step=part`);
+    const units = page.getByRole('table', { name: 'units' });
+    await units.getByRole('row', { name: /^part:1 queued "south"/ }).waitFor();
+    await page.getByRole('button', { name: 'succeeded 1' }).click();
+    await units.getByRole('row', { name: /^part:1/ }).waitFor({ state: 'detached' });
+    await units.getByRole('link', { name: 'part:0' }).click();
+    await page.getByText('The step wrote nothing.').waitFor();
+    await kedge.pipelines.cancelPipelineRun({ params: { run }, body: {} });
   });
 
   test('partitions are a matrix, and a backfill does those that are missing', async () => {

@@ -45,12 +45,15 @@ function RunState({ run }: { readonly run: RunDetail }) {
   return <StatusChip status={isPaused ? 'held' : run.status} detail={isPaused ? 'paused' : undefined} />;
 }
 
+/** What the address says of the chosen step alone. */
+const STEP_KEYS = { log: undefined, line: undefined, units: undefined, behind: undefined, unit: undefined };
+
 function RunDetailView({ run }: { readonly run: RunDetail }) {
   const url = useUrl();
   const now = useNow();
   const chosen = url.get('step') ?? firstInterest(run);
   const step = run.steps.find((each) => each.step === chosen) ?? run.steps[0];
-  const choose = (name: string) => url.set({ step: name, log: undefined, line: undefined });
+  const choose = (name: string) => url.set({ step: name, ...STEP_KEYS });
   return (
     <Columns facts={<RunFacts run={run} />}>
       <p className="verdict">{sentenceOf(run, now)}</p>

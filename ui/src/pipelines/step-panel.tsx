@@ -15,6 +15,7 @@ import { places } from '../places.ts';
 import { StepLog } from './log/step-log.tsx';
 import { StepActions } from './run-actions.tsx';
 import { progressText } from './run-words.ts';
+import { Units } from './units.tsx';
 
 /** One step of a run: how it went, what it made, why it ran, and its log. */
 export function StepPanel({ run, step }: { readonly run: RunDetail; readonly step: StepView }) {
@@ -28,7 +29,7 @@ export function StepPanel({ run, step }: { readonly run: RunDetail; readonly ste
         ) : null}
         <CacheExplanationLine run={run.run} step={step} />
       </Section>
-      <StepLog run={run.run} step={step} />
+      {step.units ? <Units run={run.run} step={step} /> : <StepLog run={run.run} step={step} />}
       {Object.keys(step.outputs).length > 0 ? <Outputs step={step} /> : null}
       {step.result === null ? null : (
         <Section title="Result" note="what the step returned">

@@ -97,7 +97,7 @@ export function Graph({ steps, chosen, onChoose }: GraphProps) {
           </span>
         </div>
       ) : null}
-      <Suspense fallback={<Loading rows={4} />}>
+      <Suspense fallback={<Loading rows={nodes.length > MANY ? 18 : 4} />}>
         <Canvas nodes={nodes} chosen={chosen} found={found} relations={lineage} onPress={press} />
       </Suspense>
     </>

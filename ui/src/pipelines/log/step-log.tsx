@@ -24,7 +24,7 @@ export function StepLog({ run, step }: { readonly run: string; readonly step: St
   const line = url.number('line');
   const { state, reader } = useLog({ run, step: step.step, contains, line: contains ? undefined : line });
   const { lines, isDone, isLoaded, error } = state;
-  const isStarted = step.attempts.length > 0 || lines.length > 0;
+  const isStarted = step.startedAt !== null || lines.length > 0;
   return (
     <Section
       title="Log"
@@ -93,8 +93,7 @@ function noteOf({ lines, isDone, hasOlder, hasNewer }: LogState, contains: strin
 
 function emptyText(step: StepView, isDone: boolean): string {
   if (step.status === 'cached') return 'Taken from the cache: nothing ran, so there is no log. The other run has it.';
-  if (step.units) return 'The units of this step have logs of their own: kedge logs <run> <step>:<unit>.';
-  if (step.attempts.length === 0) return 'Nothing has run yet.';
+  if (step.startedAt === null) return 'Nothing has run yet.';
   return isDone ? 'The step wrote nothing.' : 'Nothing written so far.';
 }
 

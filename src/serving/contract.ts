@@ -155,7 +155,7 @@ export const servingContract = contract({
     permission: 'serving:write',
     params: byEndpoint,
     body: z
-      .object({
+      .strictObject({
         version: versionNumber.optional(),
         /** Several candidates; those that the endpoint declares where there is no version either. */
         arms: armsSpec.optional(),

@@ -80,6 +80,9 @@ export function requireAnswerable({ view, metric, ...asked }: MetricQuestion): v
   if (!rules) {
     throw trackingErrors.invalid(`metric_name must be one of ${listed(Object.keys(metrics))}, got '${metric}'`);
   }
+  if (asked.aggregations.length === 0) {
+    throw trackingErrors.invalid(`aggregations must have at least one of ${listed(rules.aggregations)}`);
+  }
   const types = asked.aggregations.map(({ type }) => type).filter((type) => !rules.aggregations.includes(type));
   if (types.length > 0) {
     throw trackingErrors.invalid(

@@ -133,6 +133,7 @@ forEachDialect('Figures of traces', trackingMigrations, (openDb) => {
       };
       for (const [change, said] of [
         [{ metric_name: 'speed' }, /^metric_name must be one of \['trace_count', .*got 'speed'/],
+        [{ aggregations: [] }, /^aggregations must have at least one of /],
         [{ aggregations: COUNT }, /Found invalid aggregation_type\(s\): \['COUNT'\]/],
         [{ dimensions: ['span_name'] }, /Found invalid dimension\(s\): \['span_name'\]/],
         [{ time_interval_seconds: 60 }, /start_time_ms and end_time_ms are required/],

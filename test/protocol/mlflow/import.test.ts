@@ -63,6 +63,7 @@ async function bringIn(
   );
   assert.equal(again.registeredModels.same, done.registeredModels.made);
   assert.equal(again.loggedModels.same, done.loggedModels.made);
+  assert.equal(again.webhooks.made, 0);
 }
 
 for (const { version, python } of CLIENTS) {

@@ -7,6 +7,7 @@ import { ImportReport } from '../mlflow-import/report.ts';
 import { RestSource } from '../mlflow-import/rest-source.ts';
 import { type MlflowSource, SourceError } from '../mlflow-import/source.ts';
 import { type ImportPlan, importExperiment } from '../mlflow-import/tracking-import.ts';
+import { importWebhooks } from '../mlflow-import/webhook-import.ts';
 import { textOf } from '../read-file.ts';
 import { type CommandOptions, connectedInProject, printJson } from './connected.ts';
 
@@ -21,7 +22,7 @@ interface ImportOptions extends CommandOptions {
 export function importCommand(program: Command): void {
   const group = program.command('import').description('bring in what another system has');
   connectedInProject(group.command('mlflow <uri>'))
-    .description('bring in experiments, runs, models and files of a tracking server or of a folder mlruns')
+    .description('bring in experiments, runs, models, webhooks and files of a tracking server or of a folder mlruns')
     .option('--source-credentials <file>', 'a file with <user>:<password>, or with a token, for the source')
     .option('--experiment <name...>', 'only these experiments, and no registered models')
     .option('--parallel <n>', 'how many runs are read at the same time', '4')
@@ -66,6 +67,7 @@ async function bringIn(source: MlflowSource, options: ImportOptions): Promise<Im
     for await (const model of source.registeredModels()) {
       await report.attempt(`registered model '${model.name}'`, () => importRegisteredModel(plan, model));
     }
+    await report.attempt('webhooks', () => importWebhooks(plan));
   }
   for (const name of wanted ?? []) report.failures.push({ what: `experiment '${name}'`, why: 'the source has none' });
   return report;

@@ -132,6 +132,10 @@ export class FileStoreSource implements MlflowSource {
     }
   }
 
+  webhooks(): undefined {
+    return undefined;
+  }
+
   async *registeredModels(): AsyncIterable<SourceRegisteredModel> {
     const parent = join(this.#root, 'models');
     for (const name of await foldersIn(parent)) {

@@ -22,11 +22,14 @@ export class ImportReport {
   readonly loggedModels: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
   readonly registeredModels: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
   readonly versions: Counted = { found: 0, made: 0 };
+  readonly webhooks: Counted = { found: 0, made: 0 };
   /** Points of metrics that were sent. */
   points = 0;
   readonly files = { sent: 0, bytes: 0 };
   /** Protected places that came too late to be brought along: the gate is to be asked about them. */
   readonly held: { readonly what: string; readonly why: string }[] = [];
+  /** What is left to do by hand. */
+  readonly notes: string[] = [];
   readonly failures: { readonly what: string; readonly why: string }[] = [];
 
   readonly source: string;
@@ -49,7 +52,7 @@ export class ImportReport {
 
   get words(): string {
     const would = this.dryRun ? 'would be ' : '';
-    const { files, held, failures } = this;
+    const { files, held, notes, failures } = this;
     const moved = (name: string, { found, made, resumed, same }: Moved) =>
       `${name}: ${found} found, ${made} ${would}brought in, ${resumed} gone on with, ${same} here already`;
     return [
@@ -58,10 +61,12 @@ export class ImportReport {
       moved('logged models', this.loggedModels),
       moved('registered models', this.registeredModels),
       `versions: ${this.versions.found} found, ${this.versions.made} ${would}registered`,
+      `webhooks: ${this.webhooks.found} found, ${this.webhooks.made} ${would}made`,
       ...(this.dryRun
         ? []
         : [`sent: ${this.points} points of metrics, ${files.sent} files of ${formatBytes(files.bytes)}`]),
       ...held.map(({ what, why }) => `left to the gate: ${why} for ${what}`),
+      ...notes.map((note) => `to do: ${note}`),
       ...failures.map(({ what, why }) => `FAILED ${what}: ${why}`),
     ].join('\n');
   }

@@ -14,9 +14,18 @@ import {
   type SourceRegisteredModel,
   type SourceRun,
   type SourceVersion,
+  type SourceWebhook,
 } from './source.ts';
 
-const PAGE = { experiments: 1_000, runs: 500, points: 10_000, loggedModels: 50, models: 100, versions: 1_000 } as const;
+const PAGE = {
+  experiments: 1_000,
+  runs: 500,
+  points: 10_000,
+  loggedModels: 50,
+  models: 100,
+  versions: 1_000,
+  traces: 100,
+} as const;
 const TRIES = 4;
 const FIRST_PAUSE_MS = 500;
 /** A page of this many runs with thousands of metrics takes a stock server its time. */
@@ -70,10 +79,18 @@ export class RestSource implements MlflowSource {
 
   async *loggedModels(experiment: string): AsyncIterable<SourceLoggedModel> {
     const json = { experiment_ids: [experiment], max_results: PAGE.loggedModels };
+    yield* this.#servedSince3<SourceLoggedModel>('logged-models/search', 'models', { method: 'POST', json });
+  }
+
+  async *webhooks(): AsyncIterable<SourceWebhook> {
+    yield* this.#servedSince3<SourceWebhook>('webhooks', 'webhooks', {});
+  }
+
+  /** What servers of MLflow 2 do not know: they say that there is no such address. */
+  async *#servedSince3<T>(path: string, field: string, asked: Asked): AsyncIterable<T> {
     try {
-      yield* this.#paged<SourceLoggedModel>('logged-models/search', 'models', { method: 'POST', json });
+      yield* this.#paged<T>(path, field, asked);
     } catch (error) {
-      // MLflow 2 has none, and says that there is no such address.
       if (!(error instanceof NotServed)) throw error;
     }
   }

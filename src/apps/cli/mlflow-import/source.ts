@@ -109,6 +109,14 @@ export interface SourceVersion {
   readonly model_id?: string;
 }
 
+export interface SourceWebhook {
+  readonly name: string;
+  readonly url: string;
+  readonly description?: string;
+  readonly status?: string;
+  readonly events: readonly { readonly entity: string; readonly action: string }[];
+}
+
 /** Whose files. `uri` is where they are, as the source says. */
 export interface SourceOwner {
   readonly kind: 'run' | 'model';
@@ -132,6 +140,8 @@ export interface MlflowSource {
   /** Every point of a metric, in pieces of any size. */
   history(run: string, key: string): AsyncIterable<readonly SourceMetric[]>;
   loggedModels(experiment: string): AsyncIterable<SourceLoggedModel>;
+  /** Without their secrets, which a server tells nobody. Undefined where the source keeps none. */
+  webhooks(): AsyncIterable<SourceWebhook> | undefined;
   registeredModels(): AsyncIterable<SourceRegisteredModel>;
   /** In the order of their numbers. */
   versions(model: SourceRegisteredModel): Promise<readonly SourceVersion[]>;

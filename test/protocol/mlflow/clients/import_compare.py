@@ -127,6 +127,12 @@ for experiment in every(source.search_experiments, view_type=ViewType.ALL):
         same("logged models", *(sorted(map(model_facts, found), key=repr) for found in models))
 assert sorted(names) == ["Default", "gone", "rides"], names
 
+if hasattr(source, "list_webhooks") and sys.argv[1].startswith("http"):
+    hooks = [[(hook.name, hook.url, sorted(map(str, hook.events))) for hook in c.list_webhooks()]
+             for c in (source, kedge)]
+    same("webhooks", *hooks)
+    assert [str(hook.status) for hook in kedge.list_webhooks()] == ["DISABLED"], kedge.list_webhooks()
+
 models = every(source.search_registered_models)
 same("registered models", *(sorted(m.name for m in every(c.search_registered_models)) for c in (source, kedge)))
 for model in models:

@@ -77,9 +77,15 @@ def prompts():
         mlflow.genai.register_prompt(name="greeting", template="Good day {{name}}", tags={"tone": "formal"})
 
 
+def webhooks():
+    if hasattr(client, "create_webhook") and sys.argv[1].startswith("http"):
+        client.create_webhook("news", "https://93.184.216.34/hook", ["model_version.created"], secret="s" * 20)
+
+
 rides()
 registry()
 prompts()
+webhooks()
 gone()
 with mlflow.start_run(experiment_id="0"):
     mlflow.log_metric("m", 1)

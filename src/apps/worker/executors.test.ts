@@ -96,7 +96,8 @@ async function workOn(t: TestContext, executor: string): Promise<unknown> {
   for (const { attempts } of ended.steps.filter(({ units }) => units === null)) {
     const { place } = attempts.at(-1)!;
     assert.equal(place?.executor, executor);
-    assert.match(`${place.job}`, executor === 'process' ? /^null$/ : /^\w+$/);
+    if (TEST_EXECUTORS[executor]?.isRemote) assert.match(`${place.job}`, /^[\w:]+$/);
+    else assert.equal(place.job, null);
   }
   const succeeded = await tellOf(bench, ended);
   const failed = await tellOf(bench, await bench.ended(failure));

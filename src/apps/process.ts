@@ -1,4 +1,4 @@
-import { KedgeError, messageOf } from '#core/errors';
+import { KedgeError, messageOf, wordsOf } from '#core/errors';
 import { realSystem, type System } from '#core/system';
 import { type Config, loadConfig } from '#platform/config';
 import { createLogger, createMetrics, type Logger, type Metrics, startTracing } from '#platform/observe';
@@ -59,7 +59,7 @@ export async function runProcess(role: string, start: (base: ProcessBase) => Pro
 
 /** An expected failure in a sentence; anything else with its stack, as it is a bug. */
 function wordsFor(error: unknown): string {
-  if (error instanceof KedgeError) return `${error.message} [${error.code}]`;
+  if (error instanceof KedgeError) return wordsOf(error);
   const { code, address, port, stack } = error as NodeJS.ErrnoException & { address?: string; port?: number };
   if (code === 'EADDRINUSE') return `${address}:${port} is taken by another program: choose another port`;
   if (code === 'EACCES' && port !== undefined) return `port ${port} may not be used by this user: choose another port`;

@@ -59,3 +59,8 @@ export function defineErrors<const Definitions extends Record<string, ErrorDefin
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** An expected failure in words for a terminal: its sentence, its code, and the fields that were refused. */
+export function wordsOf({ message, code, fields }: KedgeError): string {
+  return `${message} [${code}]${fields.map((field) => `\n  ${field.path}: ${field.message}`).join('')}`;
+}

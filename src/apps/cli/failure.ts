@@ -1,4 +1,4 @@
-import { KedgeError, messageOf } from '#core/errors';
+import { KedgeError, messageOf, wordsOf } from '#core/errors';
 import { ProblemError } from '#platform/contract';
 
 /** A mistake in how the command was used, told without a stack. */
@@ -14,10 +14,7 @@ export function explainFailure(error: unknown): void {
 
 function words(error: unknown): string {
   if (error instanceof UsageError || error instanceof ProblemError || isToldPlainly(error)) return error.message;
-  if (error instanceof KedgeError) {
-    const fields = error.fields.map((field) => `\n  ${field.path}: ${field.message}`).join('');
-    return `${error.message} [${error.code}]${fields}`;
-  }
+  if (error instanceof KedgeError) return wordsOf(error);
   const cause = (error as { cause?: { code?: string } }).cause;
   if (cause?.code === 'ECONNREFUSED') return 'no control plane answers there: start one with `kedge up`, or give --url';
   return error instanceof Error ? (error.stack ?? messageOf(error)) : String(error);

@@ -53,3 +53,14 @@ test('a start of some processes only says nothing of the others and does not wai
   assert.doesNotMatch(out, /scoring/);
   assert.equal(log, '');
 });
+
+test('a process that is started by hand with a setting that cannot be used names it', async (t) => {
+  const main = fileURLToPath(new URL('../control-plane/main.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main], {
+    env: { KEDGE_PORT: 'many', KEDGE_LOG_LEVEL: 'warn' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+
+  assert.match(await text(child.stderr), /cannot start: .*\[config\/invalid\]\n {2}KEDGE_PORT: /);
+});

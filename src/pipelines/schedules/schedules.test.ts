@@ -64,6 +64,33 @@ forEachDialect('Schedules', pipelineMigrations, (open) => {
     );
   });
 
+  test('between two looks the job wakes in the moment at which a tick is due, and for nothing else', async (t) => {
+    const s = await openSchedules(t, open);
+    await s.schedule();
+    const after = s.clock.after.bind(s.clock);
+    const { promise: asleep, resolve } = Promise.withResolvers<number>();
+    t.mock.method(s.clock, 'after', (delayMs: number, callback: () => void) => {
+      resolve(delayMs);
+      return after(delayMs, callback);
+    });
+    const job = s.schedules.job();
+
+    await s.clock.advance(HOUR_MS - 300 - job.everyMs);
+    await job.run(new AbortController().signal);
+    await s.clock.advance(job.everyMs);
+    const looked = job.run(new AbortController().signal);
+    assert.equal(await asleep, 300);
+    await s.clock.advance(300);
+    await looked;
+
+    const { items } = await s.schedules.ticks('nightly', { limit: 10 });
+    const at = Date.UTC(2001, 0, 1, 1);
+    assert.deepEqual(
+      items.map((tick) => [tick.at, tick.outcome, tick.decidedAt]),
+      [[at, 'started', at]],
+    );
+  });
+
   test('with the clock an hour forward and an hour back each tick has one run, also after restarts', async (t) => {
     const s = await openSchedules(t, open);
     await s.schedule({ cron: '*/30 * * * *', catchUp: { all: 100 } });

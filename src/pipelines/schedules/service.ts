@@ -1,4 +1,5 @@
 import type { Cause } from '#core/cause';
+import { sleep } from '#core/clock';
 import { KedgeError } from '#core/errors';
 import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
@@ -17,6 +18,7 @@ import {
   insertTick,
   listSchedulesWithLast,
   listTicks,
+  nextTickWithin,
   removeTicks,
   type StoredSchedule,
   saveSchedule,
@@ -24,8 +26,11 @@ import {
 import { ticksAfter } from './ticks.ts';
 import { offsetAt } from './zone.ts';
 
-/** How often the clock is looked at. A look at which nothing is due costs one indexed query. */
-const LOOK_EVERY_MS = 200;
+/**
+ * How often it is asked what is due, which costs one indexed query and wakes the process. In between it wakes at the
+ * moment at which a tick is due, so only the tick of a schedule that is as new as this is decided as late as this.
+ */
+const LOOK_EVERY_MS = 1_000;
 /** Schedules that one query finds due. */
 const DUE_MAX = 200;
 /** Schedules that are decided in one transaction. Other writers wait for as long as it takes. */
@@ -63,9 +68,17 @@ export class Schedules {
       name: 'pipelines/schedules',
       everyMs: LOOK_EVERY_MS,
       run: async (signal) => {
-        while (!signal.aborted && (await this.look()) > 0) {
-          // What is left of a batch, and what became due meanwhile.
-        }
+        const { clock } = this.#deps.system;
+        const until = clock.monotonic() + LOOK_EVERY_MS;
+        do {
+          while (!signal.aborted && (await this.look()) > 0) {
+            // What is left of a batch, and what became due meanwhile.
+          }
+          const leftMs = until - clock.monotonic();
+          const inMs = await nextTickWithin(this.#deps.db.reader, clock.now(), leftMs);
+          if (inMs === undefined) return;
+          await sleep(clock, inMs, signal);
+        } while (!signal.aborted);
       },
     };
   }

@@ -108,6 +108,18 @@ export async function dueSchedules(db: Db, now: number, limit: number): Promise<
   return rows.map(({ name }) => name);
 }
 
+/** In how many milliseconds the next tick is due, if that is before `withinMs` have passed. */
+export async function nextTickWithin(db: Db, now: number, withinMs: number): Promise<number | undefined> {
+  if (withinMs <= 0) return undefined;
+  const row = await tables(db)
+    .selectFrom('schedule')
+    .select(({ fn }) => fn.min('next_at').as('at'))
+    .where('paused_at', 'is', null)
+    .where('next_at', '<=', now + withinMs)
+    .executeTakeFirst();
+  return row?.at == null ? undefined : Math.max(0, Number(row.at) - now);
+}
+
 export async function insertTick(db: Db, tick: TickView): Promise<void> {
   await tables(db)
     .insertInto('schedule_tick')

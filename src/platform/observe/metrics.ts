@@ -31,7 +31,7 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5,
  * How often the delay of the event loop is sampled. Each sample wakes the process, and the library's default of 10 ms
  * is most of what an idle process would cost.
  */
-const EVENT_LOOP_SAMPLE_MS = 250;
+const EVENT_LOOP_SAMPLE_MS = 1_000;
 
 export function createMetrics(role: string): Metrics {
   const registry = new Registry();

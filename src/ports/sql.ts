@@ -11,6 +11,8 @@ export type AnyTables = Parameters<Dialect['createIntrospector']>[0] extends Kys
  * - {@link SqlStore.transaction} is serializable against other transactions of the same store: a transaction sees no
  *   other's uncommitted writes, and two that touch the same row run one after the other.
  * - When `transaction` resolves, its writes survive the death of the process. When it rejects, none of them exist.
+ *   Transactions that wait for each other may be committed together. So one waits for the database only: what it waits
+ *   for otherwise, those before it wait for too.
  * - {@link SqlStore.reader} sees committed state only, and is not used inside a transaction. A transaction inside a
  *   transaction, which would wait for itself for ever, throws an assertion; so does a reader that would have to wait.
  * - Integers up to 2^53 come back as numbers. Booleans are stored as the integers 0 and 1, JSON as text, times as

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, it } from 'node:test';
 import { binaryType, type SqlStore } from '#ports/sql';
 
@@ -126,6 +127,81 @@ function orderCases(withStore: WithStore): void {
       await Promise.all(Array.from({ length: 25 }, deposit));
 
       assert.equal(await amountOf(store.reader, 'a'), 25);
+    }),
+  );
+
+  it(
+    'of transactions at the same time, one that fails leaves nothing and the others are there',
+    withStore(async (store) => {
+      const put = (i: number) =>
+        store.transaction(async (trx) => {
+          await trx
+            .insertInto('account')
+            .values({ id: `n${i}`, amount: i })
+            .execute();
+          if (i % 4 === 1) throw new RangeError(`stop ${i}`);
+          // The second row of a name is refused by the database.
+          if (i % 4 === 3) await trx.insertInto('account').values({ id: 'n0', amount: 0 }).execute();
+          return i;
+        });
+
+      const settled = await Promise.allSettled(Array.from({ length: 80 }, (_, i) => put(i)));
+
+      const kept = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+      const even = Array.from({ length: 40 }, (_, i) => 2 * i);
+      assert.deepEqual(kept, even);
+      assert.deepEqual((settled[5] as PromiseRejectedResult).reason, new RangeError('stop 5'));
+      const rows = await store.reader.selectFrom('account').select('amount').orderBy('amount').execute();
+      assert.deepEqual(
+        rows.map((row) => row['amount']),
+        even,
+      );
+    }),
+  );
+
+  it(
+    'transactions at the same time see what those before them wrote, each in the context of its caller',
+    withStore(async (store) => {
+      const caller = new AsyncLocalStorage<number>();
+      const put = (i: number) =>
+        caller.run(i, () =>
+          store.transaction(async (trx) => {
+            const before = await trx
+              .selectFrom('account')
+              .select((e) => e.fn.countAll().as('n'))
+              .executeTakeFirst();
+            await trx
+              .insertInto('account')
+              .values({ id: `n${i}`, amount: i })
+              .execute();
+            return [Number(before?.['n']), caller.getStore()];
+          }),
+        );
+
+      const seen = await Promise.all(Array.from({ length: 40 }, (_, i) => put(i)));
+
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 40 }, (_, i) => [i, i]),
+      );
+    }),
+  );
+
+  it(
+    'a statement on a transaction that has ended is refused',
+    withStore(async (store) => {
+      const escaped: SqlStore['reader'][] = [];
+      const first = store.transaction(async (trx) => {
+        escaped.push(trx);
+      });
+      const second = store.transaction(async () => {
+        await escaped[0]?.insertInto('account').values({ id: 'stray', amount: 1 }).execute();
+      });
+
+      const [, stray] = await Promise.allSettled([first, second]);
+
+      assert.match(String((stray as PromiseRejectedResult).reason), /AssertionError.*has ended/s);
+      assert.equal(await amountOf(store.reader, 'stray'), undefined);
     }),
   );
 

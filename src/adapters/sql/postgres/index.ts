@@ -1,8 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
-import { assert } from '#core/assert';
 import { messageOf } from '#core/errors';
+import { GroupCommit } from '#platform/db';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
 
 const INT8_OID = 20;
@@ -39,31 +38,21 @@ export async function openPostgres(url: string, { schema = 'kedge', connectionsM
   }
   // Transactions of this process wait for each other here and not on connections: a pool full of waiting writers would
   // leave the one that has the lock without a connection for what it reads beside its transaction.
-  let line: Promise<unknown> = Promise.resolve();
-  const scope = new AsyncLocalStorage<{ open: boolean }>();
+  const commits = new GroupCommit({
+    begin: (group) =>
+      reader.transaction().execute(async (trx) => {
+        // One writer at a time, as SQLite has it: the outbox and the audit chain need one order of commits, and a
+        // lock taken first costs less than the retries of optimistic isolation. It is released at commit.
+        await sql`select pg_advisory_xact_lock(hashtext(${`kedge.${schema}`}))`.execute(trx);
+        await group(trx);
+      }),
+  });
   return {
     dialect: 'postgres',
     reader,
-    async transaction(work) {
-      assert(!scope.getStore()?.open, 'the database is used beside its own open transaction: use tx.db inside it');
-      const own = { open: true };
-      const run = line.then(() =>
-        reader.transaction().execute(async (trx) => {
-          // One writer at a time, as SQLite has it: the outbox and the audit chain need one order of commits, and a
-          // lock taken first costs less than the retries of optimistic isolation. It is released at commit.
-          await sql`select pg_advisory_xact_lock(hashtext(${`kedge.${schema}`}))`.execute(trx);
-          return scope
-            .run(own, () => work(trx))
-            .finally(() => {
-              own.open = false;
-            });
-        }),
-      );
-      line = run.catch(() => {});
-      return run;
-    },
+    transaction: (work) => commits.transaction(work),
     async close() {
-      await line;
+      await commits.settled();
       await reader.destroy();
     },
   };

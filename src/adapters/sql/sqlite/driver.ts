@@ -1,7 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
-import { assert } from '#core/assert';
 import { messageOf } from '#core/errors';
 import { sqlErrors } from '#ports/sql';
 
@@ -13,24 +11,20 @@ const STATEMENTS_MAX = 500;
  */
 export class SqliteDriver implements Driver {
   readonly #connection: SqliteConnection;
-  readonly #scope = new AsyncLocalStorage<{ held: boolean }>();
+  readonly #refuse: () => void;
   #turn: Promise<void> = Promise.resolve();
   #release: (() => void) | undefined;
 
-  constructor(database: DatabaseSync) {
+  /** `refuse` throws when whoever asks for the connection would wait for himself. */
+  constructor(database: DatabaseSync, refuse: () => void = () => {}) {
     this.#connection = new SqliteConnection(database);
+    this.#refuse = refuse;
   }
 
   async init(): Promise<void> {}
 
-  /** Runs a transaction. Whoever asks for the connection again from within it would wait for itself, and is told so. */
-  exclusive<T>(transaction: () => Promise<T>): Promise<T> {
-    this.#refuseReentry();
-    return this.#scope.run({ held: false }, transaction);
-  }
-
   async acquireConnection(): Promise<DatabaseConnection> {
-    this.#refuseReentry();
+    this.#refuse();
     const before = this.#turn;
     let release: () => void = () => {};
     this.#turn = new Promise((resolve) => {
@@ -47,29 +41,17 @@ export class SqliteDriver implements Driver {
 
   async beginTransaction(): Promise<void> {
     this.#connection.run('begin immediate');
-    this.#setHeld(true);
   }
 
   async commitTransaction(): Promise<void> {
-    this.#setHeld(false);
     this.#connection.run('commit');
   }
 
   async rollbackTransaction(): Promise<void> {
-    this.#setHeld(false);
     this.#connection.rollback();
   }
 
   async destroy(): Promise<void> {}
-
-  #setHeld(held: boolean): void {
-    const scope = this.#scope.getStore();
-    if (scope) scope.held = held;
-  }
-
-  #refuseReentry(): void {
-    assert(!this.#scope.getStore()?.held, 'the database is used beside its own open transaction: use tx.db inside it');
-  }
 }
 
 class SqliteConnection implements DatabaseConnection {

@@ -1,8 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setImmediate } from 'node:timers/promises';
 import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import { messageOf } from '#core/errors';
+import { GroupCommit } from '#platform/db';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
 import { SqliteDriver } from './driver.ts';
 
@@ -28,15 +30,20 @@ export function openSqlite(path: string, options: SqliteOptions = {}): SqlStore 
   if (!memory) mkdirSync(dirname(path), { recursive: true });
   const writer = connect(path, options);
   // A memory database belongs to its connection, so there the reader is the writer and waits for its turn.
-  const writeDriver = new SqliteDriver(writer);
-  const write = kyselyOver(writeDriver);
+  const write = kyselyOver(new SqliteDriver(writer, () => commits.refuseInside()));
+  const commits = new GroupCommit({
+    begin: (group) => write.transaction().execute(group),
+    // A synced commit takes as long for one as for many, and requests that have arrived are not read while it runs.
+    gather: options.durable ? () => setImmediate() : undefined,
+  });
   const readConnection = memory ? undefined : connect(path, options);
   const reader = readConnection ? kyselyOver(new SqliteDriver(readConnection)) : write;
   return {
     dialect: 'sqlite',
     reader,
-    transaction: (work) => writeDriver.exclusive(() => write.transaction().execute(work)),
+    transaction: (work) => commits.transaction(work),
     async close() {
+      await commits.settled();
       await write.destroy();
       writer.close();
       readConnection?.close();

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
+import { sql } from 'kysely';
 import { sqlConformance } from '#conformance/sql';
 import { openSqlite, sqliteDamage } from './index.ts';
 
@@ -17,17 +18,19 @@ sqlConformance('SQLite in memory', async () => {
   return { store, close: () => store.close() };
 });
 
-sqlConformance('SQLite in a file', async () => {
-  const directory = temporaryDirectory();
-  const store = openSqlite(join(directory, 'kedge.sqlite'));
-  return {
-    store,
-    async close() {
-      await store.close();
-      rmSync(directory, { recursive: true });
-    },
-  };
-});
+for (const durable of [false, true]) {
+  sqlConformance(durable ? 'SQLite in a file with synced commits' : 'SQLite in a file', async () => {
+    const directory = temporaryDirectory();
+    const store = openSqlite(join(directory, 'kedge.sqlite'), { durable });
+    return {
+      store,
+      async close() {
+        await store.close();
+        rmSync(directory, { recursive: true });
+      },
+    };
+  });
+}
 
 function databaseFile(t: TestContext): string {
   const directory = temporaryDirectory();
@@ -120,6 +123,29 @@ test('the reader of a memory database is refused inside a transaction instead of
 
   await assert.rejects(waiting, { name: 'AssertionError', message: /use tx\.db/ });
   assert.deepEqual(await store.reader.selectFrom('sqlite_schema').selectAll().execute(), []);
+  await store.close();
+});
+
+test('when the commit of several transactions fails, all of them reject and none of them exist', async (t) => {
+  const path = databaseFile(t);
+  const store = openSqlite(path);
+  await store.transaction(async (trx) => {
+    await sql`create table town (name text primary key)`.execute(trx);
+    // Such a reference is looked at when the transaction commits.
+    await sql`create table road (town text references town (name) deferrable initially deferred)`.execute(trx);
+  });
+  const build = (town: string) => store.transaction((trx) => trx.insertInto('road').values({ town }).execute());
+  const settle = (town: string) => store.transaction((trx) => trx.insertInto('town').values({ name: town }).execute());
+
+  const settled = await Promise.allSettled([settle('a'), build('nowhere'), settle('b')]);
+
+  assert.deepEqual(
+    settled.map(({ status }) => status),
+    ['rejected', 'rejected', 'rejected'],
+  );
+  assert.deepEqual(await store.reader.selectFrom('town').selectAll().execute(), []);
+  await settle('c');
+  assert.equal((await store.reader.selectFrom('town').selectAll().execute()).length, 1);
   await store.close();
 });
 

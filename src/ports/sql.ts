@@ -1,5 +1,7 @@
-import type { Dialect, Kysely, Transaction } from 'kysely';
+import { type Dialect, type Expression, type Kysely, type SqlBool, sql, type Transaction } from 'kysely';
 import { defineErrors } from '#core/errors';
+import type { Regex } from '#core/regex/parse';
+import { postgresRegex, re2Regex } from '#core/regex/print';
 
 /** Tables that the type system does not know, as Kysely types them for dialects. Each store narrows to its own. */
 export type AnyTables = Parameters<Dialect['createIntrospector']>[0] extends Kysely<infer Tables> ? Tables : never;
@@ -18,6 +20,8 @@ export type AnyTables = Parameters<Dialect['createIntrospector']>[0] extends Kys
  * - Integers up to 2^53 come back as numbers. Booleans are stored as the integers 0 and 1, JSON as text, times as
  *   epoch milliseconds, binary values as `Uint8Array`.
  * - Names of tables and columns are at most 63 bytes (PostgreSQL's limit).
+ * - {@link matchesRegex} answers alike in every dialect, in time linear in the text, and a statement that goes on
+ *   matching for longer than the adapter allows fails with `sql/regex-limit`.
  */
 export interface SqlStore {
   readonly dialect: SqlDialect;
@@ -33,9 +37,21 @@ export function binaryType(dialect: SqlDialect): 'blob' | 'bytea' {
   return dialect === 'sqlite' ? 'blob' : 'bytea';
 }
 
+/** The function that every SQLite adapter brings: whether a text has a match of an expression in RE2's syntax. */
+export const SQLITE_REGEX_FUNCTION = 'kedge_has_match';
+/** What an adapter for PostgreSQL knows a statement by that matches regular expressions. */
+export const POSTGRES_REGEX_OPERATOR = 'operator(pg_catalog.~)';
+
+/** Whether `text`, which is not null, has a match of the expression anywhere. */
+export function matchesRegex(dialect: SqlDialect, text: Expression<unknown>, regex: Regex): Expression<SqlBool> {
+  if (dialect === 'sqlite') return sql<SqlBool>`${sql.raw(SQLITE_REGEX_FUNCTION)}(${text}, ${re2Regex(regex)}) = 1`;
+  return sql<SqlBool>`${text} ${sql.raw(POSTGRES_REGEX_OPERATOR)} (${postgresRegex(regex)} collate "C")`;
+}
+
 export const sqlErrors = defineErrors('sql', {
   corrupt: { status: 500, title: 'The database file is damaged' },
   locked: { status: 503, title: 'The database is in use by another process' },
   'no-space': { status: 507, title: 'No space is left for the database' },
+  'regex-limit': { status: 400, title: 'Matching the regular expression takes too much' },
   unreachable: { status: 503, title: 'The database cannot be reached' },
 });

@@ -32,6 +32,13 @@ const TEXTS = [
   'a'.repeat(5_000),
 ];
 
+/** Expressions that hold up an engine which goes back in the text, and such as an engine cannot be asked for. */
+const HOLDING_UP = ['^(a+)+$', '(a|aa)+$', '(a|a?)+b', '(?:a?){100}a{100}', '((a*)*)*b', '(.*)(.*)(.*)(.*)(.*)b'];
+const REFUSED = [
+  ...['(?=a)', '(?<!a)', '(a)\\1', '(?P<n>a)(?P=n)', '(?>a)', 'a++', '(', '[a', 'a{2,1}', '*', '\\', '\\p{L}'],
+  ...['a{1000000}', '((a{200}){200}){200}', '(?:a?){250}', '('.repeat(400), 'a'.repeat(1_001), '(?:\\b|a){50}'],
+];
+
 interface Search {
   readonly name: string;
   /** Below `/api/2.0/mlflow/`, or a whole path. */
@@ -157,6 +164,7 @@ forEachDatabase('A hostile search', (open) => {
           `${field} = ${text}`,
           `${field} LIKE ${quoted(text)}`,
           `${field} ILIKE ${quoted(text)}`,
+          `${field} RLIKE ${quoted(text)}`,
           `${field} IN (${quoted(text)}, '${text}')`,
           `${field} ${text} 'a'`,
           `${field} = "${text}"`,
@@ -233,6 +241,23 @@ forEachDatabase('A hostile search', (open) => {
       );
     });
   }
+
+  test('of traces by an expression that holds up other engines is answered, and by what is none refused', async () => {
+    const { ask: asking, list, tag, texts } = of('traces');
+    await tagAll(server, objects, `${'a'.repeat(4_900)}!`);
+    for (const pattern of HOLDING_UP) {
+      const answer = await answerTo(server, asking({ filter: `${tag} RLIKE ${quoted(pattern)}` }));
+      const isFound = ((answer[list] as unknown[] | undefined)?.length ?? 0) > 0;
+      assert.equal(isFound, pattern === '(?:a?){100}a{100}', pattern);
+    }
+    const fields = texts.filter((field) => field !== 'text');
+    const filters = REFUSED.flatMap((pattern) => fields.map((field) => `${field} RLIKE ${quoted(pattern)}`));
+    await allRefused(
+      server,
+      filters.map((filter) => asking({ filter })),
+      [400],
+    );
+  });
 
   test('with the token of another search is refused', async () => {
     await answerTo(server, mlflow('POST', 'experiments/create', { name: 'second' }));

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, it } from 'node:test';
-import { binaryType, type SqlStore } from '#ports/sql';
+import fc from 'fast-check';
+import { sql } from 'kysely';
+import { regexPatterns, regexTexts } from '#core/regex/arbitrary';
+import { parseRegex } from '#core/regex/parse';
+import { binaryType, matchesRegex, type SqlStore } from '#ports/sql';
 
 export interface OpenSql {
   readonly store: SqlStore;
@@ -29,6 +33,7 @@ export function sqlConformance(
     orderCases(withStore);
     valueCases(withStore);
     dialectCases(withStore);
+    regexCases(withStore);
   });
 }
 
@@ -290,6 +295,97 @@ function dialectCases(withStore: WithStore): void {
         trx.updateTable('account').set({ share: 1 }).where('amount', '>', 2).executeTakeFirstOrThrow(),
       );
       assert.equal(changed.numUpdatedRows, 1n);
+    }),
+  );
+}
+
+/** Texts, expressions, and which of the texts have a match, by their positions. */
+const TEXTS = ['', 'abc', 'ABC', 'a\nb', 'ä1_', "it's 5%", '(a+)+$\\', '\u{1f600}x', 'foo bar', 'σς'];
+const MATCHES: readonly (readonly [string, readonly number[]])[] = [
+  ['', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]],
+  ['^$', [0]],
+  ['^a', [1, 3]],
+  ['b$', [3]],
+  ['(?m)^b', [3]],
+  ['(?m:a$)', [3]],
+  ['a.b', []],
+  ['(?s)a.b', [3]],
+  ['(?i)^ABC$', [1, 2]],
+  ['^(?i:a)b', [1]],
+  ['(?i)Σ{2}', [9]],
+  ['[^a-z]', [2, 3, 4, 5, 6, 7, 8, 9]],
+  ['[[:digit:]]_|\\d%', [4, 5]],
+  ['^\\w+$', [1, 2]],
+  ['\\bbar\\b', [8]],
+  ['\\Bar', [8]],
+  ['\\b1', [4]],
+  ['^[😀]', [7]],
+  ['^\\x{1F600}(?:x)*$', [7]],
+  ['\\(a\\+\\)\\+\\$\\\\', [6]],
+  ['(?:a|b|c){3}|(?P<n>\\s)', [1, 3, 5, 8]],
+  ['(?:)*(?:|x)+?c{0}o{2,}', [8]],
+  ['[^\\d\\D]', []],
+];
+
+function regexCases(withStore: WithStore): void {
+  it(
+    'regular expressions match what they say, alike in each store',
+    withStore(async (store) => {
+      await store.transaction(async (trx) => {
+        const rows = TEXTS.map((text, amount) => ({ id: `t${text}`, amount }));
+        await trx.insertInto('account').values(rows).execute();
+      });
+      const text = sql`substr(id, 2)`;
+      for (const [pattern, expected] of MATCHES) {
+        const found = await store.reader
+          .selectFrom('account')
+          .select('amount')
+          .where(matchesRegex(store.dialect, text, parseRegex(pattern)))
+          .orderBy('amount')
+          .execute();
+        assert.deepEqual(
+          found.map((row) => row['amount']),
+          expected,
+          pattern,
+        );
+      }
+    }),
+  );
+
+  it(
+    'expressions made at random find what JavaScript finds by them',
+    withStore(async (store) => {
+      const texts = fc.array(regexTexts, { minLength: 10, maxLength: 10 });
+      const property = fc.asyncProperty(regexPatterns, texts, async (pattern, all) => {
+        const regex = parseRegex(pattern);
+        const answers = all.map(
+          (text) => sql`case when ${matchesRegex(store.dialect, sql`${text}`, regex)}
+          then 1 else 0 end`,
+        );
+        const { rows } = await sql<{ n: number }>`${sql.join(
+          answers.map((answer) => sql`select ${answer} as n`),
+          sql` union all `,
+        )}`.execute(store.reader);
+        const expected = all.map((text) => Number(new RegExp(pattern, 'u').test(text)));
+        assert.deepEqual(
+          rows.map(({ n }) => Number(n)),
+          expected,
+          pattern,
+        );
+      });
+      await fc.assert(property, { numRuns: 60 });
+    }),
+  );
+
+  it(
+    'expressions that hold up engines which go back in the text do not hold this one up',
+    withStore(async (store) => {
+      const long = sql`${'a'.repeat(100_000)}`;
+      for (const pattern of ['^(a+)+$b', '(a|aa)+b$', '(?:a?){100}a{100}b', '((a*)*)*b', '(.*)(.*)(.*)(.*)b']) {
+        const has = matchesRegex(store.dialect, long, parseRegex(pattern));
+        const { rows } = await sql<{ n: number }>`select count(*) as n where ${has}`.execute(store.reader);
+        assert.equal(Number(rows[0]?.n), 0, pattern);
+      }
     }),
   );
 }

@@ -19,7 +19,7 @@ export interface Field {
 }
 
 export type Operator = '=' | '!=' | '>' | '>=' | '<' | '<=' | TextOperator | 'IS NULL' | 'IS NOT NULL';
-type TextOperator = 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
+type TextOperator = 'LIKE' | 'ILIKE' | 'RLIKE' | 'IN' | 'NOT IN';
 
 /** One key of an order: `metrics.loss DESC`. */
 export interface Order {

@@ -1,3 +1,4 @@
+import { parseRegex, RegexError } from '#core/regex/parse';
 import type { Comparison, Entity, Field, FieldRules, Filter, Operator, Order, Vocabulary } from './ast.ts';
 import { searchErrors } from './errors.ts';
 import { type Token, tokensOf } from './lexer.ts';
@@ -106,7 +107,9 @@ class Parser {
     if (operator === 'IS NULL' || operator === 'IS NOT NULL') return { kind: 'compare', field, operator, value: null };
     const list = operator === 'IN' || operator === 'NOT IN';
     const type = rules.type === 'any' && ORDERING.includes(operator) ? 'number' : rules.type;
-    const value = list ? this.#list(field, type) : this.#value(field, type);
+    const valueAt = this.#peek().at;
+    const value = list ? this.#list(field, type) : this.#value(field, operator === 'RLIKE' ? 'text' : type);
+    if (operator === 'RLIKE') this.#requireRegex(String(value), valueAt);
     return { kind: 'compare', field, operator, value };
   }
 
@@ -143,8 +146,17 @@ class Parser {
       if (!this.#takeWord('IN')) throw this.#unexpected('IN');
       return 'NOT IN';
     }
-    for (const word of ['LIKE', 'ILIKE', 'IN'] as const) if (this.#takeWord(word)) return word;
+    for (const word of ['LIKE', 'ILIKE', 'RLIKE', 'IN'] as const) if (this.#takeWord(word)) return word;
     throw this.#unexpected('an operator');
+  }
+
+  #requireRegex(text: string, at: number): void {
+    try {
+      parseRegex(text);
+    } catch (error) {
+      if (!(error instanceof RegexError)) throw error;
+      throw this.#refuse(`the regular expression '${shown(text)}' ${error.message} (its character ${error.at})`, at);
+    }
   }
 
   #list(field: Field, type: FieldRules['type']): (string | number)[] {

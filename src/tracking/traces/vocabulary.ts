@@ -1,7 +1,7 @@
 import type { Entity, FieldRules, Operator, Vocabulary } from '../search/index.ts';
 
 const NUMBER: readonly Operator[] = ['=', '!=', '>', '>=', '<', '<='];
-const TEXT: readonly Operator[] = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
+const TEXT: readonly Operator[] = ['=', '!=', 'LIKE', 'ILIKE', 'RLIKE', 'IN', 'NOT IN'];
 const WHETHER: readonly Operator[] = ['IS NULL', 'IS NOT NULL'];
 const PATTERN: readonly Operator[] = ['LIKE', 'ILIKE'];
 
@@ -86,7 +86,7 @@ export function spanAttribute(key: string): string | undefined {
 const attributes = closed('attributes', ATTRIBUTES, ATTRIBUTE_ALIASES);
 const tags = open('tags', optionalText);
 const metadata = open('metadata', optionalText);
-const said: Rules = { type: 'any', operators: [...NUMBER, 'LIKE', 'ILIKE', ...WHETHER], orders: false };
+const said: Rules = { type: 'any', operators: [...NUMBER, 'LIKE', 'ILIKE', 'RLIKE', ...WHETHER], orders: false };
 
 /** What traces are searched by. Comparisons of `span` that are joined by AND are of one and the same span. */
 export const TRACE_VOCABULARY: Vocabulary = {

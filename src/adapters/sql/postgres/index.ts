@@ -1,12 +1,15 @@
-import { Kysely, PostgresDialect, sql } from 'kysely';
+import { Kysely, sql } from 'kysely';
 import pg from 'pg';
 import { messageOf } from '#core/errors';
 import { GroupCommit } from '#platform/db';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
+import { RegexDialect } from './regex-dialect.ts';
 
 const INT8_OID = 20;
 const NUMERIC_OID = 1700;
 const UNIQUE_VIOLATION = '23505';
+/** How long one statement may match regular expressions. */
+const REGEX_LIMIT_MS = 5_000;
 
 /**
  * Opens PostgreSQL as a {@link SqlStore}. `schema` keeps Kedge's tables apart from others in the same database.
@@ -14,7 +17,10 @@ const UNIQUE_VIOLATION = '23505';
  *
  * Errors: `sql/unreachable` when no connection can be made within ten seconds.
  */
-export async function openPostgres(url: string, { schema = 'kedge', connectionsMax = 10 } = {}): Promise<SqlStore> {
+export async function openPostgres(
+  url: string,
+  { schema = 'kedge', connectionsMax = 10, regexLimitMs = REGEX_LIMIT_MS } = {},
+): Promise<SqlStore> {
   const pool = new pg.Pool({
     connectionString: url,
     max: connectionsMax,
@@ -29,7 +35,7 @@ export async function openPostgres(url: string, { schema = 'kedge', connectionsM
   pool.on('error', () => {});
   // The same holds for one in use that breaks between two statements: the next statement fails and tells.
   pool.on('connect', (client) => client.on('error', () => {}));
-  const reader = new Kysely<AnyTables>({ dialect: new PostgresDialect({ pool }) });
+  const reader = new Kysely<AnyTables>({ dialect: new RegexDialect({ pool, regexLimitMs }) });
   try {
     await createSchema(reader, schema);
   } catch (error) {

@@ -3,14 +3,20 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { sqlConformance } from '#conformance/sql';
+import { parseRegex } from '#core/regex/parse';
 import { applyMigrations } from '#platform/db';
+import { matchesRegex, POSTGRES_REGEX_OPERATOR } from '#ports/sql';
 import { openPostgres } from './index.ts';
 
 const URL = process.env['KEDGE_TEST_POSTGRES_URL'] ?? '';
 const skip = URL ? false : 'KEDGE_TEST_POSTGRES_URL names no PostgreSQL';
 
-async function open({ schema = `test_${randomUUID().replaceAll('-', '')}`, connectionsMax = 3 } = {}) {
-  const store = await openPostgres(URL, { schema, connectionsMax });
+async function open({
+  schema = `test_${randomUUID().replaceAll('-', '')}`,
+  connectionsMax = 3,
+  regexLimitMs = 60_000,
+} = {}) {
+  const store = await openPostgres(URL, { schema, connectionsMax, regexLimitMs });
   return {
     store,
     schema,
@@ -100,6 +106,27 @@ test('a connection that breaks between two statements of a transaction fails tha
   const { rows } = await store.transaction((trx) => sql<{ one: number }>`select 1 as one`.execute(trx));
   assert.deepEqual(rows, [{ one: 1 }]);
   await other.close();
+  await close();
+});
+
+test('a statement that matches expressions for too long or by one it cannot read fails, and its connection goes on', {
+  skip,
+}, async () => {
+  const { store, close } = await open({ connectionsMax: 1, regexLimitMs: 100 });
+  const has = matchesRegex('postgres', sql`'abc'`, parseRegex('b'));
+  const asleep = sql`select pg_sleep(600) where ${has}`;
+  const unreadable = sql`select 1 where 'a' ${sql.raw(POSTGRES_REGEX_OPERATOR)} '('`;
+
+  await assert.rejects(asleep.execute(store.reader), { code: 'sql/regex-limit', message: /narrow the search/ });
+  await assert.rejects(
+    store.transaction((trx) => asleep.execute(trx)),
+    { code: 'sql/regex-limit' },
+  );
+  await assert.rejects(unreadable.execute(store.reader), { code: 'sql/regex-limit' });
+  const { rows } = await sql<{ limit: string }>`select current_setting('statement_timeout') as limit`.execute(
+    store.reader,
+  );
+  assert.equal(rows[0]?.limit, '0');
   await close();
 });
 

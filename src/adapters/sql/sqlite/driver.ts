@@ -1,7 +1,8 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import { messageOf } from '#core/errors';
-import { sqlErrors } from '#ports/sql';
+import { SQLITE_REGEX_FUNCTION, sqlErrors } from '#ports/sql';
+import { RegexMatcher } from './regex-matcher.ts';
 
 const STATEMENTS_MAX = 500;
 
@@ -16,8 +17,11 @@ export class SqliteDriver implements Driver {
   #release: (() => void) | undefined;
 
   /** `refuse` throws when whoever asks for the connection would wait for himself. */
-  constructor(database: DatabaseSync, refuse: () => void = () => {}) {
-    this.#connection = new SqliteConnection(database);
+  constructor(
+    database: DatabaseSync,
+    { regexLimitMs, refuse = () => {} }: { readonly regexLimitMs: number; readonly refuse?: () => void },
+  ) {
+    this.#connection = new SqliteConnection(database, regexLimitMs);
     this.#refuse = refuse;
   }
 
@@ -57,9 +61,13 @@ export class SqliteDriver implements Driver {
 class SqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #regex: RegexMatcher;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, regexLimitMs: number) {
     this.#database = database;
+    this.#regex = new RegexMatcher(regexLimitMs);
+    const hasMatch = (text: unknown, pattern: unknown) => this.#regex.hasMatch(text, pattern);
+    database.function(SQLITE_REGEX_FUNCTION, { deterministic: true, directOnly: true }, hasMatch);
   }
 
   run(sql: string): void {
@@ -77,6 +85,7 @@ class SqliteConnection implements DatabaseConnection {
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     const parameters = query.parameters as SQLInputValue[];
+    this.#regex.begin();
     try {
       const statement = this.#prepare(query.sql);
       if (statement.columns().length > 0) {

@@ -16,7 +16,11 @@ interface SqliteOptions {
   readonly durable?: boolean;
   /** How long a write waits for another process that holds the database. */
   readonly busyTimeoutMs?: number;
+  /** How long one statement may match regular expressions, in which time the process does nothing else. */
+  readonly regexLimitMs?: number;
 }
+
+const REGEX_LIMIT_MS = 2_000;
 
 /**
  * Opens an SQLite file (or `:memory:`) as a {@link SqlStore}: one connection writes, one reads, write-ahead logging.
@@ -28,16 +32,17 @@ interface SqliteOptions {
 export function openSqlite(path: string, options: SqliteOptions = {}): SqlStore {
   const memory = path === ':memory:';
   if (!memory) mkdirSync(dirname(path), { recursive: true });
+  const { regexLimitMs = REGEX_LIMIT_MS } = options;
   const writer = connect(path, options);
   // A memory database belongs to its connection, so there the reader is the writer and waits for its turn.
-  const write = kyselyOver(new SqliteDriver(writer, () => commits.refuseInside()));
+  const write = kyselyOver(new SqliteDriver(writer, { regexLimitMs, refuse: () => commits.refuseInside() }));
   const commits = new GroupCommit({
     begin: (group) => write.transaction().execute(group),
     // A synced commit takes as long for one as for many, and requests that have arrived are not read while it runs.
     gather: options.durable ? () => setImmediate() : undefined,
   });
   const readConnection = memory ? undefined : connect(path, options);
-  const reader = readConnection ? kyselyOver(new SqliteDriver(readConnection)) : write;
+  const reader = readConnection ? kyselyOver(new SqliteDriver(readConnection, { regexLimitMs })) : write;
   return {
     dialect: 'sqlite',
     reader,

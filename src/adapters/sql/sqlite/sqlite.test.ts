@@ -7,6 +7,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { sql } from 'kysely';
 import { sqlConformance } from '#conformance/sql';
+import { parseRegex } from '#core/regex/parse';
+import { matchesRegex } from '#ports/sql';
 import { openSqlite, sqliteDamage } from './index.ts';
 
 function temporaryDirectory(): string {
@@ -165,4 +167,19 @@ test('a database that another process keeps locked is named as such', async (t) 
   other.close();
   await store.transaction((trx) => trx.insertInto('note').values({ text: 'after' }).execute());
   await store.close();
+});
+
+test('a statement that matches expressions for too long fails, and the next begins anew', async () => {
+  const ask = async (regexLimitMs: number) => {
+    const store = openSqlite(':memory:', { regexLimitMs });
+    const has = matchesRegex('sqlite', sql`'abc'`, parseRegex('b$|c$'));
+    try {
+      return await sql<{ n: number }>`select ${has} as n`.execute(store.reader).then(({ rows }) => rows[0]?.n);
+    } finally {
+      await store.close();
+    }
+  };
+
+  await assert.rejects(ask(-1), { code: 'sql/regex-limit', message: /narrow the search/ });
+  assert.equal(await ask(60_000), 1);
 });

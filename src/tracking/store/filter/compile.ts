@@ -1,5 +1,6 @@
 import { type Expression, type SqlBool, sql } from 'kysely';
-import type { SqlDialect } from '#ports/sql';
+import { parseRegex } from '#core/regex/parse';
+import { matchesRegex, type SqlDialect } from '#ports/sql';
 import type { Comparison, Filter } from '../../search/index.ts';
 
 export type Condition = Expression<SqlBool>;
@@ -39,6 +40,8 @@ export function comparisonOf(
     case 'ILIKE':
       if (dialect === 'sqlite') return sql<SqlBool>`${column} like ${value}`;
       return sql<SqlBool>`${column} ilike ${value} escape ''`;
+    case 'RLIKE':
+      return matchesRegex(dialect, column, parseRegex(String(value)));
     case 'IS NULL':
       return sql<SqlBool>`${column} is null`;
     case 'IS NOT NULL':

@@ -127,6 +127,10 @@ def searching():
     assert found("tag.`parity` = '1' AND status = 'OK'") == [5, 1]
     assert found("name = 'answer' AND attributes.status = 'OK'", max_results=2) == [6, 5]
     assert found("name = 'other'") == []
+    assert found("name RLIKE '^(an|qu)s?w' AND tags.parity RLIKE '^[1-9]$'") == [5, 3, 1]
+    assert found("status RLIKE '(?i)^err' AND NOT name RLIKE 'other'") == [3]
+    assert found("name RLIKE '^(a+)+$'") == []
+    refused(lambda: found("name RLIKE '(?=a)'"), "INVALID_PARAMETER_VALUE")
     times = {id_of(t.info): t.info.timestamp_ms for t in client.search_traces([experiment])}
     middle = times[ids[3]]
     assert found(f"timestamp_ms >= {middle}") == [i for i in reversed(range(7)) if times[ids[i]] >= middle]

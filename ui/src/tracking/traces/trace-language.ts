@@ -49,8 +49,8 @@ export function traceLanguage(traces: readonly Known[]): FilterLanguage {
 function operatorsOf(field: string): readonly string[] {
   if (NUMBERS.has(field)) return NUMBER_OPERATORS;
   if (field === 'attributes.text' || field === 'span.content') return PATTERNS;
-  if (/^(feedback|expectation)\./.test(field)) return [...NUMBER_OPERATORS, ...PATTERNS, ...PRESENCE];
-  return [...TEXT_OPERATORS, ...(/^(tags|metadata|span\.attributes)\./.test(field) ? PRESENCE : [])];
+  if (/^(feedback|expectation)\./.test(field)) return [...NUMBER_OPERATORS, ...PATTERNS, 'RLIKE', ...PRESENCE];
+  return [...TEXT_OPERATORS, 'RLIKE', ...(/^(tags|metadata|span\.attributes)\./.test(field) ? PRESENCE : [])];
 }
 
 function valuesOf(traces: readonly Known[], field: string): readonly string[] {

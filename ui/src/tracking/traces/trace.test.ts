@@ -36,5 +36,6 @@ test('a filter of traces is completed with what the loaded traces have', () => {
   assert.deepEqual(at('tag.team = '), ["'north'"]);
   assert.deepEqual(at('corr'), ['feedback.correct']);
   assert.deepEqual(at('feedback.correct = '), ["'false'"]);
+  assert.ok(at('tags.team ').includes('RLIKE') && !at('text ').includes('RLIKE'));
   assert.ok(at('execution_time_ms ').includes('>=') && !at('trace.name ').includes('>='));
 });

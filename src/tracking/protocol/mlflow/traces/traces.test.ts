@@ -199,6 +199,14 @@ forEachDialect('MLflow traces', trackingMigrations, (openDb) => {
       ['timestamp_ms = 1700000000010', 'c'],
       ["trace_id = 'tr-none' OR request_id LIKE '%bbb'", 'b'],
       ["status = 'OK' AND NOT trace.name = 'leaf'", 'acde'],
+      ["name RLIKE '^(lea|oth)'", 'bc'],
+      ["NOT name RLIKE 'o'", 'be'],
+      ["tags.team RLIKE '(?i)^X$' AND tags.mlflow.traceName RLIKE 't.ld'", 'd'],
+      ["metadata.`mlflow.sourceRun` RLIKE '^r[0-9]$'", 'e'],
+      ["span.name RLIKE 'f$' AND span.attributes.n RLIKE '^[78]$'", 'b'],
+      ["span.attributes.`odd \"key\"` RLIKE 't''s$'", 'a'],
+      ["feedback.score RLIKE '^[57]$' OR trace_id RLIKE 'a{3}'", 'ae'],
+      ["status RLIKE '^(OK|ERROR)$' AND run_id RLIKE '.'", 'e'],
     ] as const) {
       assert.equal(await ids(filter), expected, filter);
     }

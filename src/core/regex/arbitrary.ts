@@ -1,0 +1,37 @@
+import fc from 'fast-check';
+
+/** Expressions that JavaScript reads as RE2 does, with its flag u. */
+export const regexPatterns: fc.Arbitrary<string> = fc.letrec<{ pattern: string }>((tie) => ({
+  pattern: fc.oneof(
+    { maxDepth: 4, withCrossShrink: true },
+    fc.constantFrom(
+      'a',
+      'B',
+      '1',
+      '_',
+      '\\.',
+      '[ab]',
+      '[^b]',
+      '[a-c1]',
+      '\\d',
+      '\\W',
+      '\\s',
+      'é',
+      '😀',
+      '[^\\d_]',
+      '.',
+    ),
+    fc.constantFrom('^', '$', '\\b', '\\B', '(?:)'),
+    fc.tuple(tie('pattern'), tie('pattern')).map((parts) => parts.join('')),
+    fc.tuple(tie('pattern'), tie('pattern')).map((parts) => `(?:${parts.join('|')})`),
+    fc
+      .tuple(tie('pattern'), fc.constantFrom('*', '+', '?', '*?', '{2}', '{1,3}', '{0,2}?', '{2,}'))
+      .map(([of, times]) => `(?:x|${of})${times}`),
+  ),
+})).pattern;
+
+/** Texts of the letters that those have. */
+export const regexTexts = fc.string({
+  unit: fc.constantFrom('a', 'B', 'b', '1', '_', '.', ' ', 'x', 'é', '😀', '\n'),
+  maxLength: 12,
+});

@@ -20,7 +20,8 @@ export interface Consumer {
   readonly types: readonly string[];
   /**
    * Which of `types` it takes at present. It is asked once for each batch, after the batch was read: what a transaction
-   * before an event made it want, it gets. What it does not want costs no transaction.
+   * before an event made it want, it gets. What it does not want costs no transaction; after a crash it is asked about
+   * the last second of it again.
    */
   wantedTypes?(db: Database['reader']): Promise<readonly string[]>;
   /** The audit action of what `handle` changes; without one it may only do bookkeeping. */
@@ -43,6 +44,8 @@ export interface RelayOptions {
 
 const BATCH = 200;
 const RETRY_MS_MAX = 10_000;
+/** How long the places of consumers that only passed events over wait, to be saved together. */
+const SAVE_AFTER_MS = 1_000;
 
 /**
  * Delivers committed events to consumers. Each consumer has its own pace and its own cursor. Several relays over one
@@ -55,6 +58,12 @@ export class Relay {
   readonly #idlers = new Set<() => void>();
   readonly #running: Promise<void>[] = [];
   readonly #busy = new Set<string>();
+  /** How far each consumer is, as this relay knows it: at least its stored cursor, and behind what it passed over. */
+  readonly #places = new Map<string, number>();
+  /** Places past the stored cursors, with nothing but passed over events between. */
+  readonly #unsaved = new Map<string, number>();
+  readonly #reads = new Map<number, Promise<PlatformEvent[]>>();
+  #saveSoon: () => void = () => {};
   #unsubscribe: () => void = () => {};
 
   constructor(options: RelayOptions) {
@@ -64,22 +73,28 @@ export class Relay {
   start(): void {
     this.#unsubscribe = this.#options.db.onPublished(() => this.#wake());
     for (const consumer of this.#options.consumers) this.#running.push(this.#run(consumer));
+    this.#running.push(this.#savePlaces());
   }
 
   async stop(): Promise<void> {
     this.#unsubscribe();
     this.#stop.abort();
     this.#wake();
+    this.#saveSoon();
     await Promise.all(this.#running);
+    // Best effort: without it, events that no consumer wants are passed over again after the next start.
+    await this.#save().catch(() => {});
   }
 
   /** Whether every consumer has handled everything that was committed before this call. */
   async caughtUp(): Promise<boolean> {
     const { db, consumers } = this.#options;
     const end = await lastSeq(db.reader);
-    if (this.#busy.size > 0) return false;
+    const behind = consumers.filter(({ name }) => (this.#places.get(name) ?? 0) < end);
+    if (this.#busy.size > 0 || behind.length === 0) return this.#busy.size === 0;
+    // Another relay over the same database may have handled what this one has not looked at yet.
     const cursors = await allCursors(db.reader);
-    return this.#busy.size === 0 && consumers.every(({ name }) => (cursors.get(name) ?? 0) >= end);
+    return this.#busy.size === 0 && behind.every(({ name }) => (cursors.get(name) ?? 0) >= end);
   }
 
   /** Resolves when a consumer next finds that nothing is left for it, or after `withinMs`. */
@@ -117,41 +132,81 @@ export class Relay {
     }
   }
 
-  /** Delivers one batch of what lies behind the consumer's cursor. Returns whether there was anything. */
+  /** Delivers one batch of what lies behind the consumer's place. Returns whether there was anything. */
   async #deliverNext(consumer: Consumer, onEvent: (event: PlatformEvent) => void): Promise<boolean> {
     const { db } = this.#options;
-    const events = await eventsAfter(db.reader, await cursorOf(db.reader, consumer.name), BATCH);
+    const { name } = consumer;
+    const events = await this.#eventsAfter(this.#places.get(name) ?? (await cursorOf(db.reader, name)));
     if (events.length === 0) return false;
-    this.#busy.add(consumer.name);
+    this.#busy.add(name);
     try {
       const types = (await consumer.wantedTypes?.(db.reader)) ?? consumer.types;
-      // Events of other types only move the cursor, which is worth one write a batch, not one an event.
-      let skippedTo = 0;
       for (const event of events) {
         if (this.#stop.signal.aborted) break;
-        const wanted = types.includes(event.type);
-        if (wanted) {
+        if (types.includes(event.type)) {
           onEvent(event);
           await this.#deliver(consumer, event);
+          this.#unsaved.delete(name);
+        } else {
+          this.#unsaved.set(name, event.seq);
         }
-        skippedTo = wanted ? 0 : event.seq;
+        this.#places.set(name, event.seq);
       }
-      if (skippedTo > 0) await db.maintain((tx) => saveCursor(tx.db, consumer.name, skippedTo));
+      if (this.#unsaved.has(name)) this.#saveSoon();
       return true;
     } finally {
-      this.#busy.delete(consumer.name);
+      this.#busy.delete(name);
     }
   }
 
+  /**
+   * Consumers at one place share one reading. What is committed meanwhile may be missing in it, so no one that comes
+   * after a commit joins a reading of before.
+   */
+  #eventsAfter(place: number): Promise<PlatformEvent[]> {
+    const known = this.#reads.get(place);
+    if (known) return known;
+    const read = eventsAfter(this.#options.db.reader, place, BATCH).finally(() => {
+      if (this.#reads.get(place) === read) this.#reads.delete(place);
+    });
+    this.#reads.set(place, read);
+    return read;
+  }
+
   async #deliver(consumer: Consumer, event: PlatformEvent): Promise<void> {
+    const { db } = this.#options;
     const actor: Actor = { id: `system:${consumer.name}`, roles: ['system'] };
+    // Another relay may have delivered it already, which is likely only where there are others by design.
+    const isDone = db.dialect === 'postgres' && (await cursorOf(db.reader, consumer.name)) >= event.seq;
+    if (isDone) return;
     await consumer.effect?.(event);
-    await this.#options.db.react({ actor, action: consumer.action ?? consumer.name }, async (tx) => {
-      // Another relay may have delivered it since this one read its cursor.
+    await db.react({ actor, action: consumer.action ?? consumer.name }, async (tx) => {
       if ((await cursorOf(tx.db, consumer.name)) >= event.seq) return;
       await consumer.handle?.(tx, event);
       await saveCursor(tx.db, consumer.name, event.seq);
     });
+  }
+
+  /** Events that a consumer does not want only move its cursor, which is worth one write a second for all consumers. */
+  async #savePlaces(): Promise<void> {
+    const { system, onUnreadable } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#saveSoon = resolve;
+      if (this.#unsaved.size === 0) await promise;
+      await sleep(system.clock, SAVE_AFTER_MS, this.#stop.signal);
+      if (this.#stop.signal.aborted) break;
+      await this.#save().catch((error) => onUnreadable?.('all', messageOf(error)));
+    }
+  }
+
+  async #save(): Promise<void> {
+    const places = [...this.#unsaved];
+    if (places.length === 0) return;
+    await this.#options.db.maintain(async (tx) => {
+      for (const [name, place] of places) await saveCursor(tx.db, name, place);
+    });
+    for (const [name, place] of places) if (this.#unsaved.get(name) === place) this.#unsaved.delete(name);
   }
 
   /** A promise of the next commit or the next poll. It is armed before events are read, so that none is missed. */
@@ -169,6 +224,7 @@ export class Relay {
   }
 
   #wake(): void {
+    this.#reads.clear();
     for (const waker of [...this.#wakers]) waker();
   }
 }

@@ -57,12 +57,16 @@ async function measure(store: SqlStore, root: string): Promise<void> {
   );
   const drain = async (pipeline: string, slots: number): Promise<void> => {
     const { run } = await pipelines.startRun(user, { pipeline, cause });
-    while ((await pipelines.run(run)).finishedAt === null) {
-      const body = { worker: 'bench', slots, labels: {}, resources: {}, waitMs: 0 };
-      for (const { attempt, epoch } of (await call('leaseWork', { body })).attempts) {
+    const body = { worker: 'bench', slots, labels: {}, resources: {}, waitMs: 0 };
+    for (;;) {
+      const { attempts } = await call('leaseWork', { body });
+      if (attempts.length === 0) break;
+      for (const { attempt, epoch } of attempts) {
         await call('finishWork', { params: { attempt }, body: { status: 'succeeded', epoch, outputs: {} } });
       }
     }
+    const { status } = await pipelines.run(run);
+    if (status !== 'succeeded') throw new Error(`the run is ${status}`);
   };
   const chained = (await timed(1, () => drain('chain', 1))) / steps;
   const fanned = (await timed(1, () => drain('fan', 64))) / (units + 1);

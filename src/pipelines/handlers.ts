@@ -39,6 +39,6 @@ export function workHandlers(service: PipelineService): RouteGroup {
       await service.appendLog(params.attempt, body.epoch, body.lines);
       return { appended: body.lines.length };
     },
-    finishWork: async ({ params, body }, ctx) => ({ status: await service.finish(ctx, params.attempt, body) }),
+    finishWork: ({ params, body }, ctx) => service.finishAndLease(ctx, params.attempt, body),
   });
 }

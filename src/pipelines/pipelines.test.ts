@@ -6,6 +6,8 @@ import type { Artifact } from './contract.ts';
 import { pipelineMigrations } from './index.ts';
 import { cause, command, context, DIAMOND, names, openPipelines, worker } from './testing.ts';
 
+const NEEDS: Readonly<Record<string, readonly string[]>> = { a: [], b: ['a'], c: ['a'], d: ['b', 'c'] };
+
 forEachDialect('Pipelines', pipelineMigrations, (open) => {
   test('a run goes through its graph, passing outputs on by digest, and ends with all of them', async (t) => {
     const p = await openPipelines(t, open);
@@ -129,6 +131,32 @@ forEachDialect('Pipelines', pipelineMigrations, (open) => {
     const { steps, reason } = await p.service.run(run);
     assert.equal(reason, "step 'a' failed: missing-output: not written: y");
     assert.equal(steps[0]?.attempts[0]?.error?.kind, 'missing-output');
+  });
+
+  test('a report brings what is ready then with its answer, once, and no more than is asked for', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare(
+      DIAMOND.map((step) => ({ ...step, outputs: [], inputs: {}, needs: NEEDS[step['name'] as string] })),
+    );
+    await p.start();
+    const [a] = await p.lease();
+    const next = { worker: 'w1', instance: 'w1', slots: 1, labels: {}, resources: {} };
+    const report = { status: 'succeeded', epoch: 1, outputs: {}, next } as const;
+    const finish = (attempt: string, body: Parameters<typeof p.service.finishAndLease>[2] = report) =>
+      p.service.finishAndLease(worker, attempt, body);
+
+    await assert.rejects(finish(a!.attempt, { ...report, epoch: 2 }), { code: 'pipelines/stale-attempt' });
+    const first = await finish(a!.attempt);
+    const again = await finish(a!.attempt);
+    const unasked = await finish(first.attempts[0]!.attempt, { ...report, next: undefined });
+
+    assert.deepEqual([first.status, names(first.attempts)], ['succeeded', ['b']]);
+    assert.deepEqual(again, { status: 'succeeded', attempts: [] });
+    assert.deepEqual(unasked, { status: 'succeeded', attempts: [] });
+    const [c] = await p.lease();
+    const last = await finish(c!.attempt);
+    assert.deepEqual([c?.step, names(last.attempts)], ['c', ['d']]);
+    assert.equal(await p.leave('w1'), 1, 'what came with an answer is held as any lease is');
   });
 
   test('equal work is done once: a twin waits for it, and does it itself when the first fails', async (t) => {

@@ -66,7 +66,18 @@ const seen = { progress: progress.optional(), metrics: metrics.optional(), place
 /** Where the attempt ran, for the record of the run. */
 const environment = environmentSchema.optional();
 
-const reported = { ...seen, usage: attemptUsage.optional() };
+/** Who asks for work, and what it has for it. */
+const offer = {
+  worker: workerName,
+  instance,
+  slots: z.number().int().min(1).max(64),
+  labels: labels.default({}),
+  /** All that it has of what steps may take: `cpu`, `memoryGiB`, `gpu`, … */
+  resources: z.record(z.string().min(1).max(40), z.number().min(0)).default({}),
+};
+
+/** With `next`, what is ready for the worker then is leased to it in the same transaction, without waiting for any. */
+const reported = { ...seen, usage: attemptUsage.optional(), next: z.strictObject(offer).optional() };
 
 const finishBody = z.discriminatedUnion('status', [
   z.strictObject({
@@ -91,12 +102,7 @@ export const workContract = contract({
     summary: 'Lease step attempts, waiting up to waitMs for the first',
     permission: 'work:lease',
     body: z.strictObject({
-      worker: workerName,
-      instance,
-      slots: z.number().int().min(1).max(64),
-      labels: labels.default({}),
-      /** All that it has of what steps may take: `cpu`, `memoryGiB`, `gpu`, … */
-      resources: z.record(z.string().min(1).max(40), z.number().min(0)).default({}),
+      ...offer,
       waitMs: z.number().int().min(0).max(LEASE_WAIT_MS_MAX).default(LEASE_WAIT_MS_MAX),
     }),
     reply: z.object({ attempts: z.array(leasedAttempt) }),
@@ -162,11 +168,11 @@ export const workContract = contract({
   finishWork: route({
     method: 'POST',
     path: '/api/v1/work/:attempt/finish',
-    summary: 'Report how an attempt ended. What a current attempt reports is committed once; a repeat changes nothing',
+    summary: 'Report how an attempt ended, which is committed once, and lease the next; a repeat changes nothing',
     permission: 'work:lease',
     params: ofAttempt,
     body: finishBody,
-    reply: z.object({ status: attemptStatus }),
+    reply: z.object({ status: attemptStatus, attempts: z.array(leasedAttempt) }),
     errors: ['pipelines/attempt-not-found', 'pipelines/stale-attempt', 'pipelines/output-missing'],
     audit: 'pipeline-step.finish',
   }),

@@ -1,9 +1,8 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Json } from '#core/json';
 import type { Artifact, AttemptPlace, AttemptUsage, LeasedAttempt, Progress, StepError } from '#pipelines';
+import type { FinishBody } from '#pipelines/contract';
 import type { Environment } from '#pipelines/record/contract';
 import type { Execution, Exit } from '#ports/executor';
 import { deliver, isRefusal, isStale, withDeadline } from './deliver.ts';
@@ -38,14 +37,29 @@ type Report =
 /** Why an attempt is to end early: on request of the control plane, because it lost its step, or with the worker. */
 type Interruption = 'cancelled' | 'stale' | 'worker-ends';
 
-/** Runs one leased attempt to its end and reports it. */
-export async function runAttempt(attempt: LeasedAttempt, options: WorkerOptions): Promise<void> {
-  await new AttemptRun(attempt, options).run();
+/** What an attempt needs of the worker that runs it, beside its options. */
+export interface AttemptPlaces {
+  /** A folder for the attempt alone. */
+  readonly dir: string;
+  /** What is asked for with the report, for the slot that becomes free; nothing from a worker that ends. */
+  next(): WorkOffer | undefined;
+}
+
+export type WorkOffer = NonNullable<FinishBody['next']>;
+
+/** Runs one leased attempt to its end and reports it. Resolves to the work that came with the answer. */
+export async function runAttempt(
+  attempt: LeasedAttempt,
+  options: WorkerOptions,
+  places: AttemptPlaces,
+): Promise<LeasedAttempt[]> {
+  return new AttemptRun(attempt, options, places).run();
 }
 
 class AttemptRun {
   readonly #attempt: LeasedAttempt;
   readonly #options: WorkerOptions;
+  readonly #places: AttemptPlaces;
   readonly #logs: LogShipper;
   readonly #over = new AbortController();
   #execution: Execution | undefined;
@@ -54,9 +68,10 @@ class AttemptRun {
   readonly #metrics = new Map<string, number>();
   #usage: AttemptUsage | undefined;
 
-  constructor(attempt: LeasedAttempt, options: WorkerOptions) {
+  constructor(attempt: LeasedAttempt, options: WorkerOptions, places: AttemptPlaces) {
     this.#attempt = attempt;
     this.#options = options;
+    this.#places = places;
     const { client, system, signal: hurry } = options;
     const { epoch } = attempt;
     const params = { attempt: attempt.attempt };
@@ -67,28 +82,27 @@ class AttemptRun {
     });
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<LeasedAttempt[]> {
     const { attempt, step } = this.#attempt;
-    const { signal, scratchDir, logger } = this.#options;
-    const dir = join(scratchDir, 'attempts', attempt);
+    const { signal, logger } = this.#options;
     const end = (): void => this.#interrupt('worker-ends');
     signal.addEventListener('abort', end);
     if (signal.aborted) end();
     const beating = this.#beat();
     try {
-      const report = await this.#work(dir);
+      const report = await this.#work(this.#places.dir);
       if (report.status === 'failed') {
         this.#logs.push('worker', `${report.error.kind}: ${report.error.message}`);
       }
-      if (this.#interruption !== 'stale') await this.#report(report);
+      return this.#interruption === 'stale' ? [] : await this.#report(report);
     } catch (error) {
       if (!isStale(error)) throw error;
       logger.info({ attempt, step }, 'the attempt lost its step; its work is discarded');
+      return [];
     } finally {
       this.#over.abort();
       signal.removeEventListener('abort', end);
       await beating;
-      await rm(dir, { recursive: true, force: true });
     }
   }
 
@@ -190,21 +204,25 @@ class AttemptRun {
     return { place: { executor, job: this.#execution?.job?.() ?? null } };
   }
 
-  async #report(report: Report): Promise<void> {
+  async #report(report: Report): Promise<LeasedAttempt[]> {
     const { client, system, signal: hurry } = this.#options;
     const { attempt, epoch } = this.#attempt;
     await this.#logs.close();
     const seen = { ...this.#seen(), ...this.#place(), ...(this.#usage ? { usage: this.#usage } : {}) };
-    const send = (body: Report): Promise<unknown> =>
-      deliver(system, hurry, (signal) =>
-        client.finishWork({ params: { attempt }, body: { ...body, epoch, ...seen }, signal }),
+    const send = async (body: Report): Promise<LeasedAttempt[]> => {
+      const next = this.#places.next();
+      const said = { ...body, epoch, ...seen, ...(next ? { next } : {}) };
+      const { attempts } = await deliver(system, hurry, (signal) =>
+        client.finishWork({ params: { attempt }, body: said, signal }),
       );
+      return attempts;
+    };
     try {
-      await send(report);
+      return await send(report);
     } catch (error) {
       // The report itself is refused, such as for an output that the control plane does not find in its store.
       if (!isRefusal(error) || isStale(error) || report.status !== 'succeeded') throw error;
-      await send(failed('transfer', messageOf(error)));
+      return send(failed('transfer', messageOf(error)));
     }
   }
 }

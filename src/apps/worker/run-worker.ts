@@ -5,16 +5,15 @@ import { sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { Outage } from '#core/outage';
 import type { System } from '#core/system';
-import type { LeasedAttempt } from '#pipelines';
 import type { workContract } from '#pipelines/contract';
 import type { Client } from '#platform/contract';
 import type { Logger } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { Executor } from '#ports/executor';
-import { runAttempt } from './attempt.ts';
 import { withDeadline } from './deliver.ts';
 import type { DescribeEnvironment } from './environment.ts';
 import { readPredecessor, signIn, type WorkerInstance } from './predecessor.ts';
+import { RunningAttempts } from './running-attempts.ts';
 
 export interface WorkerOptions {
   /** Names the worker at the control plane. Unique among those that run at a time. */
@@ -51,26 +50,20 @@ const LEAVE_DEADLINE_MS = 2_000;
 
 /** Leases step attempts and runs them until the signal. Survives a control plane that comes and goes. */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { name, client, system, slots, labels = {}, resources = {}, logger, signal } = options;
+  const { name, client, system, slots, logger, signal } = options;
   const attemptsDir = join(options.scratchDir, 'attempts');
   await rm(attemptsDir, { recursive: true, force: true });
   await mkdir(attemptsDir, { recursive: true, mode: 0o700 });
   // Who comes after this process under its name must not be taken for it.
   const instance = system.ids.next('worker');
-  const running = new Map<string, Promise<void>>();
-  const start = (attempt: LeasedAttempt): void => {
-    const ended = runAttempt(attempt, options)
-      .catch((error) => logger.error({ err: error, attempt: attempt.attempt }, `attempt failed: ${messageOf(error)}`))
-      .finally(() => running.delete(attempt.attempt));
-    running.set(attempt.attempt, ended);
-  };
+  const running = new RunningAttempts(options, { dir: attemptsDir, instance });
   const outage = new Outage(system.clock);
   let failures = 0;
   let predecessor = await readPredecessor(options.scratchDir, logger);
   let hasSignedIn = false;
   while (!signal.aborted) {
-    if (running.size >= slots) {
-      await oneOf([...running.values()], signal);
+    if (running.ids.length >= slots) {
+      await running.oneEnded(signal);
       continue;
     }
     try {
@@ -79,14 +72,13 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       // Not before: killed between the two, this process would hide the one before it from the next.
       if (!hasSignedIn) await signIn(options.scratchDir, { worker: name, instance }, logger);
       hasSignedIn = true;
-      const offered = { slots: slots - running.size, labels: { ...labels }, resources: { ...resources } };
-      const body = { worker: name, instance, ...offered };
+      const body = running.offer;
       const { attempts } = await withDeadline(system.clock, { ms: LEASE_DEADLINE_MS, signal }, (deadline) =>
         client.leaseWork({ body, signal: deadline }),
       );
       if (outage.over()) logger.info('the control plane answers again');
       failures = 0;
-      attempts.forEach(start);
+      for (const attempt of attempts) running.start(attempt);
     } catch (error) {
       if (signal.aborted) break;
       if (outage.failed()) logger.warn(`no work from the control plane: ${messageOf(error)}; trying again`);
@@ -95,10 +87,10 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     }
   }
   // Gives up also the work that may have been granted to a request that nobody waits for any more.
-  await leave(options, { worker: name, instance, keep: [...running.keys()] }).catch((error) =>
+  await leave(options, { worker: name, instance, keep: running.ids }).catch((error) =>
     logger.debug(`could not say goodbye, leases will run out instead: ${messageOf(error)}`),
   );
-  await Promise.all(running.values());
+  await running.allEnded();
 }
 
 function leave(
@@ -106,11 +98,4 @@ function leave(
   body: WorkerInstance & { readonly keep: string[]; readonly died?: boolean },
 ): Promise<unknown> {
   return withDeadline(system.clock, { ms: LEAVE_DEADLINE_MS }, (signal) => client.leaveWork({ body, signal }));
-}
-
-function oneOf(promises: readonly Promise<void>[], signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    for (const promise of promises) void promise.then(() => resolve());
-  });
 }

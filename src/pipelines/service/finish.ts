@@ -32,10 +32,16 @@ export async function requireOutputs(blobs: BlobStore, outputs: Readonly<Record<
   }
 }
 
+export interface Finished {
+  readonly status: AttemptStatus;
+  /** Committed before: the worker did not get the answer, or the request comes twice. */
+  readonly isRepeat: boolean;
+}
+
 /** Commits what an attempt reports, or fails with `pipelines/stale-attempt` and writes nothing. */
-export async function finish(tx: Tx, attemptId: string, body: FinishBody, system: System): Promise<AttemptStatus> {
+export async function finish(tx: Tx, attemptId: string, body: FinishBody, system: System): Promise<Finished> {
   const attempt = await requireAttempt(tx, attemptId, body.epoch);
-  if (attempt.status !== 'running') return repeated(attempt, body);
+  if (attempt.status !== 'running') return { status: repeated(attempt, body), isRepeat: true };
   const run = await findRun(tx.db, attempt.run);
   if (!run) throw staleAttempt(attempt);
   const report = await checkPromises(tx, attempt, body);
@@ -54,7 +60,7 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
   auditStep(tx, attempt, { advanced, report });
   if (report.status === 'succeeded') await fillCache(tx, attempt, report);
   if (report.status === 'succeeded' && run.verifies !== null) await noteVerification(tx, attempt, report);
-  return status;
+  return { status, isRepeat: false };
 }
 
 /** Ends an attempt whose lease ran out. Does nothing when it was extended or finished meanwhile. */

@@ -4,8 +4,9 @@ import type { BlobStore } from '#ports/blob-store';
 import { LEASE_WAIT_MS_MAX, type LeasedAttempt } from '../contract.ts';
 import { attemptMsOf } from '../deadlines.ts';
 import { type Candidate, couldRun, match, type Queue } from '../matching.ts';
-import { decide, type StepState } from '../model.ts';
+import { decide } from '../model.ts';
 import { insertAttempt } from '../store/attempts.ts';
+import { findLeasable } from '../store/leasable.ts';
 import {
   anyReady,
   heldResources,
@@ -16,13 +17,12 @@ import {
   takenSlots,
 } from '../store/queue.ts';
 import { findRun, updateRun } from '../store/runs.ts';
-import { definitionOf, stepStates, updateStepState } from '../store/steps.ts';
-import { unitState } from '../store/units.ts';
+import { updateStepState } from '../store/steps.ts';
 import { stepOfUnit } from '../units.ts';
 import type { Wake } from '../wake.ts';
 import { inputsFor } from './inputs.ts';
 
-export interface LeaseRequest {
+export interface LeaseOffer {
   readonly worker: string;
   /** The process that has the name at present. One that tells none cannot leave: its leases run out. */
   readonly instance?: string | undefined;
@@ -30,6 +30,9 @@ export interface LeaseRequest {
   readonly labels: Readonly<Record<string, string>>;
   /** All that the worker has of what steps take. */
   readonly resources?: Readonly<Record<string, number>> | undefined;
+}
+
+export interface LeaseRequest extends LeaseOffer {
   readonly waitMs: number;
 }
 
@@ -54,7 +57,7 @@ const CANDIDATES_PER_SLOT = 4;
 /** What another control plane over the same PostgreSQL has readied wakes nobody here: it is looked for. */
 const LOOK_AGAIN_MS = 1_000;
 
-interface LeaseDeps {
+export interface LeaseDeps {
   readonly db: Database;
   readonly system: System;
   readonly wake: Wake;
@@ -90,9 +93,10 @@ export async function lease(request: LeaseRequest, deps: LeaseDeps): Promise<Lea
   }
 }
 
-async function leaseNow(
+/** Leases what is ready for a worker at this moment. */
+export async function leaseNow(
   tx: Omit<Tx, 'audit' | 'as'>,
-  request: LeaseRequest,
+  request: LeaseOffer,
   deps: LeaseDeps,
 ): Promise<LeasedAttempt[]> {
   if (deps.hasLeft()) return [];
@@ -108,9 +112,10 @@ async function leaseNow(
   );
   const offer = {
     ...{ slots, labels, capacity, now: tx.now },
-    held: await heldResources(tx.db, worker),
+    // Neither decides anything where no step asks for resources, or all are of one project.
+    held: queues.some(asksForResources) ? await heldResources(tx.db, worker) : {},
     pools: await freeSlots(tx, queues, deps),
-    running: await runningByProject(tx.db),
+    running: isOfOneProject(queues) ? new Map() : await runningByProject(tx.db),
   };
   const leased: LeasedAttempt[] = [];
   for (const candidate of match(queues, offer)) {
@@ -118,6 +123,11 @@ async function leaseNow(
   }
   return leased;
 }
+
+const asksForResources = (queue: Queue): boolean => Object.keys(queue.class.resources).length > 0;
+
+const isOfOneProject = (queues: readonly Queue[]): boolean =>
+  new Set(queues.map((queue) => queue.class.project)).size <= 1;
 
 async function freeSlots(
   tx: Pick<Tx, 'db'>,
@@ -131,22 +141,16 @@ async function freeSlots(
   return free;
 }
 
-/** All that a lease of a step may touch: the steps of its run, or a unit alone. */
-async function statesOf(tx: Pick<Tx, 'db'>, run: string, name: string): Promise<StepState[]> {
-  if (stepOfUnit(name) === undefined) return stepStates(tx.db, run);
-  const unit = await unitState(tx.db, run, name);
-  return unit ? [unit] : [];
-}
-
 async function leaseStep(
   tx: Omit<Tx, 'audit' | 'as'>,
   { run: runId, step }: Candidate,
   { worker, instance, deps }: { readonly worker: string; readonly instance: string; readonly deps: LeaseDeps },
 ): Promise<LeasedAttempt[]> {
   const run = await findRun(tx.db, runId);
-  if (!run) return [];
-  const paused = run.pausedAt !== null;
-  const before = { status: run.status, paused, steps: await statesOf(tx, runId, step) };
+  const found = await findLeasable(tx.db, { run: runId, step });
+  if (!run || !found) return [];
+  // No other step of the run changes with a lease, and none has a say in it.
+  const before = { status: run.status, paused: run.pausedAt !== null, steps: [found.state] };
   const decision = decide(before, { type: 'leased', step, now: tx.now });
   if (decision === 'stale') return [];
   for (const state of decision.changed) await updateStepState(tx.db, runId, state, tx.now);
@@ -167,7 +171,7 @@ async function leaseStep(
     finishedAt: null,
     error: null,
   });
-  const definition = await definitionOf(tx.db, runId, step);
+  const { definition } = found;
   return [
     {
       attempt,
@@ -178,7 +182,7 @@ async function leaseStep(
       ...(definition.command ? { command: [...definition.command] } : {}),
       ...(definition.function && run.code ? { function: { code: run.code, ...definition.function } } : {}),
       params: { ...definition.params },
-      inputs: await inputsFor(tx, { run: runId, step, definition }, deps),
+      inputs: await inputsFor(tx, { run: runId, ...found }, deps),
       outputs: [...definition.outputs],
       env: { ...definition.env },
       resources: { ...definition.resources },

@@ -1,3 +1,4 @@
+import { messageOf } from '#core/errors';
 import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
@@ -46,7 +47,7 @@ import { Wake } from '../wake.ts';
 import { advance, runSubject } from './advance.ts';
 import { explainCache } from './explain.ts';
 import { bury, expire, finish, RETRY_CAP_MS, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
-import { type LeaseRequest, type LeaveRequest, lease } from './lease.ts';
+import { type LeaseDeps, type LeaseRequest, type LeaveRequest, lease, leaseNow } from './lease.ts';
 import { keyedRunId, type StartRun, startRun, viewOf } from './start-run.ts';
 
 export interface PipelinesDeps extends DomainDeps {
@@ -207,21 +208,12 @@ export class PipelineService {
     const { worker, instance = '', labels } = request;
     const poll = { instance, left: false };
     this.#polls.set(worker, poll);
-    const { db, system } = this.#deps;
-    this.#workers.saw(worker, { instance, at: system.clock.now(), labels });
+    this.#workers.saw(worker, { instance, at: this.#deps.system.clock.now(), labels });
     try {
-      const hasLeft = (): boolean => poll.left;
-      const poolSlots = async (tx: Pick<Tx, 'db'>, name: string): Promise<number> =>
-        Number((await this.#deps.resources.find('pool', name, tx.db))?.spec['slots'] ?? 0);
-      return await lease(request, {
-        db,
-        system,
-        blobs: this.#deps.blobs,
-        wake: this.#wake,
-        leaseMs: this.#leaseMs,
-        hasLeft,
-        poolSlots,
-      });
+      return await lease(
+        request,
+        this.#leasing(() => poll.left),
+      );
     } finally {
       if (this.#polls.get(worker) === poll) this.#polls.delete(worker);
     }
@@ -287,10 +279,50 @@ export class PipelineService {
   }
 
   async finish(context: Context, attemptId: string, body: FinishBody): Promise<AttemptStatus> {
-    if (body.status === 'succeeded') await requireOutputs(this.#deps.blobs, body.outputs);
-    const status = await this.#deps.db.react(context, (tx) => finish(tx, attemptId, body, this.#deps.system));
+    return (await this.finishAndLease(context, attemptId, { ...body, next: undefined })).status;
+  }
+
+  /** Commits a report and, in the same transaction, leases to the worker what it asks for with it. */
+  async finishAndLease(
+    context: Context,
+    attemptId: string,
+    body: FinishBody,
+  ): Promise<{ readonly status: AttemptStatus; readonly attempts: LeasedAttempt[] }> {
+    const { db, system, blobs, logger } = this.#deps;
+    const { next } = body;
+    if (body.status === 'succeeded') await requireOutputs(blobs, body.outputs);
+    let isLeasing = false;
+    const finished = await db
+      .react(context, async (tx) => {
+        const { status, isRepeat } = await finish(tx, attemptId, body, system);
+        // Whoever repeats a request has gone on meanwhile, or will ask again.
+        isLeasing = next !== undefined && !isRepeat;
+        const attempts =
+          next && isLeasing
+            ? await leaseNow(
+                tx,
+                next,
+                this.#leasing(() => false),
+              )
+            : [];
+        return { status, attempts };
+      })
+      .catch(async (error) => {
+        if (!isLeasing) throw error;
+        // Whatever stands in the way of further work, that which was done is kept.
+        logger.warn({ attempt: attemptId }, `no further work was leased with the end of one: ${messageOf(error)}`);
+        const { status } = await db.react(context, (tx) => finish(tx, attemptId, body, system));
+        return { status, attempts: [] };
+      });
     this.#wake.all();
-    return status;
+    return finished;
+  }
+
+  #leasing(hasLeft: () => boolean): LeaseDeps {
+    const { db, system, blobs, resources } = this.#deps;
+    const poolSlots = async (tx: Pick<Tx, 'db'>, name: string): Promise<number> =>
+      Number((await resources.find('pool', name, tx.db))?.spec['slots'] ?? 0);
+    return { db, system, blobs, wake: this.#wake, leaseMs: this.#leaseMs, hasLeft, poolSlots };
   }
 
   /** Takes steps from workers that fell silent. Returns how many. */

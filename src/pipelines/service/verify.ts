@@ -1,3 +1,4 @@
+import { assert } from '#core/assert';
 import { digestOfJson } from '#core/hash';
 import type { Random } from '#core/random';
 import type { Tx } from '#platform/db';
@@ -6,6 +7,7 @@ import { pipelineErrors } from '../errors.ts';
 import { pipelineCacheDiffers } from '../events.ts';
 import type { StoredAttempt } from '../store/attempts.ts';
 import { cachedSteps, type KeptStep } from '../store/kept-steps.ts';
+import { findLeasable } from '../store/leasable.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { definitionOf } from '../store/steps.ts';
 import { insertVerification } from '../store/verifications.ts';
@@ -37,8 +39,10 @@ export async function startVerification(
   const taken = new Set<string>();
   for (const kept of chosen) {
     const { step, state } = kept;
-    const definition = await definitionOf(tx.db, run.run, step);
-    const inputs = await inputsFor(tx, { run: run.run, step, definition }, deps);
+    const found = await findLeasable(tx.db, { run: run.run, step });
+    assert(found, `run ${run.run} has no step '${step}'`);
+    const { definition } = found;
+    const inputs = await inputsFor(tx, { run: run.run, ...found }, deps);
     const name = freeName(step, taken);
     steps.push({
       state: { ...state, name, status: 'queued', needs: [], epoch: 0, failures: 0, ...UNTRIED },

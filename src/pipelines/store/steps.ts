@@ -151,7 +151,7 @@ export async function stepStates(db: Db, run: string): Promise<StepState[]> {
   return rows.map(stateOf);
 }
 
-const STATE_COLUMNS = [
+export const STATE_COLUMNS = [
   ...(['name', 'status', 'needs', 'epoch', 'retries', 'failures', 'losses', 'ready_at', 'reason'] as const),
   ...(['on_failure', 'preemptible', 'preemptions', 'within_ms', 'deadline_at'] as const),
 ] as const;
@@ -289,16 +289,6 @@ export async function limitsOf(
     .where('name', '=', step)
     .executeTakeFirstOrThrow();
   return { definition: JSON.parse(row.definition), deadlineAt: row.deadline_at };
-}
-
-export async function inputsOf(db: Db, run: string, step: string): Promise<Record<string, Artifact>> {
-  const row = await tables(db)
-    .selectFrom('pipeline_step')
-    .select('inputs')
-    .where('run', '=', run)
-    .where('name', '=', step)
-    .executeTakeFirstOrThrow();
-  return JSON.parse(row.inputs ?? '{}');
 }
 
 /** What the steps of a run wrote, by step. */

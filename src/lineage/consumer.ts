@@ -1,6 +1,5 @@
 import type { Digest } from '#core/hash';
 import {
-  parseReference,
   pipelineRunFinished,
   pipelineRunStarted,
   pipelineStepFinished,
@@ -12,7 +11,7 @@ import type { Tx } from '#platform/db';
 import type { Consumer, PlatformEvent } from '#platform/events';
 import type { BlobStore } from '#ports/blob-store';
 import { versionRegistered } from '#registry';
-import type { PinnedDataset } from './datasets.ts';
+import { datasetRead, type PinnedDataset } from './datasets.ts';
 import { eventOfRun, eventOfStep, eventOfVersion, type Identity } from './run-event.ts';
 import type { RunEvent } from './spec.ts';
 import { appendEvent, countEvents } from './store.ts';
@@ -141,8 +140,7 @@ function aboutOf(event: PlatformEvent): { readonly run: string; readonly step?: 
 export async function readPinned(blobs: BlobStore, facts: RunFacts, known: Map<string, PinnedDataset>): Promise<void> {
   for (const step of facts.steps) {
     for (const [input, { digest }] of Object.entries(step.definition.pinned)) {
-      const reference = parseReference(step.definition.inputs[input] ?? '');
-      if (reference?.kind !== 'dataset' || known.has(digest)) continue;
+      if (datasetRead(facts, step, input) === undefined || known.has(digest)) continue;
       const found = await pinnedDataset(blobs, digest);
       if (!found) continue;
       known.set(digest, found);

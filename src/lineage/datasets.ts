@@ -19,12 +19,33 @@ export interface DatasetContext {
 /** The inputs of a step: outputs of others, and what the pipeline refers to outside. */
 export function inputsOf({ run }: RunFacts, step: StepFacts, context: DatasetContext): LineageDataset[] {
   return Object.entries(step.inputs).map(([input, artifact]) => {
-    const from = step.definition.inputs[input] ?? input;
-    const reference = parseReference(from);
+    const name = nameOf(run, step.definition.inputs[input] ?? input);
+    const reference = referenceIn(name);
     if (reference) return outside(reference, artifact, context);
-    const dataset = ofRun(`${run.pipeline}/${from}`, artifact, context);
+    const dataset = ofRun(name, artifact, context);
     return { ...dataset, inputFacets: { inputStatistics: statistics('Input', artifact, context) } };
   });
+}
+
+/**
+ * What an input is called: `<pipeline>/<step>.<output>`, or a reference. What a run was given is called as it is where
+ * it comes from, so that edges lead from run to run.
+ */
+function nameOf({ pipeline, inputs }: RunFacts['run'], text: string): string {
+  const reference = parseReference(text);
+  if (reference?.kind === 'input') return inputs[reference.name]?.from ?? `${pipeline}/${text}`;
+  return reference && reference.kind !== 'result' ? text : `${pipeline}/${text}`;
+}
+
+/** Names of pipelines have no colon, and kinds of references no slash. */
+function referenceIn(name: string): ReturnType<typeof parseReference> {
+  return /^[^:/]+:/.test(name) ? parseReference(name) : undefined;
+}
+
+/** The dataset that an input stands for, if it is one outside. */
+export function datasetRead({ run }: RunFacts, step: StepFacts, input: string): string | undefined {
+  const reference = referenceIn(nameOf(run, step.definition.inputs[input] ?? ''));
+  return reference?.kind === 'dataset' ? reference.name : undefined;
 }
 
 /** What a step wrote, with the digests of what it wrote. */

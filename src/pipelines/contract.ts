@@ -6,6 +6,7 @@ import {
   attemptStatus,
   attemptUsage,
   causeSchema,
+  givenInputs,
   id,
   logStream,
   metrics,
@@ -63,6 +64,8 @@ const unitView = z.object({
   reason: z.string().nullable(),
   result: jsonValue,
   cachedFrom: z.string().nullable(),
+  /** Of a unit that is a run of another pipeline: that run. */
+  child: z.string().optional(),
 });
 export type UnitView = z.output<typeof unitView>;
 
@@ -133,6 +136,8 @@ const runView = z.object({
   finishedAt: z.number().nullable(),
   /** Why it failed or was cancelled. */
   reason: z.string().nullable(),
+  /** What it was given beside its parameters, as its pipeline declares. */
+  inputs: givenInputs,
   /** Everything that succeeded steps wrote, by `<step>.<output>`. Filled when the run ends. */
   outputs: artifacts,
 });
@@ -186,6 +191,8 @@ const ofStep = ofRun.extend({ step: stepOrUnit });
 
 export const startRunBody = z.strictObject({
   params: z.record(z.string().max(60), z.unknown()).default({}),
+  /** What the pipeline declares as inputs: `dataset:flights`, or `run:<run>/<step>.<output>` of a run that is over. */
+  inputs: z.record(z.string().max(60), z.string().max(300)).default({}),
   project: nameSchema.optional(),
   /** Seeds the steps' random numbers. It is part of the cache key. */
   seed: z.number().int().min(0).max(4_294_967_295).optional(),
@@ -215,7 +222,13 @@ export const pipelinesContract = contract({
     params: z.object({ pipeline: nameSchema }),
     body: startRunBody,
     reply: runView,
-    errors: ['pipelines/not-found', 'pipelines/invalid-params', 'pipelines/code-missing'],
+    errors: [
+      'pipelines/not-found',
+      'pipelines/invalid-params',
+      'pipelines/unknown-reference',
+      'pipelines/not-nestable',
+      'pipelines/code-missing',
+    ],
     audit: 'pipeline-run.start',
   }),
   listPipelineRuns: route({

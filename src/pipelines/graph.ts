@@ -1,10 +1,10 @@
-import { parseReference } from './references.ts';
+import { parseSource, stepRead } from './sources.ts';
 
 /** The parts of a declared step that make the graph. */
 export interface GraphStep {
   readonly name: string;
   readonly needs: readonly string[];
-  /** Name of the input to `<step>.<output>` or to a reference, `<kind>:<name>`. */
+  /** Name of the input to where it comes from, see `Source`. */
   readonly inputs: Readonly<Record<string, string>>;
   readonly outputs: readonly string[];
   readonly onFailure?: boolean;
@@ -16,17 +16,9 @@ export interface GraphIssue {
   readonly message: string;
 }
 
-/** `<step>.<output>` taken apart. Step names have no dot, so the first one divides. */
-export function parseOutputRef(text: string): { readonly step: string; readonly output: string } | undefined {
-  if (parseReference(text)) return undefined;
-  const dot = text.indexOf('.');
-  if (dot < 1 || dot === text.length - 1) return undefined;
-  return { step: text.slice(0, dot), output: text.slice(dot + 1) };
-}
-
-/** What a step waits for: its `needs` and the steps whose outputs it reads, each once. */
+/** What a step waits for: its `needs` and the steps whose outputs or results it reads, each once. */
 export function upstreamOf(step: GraphStep): string[] {
-  const fromInputs = Object.values(step.inputs).flatMap((text) => parseOutputRef(text)?.step ?? []);
+  const fromInputs = Object.values(step.inputs).flatMap((text) => stepRead(text) ?? []);
   return [...new Set([...step.needs, ...fromInputs])];
 }
 
@@ -51,20 +43,24 @@ function referenceIssues(step: GraphStep, index: number, byName: ReadonlyMap<str
     if (!needed || needed.onFailure) issues.push({ path: [index, 'needs', i], message });
   }
   for (const [name, text] of Object.entries(step.inputs)) {
-    if (parseReference(text)) continue;
-    const path = [index, 'inputs', name];
-    const ref = parseOutputRef(text);
-    const source = ref && byName.get(ref.step);
-    if (!ref)
-      issues.push({ path, message: `'${text}' is neither <step>.<output> nor <kind>:<name>, as in dataset:flights` });
-    else if (source?.onFailure) issues.push({ path, message: `step '${ref.step}' runs only after a failure` });
-    else if (!source) issues.push({ path, message: `there is no step '${ref.step}'` });
-    else if (!source.outputs.includes(ref.output)) {
-      const known = source.outputs.join(', ') || 'none';
-      issues.push({ path, message: `step '${ref.step}' declares no output '${ref.output}' (it declares: ${known})` });
-    }
+    const message = sourceProblem(text, byName);
+    if (message !== undefined) issues.push({ path: [index, 'inputs', name], message });
   }
   return issues;
+}
+
+function sourceProblem(text: string, byName: ReadonlyMap<string, GraphStep>): string | undefined {
+  const found = parseSource(text);
+  if (!found) {
+    return `'${text}' is neither <step>.<output>, result:<step>, input:<name> nor <kind>:<name>, as in dataset:flights`;
+  }
+  if (found.kind !== 'output' && found.kind !== 'result') return undefined;
+  const step = byName.get(found.step);
+  if (!step) return `there is no step '${found.step}'`;
+  if (step.onFailure) return `step '${found.step}' runs only after a failure`;
+  if (found.kind === 'result' || step.outputs.includes(found.output)) return undefined;
+  const known = step.outputs.join(', ') || 'none';
+  return `step '${found.step}' declares no output '${found.output}' (it declares: ${known})`;
 }
 
 /** One issue for the first cycle that a depth-first search meets, naming its members in order. */

@@ -60,6 +60,7 @@ export { liveAttempts, type StepFacts } from './record/store.ts';
 export { type Pin, type Pins, parseReference } from './references.ts';
 export { scheduleHeld } from './schedules/events.ts';
 export type { StartRun } from './service/start-run.ts';
+export { parseSource } from './sources.ts';
 export type { PipelineSpec } from './spec.ts';
 export { envPart } from './spec.ts';
 export type { StepContext, StepFunction } from './step-context.ts';

@@ -8,6 +8,9 @@ export interface Reference {
   readonly name: string;
 }
 
+/** Kinds that speak of the pipeline itself: what it was given, and what a step of it returned. */
+const OWN_KINDS: ReadonlySet<string> = new Set(['input', 'result']);
+
 /**
  * Pins what a reference stands for at this moment: content that never changes, in the blob store. A run keeps what it
  * was started with, and the cache sees by the digest when it was something else.
@@ -32,7 +35,7 @@ export async function pinReferences(
   const pinned: Record<string, Artifact> = {};
   for (const [input, text] of Object.entries(inputs)) {
     const reference = parseReference(text);
-    if (!reference) continue;
+    if (!reference || OWN_KINDS.has(reference.kind)) continue;
     const pin = pins[reference.kind];
     if (!pin) {
       const known = Object.keys(pins).join(', ');

@@ -33,6 +33,15 @@ export const artifact = z.object({
 export type Artifact = z.output<typeof artifact>;
 export const artifacts = z.record(z.string(), artifact);
 
+/** What a run was given for an input: content that does not change, and what it is called where it comes from. */
+const givenInput = z.object({
+  ...artifact.shape,
+  /** A reference as in `dataset:flights`, or `<pipeline>/<source>`, where it is a source in that pipeline. */
+  from: z.string(),
+});
+export type GivenInput = z.output<typeof givenInput>;
+export const givenInputs = z.record(z.string(), givenInput);
+
 export const causeSchema = z.object({
   kind: z.enum(['user', 'rule', 'event', 'schedule']),
   id: z.string(),

@@ -35,7 +35,8 @@ test('unknown references, duplicates and cycles are told with the path of the st
     "steps.0.needs.0: there is no step 'b'",
     "steps.0.inputs.x: there is no step 'c'",
     "steps.0.inputs.z: step 'a' declares no output 'q' (it declares: none)",
-    "steps.0.inputs.w: 'nodot' is neither <step>.<output> nor <kind>:<name>, as in dataset:flights",
+    "steps.0.inputs.w: 'nodot' is neither <step>.<output>, result:<step>, input:<name> nor <kind>:<name>, " +
+      'as in dataset:flights',
   ]);
   assert.deepEqual(issuesOf({ steps: cycle }), ['steps.0.needs: the steps wait for each other: a -> c -> b -> a']);
 });

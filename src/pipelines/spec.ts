@@ -4,8 +4,10 @@ import { DURATION_PATTERN, durationMs } from '#core/units';
 import { nameSchema } from '#platform/contract';
 import { partitionsSpec } from './backfills/partitions.ts';
 import { graphIssues, upstreamOf } from './graph.ts';
+import { inputDeclaration } from './inputs.ts';
 import { checkParam, PARAM_TYPES, referencedParams } from './params.ts';
 import { sourceSpec } from './record/source.ts';
+import { parseSource } from './sources.ts';
 
 export const STEPS_MAX = 200;
 const TIMEOUT_MS_MAX = durationMs('14d');
@@ -78,7 +80,7 @@ const envName = z
 
 const WORK = ['function', 'command', 'approval', 'wait', 'pipeline'] as const;
 /** What only programs have. A run of another pipeline has the places and times of its own steps. */
-const OF_PROGRAMS = ['inputs', 'env', 'labels', 'resources', 'pool', 'preemptible', 'within', 'map'] as const;
+const OF_PROGRAMS = ['env', 'labels', 'resources', 'pool', 'preemptible', 'within'] as const;
 
 const comparable = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);
 
@@ -99,6 +101,13 @@ const condition = z
   );
 export type Condition = z.output<typeof condition>;
 
+const unitLimits = {
+  /** How many units go on at a time that are runs of a pipeline; 20 if nothing is said. */
+  concurrency: z.number().int().min(1).max(1_000).optional(),
+  /** When a unit fails, the others go on (`continue`); or those that wait, and runs, are cancelled (`stop`). */
+  failures: z.enum(['continue', 'stop']).optional(),
+};
+
 const workerLabels = z.record(z.string().min(1).max(60), z.string().max(100));
 
 const stepSpec = z
@@ -116,7 +125,10 @@ const stepSpec = z
     needs: z.array(stepName).max(STEPS_MAX).default([]),
     /** Values for the step: literals, or texts with `${params.x}` in them. */
     params: z.record(paramName, jsonValue).default({}),
-    /** Names of the step's inputs to `<step>.<output>`, or to something outside: `dataset:flights`. */
+    /**
+     * Names of the step's inputs to `<step>.<output>`, `result:<step>.<path>`, `input:<name>` of the pipeline, or to
+     * something outside: `dataset:flights`. Those of a step that runs a pipeline are what that is given.
+     */
     inputs: z.record(partName, z.string().max(130)).default({}),
     outputs: z.array(partName).max(50).default([]),
     cache: z.boolean().default(true),
@@ -167,13 +179,14 @@ const stepSpec = z
     pipeline: nameSchema.optional(),
     /**
      * Divides the step into units that run independently, one for each item: of a list, of a count, or of the result of
-     * a needed step, at `<step>.<path>`. In `params`, `${item}`, `${item.<path>}` and `${index}` stand for the item.
+     * a needed step, at `<step>.<path>`. In `params`, `${item}`, `${item.<path>}` and `${index}` stand for the item. A
+     * unit of a step that runs a pipeline is a run of it.
      */
     map: z
       .union([
-        z.strictObject({ items: z.array(jsonValue).max(10_000) }),
-        z.strictObject({ count: z.union([z.number().int().min(0).max(10_000), z.string().max(200)]) }),
-        z.strictObject({ result: z.string().max(200) }),
+        z.strictObject({ items: z.array(jsonValue).max(10_000), ...unitLimits }),
+        z.strictObject({ count: z.union([z.number().int().min(0).max(10_000), z.string().max(200)]), ...unitLimits }),
+        z.strictObject({ result: z.string().max(200), ...unitLimits }),
       ])
       .optional(),
     /** The step runs only if this holds, and is skipped with all that needs it otherwise. */
@@ -194,7 +207,10 @@ const stepSpec = z
       refuse(part, 'only programs have it: declare it for the steps of the pipeline that this one runs');
     }
     if (step.map && (step.approval || step.wait || step.onFailure))
-      refuse('map', 'only programs are divided into units');
+      refuse('map', 'only programs and runs of pipelines are divided into units');
+    if (step.map?.concurrency !== undefined && step.pipeline === undefined) {
+      refuse('map', 'concurrency is for runs of pipelines: programs go on as workers and a pool have slots');
+    }
     if (step.onFailure && (step.needs.length > 0 || Object.keys(step.inputs).length > 0)) {
       refuse('onFailure', 'such a step waits for all others: it has no needs and no inputs');
     }
@@ -223,6 +239,8 @@ export const pipelineSpec = z
   .strictObject({
     description: z.string().max(2_000).default(''),
     params: z.record(paramName, paramDeclaration).default({}),
+    /** What it is given beside parameters; its steps read it as `input:<name>`. */
+    inputs: z.record(partName, inputDeclaration).optional(),
     /** The code bundle that holds the modules of the `function` steps. */
     code: digestSchema.optional(),
     steps: z.array(stepSpec).min(1).max(STEPS_MAX),
@@ -272,6 +290,13 @@ export const pipelineSpec = z
       if (step.function && pipeline.code === undefined) {
         const message = 'needs the code bundle of the pipeline: set code';
         issues.addIssue({ code: 'custom', path: ['steps', index, 'function'], message });
+      }
+      for (const [name, text] of Object.entries(step.inputs)) {
+        const found = parseSource(text);
+        if (found?.kind !== 'input' || Object.hasOwn(pipeline.inputs ?? {}, found.name)) continue;
+        const known = Object.keys(pipeline.inputs ?? {}).join(', ') || 'none';
+        const message = `the pipeline declares no input '${found.name}' (it declares: ${known})`;
+        issues.addIssue({ code: 'custom', path: ['steps', index, 'inputs', name], message });
       }
       for (const [name, value] of Object.entries(step.params)) {
         const unknown = referencedParams(value).find((param) => !Object.hasOwn(pipeline.params, param));

@@ -3,6 +3,8 @@ import { valueAt } from './conditions.ts';
 import { interpolate, type ParamValue } from './params.ts';
 import type { StepSpec } from './spec.ts';
 
+/** Runs of a pipeline that are units of one step and go on at a time, unless the step says otherwise. */
+export const NESTED_AT_ONCE = 20;
 /** Units that a step is divided into, at most. */
 export const UNITS_MAX = 10_000;
 
@@ -47,6 +49,16 @@ export function itemsOf(map: ResolvedMap, result: Json | undefined): readonly Js
 function checkedCount(count: Json): number {
   if (typeof count === 'number' && Number.isInteger(count) && count >= 0 && count <= UNITS_MAX) return count;
   throw new RangeError(`map.count is ${JSON.stringify(count)}: expected 0 to ${UNITS_MAX}`);
+}
+
+/** The parameters of a unit that is a run of a pipeline: those that the step gives, and no others. */
+export function nestedParams(
+  params: Readonly<Record<string, Json>>,
+  item: Json,
+  index: number,
+): Readonly<Record<string, Json>> {
+  const filled = unitParams(params, item, index);
+  return Object.fromEntries(Object.keys(params).map((name) => [name, filled[name] ?? null]));
 }
 
 /**

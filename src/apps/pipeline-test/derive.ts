@@ -1,6 +1,7 @@
 import type { PipelineSpec } from '#pipelines';
-import { envPart, parseReference } from '#pipelines';
+import { envPart, parseReference, parseSource } from '#pipelines';
 import type { TestCase } from './case.ts';
+import { withGivenInputs } from './given-inputs.ts';
 
 type Step = PipelineSpec['steps'][number];
 
@@ -11,6 +12,8 @@ export interface Derived {
   readonly runs: readonly string[];
   /** Outputs that fixtures stand for, by step. */
   readonly given: Readonly<Record<string, readonly string[]>>;
+  /** What the case gives, by output; for an input of the pipeline, by that of the step which stands for the giver. */
+  readonly fixtures: TestCase['given'];
   /** References that have to be there when the run starts. */
   readonly references: readonly string[];
   readonly problems: readonly string[];
@@ -30,12 +33,14 @@ const STAND_IN = [
  * resources, pools, limits). All else stays as declared.
  */
 export function derive(
-  spec: PipelineSpec,
-  test: Pick<TestCase, 'steps' | 'given' | 'results'>,
+  declared: PipelineSpec,
+  wanted: Pick<TestCase, 'steps' | 'given' | 'results'>,
   planOf: (step: string) => string,
 ): Derived {
+  const { spec, given: fixtures, giver } = withGivenInputs(declared, wanted.given);
+  const test = { ...wanted, given: fixtures };
   const given = givenOutputs(spec, test);
-  const runs = runsOf(spec, test, given);
+  const runs = runsOf(spec, test, given).filter((name) => name !== giver);
   const needed = spec.steps.filter(({ name }) => runs.includes(name) || given.has(name));
   const kept = new Set(needed.map(({ name }) => name));
   const around = { runs, given, kept, results: test.results };
@@ -47,7 +52,7 @@ export function derive(
     ...new Set(
       needed
         .filter(({ name }) => runs.includes(name))
-        .flatMap(({ inputs }) => Object.values(inputs).filter((from) => parseReference(from))),
+        .flatMap(({ inputs }) => Object.values(inputs).filter((from) => parseSource(from)?.kind === 'reference')),
     ),
   ];
   const { params, code } = spec;
@@ -55,6 +60,7 @@ export function derive(
     spec: { params, ...(code ? { code } : {}), steps },
     runs,
     given: Object.fromEntries(given),
+    fixtures,
     references,
     problems,
   };
@@ -115,8 +121,11 @@ interface Around {
 /** What a step that is run reads and nothing provides. */
 function problemsOf(step: Step, { runs, given, kept, results }: Around): string[] {
   if (!runs.includes(step.name)) return [];
+  const looked: string[] = [];
   const problems = Object.entries(step.inputs).flatMap(([input, from]) => {
-    if (parseReference(from)) return [];
+    const read = parseSource(from);
+    if (read?.kind === 'result') looked.push(read.step);
+    if (read?.kind !== 'output') return [];
     const [source = '', output = ''] = [from.slice(0, from.indexOf('.')), from.slice(from.indexOf('.') + 1)];
     if (runs.includes(source) || given.get(source)?.includes(output)) return [];
     const how = `give '${from}' (a file, text, json or rows), or run '${source}' too`;
@@ -129,6 +138,7 @@ function problemsOf(step: Step, { runs, given, kept, results }: Around): string[
   const sources = [
     step.when?.of.split('.')[0],
     step.map && 'result' in step.map ? step.map.result.split('.')[0] : undefined,
+    ...looked,
   ];
   for (const source of sources) {
     if (source === undefined || source === 'params' || runs.includes(source) || results[source] !== undefined) continue;

@@ -89,7 +89,8 @@ class CaseRun {
     const fixtures = new Map<string, Uint8Array>();
     for (const [step, outputs] of Object.entries(derived.given)) {
       const of = { path: planPath(plans, step), step, outputs, folder: this.#folder };
-      for (const [output, content] of await writePlan(of, test)) fixtures.set(output, content);
+      for (const [output, content] of await writePlan(of, { ...test, given: derived.fixtures }))
+        fixtures.set(output, content);
     }
     await this.#outside(derived);
     const { kedge } = platform;

@@ -149,6 +149,20 @@ test('what a case lacks or names wrongly is told before anything runs, with what
       "and test 'one' by a case of its own",
   ]);
   assert.deepEqual(inside({ given: { 'train.fit.model': { text: 'm' } } }), []);
+  const taking = pipelineSpec.parse({
+    inputs: { rows: { type: 'file' } },
+    steps: [
+      { name: 'count', command: ['true'], inputs: { rows: 'input:rows', of: 'result:list' } },
+      { name: 'list', command: ['true'] },
+    ],
+  });
+  const given = (input: object) => derive(taking, testCase.parse(input), () => '').problems;
+  assert.deepEqual(given({ steps: ['count'] }), [
+    "step 'count' reads input.rows as 'rows', and nothing provides it: " +
+      "give 'input.rows' (a file, text, json or rows), or run 'input' too",
+    "step 'count' looks at what 'list' returned: say so under results, or run it too",
+  ]);
+  assert.deepEqual(given({ given: { 'input:rows': { text: 'a' } } }), []);
   const [unknown] = problemsOf({ given: { 'count.cuont.json': { text: '' } } });
   assert.equal(
     unknown,

@@ -25,4 +25,13 @@ export const nestedMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: 'pipelines/022-run-inputs',
+    async up(db) {
+      await db.schema
+        .alterTable('pipeline_run')
+        .addColumn('inputs', 'text', (c) => c.notNull().defaultTo('{}'))
+        .execute();
+    },
+  },
 ];

@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
-import { Relay } from '#platform/events';
-import { forEachDialect, type OpenDatabase } from '#testing/databases';
-import type { RunDetail } from '../contract.ts';
+import { test } from 'node:test';
+import { forEachDialect } from '#testing/databases';
 import { pipelineMigrations } from '../index.ts';
-import { command, context, names, openPipelines } from '../testing.ts';
-import { nestedConsumer } from './start.ts';
-
-const apply = { ...context, action: 'resource.apply' };
-type Spec = Readonly<Record<string, unknown>>;
-const program = (name: string, more: Spec = {}) => ({ name, command: command(name), retries: 0, ...more });
-const nested = (name: string, pipeline: string, more: Spec = {}) => ({ name, pipeline, ...more });
+import { context } from '../testing.ts';
+import { CAUSE, nested, openNested, program, type Spec } from './testing.ts';
 
 /** `outer` runs `before`, then pipeline `inner` of `fit` and `test`, then `after`, which reads what `fit` wrote. */
 const INNER = {
@@ -28,54 +21,6 @@ const OUTER = {
     program('after', { inputs: { model: 'train.fit.model' }, when: { of: 'train.test.step', equals: 'test' } }),
   ],
 };
-
-async function openNested(t: TestContext, open: OpenDatabase) {
-  const p = await openPipelines(t, open);
-  const errors: string[] = [];
-  const relay = new Relay({
-    ...{ db: p.db, system: p.system, consumers: [nestedConsumer({ ...p.deps, blobs: p.blobs })] },
-    onError: (consumer, event, message) => void errors.push(`${consumer} ${event.type}: ${message}`),
-  });
-  relay.start();
-  t.after(() => relay.stop());
-  const settle = async (): Promise<void> => {
-    while (errors.length === 0 && !(await relay.caughtUp())) await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual(errors, []);
-  };
-  const steps = (detail: RunDetail) => detail.steps.map(({ step, status }) => `${step} ${status}`).join(', ');
-  return {
-    ...p,
-    settle,
-    apply: (pipelines: Readonly<Record<string, Spec>>) =>
-      p.resources.apply(
-        apply,
-        Object.entries(pipelines).map(([name, spec]) => ({ kind: 'pipeline', name, spec })),
-      ),
-    run: async (pipeline: string, params: Spec = {}) => {
-      const { run } = await p.service.startRun(context, { pipeline, params, cause: { ...CAUSE } });
-      await settle();
-      return run;
-    },
-    /** Leases all that may run, does what is told about each step, and says which ran. */
-    work: async (how: (step: string) => 'succeed' | 'fail' = () => 'succeed') => {
-      const attempts = await p.lease();
-      for (const attempt of attempts) await p[how(attempt.step)](attempt);
-      await settle();
-      return names(attempts);
-    },
-    shown: async (run: string) => {
-      const detail = await p.service.run(run);
-      return `${detail.status}: ${steps(detail)}`;
-    },
-    childOf: async (run: string, step = 'train') => {
-      const child = (await p.service.run(run)).steps.find((found) => found.step === step)?.child;
-      assert.ok(child, `step '${step}' of ${run} has no run`);
-      return child;
-    },
-  };
-}
-
-const CAUSE = { kind: 'rule', id: 'rule/retrain', depth: 2, at: 5 } as const;
 
 forEachDialect('Nested pipelines', pipelineMigrations, (open) => {
   test('a step that is a pipeline ends with its run and has what that wrote and returned', async (t) => {
@@ -308,9 +253,9 @@ forEachDialect('Nested pipelines', pipelineMigrations, (open) => {
     const fit = (more: Spec) => ({ o: { params: { text: { type: 'string' } }, steps: [nested('n', 'inner', more)] } });
     await refused(
       fit({ params: { deep: 1 } }),
-      /steps\.n: pipeline 'inner' declares no parameter 'deep' \(.*: depth\)/,
+      /steps\.n\.params\.deep: pipeline 'inner' declares no parameter 'deep' \(.*: depth\)/,
     );
-    await refused(fit({ params: { depth: 'x' } }), /steps\.n: params\.depth: expected an integer/);
+    await refused(fit({ params: { depth: 'x' } }), /steps\.n\.params\.depth: expected an integer/);
     await refused(fit({ params: { depth: '${params.text}' } }), /expected integer, and the parameter 'text' is string/);
     await refused(fit({ outputs: ['fit.tree'] }), /has no output 'fit\.tree' to take \(it has: fit\.model\)/);
     await refused(fit({ pool: { name: 'x' } }), /steps\.0\.pool: only programs have it/);

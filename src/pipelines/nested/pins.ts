@@ -11,8 +11,14 @@ export interface NestedDefinition {
   readonly generation: number;
   /** The generations of all pipelines that it contains, directly or not. */
   readonly generations: Readonly<Record<string, number>>;
+  /** How many steps a run of it has, with those of the runs inside. */
+  readonly steps?: number | undefined;
+  /** How many steps all units of it may have together. Units inside a unit share what that one has. */
+  readonly budget?: number | undefined;
   /** The earlier run of it that is resumed. */
   readonly resumes?: string | undefined;
+  /** Of a step that is divided: the earlier run of the pipeline around it, whose units are resumed. */
+  readonly resumesUnitsOf?: string | undefined;
 }
 
 /**
@@ -26,6 +32,7 @@ export async function pinNested(
     readonly spec: PipelineSpec;
     /** Those that a run which this one is a step of uses. */
     readonly generations?: Readonly<Record<string, number>> | undefined;
+    readonly budget?: number | undefined;
   },
 ): Promise<ReadonlyMap<string, NestedDefinition>> {
   const names = new Set(of.spec.steps.flatMap(({ pipeline }) => pipeline ?? []));
@@ -33,7 +40,12 @@ export async function pinNested(
   const contained = await containmentOf(of.name, of.spec, pinnedBy(tx, of.generations));
   if ('problem' in contained) throw pipelineErrors['not-nestable'](contained.problem);
   const generations = Object.fromEntries(contained.generations);
-  return new Map([...names].map((name) => [name, { name, generation: generations[name] ?? 0, generations }]));
+  const { steps } = contained;
+  const pinned = (name: string): NestedDefinition => ({
+    ...{ name, generation: generations[name] ?? 0, generations },
+    ...{ steps: steps.get(name), budget: of.budget },
+  });
+  return new Map([...names].map((name) => [name, pinned(name)]));
 }
 
 /** Pipelines under the generations that are told, else as they are declared. */

@@ -1,6 +1,7 @@
 import type { PipelineSpec } from '../spec.ts';
 import { ACTIVE, runOf, type StoredRun } from '../store/runs.ts';
 import { type Db, tables } from '../store/tables.ts';
+import { stepOfUnit } from '../units.ts';
 
 /** A pipeline as it was declared under a generation. */
 export async function findGeneration(db: Db, name: string, generation: number): Promise<PipelineSpec | undefined> {
@@ -26,14 +27,17 @@ export async function openChildren(db: Db, run: string): Promise<StoredRun[]> {
   return rows.map(runOf);
 }
 
-/** The runs that are steps of a run, by step. */
-export async function childrenOf(db: Db, run: string): Promise<Map<string, string>> {
+/** The runs that are steps of a run, by step; those that are units of one of its steps, by unit. */
+export async function childrenOf(db: Db, run: string, divided?: string): Promise<Map<string, string>> {
   const rows = await tables(db)
     .selectFrom('pipeline_run')
     .select(['id', 'parent_step'])
     .where('parent_run', '=', run)
+    .where('parent_step', divided === undefined ? 'not like' : 'like', `${divided ?? '%'}:%`)
     .execute();
-  return new Map(rows.map((row) => [row.parent_step ?? '', row.id]));
+  // An underscore in a name stands for any character in the query.
+  const own = rows.filter((row) => stepOfUnit(row.parent_step ?? '') === divided);
+  return new Map(own.map((row) => [row.parent_step ?? '', row.id]));
 }
 
 /** A run and all that are steps of it, directly or not, as far as they have not ended. */

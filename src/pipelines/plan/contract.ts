@@ -36,11 +36,18 @@ export const plansContract = contract({
       /** Instead of the spec that is declared. Its code need not be stored. */
       spec: z.record(z.string(), z.unknown()).optional(),
       params: z.record(z.string().max(60), z.unknown()).default({}),
+      /** What the pipeline declares as inputs: `dataset:flights`, or `run:<run>/<step>.<output>`. */
+      inputs: z.record(z.string().max(60), z.string().max(300)).default({}),
       seed: z.number().int().min(0).max(4_294_967_295).optional(),
     }),
     bodyBytesMax: 4 * 1024 * 1024,
     reply: plan,
-    errors: ['pipelines/not-found', 'pipelines/invalid-params', 'pipelines/unknown-reference'],
+    errors: [
+      'pipelines/not-found',
+      'pipelines/invalid-params',
+      'pipelines/unknown-reference',
+      'pipelines/not-nestable',
+    ],
     audit: 'pipeline-run.plan',
   }),
 });

@@ -4,9 +4,10 @@ import type { Tx } from '#platform/db';
 import { cacheKeyOf, ingredientsOf } from '../cache-key.ts';
 import { obstacleOf, sourceOf, valueAt } from '../conditions.ts';
 import type { Artifact } from '../contract.ts';
-import { parseOutputRef } from '../graph.ts';
 import { explainMiss } from '../service/explain.ts';
+import { artifactOf, textOfResult } from '../service/inputs.ts';
 import type { NewStep } from '../service/start-run.ts';
+import { parseSource, stepRead } from '../sources.ts';
 import { findCacheEntry } from '../store/cache.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { earlierKeys, type StepDefinition } from '../store/steps.ts';
@@ -63,20 +64,20 @@ class Planner {
       const reason = definition.approval ? 'waits for a person to approve it' : 'waits for a time';
       return { ...base, outcome: 'wait', reason };
     }
-    if (definition.pipeline) {
-      return {
-        ...base,
-        outcome: 'run',
-        reason: `runs pipeline '${definition.pipeline.name}', which has a plan of its own`,
-      };
-    }
+    if (definition.pipeline) return this.#nested(base, definition);
     const unknown = this.#unknown(needs, definition);
     if (!definition.cache) return { ...base, outcome: 'run', reason: 'declares cache: false, so it always runs' };
     if (unknown !== undefined) {
       const reason = `what it reads is known when '${unknown}' has run; if that is as before, it may be cached`;
       return { ...base, outcome: 'depends', reason };
     }
-    const inputs = this.#inputs(definition);
+    let inputs: Record<string, Artifact>;
+    try {
+      inputs = this.#inputs(definition);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return { ...base, outcome: 'run', reason: `it will fail: ${error.message}` };
+    }
     return definition.map ? this.#divided(base, definition, inputs) : this.#single(base, definition, inputs);
   }
 
@@ -90,7 +91,7 @@ class Planner {
 
   /** A step that runs first and on whose outputs or result this one depends. */
   #unknown(needs: readonly string[], { inputs, when, map }: StepDefinition): string | undefined {
-    const read = Object.values(inputs).flatMap((from) => parseOutputRef(from)?.step ?? []);
+    const read = Object.values(inputs).flatMap((from) => stepRead(from) ?? []);
     const compared = when ? [sourceOf(when).source] : [];
     const mapped = map && 'result' in map ? [map.result[0]] : [];
     return [...read, ...compared, ...mapped].find((name) => needs.includes(name) && !this.#products.has(name));
@@ -99,11 +100,31 @@ class Planner {
   #inputs({ inputs, pinned }: StepDefinition): Record<string, Artifact> {
     const resolved: Record<string, Artifact> = { ...pinned };
     for (const [name, from] of Object.entries(inputs)) {
-      const ref = parseOutputRef(from);
-      const artifact = ref && this.#products.get(ref.step)?.outputs[ref.output];
+      const source = parseSource(from);
+      const product = this.#products.get(stepRead(from) ?? '');
+      const artifact = source?.kind === 'output' ? product?.outputs[source.output] : undefined;
       if (artifact) resolved[name] = artifact;
+      if (source?.kind === 'result') resolved[name] = artifactOf(textOfResult(product?.result, source.path, from));
     }
     return resolved;
+  }
+
+  /** What lies inside has a plan of its own, in a run of its own for each unit. */
+  #nested(base: Omit<PlannedStep, 'outcome' | 'reason'>, { pipeline, map }: StepDefinition): PlannedStep {
+    const runs = `runs pipeline '${pipeline?.name}', which has a plan of its own`;
+    if (!map) return { ...base, outcome: 'run', reason: runs };
+    const source = 'result' in map ? map.result[0] : undefined;
+    const result = source === undefined ? undefined : this.#products.get(source)?.result;
+    if (source !== undefined && result === undefined) {
+      return { ...base, outcome: 'run', reason: `${runs}, once for each item that '${source}' returns` };
+    }
+    try {
+      const units = { all: itemsOf(map, result).length, cached: 0 };
+      return { ...base, outcome: 'run', reason: `${runs}, ${units.all} times`, units };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return { ...base, outcome: 'run', reason: `it will fail: ${error.message}` };
+    }
   }
 
   async #single(

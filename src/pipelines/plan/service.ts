@@ -21,16 +21,17 @@ export class Plans {
       readonly pipeline: string;
       readonly spec?: Readonly<Record<string, unknown>> | undefined;
       readonly params: Readonly<Record<string, unknown>>;
+      readonly inputs?: Readonly<Record<string, string>> | undefined;
       readonly seed?: number | undefined;
     },
   ): Promise<Plan> {
     const { db, system, seed = 1, pins = {} } = this.#deps;
-    const { pipeline, params } = request;
+    const { pipeline, params, inputs } = request;
     const declared = request.spec && { generation: 0, spec: checked(pipeline, request.spec) };
     const cause = { kind: 'user', id: context.actor.id, depth: 0 } as const;
     // References are pinned as for a run, which stores what they stand for. Nothing else is written.
     const steps = await db.react(context, async (tx) => {
-      const asked = { pipeline, params, cause, seed: request.seed };
+      const asked = { pipeline, params, inputs, cause, seed: request.seed };
       const built = await buildRun(tx, asked, { system, seed, pins, ...(declared ? { declared } : {}) });
       return planSteps(tx, built.run, built.steps);
     });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { contract, route } from '#platform/contract';
-import { artifact, attemptPlace, causeSchema, id, runStatus, stepStatus } from '../shapes.ts';
+import { artifact, attemptPlace, causeSchema, givenInputs, id, runStatus, stepStatus } from '../shapes.ts';
 import { digestSchema, jsonValue } from '../spec.ts';
 import { environmentSchema } from './environment.ts';
 import { sourceSpec } from './source.ts';
@@ -10,7 +10,7 @@ export type { Source } from './source.ts';
 
 const recordedInput = z.object({
   ...artifact.shape,
-  /** `<step>.<output>`, or what the pipeline refers to outside, such as `dataset:flights`. */
+  /** `<step>.<output>`, `result:<step>`, `input:<name>`, or a reference such as `dataset:flights`. */
   from: z.string(),
 });
 const recordedOutput = z.object({
@@ -63,6 +63,8 @@ const runRecord = z.object({
   origin: z.string().nullable(),
   reproduces: z.string().nullable(),
   partition: z.string().nullable(),
+  /** What it was given beside its parameters; records of before do not say. */
+  inputs: givenInputs.optional(),
   createdAt: z.number(),
   startedAt: z.number().nullable(),
   finishedAt: z.number().nullable(),

@@ -39,7 +39,7 @@ export async function recordOf(db: Db, runId: string): Promise<RunRecord> {
     schema: 1,
     ...{ run: runId, pipeline, generation, project, status },
     ...{ source: source ?? null, code: run.code, params, seed, cause },
-    ...{ origin, reproduces: reproduces ?? null, partition },
+    ...{ origin, reproduces: reproduces ?? null, partition, inputs: run.inputs },
     ...{ createdAt: run.createdAt, startedAt: run.startedAt, finishedAt: run.finishedAt },
     steps,
     environments,

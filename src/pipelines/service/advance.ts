@@ -12,8 +12,15 @@ import {
   pipelineStepFinished,
   pipelineStepWaiting,
 } from '../events.ts';
-import { parseOutputRef } from '../graph.ts';
-import { type AttemptStatus, decide, type Fact, isFinalRun, type RunState, type StepState } from '../model.ts';
+import {
+  type AttemptStatus,
+  decide,
+  type Fact,
+  isFinalRun,
+  isFinalStep,
+  type RunState,
+  type StepState,
+} from '../model.ts';
 import { nestedProduct } from '../nested/product.ts';
 import { openChildren } from '../nested/store.ts';
 import type { Condition } from '../spec.ts';
@@ -33,7 +40,8 @@ import {
 import type { Db } from '../store/tables.ts';
 import { cancelUnits, hasOpenUnit } from '../store/units.ts';
 import { type ResolvedMap, stepOfUnit } from '../units.ts';
-import { advanceUnit, expand, gather, unitManifest } from './units.ts';
+import { resolveInputs } from './inputs.ts';
+import { advanceUnit, expand, gather } from './units.ts';
 
 /** Runs that one end lets in; the job that looks every second lets in further ones. */
 const ADMITTED_MAX = 100;
@@ -54,11 +62,33 @@ export interface Advanced {
 export async function advance(tx: Tx, run: StoredRun, fact: Fact): Promise<Advanced | 'stale'> {
   const step = 'step' in fact ? stepOfUnit(fact.step) : undefined;
   if (step === undefined || !('step' in fact)) return advanceRun(tx, run, fact);
-  const advanced = await advanceUnit(tx, run, { fact, step });
+  const advanced = await advanceUnit(tx, run, fact);
   if (advanced === 'stale') return 'stale';
-  if (advanced.next) await advanceRun(tx, run, advanced.next);
+  if (advanced.stop !== undefined) await stopUnits(tx, run, { step, reason: advanced.stop });
+  await unitsFollow(tx, run, { step, unit: advanced.unit });
   const state = { status: run.status, paused: run.pausedAt !== null, steps: [advanced.unit] };
   return { state, attempt: advanced.attempt };
+}
+
+/** Cancels the units of a step that wait, and those that are runs. Programs that go on end by themselves. */
+async function stopUnits(tx: Tx, run: StoredRun, { step, reason }: { step: string; reason: string }): Promise<void> {
+  await cancelUnits(tx.db, { run: run.run, step, reason }, tx.now);
+  for (const child of await openChildren(tx.db, run.run)) {
+    if (stepOfUnit(child.cause.within?.step ?? '') !== step) continue;
+    await advance(tx, child, { type: 'cancelled', reason, now: tx.now });
+  }
+}
+
+/** What follows from the state of a unit: the end of its step when it was the last, or the start of further ones. */
+async function unitsFollow(tx: Tx, run: StoredRun, { step, unit }: { step: string; unit: StepState }): Promise<void> {
+  if (!isFinalStep(unit.status)) return;
+  if (!(await hasOpenUnit(tx.db, run.run, step))) {
+    // It may have ended meanwhile, with other units that were cancelled because of this one: then this is stale.
+    await advanceRun(tx, run, await gather(tx, run.run, step));
+    return;
+  }
+  // A program was leased, so that nothing is asked about it.
+  if (unit.epoch === 0 && (await definitionOf(tx.db, run.run, unit.name)).pipeline) emitDue(tx, run, step);
 }
 
 async function advanceRun(tx: Tx, run: StoredRun, fact: Fact): Promise<Advanced | 'stale'> {
@@ -115,19 +145,30 @@ async function prepare(tx: Tx, run: StoredRun, step: string): Promise<Fact[]> {
     const until = 'forMs' in wait ? tx.now + wait.forMs : wait.untilMs;
     return [{ type: 'opened', step, now: tx.now, until }];
   }
+  let inputs: Record<string, Artifact>;
+  try {
+    inputs = await resolveInputs(tx, run.run, definition);
+    await saveInputs(tx.db, { run: run.run, step }, inputs);
+    if (definition.map) return await divide(tx, run, { step, map: definition.map, definition, inputs });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const now = tx.now;
+    return [
+      { type: 'expanded', step, now },
+      { type: 'mapped', step, now, ok: false, reason: error.message },
+    ];
+  }
   if (definition.pipeline) {
-    tx.emit(pipelineNestedDue.draft(runSubject(run.run), { run: run.run, pipeline: run.pipeline, step }));
+    emitDue(tx, run, step);
     return [{ type: 'expanded', step, now: tx.now }];
   }
-  const inputs = await resolveInputs(tx, run.run, definition);
-  await saveInputs(tx.db, { run: run.run, step }, inputs);
-  if (definition.map) return divide(tx, run, { step, map: definition.map, definition, inputs });
   const hit = await lookUp(tx, run, { step, definition, inputs });
   if (!hit) return [];
   await takeFromCache(tx, { run: run.run, step }, hit);
   return [{ type: 'hit', step, now: tx.now }];
 }
 
+/** Throws a `RangeError` for items that are no list, or too many. */
 async function divide(
   tx: Tx,
   run: StoredRun,
@@ -139,19 +180,16 @@ async function divide(
   },
 ): Promise<Fact[]> {
   const { step, map } = of;
-  const now = tx.now;
   const result = 'result' in map ? (await findStep(tx.db, run.run, map.result[0]))?.result : undefined;
-  try {
-    await expand(tx, run, { ...of, result });
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return [
-      { type: 'expanded', step, now },
-      { type: 'mapped', step, now, ok: false, reason: error.message },
-    ];
-  }
+  await expand(tx, run, { ...of, result });
   const isOver = !(await hasOpenUnit(tx.db, run.run, step));
-  return [{ type: 'expanded', step, now }, ...(isOver ? [await gather(tx, run.run, step)] : [])];
+  if (!isOver && of.definition.pipeline) emitDue(tx, run, step);
+  return [{ type: 'expanded', step, now: tx.now }, ...(isOver ? [await gather(tx, run.run, step)] : [])];
+}
+
+/** Says that runs of another pipeline are to be started: of a step, or as many of its units as there is room for. */
+export function emitDue(tx: Pick<Tx, 'emit'>, { run, pipeline }: StoredRun, step: string): void {
+  tx.emit(pipelineNestedDue.draft(runSubject(run), { run, pipeline, step }));
 }
 
 /** Cancels the units that wait, and tells of the steps that have none left and whose run is not there to end. */
@@ -162,7 +200,7 @@ async function cancelAllUnits(
 ): Promise<Fact[]> {
   const divided = state.steps.filter((step) => step.status === 'running' && step.epoch === 0);
   if (divided.length === 0) return [];
-  await cancelUnits(tx.db, run.run, reason, tx.now);
+  await cancelUnits(tx.db, { run: run.run, reason }, tx.now);
   const children = await openChildren(tx.db, run.run);
   const over: Fact[] = [];
   for (const { name } of divided) {
@@ -197,34 +235,6 @@ async function lookUp(
   const key = cacheKeyOf(ingredients);
   await saveKey(tx.db, { run: run.run, step, key, ingredients, keyedAt: tx.now });
   return findCacheEntry(tx.db, key);
-}
-
-async function resolveInputs(
-  tx: Pick<Tx, 'db'>,
-  run: string,
-  { inputs, pinned }: StepDefinition,
-): Promise<Record<string, Artifact>> {
-  const entries = Object.entries(inputs).filter(([name]) => !pinned[name]);
-  if (entries.length === 0) return { ...pinned };
-  const outputs = await outputsByStep(tx.db, run);
-  const resolved: Record<string, Artifact> = {};
-  for (const [name, text] of entries) {
-    const ref = parseOutputRef(text);
-    const artifact = (ref && outputs.get(ref.step)?.[ref.output]) ?? (ref && (await dividedOutput(tx, run, ref)));
-    assert(artifact, `the input '${name}' of a ready step, ${text}, does not exist in run ${run}`);
-    resolved[name] = artifact;
-  }
-  return { ...pinned, ...resolved };
-}
-
-/** An output of all units of a step, as a list of them. */
-async function dividedOutput(
-  tx: Pick<Tx, 'db'>,
-  run: string,
-  ref: { readonly step: string; readonly output: string },
-): Promise<Artifact | undefined> {
-  const { map } = await definitionOf(tx.db, run, ref.step);
-  return map && (await unitManifest(tx, { run, ...ref })).artifact;
 }
 
 async function saveRun(

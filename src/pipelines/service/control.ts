@@ -100,7 +100,10 @@ export class RunControl {
       const { project, seed, priority } = run;
       const cause = causeOf(context);
       const request = { pipeline: run.pipeline, params: given, cause, seed, priority, ...(project ? { project } : {}) };
-      const built = await buildRun(tx, request, { ...this.#deps, pins: this.#deps.pins ?? {}, seed });
+      const inputs = Object.fromEntries(
+        Object.entries(run.inputs).filter(([name]) => Object.hasOwn(pipeline?.spec.inputs ?? {}, name)),
+      );
+      const built = await buildRun(tx, request, { ...this.#deps, pins: this.#deps.pins ?? {}, seed, given: inputs });
       const again = downstream(pipeline?.spec.steps ?? [], from);
       const unknown = from.find((name) => !built.steps.some(({ state }) => state.name === name));
       if (unknown) throw pipelineErrors['step-not-found'](`pipeline '${run.pipeline}' declares no step '${unknown}'`);

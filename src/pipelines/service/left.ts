@@ -18,8 +18,10 @@ export async function leftOf(tx: Pick<Tx, 'db'>, runId: string) {
   for (const state of await stepStates(tx.db, runId)) {
     const definition = definitions.get(state.name);
     if (!definition) continue;
-    const resumes = taken.has(state.name) ? undefined : children.get(state.name);
-    steps.push({ state: freshState(state), definition: await resumed(tx, definition, resumes) });
+    const again = taken.has(state.name) ? definition : await resumed(tx, definition, children.get(state.name));
+    const isDivided = again.pipeline && again.map && !taken.has(state.name);
+    const pipeline = isDivided ? { ...again.pipeline, resumesUnitsOf: runId } : again.pipeline;
+    steps.push({ state: freshState(state), definition: { ...again, pipeline } });
   }
   const { source } = await originOf(tx.db, runId);
   return { steps, taken, source };

@@ -158,9 +158,14 @@ export class PipelineService {
     step: string,
     page: { readonly status?: StepStatus | undefined; readonly after: number; readonly limit: number },
   ): Promise<{ items: UnitView[]; next?: number }> {
+    const { reader } = this.#deps.db;
     await this.#run(runId);
-    const found = await listUnits(this.#deps.db.reader, { run: runId, step }, { ...page, limit: page.limit + 1 });
-    const items = found.slice(0, page.limit);
+    const found = await listUnits(reader, { run: runId, step }, { ...page, limit: page.limit + 1 });
+    const children = await childrenOf(reader, runId, step);
+    const items = found.slice(0, page.limit).map((unit) => {
+      const child = children.get(unit.unit);
+      return child === undefined ? unit : { ...unit, child };
+    });
     return found.length > page.limit ? { items, next: items.at(-1)?.index ?? page.after } : { items };
   }
 

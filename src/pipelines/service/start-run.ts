@@ -4,7 +4,7 @@ import type { System } from '#core/system';
 import { durationMs } from '#core/units';
 import type { Context, Tx } from '#platform/db';
 import { partitionOf } from '../backfills/partitions.ts';
-import type { Artifact, RunView } from '../contract.ts';
+import type { Artifact, GivenInput, RunView } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import { pipelineRunStarted } from '../events.ts';
 import { upstreamOf } from '../graph.ts';
@@ -13,19 +13,22 @@ import { pinNested } from '../nested/pins.ts';
 import { checkParam, interpolate, type ParamValue, resolveParams } from '../params.ts';
 import type { Source } from '../record/source.ts';
 import { type RunOrigin, saveOrigin } from '../record/store.ts';
-import { type Pins, pinReferences } from '../references.ts';
+import { type Pins, parseReference, pinReferences } from '../references.ts';
 import type { PipelineSpec, StepSpec } from '../spec.ts';
 import { findPipeline, findRun, insertRun, type StoredRun } from '../store/runs.ts';
 import { pauseSteps } from '../store/step-times.ts';
 import { insertSteps, type StepDefinition, type StepProduct, saveProduct, updateStepState } from '../store/steps.ts';
-import { type MapSpec, type ResolvedMap, resolveMap } from '../units.ts';
+import { type MapSpec, NESTED_AT_ONCE, type ResolvedMap, resolveMap } from '../units.ts';
 import { admitNext, runSubject } from './advance.ts';
+import { givenInputsOf } from './given.ts';
 
 const CACHED = 'cached' as const;
 
 export interface StartRun {
   readonly pipeline: string;
   readonly params?: Readonly<Record<string, unknown>> | undefined;
+  /** References for what the pipeline declares as inputs. */
+  readonly inputs?: Readonly<Record<string, string>> | undefined;
   readonly cause: Cause;
   readonly project?: string | undefined;
   /** Seeds the random numbers of the steps; part of the cache key. */
@@ -47,6 +50,10 @@ interface Surroundings {
   readonly declared?: { readonly generation: number; readonly spec: PipelineSpec };
   /** Instead of the pipelines inside it as they are declared. */
   readonly generations?: Readonly<Record<string, number>>;
+  /** What it is given by the step that runs it, or was in an earlier run. */
+  readonly given?: Readonly<Record<string, GivenInput>>;
+  /** Steps that units of one of its steps may have together, with all inside. */
+  readonly budget?: number | undefined;
   readonly system: System;
   readonly seed: number;
   readonly pins: Pins;
@@ -62,7 +69,7 @@ interface BuiltRun {
 export async function buildRun(
   tx: Tx,
   request: StartRun,
-  { system, seed, pins, declared, generations }: Surroundings,
+  { system, seed, pins, declared, generations, given = {}, budget }: Surroundings,
 ): Promise<BuiltRun> {
   const pipeline = declared ?? (await findPipeline(tx.db, request.pipeline));
   if (!pipeline) {
@@ -73,6 +80,8 @@ export async function buildRun(
     const first = `${issues[0]?.path} ${issues[0]?.message}`;
     throw pipelineErrors['invalid-params'](`pipeline '${request.pipeline}': ${first}`, issues.slice(0, 20));
   }
+  const of = { pipeline: request.pipeline, declared: pipeline.spec.inputs };
+  const inputs = await givenInputsOf(tx, of, { given, asked: request.inputs ?? {}, pins });
   const run: StoredRun = {
     run: request.key === undefined ? system.ids.next('prun') : keyedRunId(request.pipeline, request.key),
     pipeline: request.pipeline,
@@ -87,6 +96,7 @@ export async function buildRun(
     startedAt: null,
     finishedAt: null,
     reason: null,
+    inputs,
     outputs: {},
     lane: laneOf(pipeline.spec, params),
     priority: request.priority ?? pipeline.spec.priority ?? 0,
@@ -100,14 +110,27 @@ export async function buildRun(
     lateSince: null,
   };
   const steps = [];
-  const inside = await pinNested(tx, { name: request.pipeline, spec: pipeline.spec, generations });
+  const inside = await pinNested(tx, { name: request.pipeline, spec: pipeline.spec, generations, budget });
   for (const step of pipeline.spec.steps) {
-    const pinned = await pinReferences(tx, step.inputs, pins);
+    const pinned = { ...givenTo(step, inputs), ...(await pinReferences(tx, step.inputs, pins)) };
     const definition = definitionFrom(step, params, pinned);
     const nested = step.pipeline === undefined ? undefined : inside.get(step.pipeline);
     steps.push({ state: initialState(step), definition: { ...definition, ...(nested ? { pipeline: nested } : {}) } });
   }
   return { run, steps, source: pipeline.spec.source };
+}
+
+/** What a step reads of what its run was given. */
+function givenTo(step: StepSpec, inputs: Readonly<Record<string, GivenInput>>): Record<string, Artifact> {
+  const given: Record<string, Artifact> = {};
+  for (const [input, text] of Object.entries(step.inputs)) {
+    const reference = parseReference(text);
+    const found = reference?.kind === 'input' ? inputs[reference.name] : undefined;
+    if (!found) continue;
+    const { from: _from, ...artifact } = found;
+    given[input] = artifact;
+  }
+  return given;
 }
 
 export type NewStep = Parameters<typeof insertSteps>[2][number];
@@ -227,6 +250,11 @@ function mapOf({ name }: StepSpec, map: MapSpec, params: Readonly<Record<string,
   }
 }
 
+function unitLimitsOf({ map, pipeline }: StepSpec): StepDefinition['unitLimits'] {
+  if (!map || (pipeline === undefined && map.failures !== 'stop')) return undefined;
+  return { concurrency: map.concurrency ?? NESTED_AT_ONCE, stopsAtFailure: map.failures === 'stop' };
+}
+
 function waitOf(
   { name, wait }: StepSpec,
   params: Readonly<Record<string, ParamValue>>,
@@ -261,6 +289,7 @@ function definitionFrom(
     preemptible: step.preemptible && { on: step.preemptible.on, after: step.preemptible.after },
     when: step.when,
     map: step.map && mapOf(step, step.map, params),
+    unitLimits: unitLimitsOf(step),
     approval: step.approval && {
       message: step.approval.message,
       independent: step.approval.independent,

@@ -3,19 +3,12 @@ import type { Json } from '#core/json';
 import type { Tx } from '#platform/db';
 import { cacheKeyOf, ingredientsOf } from '../cache-key.ts';
 import { type Artifact, RESULT_LENGTH_MAX } from '../contract.ts';
-import { decide, type Fact, isFinalStep, type StepState } from '../model.ts';
+import { type AttemptStatus, decide, type Fact, type StepState } from '../model.ts';
+import { nestedUnits } from '../nested/units.ts';
 import type { StoredRun } from '../store/runs.ts';
-import { type StepDefinition, saveProduct, updateStepState } from '../store/steps.ts';
+import { definitionOf, type StepDefinition, saveProduct, updateStepState } from '../store/steps.ts';
 import type { Db } from '../store/tables.ts';
-import {
-  failedUnit,
-  findCacheEntries,
-  hasOpenUnit,
-  insertUnits,
-  type NewUnit,
-  unitProducts,
-  unitState,
-} from '../store/units.ts';
+import { failedUnit, findCacheEntries, insertUnits, type NewUnit, unitProducts, unitState } from '../store/units.ts';
 import { itemsOf, type ResolvedMap, unitName, unitParams } from '../units.ts';
 
 export type UnitFact = Extract<Fact, { readonly step: string }>;
@@ -37,6 +30,14 @@ export async function expand(
 ): Promise<void> {
   const { map: _map, when: _when, ...shared } = of.definition;
   const items = itemsOf(of.map, of.result);
+  const to = { run: run.run, step: of.step, now: tx.now, paused: run.pausedAt !== null };
+  if (shared.pipeline) {
+    return insertUnits(
+      tx.db,
+      { ...to, nested: true },
+      await nestedUnits(tx, { ...of, pipeline: shared.pipeline, items }),
+    );
+  }
   const drafts = items.map((item, index): Omit<NewUnit, 'hit'> => {
     const definition = { ...shared, params: unitParams(shared.params, item, index) };
     const base = { name: unitName(of.step, index), definition, inputs: of.inputs };
@@ -49,19 +50,25 @@ export async function expand(
     drafts.flatMap(({ keyed }) => (keyed ? [keyed.key] : [])),
   );
   const units = drafts.map((draft) => ({ ...draft, hit: draft.keyed && known.get(draft.keyed.key) }));
-  await insertUnits(tx.db, { run: run.run, step: of.step, now: tx.now, paused: run.pausedAt !== null }, units);
+  await insertUnits(tx.db, { ...to, nested: false }, units);
 }
 
 /**
- * Applies a fact to a unit alone: what it costs does not depend on how many there are. Answers the state of the unit,
- * and the fact about its step that follows when it was the last.
+ * Applies a fact to a unit alone: what it costs does not depend on how many there are. What follows for its step is for
+ * the caller.
  */
 export async function advanceUnit(
   tx: Tx,
   run: StoredRun,
-  { fact, step }: { readonly fact: UnitFact; readonly step: string },
+  fact: UnitFact,
 ): Promise<
-  { readonly unit: StepState; readonly attempt: ReturnType<typeof attemptOf>; readonly next?: Fact } | 'stale'
+  | {
+      readonly unit: StepState;
+      readonly attempt: AttemptStatus | undefined;
+      /** It failed, and its step says that the others are not to go on: why they are cancelled. */
+      readonly stop: string | undefined;
+    }
+  | 'stale'
 > {
   const before = await unitState(tx.db, run.run, fact.step);
   if (!before) return 'stale';
@@ -69,13 +76,10 @@ export async function advanceUnit(
   if (decision === 'stale') return 'stale';
   for (const state of decision.changed) await updateStepState(tx.db, run.run, state, tx.now);
   const unit = decision.run.steps[0] ?? before;
-  const answer = { unit, attempt: attemptOf(decision) };
-  if (!isFinalStep(unit.status) || (await hasOpenUnit(tx.db, run.run, step))) return answer;
-  return { ...answer, next: await gather(tx, run.run, step) };
-}
-
-function attemptOf(decision: Exclude<ReturnType<typeof decide>, 'stale'>) {
-  return decision.attempt;
+  const mayStop =
+    unit.status === 'failed' && (await definitionOf(tx.db, run.run, unit.name)).unitLimits?.stopsAtFailure;
+  const stop = mayStop ? `unit '${unit.name}' failed` : undefined;
+  return { unit, attempt: decision.attempt, stop };
 }
 
 /** All units of a step have ended: keeps their results as its own, if they are not too large together. */

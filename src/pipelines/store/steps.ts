@@ -13,9 +13,9 @@ export interface StepDefinition {
   readonly function?: { readonly module: string; readonly export: string } | undefined;
   readonly command?: readonly string[] | undefined;
   readonly params: Readonly<Record<string, Json>>;
-  /** Name of the input to `<step>.<output>` or to a reference, which `pinned` has. */
+  /** Name of the input to where it comes from, see `Source`. */
   readonly inputs: Readonly<Record<string, string>>;
-  /** What the references among the inputs stood for when the run was started. */
+  /** What stood for references and inputs of the pipeline when the run was started. */
   readonly pinned: Readonly<Record<string, Artifact>>;
   readonly outputs: readonly string[];
   readonly cache: boolean;
@@ -35,6 +35,10 @@ export interface StepDefinition {
     | undefined;
   /** The step is divided into units. */
   readonly map?: ResolvedMap | undefined;
+  /** How many units go on at a time that are runs, and whether the first failure ends the others. */
+  readonly unitLimits?: { readonly concurrency: number; readonly stopsAtFailure: boolean } | undefined;
+  /** What a unit is about that is a run of another pipeline, whose parameters may not have it. */
+  readonly item?: Json | undefined;
   /** What the cache has of a step that this one does again, to compare. Outputs and the result by digest. */
   readonly verifies?:
     | {

@@ -20,6 +20,7 @@ export interface Tables {
     finished_at: number | null;
     reason: string | null;
     outputs: string;
+    inputs: string;
     /** The text that runs of one key share. */
     lane: string | null;
     priority: number;

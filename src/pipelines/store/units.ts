@@ -3,8 +3,8 @@ import { canonicalJson, type Json } from '#core/json';
 import type { Artifact, UnitCounts, UnitView } from '../contract.ts';
 import type { StepState, StepStatus } from '../model.ts';
 import type { CacheEntry } from './cache.ts';
-import { emptyStep, type StepDefinition, stateOf } from './steps.ts';
-import { type Db, type Tables, tables } from './tables.ts';
+import { emptyStep, type StepDefinition, type StepProduct, stateOf } from './steps.ts';
+import { type Db, storableText, type Tables, tables } from './tables.ts';
 
 /** Rows in one statement: each binds about thirty values, and SQLite takes 32,766. */
 const ROWS = 500;
@@ -14,14 +14,20 @@ export interface NewUnit {
   readonly definition: StepDefinition;
   readonly inputs: Readonly<Record<string, Artifact>>;
   readonly keyed: { readonly key: Digest; readonly ingredients: Json } | undefined;
-  /** Its work, if it was in the cache. */
-  readonly hit: CacheEntry | undefined;
+  /** Its work, if it was in the cache, or is taken over from an earlier run. */
+  readonly hit: (StepProduct & { readonly run: string }) | undefined;
 }
 
 /** Writes the units of a step. They share its class, rank, pool and resources. */
 export async function insertUnits(
   db: Db,
-  of: { readonly run: string; readonly step: string; readonly now: number; readonly paused: boolean },
+  of: {
+    readonly run: string;
+    readonly step: string;
+    readonly now: number;
+    readonly paused: boolean;
+    readonly nested: boolean;
+  },
   units: readonly NewUnit[],
 ): Promise<void> {
   const parent = await tables(db)
@@ -40,7 +46,8 @@ export async function insertUnits(
       within_ms: parent.within_ms,
     },
     ...{ needs: '[]', epoch: 0, failures: 0, losses: 0, on_failure: 0, ready_at: of.now },
-    [of.paused ? 'class_paused' : 'class']: parent.class ?? parent.class_paused,
+    // Runs of pipelines are for no worker.
+    ...(of.nested ? {} : { [of.paused ? 'class_paused' : 'class']: parent.class ?? parent.class_paused }),
   };
   for (let from = 0; from < units.length; from += ROWS) {
     const rows = units.slice(from, from + ROWS).map(({ name, definition, inputs, keyed, hit }, i) => ({
@@ -80,6 +87,44 @@ export async function hasOpenUnit(db: Db, run: string, step: string): Promise<bo
   return row !== undefined;
 }
 
+/** The next units of a step that wait, in their order, as many as there is room for while others go on. */
+export async function waitingUnits(
+  db: Db,
+  { run, step }: { readonly run: string; readonly step: string },
+  { concurrency, limit }: { readonly concurrency: number; readonly limit: number },
+): Promise<string[]> {
+  const units = tables(db).selectFrom('pipeline_step').where('run', '=', run).where('parent', '=', step);
+  const running = await units
+    .select((e) => e.fn.countAll<number>().as('units'))
+    .where('status', '=', 'running')
+    .executeTakeFirst();
+  const room = Math.min(limit, concurrency - Number(running?.units ?? 0));
+  if (room <= 0) return [];
+  const rows = await units.select('name').where('status', '=', 'queued').orderBy('position').limit(room).execute();
+  return rows.map(({ name }) => name);
+}
+
+/** The units of a step as they ended in a run that is over, by name. */
+export async function endedUnits(db: Db, run: string, step: string) {
+  const rows = await tables(db)
+    .selectFrom('pipeline_step')
+    .select(['name', 'status', 'definition', 'outputs', 'result', 'metrics', 'cached_from'])
+    .where('run', '=', run)
+    .where('parent', '=', step)
+    .execute();
+  return new Map(
+    rows.map((row) => {
+      const { item = null }: StepDefinition = JSON.parse(row.definition);
+      const product = {
+        ...{ outputs: JSON.parse(row.outputs), result: JSON.parse(row.result), metrics: JSON.parse(row.metrics) },
+        run: row.cached_from ?? run,
+      };
+      const isDone = row.status === 'succeeded' || row.status === 'cached';
+      return [row.name, { item, product: isDone ? product : undefined }] as const;
+    }),
+  );
+}
+
 /** The units of steps of a run by status. */
 export async function unitCounts(db: Db, run: string): Promise<Map<string, UnitCounts>> {
   const rows = await tables(db)
@@ -112,15 +157,19 @@ export async function failedUnit(db: Db, run: string, step: string) {
     .executeTakeFirst();
 }
 
-/** Cancels the units of a run that no worker has. Those that run are ended by their workers. */
-export async function cancelUnits(db: Db, run: string, reason: string, now: number): Promise<void> {
-  await tables(db)
+/** Cancels the units of a run, or of one of its steps, that wait. Those that run are ended by their workers. */
+export async function cancelUnits(
+  db: Db,
+  { run, step, reason }: { readonly run: string; readonly step?: string; readonly reason: string },
+  now: number,
+): Promise<void> {
+  const update = tables(db)
     .updateTable('pipeline_step')
-    .set({ status: 'cancelled', reason, ready_at: null, finished_at: now })
+    .set({ status: 'cancelled', reason: storableText(reason), ready_at: null, finished_at: now })
     .where('run', '=', run)
-    .where('parent', 'is not', null)
-    .where('status', '=', 'queued')
-    .execute();
+    .where('status', '=', 'queued');
+  const those = step === undefined ? update.where('parent', 'is not', null) : update.where('parent', '=', step);
+  await those.execute();
 }
 
 export interface UnitProduct {
@@ -160,11 +209,12 @@ export async function listUnits(
 }
 
 function viewOf(row: Tables['pipeline_step']): UnitView {
+  const { item, params }: StepDefinition = JSON.parse(row.definition);
   return {
     unit: row.name,
     index: row.position,
     status: row.status as StepStatus,
-    item: JSON.parse(row.definition).params.item ?? null,
+    item: item ?? params['item'] ?? null,
     epoch: row.epoch,
     startedAt: row.started_at,
     finishedAt: row.finished_at,

@@ -23,7 +23,7 @@ export function runDetail(steps: StepView[], change: Partial<RunDetail> = {}): R
     ...{ run: 'prun_1', pipeline: 'train', generation: 1, project: null, status: 'succeeded', params: {}, seed: 1 },
     ...{ cause: { kind: 'user', id: 'user:ada', depth: 0 }, priority: 0, createdAt: 0, admittedAt: 0, pausedAt: null },
     ...{ origin: null, partition: null, verifies: null, lateAt: null, lateSince: null, startedAt: 0, finishedAt: null },
-    ...{ reason: null, outputs: {}, steps, eta: null },
+    ...{ reason: null, inputs: {}, outputs: {}, steps, eta: null },
     ...change,
   };
 }

@@ -27,13 +27,16 @@ export function runCommands(program: Command): void {
 export function startCommand(command: Command): void {
   connected(command.description('start a run of a pipeline'))
     .option('-p, --param <name=value...>', 'a parameter of the run')
+    .option('-i, --input <name=reference...>', 'an input: dataset:flights, or run:<run>/<step>.<output>')
     .option('--priority <priority>', 'instead of that of the pipeline, -100 to 100')
     .option('--wait', 'wait until it has ended; exit code 1 when it failed')
     .action(
       withKedge(async (kedge, [pipeline = ''], options) => {
         const params = await paramsFor(kedge, pipeline, options['param']);
         const priority = options['priority'] === undefined ? {} : { priority: Number(options['priority']) };
-        const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline }, body: { params, ...priority } });
+        const inputs = inputsOf(options['input']);
+        const body = { params, inputs, ...priority };
+        const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline }, body });
         if (options['wait']) return waitFor(kedge, run, options.json ?? false);
         if (options.json) return printJson({ run });
         process.stdout.write(`started ${run}\n`);
@@ -50,6 +53,17 @@ export async function paramsFor(
   const resource = await kedge.resources.getResource({ params: { kind: 'pipeline', name: pipeline } });
   const declared = resource.spec['params'] as Readonly<Record<string, { readonly type: string }>>;
   return paramsOf((pairs as string[] | undefined) ?? [], declared);
+}
+
+/** Inputs from the command line: references by name. */
+function inputsOf(pairs: unknown): Record<string, string> {
+  return Object.fromEntries(
+    ((pairs as string[] | undefined) ?? []).map((pair) => {
+      const at = pair.indexOf('=');
+      if (at < 1) throw new UsageError(`--input ${pair}: expected name=reference, as in rows=dataset:flights`);
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
 }
 
 /** Parameters as the pipeline declares them; a text that does not fit is left for the control plane to refuse. */

@@ -12,10 +12,10 @@ export function requireThat(condition: boolean, field: string, expectation: stri
 
 /** Requires a number strictly between 0 and 1, such as an error level or a confidence. */
 export function requireShare(value: number, field: string): void {
-  requireThat(value > 0 && value < 1, field, `must be strictly between 0 and 1, not ${value}`);
+  if (!(value > 0 && value < 1)) refuse(field, `must be strictly between 0 and 1, not ${value}`);
 }
 
 /** Requires a non-negative safe integer, such as a count of requests. */
 export function requireCount(value: number, field: string): void {
-  requireThat(Number.isSafeInteger(value) && value >= 0, field, `must be a whole number from 0 on, not ${value}`);
+  if (!(Number.isSafeInteger(value) && value >= 0)) refuse(field, `must be a whole number from 0 on, not ${value}`);
 }

@@ -1,4 +1,4 @@
-import { requireThat } from '../checks.ts';
+import { refuse } from '../checks.ts';
 
 const bernoulliTerms = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400];
 
@@ -7,7 +7,7 @@ const bernoulliTerms = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 
  * carried x to 10 or more, where the last term left out is under 2e-16. O(1).
  */
 export function logGamma(x: number): number {
-  requireThat(x > 0 && x < Infinity, 'x', `must be a positive number, not ${x}`);
+  if (!(x > 0 && x < Infinity)) refuse('x', `must be a positive number, not ${x}`);
   let shifted = x;
   let product = 1;
   while (shifted < 10) product *= shifted++;

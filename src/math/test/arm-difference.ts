@@ -1,4 +1,4 @@
-import { requireCount, requireThat } from '../checks.ts';
+import { refuse, requireCount } from '../checks.ts';
 import type { Block } from './block-sequence.ts';
 
 /** The requests of one arm in one block of time, with the sum of what was measured on them. */
@@ -17,10 +17,10 @@ export interface ArmSums {
  * block but who got which request. An arm without requests in the block gives weight 0, which tells nothing. O(1).
  */
 export function armDifference(baseline: ArmSums, candidate: ArmSums): Block {
-  for (const [name, arm] of Object.entries({ baseline, candidate })) {
-    requireCount(arm.requests, `${name}.requests`);
-    requireThat(Number.isFinite(arm.sum), `${name}.sum`, `must be a finite number, not ${arm.sum}`);
-  }
+  requireCount(baseline.requests, 'baseline.requests');
+  requireCount(candidate.requests, 'candidate.requests');
+  if (!Number.isFinite(baseline.sum)) refuse('baseline.sum', `must be a finite number, not ${baseline.sum}`);
+  if (!Number.isFinite(candidate.sum)) refuse('candidate.sum', `must be a finite number, not ${candidate.sum}`);
   const total = baseline.requests + candidate.requests;
   if (baseline.requests === 0 || candidate.requests === 0) return { requests: 0, differenceSum: 0 };
   return {

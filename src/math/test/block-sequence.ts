@@ -1,4 +1,4 @@
-import { requireShare, requireThat } from '../checks.ts';
+import { refuse, requireShare, requireThat } from '../checks.ts';
 import type { ConfidenceInterval } from './confidence-sequence.ts';
 import { mixtureVariance } from './mixture-tuning.ts';
 
@@ -106,9 +106,9 @@ export function startBlockSequence(plan: Partial<BlockPlan> = {}): BlockSequence
  */
 export function addBlock(state: BlockSequence, block: Block): BlockSequence {
   const { requests: n, differenceSum: d } = block;
-  requireThat(n >= 0 && n <= 1e100, 'block.requests', `must be a number from 0 to 1e100, not ${n}`);
-  requireThat(Math.abs(d) <= 1e100, 'block.differenceSum', `must be a finite number up to 1e100, not ${d}`);
-  requireThat(n > 0 || d === 0, 'block.differenceSum', `must be 0 without requests, not ${d}`);
+  if (!(n >= 0 && n <= 1e100)) refuse('block.requests', `must be a number from 0 to 1e100, not ${n}`);
+  if (!(Math.abs(d) <= 1e100)) refuse('block.differenceSum', `must be a finite number up to 1e100, not ${d}`);
+  if (n === 0 && d !== 0) refuse('block.differenceSum', `must be 0 without requests, not ${d}`);
   if (n === 0) return state;
   const before = state.last ?? { requests: 0, differenceSum: 0 };
   return {
@@ -133,7 +133,7 @@ export function addBlock(state: BlockSequence, block: Block): BlockSequence {
  */
 export function decide(state: BlockSequence, options: { readonly margin?: number } = {}): BlockDecision {
   const { margin = 0 } = options;
-  requireThat(margin >= 0 && margin < Infinity, 'margin', `must be a number from 0 on, not ${margin}`);
+  if (!(margin >= 0 && margin < Infinity)) refuse('margin', `must be a number from 0 on, not ${margin}`);
   const autocorrelation = autocorrelationOf(state);
   const view = {
     blocks: state.blocks,

@@ -1,4 +1,4 @@
-import { requireShare, requireThat } from '../checks.ts';
+import { refuse, requireShare } from '../checks.ts';
 
 /**
  * Variance ρ² of the normal mixture whose confidence sequence is nearly narrowest at `optimum` observations:
@@ -7,7 +7,7 @@ import { requireShare, requireThat } from '../checks.ts';
  */
 export function mixtureVariance(alpha: number, optimum: number): number {
   requireShare(alpha, 'alpha');
-  requireThat(optimum >= 1 && optimum < Infinity, 'optimum', `must be a number from 1 on, not ${optimum}`);
+  if (!(optimum >= 1 && optimum < Infinity)) refuse('optimum', `must be a number from 1 on, not ${optimum}`);
   const doubled = -2 * Math.log(alpha);
   return (doubled + Math.log(doubled + 1)) / optimum;
 }

@@ -1,4 +1,4 @@
-import { requireCount, requireShare, requireThat } from '../checks.ts';
+import { refuse, requireCount, requireShare } from '../checks.ts';
 import { logBeta } from '../special/beta.ts';
 import type { ConfidenceInterval } from './confidence-sequence.ts';
 
@@ -28,40 +28,46 @@ export function shareSequence(
   const { alpha = 0.05, prior = UNIFORM } = options;
   requireCount(trials, 'trials');
   requireCount(successes, 'successes');
-  requireThat(successes <= trials, 'successes', `must be at most the ${trials} trials, not ${successes}`);
+  if (successes > trials) refuse('successes', `must be at most the ${trials} trials, not ${successes}`);
   requireShare(alpha, 'alpha');
-  requireThat(prior.a > 0 && prior.b > 0 && prior.a + prior.b < 1e9, 'prior', 'must have positive, finite a and b');
+  if (!(prior.a > 0 && prior.b > 0 && prior.a + prior.b < 1e9)) refuse('prior', 'must have positive, finite a and b');
   if (trials === 0) return { low: 0, high: 1 };
   const failures = trials - successes;
   // ln of the ratio over its threshold at p: convex, and negative at the estimate.
   const level = logBeta(prior.a + successes, prior.b + failures) - logBeta(prior.a, prior.b) + Math.log(alpha);
-  const excess: Curve = {
-    at: (p) => level - (successes && successes * Math.log(p)) - (failures && failures * Math.log1p(-p)),
-    slope: (p) => failures / (1 - p) - successes / p,
-  };
-  const estimate = successes / trials;
-  return {
-    low: successes === 0 ? 0 : edge(excess, estimate, 0),
-    high: failures === 0 ? 1 : edge(excess, estimate, 1),
-  };
+  const curve = { level, successes, failures };
+  const [low, high] = wilson(curve);
+  return { low: successes === 0 ? 0 : edge(curve, low, 0), high: failures === 0 ? 1 : edge(curve, high, 1) };
 }
 
 interface Curve {
-  at(p: number): number;
-  slope(p: number): number;
+  readonly level: number;
+  readonly successes: number;
+  readonly failures: number;
 }
 
-/** The zero of the curve between the two: Newton's method from outside, where a convex curve is over its tangent. */
-function edge(curve: Curve, inside: number, outside: number): number {
-  let part = 1 / 64;
-  let p = inside + (outside - inside) * part;
-  while (curve.at(p) < 0 && part < 1 - 1e-12) {
-    part = 1 - (1 - part) * (part < 0.5 ? 1 - part : 0.5);
-    p = inside + (outside - inside) * part;
-  }
+/** The same two zeros for the normal law (Wilson 1927): near enough to begin with. */
+function wilson({ level, successes, failures }: Curve): readonly [low: number, high: number] {
+  const trials = successes + failures;
+  const share = successes / trials;
+  const inside = level - (successes && successes * Math.log(share)) - (failures && failures * Math.log1p(-share));
+  const square = (-2 * inside) / trials;
+  const middle = share + square / 2;
+  const half = Math.sqrt(square * (share * (1 - share) + square / 4));
+  return [(middle - half) / (1 + square), (middle + half) / (1 + square)];
+}
+
+/**
+ * The zero of the curve on the side of the guess: Newton's method, which after its first step stays outside, where a
+ * convex curve is over its tangent. A step past 0 or 1 (`outside`) goes half of the way there instead.
+ */
+function edge({ level, successes, failures }: Curve, guess: number, outside: 0 | 1): number {
+  let p = guess;
   for (let i = 0; i < NEWTON_STEPS_MAX; i++) {
-    const next = p - curve.at(p) / curve.slope(p);
-    if (!Number.isFinite(next) || Math.abs(next - p) <= 1e-15 * Math.max(p, 1e-6)) break;
+    const value = level - (successes && successes * Math.log(p)) - (failures && failures * Math.log1p(-p));
+    const step = value / (failures / (1 - p) - successes / p);
+    const next = p - step > 0 && p - step < 1 ? p - step : (p + outside) / 2;
+    if (!Number.isFinite(next) || Math.abs(next - p) <= 1e-14 * Math.max(p, 1e-6)) break;
     p = next;
   }
   return Math.min(1, Math.max(0, p));

@@ -17,8 +17,16 @@ describe('a rollout in the gateway', () => {
     harness = await openGateway({ table, ...more });
   };
   const predict = (body: unknown) => harness.post('/v1/endpoints/e/predict', body);
-  const predictMany = (count: number, inputs: unknown) =>
-    Promise.all(Array.from({ length: count }, (_, i) => predict({ id: `r-${i}`, inputs })));
+  /** Over few connections that stay open: so many at once would be refused by a busy system, not by the gateway. */
+  const predictMany = async (count: number, inputs: unknown) => {
+    const answers: Awaited<ReturnType<typeof predict>>[] = [];
+    let next = 0;
+    const connection = async (): Promise<void> => {
+      for (let i = next++; i < count; i = next++) answers[i] = await predict({ id: `r-${i}`, inputs });
+    };
+    await Promise.all(Array.from({ length: 16 }, connection));
+    return answers;
+  };
 
   const split =
     (weight: number): HarnessOptions['table'] =>

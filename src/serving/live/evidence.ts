@@ -158,6 +158,16 @@ export function findingsOf(evidence: LiveEvidence, plan: LivePlan): readonly Fin
   ];
 }
 
+/** Whether errors or latency are shown to be worse: the verdict of their findings, without the intervals for people. */
+export function isHarmful(evidence: LiveEvidence, plan: LivePlan): boolean {
+  const latency = decideLadder(evidence.latencyBlocks, { margin: Math.log1p(plan.latencyMargin) }).decision;
+  return latency === 'worse' || moreErrors(evidence, plan);
+}
+
+function moreErrors(evidence: LiveEvidence, plan: LivePlan): boolean {
+  return decideLadder(evidence.errorBlocks).decision === 'worse' || failsMore(evidence, plan);
+}
+
 /**
  * Worse: bets on single failures show twice the odds of the current revision, or sums over blocks any more errors.
  * Harmless: both the sums and the exact sequences of the two shares exclude `errorMargin` more. The exact ones are
@@ -167,10 +177,10 @@ function errorsOf(evidence: LiveEvidence, plan: LivePlan): Finding {
   const { current, candidate } = evidence;
   const { errorMargin: margin } = plan;
   const alpha = levelOf(plan);
-  const { interval, decision, blocks, merged, autocorrelation } = decideLadder(evidence.errorBlocks);
+  const { interval, blocks, merged, autocorrelation } = decideLadder(evidence.errorBlocks);
   const [before, after] = [shareSequence(sampleOf(current), { alpha }), shareSequence(sampleOf(candidate), { alpha })];
   const [low, high] = [after.low - before.high, after.high - before.low];
-  const worse = decision === 'worse' || failsMore(evidence, plan);
+  const worse = moreErrors(evidence, plan);
   const harmless = high < margin && interval !== null && -interval.low < margin;
   return {
     measure: 'errors',
@@ -215,7 +225,7 @@ function flipsOf({ pairs }: LiveEvidence, plan: LivePlan, limit: number): Findin
   };
 }
 
-function metricOf({ metricBlocks }: LiveEvidence, metric: NonNullable<LivePlan['metric']>): Finding {
+export function metricOf({ metricBlocks }: LiveEvidence, metric: NonNullable<LivePlan['metric']>): Finding {
   const { margin, better } = metric;
   const { interval, mean, decision, requests, blocks, merged, autocorrelation } = decideLadder(metricBlocks, {
     margin,

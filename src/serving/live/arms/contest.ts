@@ -1,27 +1,30 @@
 import { isContextual } from '../contextual.ts';
-import type { Finding } from '../evidence.ts';
+import { type Finding, isHarmful, metricOf } from '../evidence.ts';
 import { findingSentence } from '../live-sentence.ts';
 import type { LivePlan } from '../live-spec.ts';
 import type { Hold } from '../live-state.ts';
-import { type ArmState, findingsOfArm } from './arms-state.ts';
+import { type ArmState, ofOneArm } from './arms-state.ts';
 
-/** How an arm stands: what its measures show, and its lead over the current revision, turned so that more is better. */
+/** How an arm stands: as much of what its measures show as decides anything here. */
 export interface Standing {
   readonly arm: ArmState;
-  readonly findings: readonly Finding[];
+  /** Some measure is shown to be worse. */
+  readonly harmful: boolean;
+  readonly metric: Finding | undefined;
+  /** Its lead over the current revision, turned so that more is better. */
   /** Null while there is too little for an interval, and without a metric. */
   readonly advantage: { readonly estimate: number; readonly low: number; readonly high: number } | null;
 }
 
 export function standingOf(arm: ArmState, plan: LivePlan): Standing {
-  const findings = findingsOfArm(arm, plan);
-  const metric = findings.find(({ measure }) => measure === 'metric');
+  if (isContextual(plan)) return { arm, harmful: false, metric: undefined, advantage: null };
+  const metric = plan.metric ? metricOf(arm.evidence, plan.metric) : undefined;
+  const harmful = metric?.verdict === 'worse' || isHarmful(arm.evidence, ofOneArm(plan));
   const { estimate = null, low = null, high = null } = metric ?? {};
-  if (estimate === null || low === null || high === null) return { arm, findings, advantage: null };
+  if (estimate === null || low === null || high === null) return { arm, harmful, metric, advantage: null };
   const lower = plan.metric?.better === 'lower';
   return {
-    arm,
-    findings,
+    ...{ arm, harmful, metric },
     advantage: lower ? { estimate: -estimate, low: -high, high: -low } : { estimate, low, high },
   };
 }
@@ -51,14 +54,13 @@ export function contest(field: readonly Standing[], plan: LivePlan, late: boolea
   if (!plan.metric) {
     return { hold: { kind: 'no-harm-found', sentence: 'no metric is declared: a person promotes an arm' } };
   }
-  const better = field.filter(({ findings }) => findings.some(({ verdict }) => verdict === 'better'));
+  const better = field.filter(({ metric }) => metric?.verdict === 'better');
   const [leader, ...rest] = better.toSorted((a, b) => rankOf(b, late) - rankOf(a, late));
-  if (!leader?.advantage) return { hold: openOf(field, plan) };
+  if (!leader?.advantage || !leader.metric) return { hold: openOf(field, plan) };
   const { margin } = plan.metric;
   const { low } = leader.advantage;
   const rivals = field.filter((one) => one !== leader && (one.advantage?.high ?? Infinity) - low > margin);
-  const metric = leader.findings.find(({ measure }) => measure === 'metric') as Finding;
-  const told = `arm '${leader.arm.name}': ${findingSentence(metric, plan)}`;
+  const told = `arm '${leader.arm.name}': ${findingSentence(leader.metric, plan)}`;
   if (rivals.length === 0)
     return { winner: { arm: leader.arm, because: `Best is ${told}` }, hold: openOf(field, plan) };
   const names = rivals.map(({ arm }) => `'${arm.name}'`).join(', ');

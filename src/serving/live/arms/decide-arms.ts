@@ -98,14 +98,14 @@ function judge(current: Armed): Outcome {
   const { arms, latest, startedAt } = state.live;
   const standings = armsIn(arms).map((arm) => standingOf(arm, plan.live));
   const harmful = standings.flatMap((one) => harmOf(one, plan.live));
-  const steady = isSteady(current);
+  const stops = stopOf(current);
+  const steady = isSteady(current, stops);
   const left = standings.filter(({ arm }) => !harmful.some((out) => out.arm === arm));
   const lost = steady ? left.flatMap((one) => lossOf(one, left, plan.live)) : [];
   const outs = [...harmful, ...lost];
   const field = left.filter(({ arm }) => !lost.some((out) => out.arm === arm));
   const late = latest !== null && startedAt !== null && latest - startedAt >= plan.live.maxMs;
   const { winner, hold } = contest(field, plan.live, late);
-  const stops = stopOf(current);
   if (winner && !stops && (steady || late)) {
     const because = [...outs.map(({ sentence }) => sentence), winner.because].join('; ');
     return promote(current, { arm: winner.arm, because, findings: findingsOfArm(winner.arm, plan.live), outs });
@@ -120,7 +120,9 @@ function judge(current: Armed): Outcome {
   return { state: withLive(current, { hold: held }).state, decision: null };
 }
 
-function harmOf({ arm, findings }: Standing, plan: LivePlan): TakenOut[] {
+function harmOf({ arm, harmful }: Standing, plan: LivePlan): TakenOut[] {
+  if (!harmful) return [];
+  const findings = findingsOfArm(arm, plan);
   const worst = findings.find(({ verdict }) => verdict === 'worse');
   if (!worst) return [];
   const sentence = `Arm '${arm.name}' is taken out: ${findingSentence(worst, plan)}`;
@@ -129,22 +131,22 @@ function harmOf({ arm, findings }: Standing, plan: LivePlan): TakenOut[] {
 
 /** An arm that another one is shown to beat, or that is shown not to be worth a change. */
 function lossOf(standing: Standing, field: readonly Standing[], plan: LivePlan): TakenOut[] {
-  const { arm, findings, advantage } = standing;
-  const metric = findings.find(({ measure }) => measure === 'metric');
+  const { arm, metric, advantage } = standing;
   if (!advantage || !metric) return [];
   const better = beatenBy(standing, field);
+  if (!better && advantage.high >= (plan.metric?.margin ?? 0)) return [];
   const told = findingSentence(metric, plan);
+  const findings = findingsOfArm(arm, plan);
   if (better) {
     const sentence = `Arm '${arm.name}' is taken out: '${better.arm.name}' is better by its whole interval; ${told}`;
     return [{ arm, kind: 'beaten', sentence, findings }];
   }
-  if (advantage.high >= (plan.metric?.margin ?? 0)) return [];
   const sentence = `Arm '${arm.name}' is taken out: it is not better than the current revision by the margin; ${told}`;
   return [{ arm, kind: 'futile', sentence, findings }];
 }
 
 /** Nothing but harm may move the traffic while a person or the calendar says so, or the split is not the declared. */
-const isSteady = (current: Armed): boolean => stopOf(current) === undefined && frozenOf(current) === undefined;
+const isSteady = (current: Armed, stops: Hold | undefined): boolean => !stops && frozenOf(current) === undefined;
 
 function stopOf({ state }: Armed): Hold | undefined {
   if (state.paused) return { kind: 'paused', sentence: `paused by hand: ${state.paused.reason}` };

@@ -9,10 +9,16 @@ import { DEFAULT_LIMITS, type GatewayLimits, type GatewayOptions, startGateway, 
 import product from '../../../package.json' with { type: 'json' };
 import { rolesOfGroups } from '../oidc-settings.ts';
 import type { ProcessBase, RunningProcess } from '../process.ts';
-import { openBlobs, openOnlineStore, openShared } from '../stores.ts';
+import { openBlobs, openNotifier, openOnlineStore, openShared } from '../stores.ts';
 import { onlineFeatures } from './online-features.ts';
 import type { JoinedSiblings } from './processes/join-siblings.ts';
-import { CALLERS_FILE, inheritKept, processFolders, ROUTING_FILE } from './processes/process-folders.ts';
+import {
+  CALLERS_FILE,
+  inheritKept,
+  type ProcessFolders,
+  processFolders,
+  ROUTING_FILE,
+} from './processes/process-folders.ts';
 
 /** The data plane as a process: scoring over HTTP and gRPC from the stores of the data directory. */
 export async function startGatewayProcess(base: ProcessBase, siblings?: JoinedSiblings): Promise<RunningProcess> {
@@ -46,6 +52,7 @@ export async function startGatewayProcess(base: ProcessBase, siblings?: JoinedSi
     modelProcesses: policyOf(config.modelProcesses),
     executor: openProcessExecutor({ clock: system.clock, environment: inheritedEnvironment() }),
     repository: models === '' ? undefined : { folder: await folderAt(models), control },
+    callbacks: callbacksOf(config, folders),
     dialect: config.servingDialect === 'triton' ? 'triton' : 'kedge',
     tenants: tenantRuleOf(config.tenants),
     access: accessOf(config, join(folders.own, CALLERS_FILE)),
@@ -77,6 +84,13 @@ function limitsOf(config: Config, processes: number): Partial<GatewayLimits> {
     bodiesBytesMax: part(DEFAULT_LIMITS.bodiesBytesMax),
     requestsMax: part(DEFAULT_LIMITS.requestsMax),
   };
+}
+
+/** Nothing is sent anywhere for whoever asks unless the receiver can tell who sent it. */
+function callbacksOf(config: Config, { own, left }: ProcessFolders): GatewayOptions['callbacks'] {
+  if (config.callbackSecret === '') return undefined;
+  const at = (folder: string): string => join(folder, 'callbacks');
+  return { folder: at(own), left: left.map(at), secret: config.callbackSecret, notifier: openNotifier(config) };
 }
 
 const LOOPBACK: readonly string[] = ['127.0.0.1', '::1', 'localhost'];

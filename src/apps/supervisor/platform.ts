@@ -91,7 +91,7 @@ function childrenOf(
       name: `worker-${i + 1}`,
       role: 'workers' as const,
       module: 'worker/main.ts',
-      env: childEnvironment({ ...others, token: tokens.worker, workerName: `worker-${i + 1}` }),
+      env: childEnvironment({ ...others, callbackSecret: '', token: tokens.worker, workerName: `worker-${i + 1}` }),
     })),
   ];
 }

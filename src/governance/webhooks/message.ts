@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { webhookSignature } from '#core/webhook-signature';
 import type { Happening, HappeningName } from './happenings.ts';
 
 /**
@@ -11,8 +11,7 @@ export function bodyOf({ name, data }: Happening, at: number): string {
 }
 
 /**
- * The headers of a message by MLflow's scheme, which is that of Standard Webhooks under other names: the signature is
- * `v1,` and the base64 of HMAC-SHA256 under the secret over `<delivery id>.<seconds since the epoch>.<body>`.
+ * The headers of a message by MLflow's scheme, which is that of Standard Webhooks under other names.
  */
 export function headersOf(
   { id, body }: { readonly id: string; readonly body: string },
@@ -26,8 +25,7 @@ export function headersOf(
     'X-MLflow-Timestamp': timestamp,
   };
   if (secret === null) return headers;
-  const signature = createHmac('sha256', secret).update(`${id}.${timestamp}.${body}`).digest('base64');
-  return { ...headers, 'X-MLflow-Signature': `v1,${signature}` };
+  return { ...headers, 'X-MLflow-Signature': webhookSignature({ id, timestamp, body }, secret) };
 }
 
 /** `model_version_tag.set` is the action `set` of the entity `model_version_tag`. */

@@ -114,6 +114,11 @@ export const KEYS = {
     default: false,
     reason: 'Webhooks may go to addresses that are not public, such as those of your own network.',
   },
+  callbackSecret: {
+    env: 'KEDGE_CALLBACK_SECRET',
+    default: '',
+    reason: 'Lets requests name an address that their answer is sent to, signed with this; empty refuses them.',
+  },
   workers: {
     env: 'KEDGE_WORKERS',
     default: 1,

@@ -1,5 +1,6 @@
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
+import type { Callbacks } from './callbacks/callbacks.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { BodyBudget } from './http/http-io.ts';
 import type { KeepAlive } from './http/keep-alive.ts';
@@ -66,6 +67,8 @@ export interface GatewayParts {
   readonly tenants: TenantRule | undefined;
   readonly bodies: BodyBudget;
   readonly results: AsyncResults;
+  /** Absent where answers are sent to no addresses. */
+  readonly callbacks: Callbacks | undefined;
   readonly keepAlive: KeepAlive;
   /** The other processes that serve the same address; absent where this is the only one. */
   readonly siblings: Siblings | undefined;

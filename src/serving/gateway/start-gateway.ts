@@ -9,6 +9,7 @@ import type { SyncEventLog } from '#ports/event-log';
 import type { Executor } from '#ports/executor';
 import type { SharedState } from '#ports/shared-state';
 import type { CheckWork } from '../checks/routes.ts';
+import { type CallbackOptions, Callbacks } from './callbacks/callbacks.ts';
 import { checkCandidate } from './check-candidate.ts';
 import { checkCandidates } from './check-candidates.ts';
 import {
@@ -84,6 +85,8 @@ export interface GatewayOptions {
   readonly executor?: Executor | undefined;
   /** A folder of models that are served beside the endpoints, and whether clients may load and unload them. */
   readonly repository?: { readonly folder: string; readonly control: boolean } | undefined;
+  /** Lets requests name an address that their answer is sent to. */
+  readonly callbacks?: CallbackOptions | undefined;
   readonly dialect?: DialectName;
   readonly contract?: ContainerContract;
   /** Of the product, for people. */
@@ -135,6 +138,7 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
   await restoreRouting(table);
   const callers = await restoredCallers(options, { keys, controlPlane });
   for (const shipper of shippers) await shipper.start();
+  await parts.callbacks?.start();
   if (siblings) lookAfterConnections(server);
   else await listening(server, options);
   const grpcAt = { host, port: siblings ? null : grpcPort, tls };
@@ -173,6 +177,7 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
       await grpc?.close();
       await Promise.all([scorer.drained(), parts.tensorScorer.drained()]);
       parts.results.clear();
+      await parts.callbacks?.close();
       server.closeAllConnections();
       await closed;
       await Promise.all(shippers.map((shipper) => shipper.stop()));
@@ -303,10 +308,10 @@ async function assemble(
     repository: repositoryOf(options, { cache, rowsMax: limits.instancesMax }),
     registeredTensors: new RegisteredTensors({ cache, rowsMax: limits.instancesMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
-    contract: options.contract ?? {},
+    callbacks: options.callbacks && new Callbacks({ ...options.callbacks, system, logger, metrics }),
     bodies: new BodyBudget(limits.bodiesBytesMax),
     results: new AsyncResults(system),
-    version: options.version ?? '',
+    ...{ version: options.version ?? '', contract: options.contract ?? {} },
     predictor: new Predictor({ scorer, features, system }),
     inWork: () => scorer.inWork + tensorScorer.inWork,
     keepAlive: new KeepAlive(),

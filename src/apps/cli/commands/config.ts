@@ -4,7 +4,7 @@ import { explainFailure } from '../failure.ts';
 import { formatTable } from '../table.ts';
 import { printJson } from './connected.ts';
 
-const SECRET_KEYS: ReadonlySet<string> = new Set(['token', 'oidcClientSecret']);
+const SECRET_KEYS: ReadonlySet<string> = new Set(['token', 'oidcClientSecret', 'callbackSecret']);
 
 /** The whole configuration as it would be used, so that nobody has to guess which variable won. */
 export function configCommand(program: Command): void {

@@ -16,6 +16,8 @@ export async function respond(parts: GatewayParts, question: Question): Promise<
       return parts.flush();
     case 'result':
       return keptResult(parts, question.id);
+    case 'callback':
+      return parts.callbacks?.find(question.id) ?? null;
     case 'load':
       await loadHere(parts, question.model, question);
       return null;

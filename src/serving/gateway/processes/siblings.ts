@@ -1,5 +1,6 @@
 import type { MetricsSnapshot } from '#platform/observe';
 import type { SharedState } from '#ports/shared-state';
+import type { Callback } from '../callbacks/callback.ts';
 import type { WrittenAnswer } from '../http/open-inference/write-infer.ts';
 import type { StatisticsData } from '../statistics.ts';
 
@@ -9,6 +10,7 @@ export type Question =
   | { readonly ask: 'statistics' }
   | { readonly ask: 'flush' }
   | { readonly ask: 'result'; readonly id: string }
+  | { readonly ask: 'callback'; readonly id: string }
   | {
       readonly ask: 'load';
       readonly model: string;
@@ -24,6 +26,8 @@ export interface Answers {
   /** How many predictions it sent. */
   readonly flush: number;
   readonly result: KeptResult;
+  /** Null where it is not known. */
+  readonly callback: Callback | null;
   readonly load: null;
   readonly unload: null;
 }

@@ -135,7 +135,7 @@ export interface Answer {
 
 type Passed =
   | ('tenants' | 'shared' | 'access' | 'limits' | 'runtime' | 'modelServers' | 'modelProcesses' | 'executor')
-  | ('features' | 'grpcPort' | 'dialect' | 'tls' | 'contract' | 'logger');
+  | ('features' | 'grpcPort' | 'dialect' | 'tls' | 'contract' | 'logger' | 'callbacks');
 
 export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
   /** Models of the repository, by `<model>/<version>/<file>`; given, clients may load and unload them. */
@@ -180,6 +180,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
       shared: options.shared,
       tenants: options.tenants,
       tls: options.tls,
+      callbacks: options.callbacks,
       dialect: options.dialect ?? 'kedge',
       contract: options.contract ?? {},
     },

@@ -26,6 +26,7 @@ import { refusedEarly } from '../refuse-early.ts';
 import { acceptedCoding, deflated, inflated } from './compression.ts';
 import { readInfer } from './read-infer.ts';
 import { isUnsupported, type Target, targetOf } from './target.ts';
+import { startWithCallback, tellCallback } from './with-callback.ts';
 import { type WrittenAnswer, writeInfer } from './write-infer.ts';
 
 /** The Open Inference Protocol v2 over REST. Errors have its form: `{ error: text }`. */
@@ -56,7 +57,8 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
   const { headers } = request;
   if (target.result !== undefined) {
     request.resume();
-    answerLater(parts, target.result, { request, response, fail });
+    if (target.what === 'callback') tellCallback(parts, target.result, response, fail);
+    else answerLater(parts, target.result, { request, response, fail });
     return;
   }
   if (target.method === 'GET') {
@@ -76,6 +78,12 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
             act(parts, target, { body, headers, caller }),
           )
         : act(parts, target, { body: raw, headers, caller });
+    const callback = target.what === 'infer' ? headers['x-kedge-callback'] : undefined;
+    if (callback !== undefined) {
+      const work = { url: String(callback), model: target.model, answer };
+      startWithCallback(parts, work).then((id) => accepted(response, id), fail);
+      return;
+    }
     if (target.what !== 'infer' || !asksToRespondLater(headers)) {
       answer()
         .then((written) => send(response, written, headers['accept-encoding']))

@@ -30,10 +30,14 @@ export class AsyncResults {
     this.#system = system;
   }
 
+  /** An id for an answer. */
+  nextId(): string {
+    return this.#system.ids.next('result');
+  }
+
   /** Keeps the answer under an id, which it tells. Throws `gateway/busy` when too many are not finished. */
-  start(work: () => Promise<WrittenAnswer>): string {
+  start(work: () => Promise<WrittenAnswer>, id = this.nextId()): string {
     if (this.#results.size >= RESULTS_MAX) this.#makeRoom();
-    const id = this.#system.ids.next('result');
     const result: Result = { bytes: 0 };
     this.#results.set(id, result);
     work().then(

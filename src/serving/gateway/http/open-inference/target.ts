@@ -10,6 +10,7 @@ export interface Target {
     | 'statistics'
     | 'infer'
     | 'result'
+    | 'callback'
     | 'index'
     | 'load'
     | 'unload';
@@ -29,7 +30,7 @@ const FIXED: ReadonlyMap<string, Pick<Target, 'what' | 'method'>> = new Map([
 ]);
 const MODEL = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer|config|stats))?$/;
 const REPOSITORY = /^\/v2\/repository(?:\/[^/]+)?\/models\/([^/]+)\/(load|unload)$/;
-const RESULT = /^\/v2\/results\/([^/]+)$/;
+const RESULT = /^\/v2\/results\/([^/]+)(\/callback)?$/;
 /** Extensions of Triton's that have no meaning here: shared memory, tracing, the server's log, generation. */
 const UNSUPPORTED = /^\/v2\/(?:(?:system|cuda)sharedmemory|trace|logging)(?:\/|$)|\/(?:trace\/setting|generate\w*)$/;
 
@@ -44,8 +45,10 @@ export function targetOf(path: string): Target | undefined {
     const what = action === 'stats' ? 'statistics' : ((action as Target['what'] | undefined) ?? 'metadata');
     return { what, method: what === 'infer' ? 'POST' : 'GET', model: name, version };
   }
-  const [, result] = RESULT.exec(whole) ?? [];
-  if (result !== undefined) return { what: 'result', method: 'GET', model: '', version: undefined, result };
+  const [, result, callback] = RESULT.exec(whole) ?? [];
+  if (result !== undefined) {
+    return { what: callback ? 'callback' : 'result', method: 'GET', model: '', version: undefined, result };
+  }
   const repository = REPOSITORY.exec(whole);
   if (repository) {
     const [, name = '', what] = repository;

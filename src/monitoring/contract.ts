@@ -16,6 +16,28 @@ const id = z.string().min(1).max(200);
 const revision = z.string().min(1).max(200);
 const message = z.string().max(4_000);
 
+const recordedValues = z.array(z.union([z.number(), z.string().max(20_000), z.boolean(), z.null()])).max(1_024);
+
+/** A tensor as it is kept with a prediction: whole, or of one that is too large its digest and some of its values. */
+const recordedTensor = z.object({
+  name: z.string().max(1_000),
+  datatype: z.string().max(20),
+  shape: z.array(z.number().int().min(0)).max(8),
+  data: recordedValues.optional(),
+  digest: z.templateLiteral(['sha256:', z.string().regex(/^[0-9a-f]{64}$/)]).optional(),
+  sample: recordedValues.optional(),
+});
+
+/** How the answers of two revisions to the same tensors differ. */
+const tensorDifference = z.object({
+  maxAbs: z.number(),
+  maxRel: z.number(),
+  /** Another decision follows; absent where nothing in the answers is one. */
+  flipped: z.boolean().optional(),
+  /** They differ in their form. */
+  unlike: z.boolean(),
+});
+
 /** What a gateway keeps of an answered prediction. */
 const predictionRecord = z.object({
   id,
@@ -30,7 +52,14 @@ const predictionRecord = z.object({
   /** Who chose the arm where it was not drawn: such a request is compared with nothing. */
   chosenBy: z.string().max(200).optional(),
   /** The score of the arm that did not answer; null when it failed. */
-  shadow: z.object({ revision, score: z.number().nullable(), error: message.optional() }).optional(),
+  shadow: z
+    .object({
+      revision,
+      score: z.number().nullable(),
+      error: message.optional(),
+      difference: tensorDifference.optional(),
+    })
+    .optional(),
   /** The revision that should have answered, and why it did not; `by` what answered for the current one. */
   fallback: z
     .object({ revision, error: message, by: z.enum(['previous', 'model', 'rule', 'constant']).optional() })
@@ -55,6 +84,8 @@ const predictionRecord = z.object({
     .max(200)
     .optional(),
   rollout: id.optional(),
+  /** Of a model of tensors: what it got and answered. Its `score` is the mean of its first output of numbers. */
+  tensors: z.object({ inputs: z.array(recordedTensor).max(64), outputs: z.array(recordedTensor).max(64) }).optional(),
 });
 export type PredictionRecord = z.output<typeof predictionRecord>;
 

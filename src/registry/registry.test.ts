@@ -98,8 +98,9 @@ forEachDialect('The registry', registryMigrations, (openDb) => {
       { run: undefined },
       { artifacts: [file('model.onnx', 'other'), file('notes/card.md')] },
       { artifacts: [file('model.onnx')] },
-      { signature: { ...draft().signature, output: 'value' } },
+      { signature: { inputs: draft().signature?.inputs ?? [], output: 'value' } },
       { signature: { inputs: [{ name: 'distance', kind: 'category' }], output: 'probability' } },
+      { signature: null },
     ];
 
     for (const change of changes) await registry.registerVersion(ada, draft(change));
@@ -107,7 +108,7 @@ forEachDialect('The registry', registryMigrations, (openDb) => {
     const { items } = await registry.listVersions('delays', { limit: 3 });
     assert.deepEqual(
       items.map((version) => version.version),
-      [7, 6, 5],
+      [8, 7, 6],
     );
     const { items: ofRun } = await registry.listVersions('delays', { limit: 9, run: 'trk_2' });
     assert.deepEqual(

@@ -78,7 +78,7 @@ export class RegistryService {
       }
       const { run, description, tags, cause, semanticVersion } = draft;
       const content = { artifacts: draft.artifacts, signature: draft.signature, run };
-      const schema = schemaOfSignature(draft.signature);
+      const schema = draft.signature && schemaOfSignature(draft.signature);
       const registration = { model, content, schema, description, tags, cause, semanticVersion };
       return (await addVersion(tx, context, { ...registration, evidence: draft.evidence }, nextId)).version;
     });

@@ -126,7 +126,8 @@ export const versionBody = z.strictObject({
       if (models === 1 || paths.includes(MLMODEL)) return;
       check.addIssue({ code: 'custom', message: `expected exactly one file model.<format>, found ${models}` });
     }),
-  signature: modelSignature,
+  /** Absent for a model of any tensors, whose ONNX file says what it takes and gives. */
+  signature: modelSignature.nullable().default(null),
   /** Recorded in the same transaction. */
   evidence: z.array(evidenceDraft).max(EVIDENCE_WITH_VERSION_MAX).default([]),
   tags: tags.default({}),

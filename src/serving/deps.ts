@@ -21,7 +21,17 @@ export interface RecordedRequest {
   readonly at: number;
   readonly revision: string;
   readonly inputs: Readonly<Record<string, number | string | null>>;
-  readonly expected: number;
+  /** Null for a model of tensors, whose tensors are given where they were recorded whole. */
+  readonly expected: number | null;
+  readonly tensors?: Readonly<Record<'inputs' | 'outputs', readonly RecordedTensor[]>>;
+}
+
+/** A tensor that was recorded whole. */
+export interface RecordedTensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly data: readonly (number | string | boolean | null)[];
 }
 
 /** What serving asks of the registry. */

@@ -2,7 +2,8 @@ import { messageOf } from '#core/errors';
 import type { Context } from '#platform/db';
 import { changeRouting } from './change.ts';
 import type { ServingDeps } from './deps.ts';
-import { featurePlan, requireEndpoint, servableArm } from './start.ts';
+import { servableArm } from './servable-arm.ts';
+import { featurePlan, requireEndpoint } from './start.ts';
 import { type Endpoint, findEndpoint, findRevision, saveRevision, updateEndpoint } from './store.ts';
 
 /** Notes the versions of other models that stand in for the endpoint's. One that cannot be served is left out. */

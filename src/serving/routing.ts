@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Digest } from '#core/hash';
 import type { FeaturePlan } from '#features';
+import { isDatatype } from './gateway/tensors/datatypes.ts';
 import { protectionSpec, ruleSpec } from './protection-spec.ts';
 
 /**
@@ -14,14 +15,26 @@ export const digestSchema = z
   .transform((text) => text as Digest);
 
 export const signatureSchema = z.object({
-  /** The model's columns: the numeric ones in order are `features`, the category ones in order are `categories`. */
-  inputs: z
-    .array(z.object({ name: z.string().min(1).max(200), kind: z.enum(['numeric', 'category']) }))
-    .min(1)
-    .max(10_000),
+  /**
+   * The model's columns: the numeric ones in order are `features`, the category ones in order are `categories`. A model
+   * of tensors has none.
+   */
+  inputs: z.array(z.object({ name: z.string().min(1).max(200), kind: z.enum(['numeric', 'category']) })).max(10_000),
   output: z.enum(['probability', 'value']),
 });
 export type ModelSignature = z.output<typeof signatureSchema>;
+
+const beside = z.array(z.object({ path: z.string(), digest: digestSchema })).max(500);
+
+/** What a model takes or answers under one name; −1 is a dimension of any size. */
+export const tensorSpecSchema = z.object({
+  name: z.string(),
+  datatype: z.string().refine(isDatatype, 'expected a datatype of the Open Inference Protocol, such as FP32'),
+  shape: z.array(z.number().int().min(-1)),
+});
+
+const armTensors = z.object({ inputs: z.array(tensorSpecSchema), outputs: z.array(tensorSpecSchema), beside });
+export type ArmTensors = z.output<typeof armTensors>;
 
 export const armSchema = z.object({
   /** `model@version`. */
@@ -33,6 +46,8 @@ export const armSchema = z.object({
   signature: signatureSchema,
   /** Of a graph: the model file of each version that it uses, by `model@version`. */
   parts: z.record(z.string(), digestSchema).optional(),
+  /** Of a model of tensors: what it takes and answers, and what lies beside its file, such as its weights. */
+  tensors: armTensors.optional(),
 });
 export type Arm = z.output<typeof armSchema>;
 
@@ -44,7 +59,7 @@ export const tensorVersionSchema = z.object({
   /** Of the ONNX file, and what lies beside it, such as its weights. */
   tensors: z.object({
     digest: digestSchema,
-    beside: z.array(z.object({ path: z.string(), digest: digestSchema })).max(500),
+    beside,
   }),
 });
 export type TensorVersion = z.output<typeof tensorVersionSchema>;

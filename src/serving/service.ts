@@ -19,15 +19,8 @@ import { findBundle, insertObservation, listObservations, listOutcomes } from '.
 import { BLOCKS_READ, trafficOf } from './live/traffic.ts';
 import { figuresOf, isActive } from './model.ts';
 import type { Arm, RoutingTable, TensorVersion } from './routing.ts';
-import {
-  calledVersion,
-  end,
-  requireEndpoint,
-  type StartRequest,
-  servableArm,
-  startQueued,
-  startRollout,
-} from './start.ts';
+import { calledVersion, servableArm } from './servable-arm.ts';
+import { end, requireEndpoint, type StartRequest, startQueued, startRollout } from './start.ts';
 import { type StartArms, startArms } from './start-arms.ts';
 import {
   findEndpoint,
@@ -242,10 +235,9 @@ export class ServingService {
     const { state, plan, model, candidate, endpoint } = await requireRollout(reader, id);
     const arm = await findRevision(reader, model, candidate);
     if (state.stage !== 'checking' || !arm) throw servingErrors['not-active'](`rollout ${id} is ${state.stage}`);
-    const golden = (await listGolden(reader, endpoint)).map(({ name, inputs, expected }) => ({
-      name,
-      inputs,
-      expected,
+    const golden = (await listGolden(reader, endpoint)).map(({ name, inputs, expected, tensors }) => ({
+      ...{ name, inputs, expected },
+      ...(tensors ? { tensors } : {}),
     }));
     return { arm, golden, plan: { golden: plan.checks?.golden ?? null, load: plan.checks?.load ?? null } };
   }

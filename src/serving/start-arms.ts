@@ -5,13 +5,15 @@ import type { GateVerdict } from '#ports/gate';
 import { changeRouting } from './change.ts';
 import { needsGateway } from './checks/checks-spec.ts';
 import { checkParity } from './checks/parity.ts';
+import { unfitForTensors } from './checks/tensor-strategy.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { type ArmPlan, type ArmSpec, sharesOf } from './live/arms/arms-spec.ts';
 import { firstStage } from './live/decide-live.ts';
 import { planOf, type RolloutPlan, startState } from './model.ts';
 import type { Arm } from './routing.ts';
-import { announce, draftOf, featurePlan, refuse, refuseIfBusy, requireEndpoint, servableArm } from './start.ts';
+import { servableArm } from './servable-arm.ts';
+import { announce, draftOf, featurePlan, refuse, refuseIfBusy, requireEndpoint } from './start.ts';
 import {
   activeRollout,
   type Endpoint,
@@ -63,6 +65,8 @@ export async function startArms(deps: ServingDeps, context: Context, request: St
       const sentence = `The gate '${policy}' denies arm '${denied.name}': ${missing.join('; ')}. All arms are refused.`;
       return refuse(tx, draft, { sentence, by });
     }
+    const unfit = unfitForTensors([current, ...prepared.arms.map(({ arm }) => arm)], plan);
+    if (unfit) return refuse(tx, draft, { sentence: `${unfit}. All arms are refused.`, by });
     const demanded = { signature: plan.checks?.signature ?? 'note' };
     const checks = prepared.arms.map(({ arm }) =>
       checkParity({ current, candidate: arm }, demanded, prepared.features),

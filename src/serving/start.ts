@@ -8,13 +8,13 @@ import { needsGateway } from './checks/checks-spec.ts';
 import { stageAfterChecks } from './checks/decide-checks.ts';
 import { checkParity } from './checks/parity.ts';
 import { listGolden } from './checks/store.ts';
-import { declaredArm } from './declared-arm.ts';
+import { unfitForTensors } from './checks/tensor-strategy.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingErrors } from './errors.ts';
 import { rolloutStarted } from './events.ts';
 import { planOf, type RolloutState, type Stage, startState } from './model.ts';
-import { DECLARATION_FILE } from './model-declaration.ts';
-import type { Arm, TensorVersion } from './routing.ts';
+import type { Arm } from './routing.ts';
+import { servableArm } from './servable-arm.ts';
 import {
   activeRollout,
   type Endpoint,
@@ -128,43 +128,6 @@ async function prepare(
   return { arm, features, verdict };
 }
 
-/** A registered version as a gateway serves it. Throws `serving/version-not-found`, `serving/not-servable`. */
-export async function servableArm(deps: ServingDeps, model: string, version: number): Promise<Arm> {
-  const { versions } = deps;
-  const found = await versions.liveVersion(model, version).catch((error) => {
-    if (!(error instanceof KedgeError) || error.status >= 500) throw error;
-    throw servingErrors['version-not-found'](messageOf(error));
-  });
-  const { path, digest } = found.modelFile;
-  const revision = `${model}@${version}`;
-  if (path !== 'model.onnx' && path !== DECLARATION_FILE) {
-    throw servingErrors['not-servable'](`${revision} is a ${path}; a gateway runs model.onnx and ${DECLARATION_FILE}`);
-  }
-  const arm: Arm = { revision, model, version, digest, signature: found.signature };
-  return path === DECLARATION_FILE ? declaredArm(deps, arm) : arm;
-}
-
-/**
- * A registered version that is called directly: as {@link servableArm}, or as its tensors where its signature is not
- * columns.
- */
-export async function calledVersion(deps: ServingDeps, model: string, version: number): Promise<Arm | TensorVersion> {
-  const found = await deps.versions.versionWithFile(model, version).catch((error) => {
-    if (!(error instanceof KedgeError) || error.status >= 500) throw error;
-    throw servingErrors['version-not-found'](messageOf(error));
-  });
-  const { modelFile, signature, artifacts } = found;
-  if (signature.inputs.length > 0 || modelFile.path !== 'model.onnx') return servableArm(deps, model, version);
-  // What may be weights of the model; the rest of an MLflow model describes it.
-  const beside = artifacts
-    .filter(({ path }) => path !== modelFile.path && !path.includes('/') && !DESCRIPTIONS.test(path))
-    .map(({ path, digest }) => ({ path, digest }));
-  const revision = `${model}@${version}`;
-  return { revision, model, version, tensors: { digest: modelFile.digest, beside } };
-}
-
-const DESCRIPTIONS = /^MLmodel$|\.(json|ya?ml|txt|md|py)$/;
-
 /** What the endpoint's feature views look up. Throws `serving/feature-unknown`. */
 export async function featurePlan({ features }: ServingDeps, { name, spec }: Endpoint): Promise<FeaturePlan | null> {
   if (!spec.features) return null;
@@ -244,7 +207,12 @@ async function begin(tx: Tx, { rollout, endpoint, prepared, context }: Beginning
   const checked = await check(tx, { rollout, endpoint, prepared });
   if ('refusal' in checked) {
     announce(tx, rollout);
-    return end(tx, rollout, { stage: 'refused', sentence: checked.refusal, by, checks: checked.checks });
+    return end(tx, rollout, {
+      stage: 'refused',
+      sentence: checked.refusal,
+      by,
+      ...(checked.checks ? { checks: checked.checks } : {}),
+    });
   }
   const started: Rollout = { ...rollout, state: checked.state };
   await updateRollout(tx.db, started);
@@ -259,13 +227,16 @@ type Checks = NonNullable<RolloutState['checks']>;
 async function check(
   tx: Tx,
   { rollout, endpoint, prepared }: Omit<Beginning, 'context'>,
-): Promise<{ readonly state: RolloutState } | { readonly refusal: string; readonly checks: Checks }> {
+): Promise<{ readonly state: RolloutState } | { readonly refusal: string; readonly checks?: Checks }> {
   const { plan, model, state } = rollout;
   const { forced } = state;
   const current = endpoint.current && (await findRevision(tx.db, model, endpoint.current.version));
-  if (forced || !current || !plan.checks) {
+  if (forced || !current) {
     return { state: startState(plan, { stage: forced ? 'probation' : stageAfterChecks(plan), forced }) };
   }
+  const unfit = unfitForTensors([current, prepared.arm], plan);
+  if (unfit) return { refusal: `${unfit}. The version is refused.` };
+  if (!plan.checks) return { state: startState(plan, { stage: stageAfterChecks(plan), forced }) };
   const parity = checkParity({ current, candidate: prepared.arm }, plan.checks, prepared.features);
   const checks = [parity];
   if (!parity.passed && plan.checks.onFailure !== 'note')

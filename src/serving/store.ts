@@ -22,6 +22,7 @@ interface Tables {
     digest: string;
     signature: string;
     parts: string | null;
+    tensors: string | null;
   };
   readonly serving_rollout: {
     id: string;
@@ -117,13 +118,15 @@ export async function deleteEndpoint(db: Db, name: string): Promise<void> {
 }
 
 /** Versions never change, so a revision is written once. */
-export async function saveRevision(db: Db, { model, version, digest, signature, parts }: Arm): Promise<void> {
+export async function saveRevision(db: Db, arm: Arm): Promise<void> {
+  const { model, version, digest, signature, parts, tensors: ofTensors } = arm;
   await tables(db)
     .insertInto('serving_revision')
     .values({
       ...{ model, version, digest },
       signature: JSON.stringify(signature),
       parts: parts ? JSON.stringify(parts) : null,
+      tensors: ofTensors ? JSON.stringify(ofTensors) : null,
     })
     .onConflict((c) => c.columns(['model', 'version']).doNothing())
     .execute();
@@ -137,7 +140,7 @@ export async function findRevision(db: Db, model: string, version: number): Prom
     .where('version', '=', version)
     .executeTakeFirst();
   if (!row) return undefined;
-  const { digest, signature, parts } = row;
+  const { digest, signature, parts, tensors: ofTensors } = row;
   return {
     revision: `${model}@${version}`,
     model,
@@ -145,6 +148,7 @@ export async function findRevision(db: Db, model: string, version: number): Prom
     digest: digest as Arm['digest'],
     signature: JSON.parse(signature),
     ...(parts === null ? {} : { parts: JSON.parse(parts) }),
+    ...(ofTensors === null ? {} : { tensors: JSON.parse(ofTensors) }),
   };
 }
 

@@ -20,6 +20,16 @@ export function linearModel(weight: number): LoopModel {
   return fileOf(graph, 'linear', [{ name: 'x', kind: 'numeric' }]);
 }
 
+/** scores = x · weights, [batch, 2] to [batch, 3], a model of tensors: which of three classes it is. */
+export function classModel(weights: readonly number[]): LoopModel {
+  const graph = new OnnxGraph();
+  graph.input('x', 'float', ['batch', 2]);
+  graph.initializer('weights', { type: 'float', shape: [2, 3], values: [...weights] });
+  graph.node('MatMul', { inputs: ['x', 'weights'], outputs: ['scores'] });
+  graph.output('scores', 'float', ['batch', 3]);
+  return { bytes: graph.toBytes({ graphName: 'classes', opsets: OPSETS }) };
+}
+
 /** The same probability for everybody: half of its decisions are wrong where half of the requests are late. */
 export function steadyModel(probability: number): LoopModel {
   const graph = new OnnxGraph();
@@ -89,6 +99,6 @@ export function slowModel(rounds: number): LoopModel {
   return fileOf(graph, 'slow', [{ name: 'x', kind: 'numeric' }]);
 }
 
-function fileOf(graph: OnnxGraph, graphName: string, inputs: LoopModel['signature']['inputs']): LoopModel {
+function fileOf(graph: OnnxGraph, graphName: string, inputs: NonNullable<LoopModel['signature']>['inputs']): LoopModel {
   return { bytes: graph.toBytes({ graphName, opsets: OPSETS }), signature: { inputs, output: 'probability' } };
 }

@@ -37,7 +37,8 @@ export interface ProcessHandle {
 
 export interface LoopModel {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly signature: ModelSignature;
+  /** Absent for a model of tensors. */
+  readonly signature?: ModelSignature;
 }
 
 export interface LoopEvidence {
@@ -78,7 +79,7 @@ export async function openLoopPlatform({ worker = false } = {}): Promise<LoopPla
     async register(model, { bytes, signature }, evidence = []) {
       const { digest } = await blobs.put(bytes);
       const artifacts = [{ path: 'model.onnx', digest, bytes: bytes.byteLength }];
-      const body = { artifacts, signature, evidence: [...evidence] };
+      const body = { artifacts, ...(signature ? { signature } : {}), evidence: [...evidence] };
       return (await kedge.registry.registerVersion({ params: { model }, body })).version;
     },
     async stop() {

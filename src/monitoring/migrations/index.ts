@@ -30,6 +30,12 @@ export const monitoringMigrations: readonly Migration[] = [
       await db.schema.alterTable('prediction').addColumn('nodes', 'text').execute();
     },
   },
+  {
+    name: 'monitoring/005-tensors',
+    async up(db) {
+      await db.schema.alterTable('prediction').addColumn('tensors', 'text').execute();
+    },
+  },
 ];
 
 async function createRecords(db: Kysely<AnyTables>, dialect: SqlDialect): Promise<void> {

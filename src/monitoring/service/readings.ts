@@ -105,12 +105,14 @@ export class Readings {
   }
 
   /** What the newest predictions that a revision answered got as inputs, by name, and their scores; newest first. */
-  async newestRequests(endpoint: string, revision: string) {
+  async newestRequests(endpoint: string, revision: string): Promise<NewestRequest[]> {
     const records = await newestOf(this.#deps.db.reader, { endpoint, revision, limit: NEWEST_MAX });
     const signature = await this.#deps.signatureOf(revision);
-    return records.map((record) => {
+    return records.flatMap((record): NewestRequest[] => {
       const { id, at, score } = record;
-      return { id, at, revision, inputs: inputsByName(record, signature), expected: score };
+      if (!record.tensors) return [{ id, at, revision, inputs: inputsByName(record, signature), expected: score }];
+      const tensors = wholeTensors(record.tensors);
+      return tensors ? [{ id, at, revision, inputs: {}, expected: null, tensors }] : [];
     });
   }
 
@@ -185,6 +187,29 @@ export class Readings {
     const what = name === undefined ? 'no monitor that measures drift' : `no monitor '${name}'`;
     throw monitoringErrors['no-monitor'](`endpoint '${endpoint}' has ${what}`);
   }
+}
+
+type Tensors = NonNullable<PredictionRecord['tensors']>;
+type Whole = Pick<Tensors['inputs'][number], 'name' | 'datatype' | 'shape'> & {
+  readonly data: NonNullable<Tensors['inputs'][number]['data']>;
+};
+
+interface NewestRequest {
+  readonly id: string;
+  readonly at: number;
+  readonly revision: string;
+  readonly inputs: Readonly<Record<string, number | string | null>>;
+  /** Null for a model of tensors, which are left out where not all of them were kept whole. */
+  readonly expected: number | null;
+  readonly tensors?: { readonly inputs: readonly Whole[]; readonly outputs: readonly Whole[] };
+}
+
+/** What was given and answered, where all of it was small enough to be kept. */
+function wholeTensors({ inputs, outputs }: Tensors) {
+  const whole = (tensors: Tensors['inputs']) =>
+    tensors.flatMap(({ name, datatype, shape, data }) => (data ? [{ name, datatype, shape, data }] : []));
+  const kept = { inputs: whole(inputs), outputs: whole(outputs) };
+  return kept.inputs.length === inputs.length && kept.outputs.length === outputs.length ? kept : undefined;
 }
 
 /** The row that a revision got; places that its signature does not name are called by their number. */

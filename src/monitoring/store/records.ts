@@ -293,11 +293,17 @@ function rowOf(record: PredictionRecord): PredictionTable {
     latency_us: record.latencyUs,
     nodes: record.nodes ? JSON.stringify(record.nodes) : null,
     rollout: record.rollout ?? null,
+    tensors: record.tensors ? JSON.stringify({ ...record.tensors, difference: record.shadow?.difference }) : null,
   };
 }
 
+type StoredTensors = Partial<NonNullable<PredictionRecord['tensors']>> & {
+  readonly difference?: NonNullable<PredictionRecord['shadow']>['difference'];
+};
+
 function recordOf(row: PredictionTable): PredictionRecord {
   const { shadow_revision, shadow_score, shadow_error } = row;
+  const { difference, ...tensors } = row.tensors === null ? {} : (JSON.parse(row.tensors) as StoredTensors);
   return {
     id: row.id,
     endpoint: row.endpoint,
@@ -315,6 +321,7 @@ function recordOf(row: PredictionTable): PredictionRecord {
             revision: shadow_revision,
             score: shadow_score,
             ...(shadow_error === null ? {} : { error: shadow_error }),
+            ...(difference ? { difference } : {}),
           },
         }),
     ...(row.fallback === null ? {} : { fallback: JSON.parse(row.fallback) }),
@@ -325,6 +332,7 @@ function recordOf(row: PredictionTable): PredictionRecord {
     latencyUs: row.latency_us,
     ...(row.nodes === null ? {} : { nodes: JSON.parse(row.nodes) }),
     ...(row.rollout === null ? {} : { rollout: row.rollout }),
+    ...(tensors.inputs && tensors.outputs ? { tensors: { inputs: tensors.inputs, outputs: tensors.outputs } } : {}),
   };
 }
 

@@ -25,6 +25,8 @@ export interface PredictionTable {
   entities: string | null;
   latency_us: number;
   nodes: string | null;
+  /** What a model of tensors got and answered, and how the other arm's answer differs from it. */
+  tensors: string | null;
   rollout: string | null;
 }
 

@@ -1,10 +1,18 @@
 import type { Context, Tx } from '#platform/db';
 import { endpointSubject } from '../change.ts';
-import type { ServingDeps } from '../deps.ts';
+import type { RecordedTensor, ServingDeps } from '../deps.ts';
 import { servingErrors } from '../errors.ts';
+import { isDatatype } from '../gateway/tensors/datatypes.ts';
 import { requireEndpoint } from '../start.ts';
-import { GOLDEN_MAX, type GoldenRequest, type GoldenView } from './golden-request.ts';
+import { GOLDEN_MAX, type GoldenRequest, type GoldenTensor, type GoldenView } from './golden-request.ts';
 import { deleteGolden, listGolden, saveGolden } from './store.ts';
+
+/** A prediction was recorded with datatypes of the protocol. */
+function goldenOf(tensors: readonly RecordedTensor[]): GoldenTensor[] {
+  return tensors.flatMap(({ name, datatype, shape, data }) =>
+    isDatatype(datatype) ? [{ name, datatype, shape: [...shape], data: [...data] }] : [],
+  );
+}
 
 /** The golden requests of endpoints: what a new revision has to answer as recorded before it gets traffic. */
 export class GoldenRequests {
@@ -31,7 +39,8 @@ export class GoldenRequests {
 
   /**
    * Takes `count` of the newest predictions that the current revision answered, at equal distances, so that one busy
-   * moment does not make them all. Errors: `serving/not-found`, `serving/no-records`, `serving/golden-full`.
+   * moment does not make them all. Of tensors those
+   * that were recorded whole. Errors: `serving/not-found`, `serving/no-records`, `serving/golden-full`.
    */
   async sample(context: Context, endpoint: string, count: number): Promise<GoldenView[]> {
     const { spec, current } = await requireEndpoint(this.#deps.db.reader, endpoint);
@@ -42,10 +51,12 @@ export class GoldenRequests {
     const taken = Math.min(count, recorded.length);
     await this.#save(context, endpoint, () =>
       Array.from({ length: taken }, (_, i) => {
-        const { id, at, ...rest } = recorded[Math.floor((i * recorded.length) / taken)] as (typeof recorded)[number];
+        const found = recorded[Math.floor((i * recorded.length) / taken)] as (typeof recorded)[number];
+        const { id, at, tensors, ...rest } = found;
         return {
           ...rest,
           inputs: { ...rest.inputs },
+          ...(tensors ? { tensors: { inputs: goldenOf(tensors.inputs), outputs: goldenOf(tensors.outputs) } } : {}),
           name: `recorded-${id.replace(/[^\w.:@-]/g, '_')}`.slice(0, 200),
           source: 'records',
           recordedAt: at,

@@ -39,6 +39,35 @@ test('each difference is named, and only what breaks requests of today fails a c
   assert.equal(found(arm(2, { z: 'category' }), 'note').passed, true);
 });
 
+test('of models of tensors, only what breaks requests of today or what reads the answers fails', () => {
+  const tensors = (
+    inputs: Readonly<Record<string, readonly ['FP32' | 'INT64', number[]]>>,
+    outputs: Readonly<Record<string, number[]>>,
+  ): Pick<Arm, 'tensors'> => ({
+    tensors: {
+      inputs: Object.entries(inputs).map(([name, [datatype, shape]]) => ({ name, datatype, shape })),
+      outputs: Object.entries(outputs).map(([name, shape]) => ({ name, datatype: 'FP32', shape })),
+      beside: [],
+    },
+  });
+  const before = { ...arm(1, {}), ...tensors({ x: ['FP32', [-1, 4]], y: ['INT64', [1]] }, { p: [-1, 3] }) };
+  const of = (more: Pick<Arm, 'tensors'>) =>
+    checkParity({ current: before, candidate: { ...arm(2, {}), ...more } }, { signature: 'compatible' }, null);
+
+  const wider = of(tensors({ x: ['FP32', [-1, -1]] }, { p: [-1, 3], q: [1] }));
+  assert.deepEqual(
+    [wider.passed, wider.details],
+    [true, ["input 'x' is FP32 [-1,-1] and was FP32 [-1,4]", "input 'y' is no longer taken", "output 'q' is new"]],
+  );
+  const breaking = of(tensors({ x: ['INT64', [-1, 4]], z: ['FP32', [1]] }, {}));
+  assert.deepEqual(breaking.details.slice(0, 3), [
+    "input 'x' is INT64 [-1,4] and was FP32 [-1,4]",
+    "input 'z' (FP32 [1]) is new",
+    "output 'p' is no longer answered",
+  ]);
+  assert.deepEqual([breaking.passed, of({}).details], [false, ['it takes columns, not tensors']]);
+});
+
 test('a category is not delivered by a view of numbers, and another order is a difference', () => {
   assert.equal(
     found(arm(2, { ...{ a: 'numeric', b: 'category' }, delivered: 'category' }), 'compatible').passed,

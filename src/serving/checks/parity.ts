@@ -1,5 +1,5 @@
 import type { FeaturePlan } from '#features';
-import type { Arm, ModelSignature } from '../routing.ts';
+import type { Arm, ArmTensors, ModelSignature } from '../routing.ts';
 import type { CheckResult } from './check-result.ts';
 import type { ChecksPlan } from './checks-spec.ts';
 
@@ -15,6 +15,24 @@ export function checkParity(
   { signature: demanded }: Pick<ChecksPlan, 'signature'>,
   features: FeaturePlan | null,
 ): CheckResult {
+  const { breaking, harmless } =
+    current.tensors || candidate.tensors ? ofTensors(current, candidate) : ofColumns(current, candidate, features);
+  const details = [...breaking, ...harmless].map((text) => text.slice(0, 500));
+  const passed = demanded === 'note' || (demanded === 'compatible' ? breaking.length === 0 : details.length === 0);
+  return {
+    ...{ check: 'signature', passed },
+    sentence: sentenceOf({ current, candidate, details, passed, demanded }),
+    figures: { breaking: breaking.length, harmless: harmless.length },
+    details: details.slice(0, 100),
+  };
+}
+
+interface Differences {
+  readonly breaking: readonly string[];
+  readonly harmless: readonly string[];
+}
+
+function ofColumns(current: Arm, candidate: Arm, features: FeaturePlan | null): Differences {
   const delivered = new Set(features?.views.flatMap((view) => view.features.map(({ name }) => name)) ?? []);
   const before = new Map(current.signature.inputs.map((input) => [input.name, input]));
   const after = new Map(candidate.signature.inputs.map((input) => [input.name, input]));
@@ -36,15 +54,45 @@ export function checkParity(
   const differences = [...breaking, ...harmless];
   const reordered = differences.length === 0 && [...before.keys()].join('\n') !== [...after.keys()].join('\n');
   if (reordered) harmless.push('its inputs stand in another order');
-  const details = [...breaking, ...harmless].map((text) => text.slice(0, 500));
-  const passed = demanded === 'note' || (demanded === 'compatible' ? breaking.length === 0 : details.length === 0);
-  return {
-    ...{ check: 'signature', passed },
-    sentence: sentenceOf({ current, candidate, details, passed, demanded }),
-    figures: { breaking: breaking.length, harmless: harmless.length },
-    details: details.slice(0, 100),
-  };
+  return { breaking, harmless };
 }
+
+/** Requests are made for what the current revision takes; one that takes any size where that took one fits too. */
+function ofTensors({ tensors: before }: Arm, { tensors: after }: Arm): Differences {
+  if (!before || !after)
+    return { breaking: [`it takes ${after ? 'tensors, not columns' : 'columns, not tensors'}`], harmless: [] };
+  const breaking: string[] = [];
+  const harmless: string[] = [];
+  for (const input of after.inputs) {
+    const known = before.inputs.find(({ name }) => name === input.name);
+    const place = `input '${input.name}'`;
+    if (!known) breaking.push(`${place} (${formOf(input)}) is new`);
+    else if (formOf(known) === formOf(input)) continue;
+    else if (takes(input, known)) harmless.push(`${place} is ${formOf(input)} and was ${formOf(known)}`);
+    else breaking.push(`${place} is ${formOf(input)} and was ${formOf(known)}`);
+  }
+  for (const output of before.outputs) {
+    const known = after.outputs.find(({ name }) => name === output.name);
+    const place = `output '${output.name}'`;
+    if (!known) breaking.push(`${place} is no longer answered`);
+    else if (formOf(known) !== formOf(output)) breaking.push(`${place} is ${formOf(known)} and was ${formOf(output)}`);
+  }
+  const lost = before.inputs.filter(({ name }) => after.inputs.every((input) => input.name !== name));
+  for (const { name } of lost) harmless.push(`input '${name}' is no longer taken`);
+  const more = after.outputs.filter(({ name }) => before.outputs.every((output) => output.name !== name));
+  for (const { name } of more) harmless.push(`output '${name}' is new`);
+  return { breaking, harmless };
+}
+
+type TensorSpec = ArmTensors['inputs'][number];
+
+const formOf = ({ datatype, shape }: TensorSpec): string => `${datatype} [${shape}]`;
+
+/** Whether whatever has the one form has the other too. */
+const takes = (input: TensorSpec, given: TensorSpec): boolean =>
+  input.datatype === given.datatype &&
+  input.shape.length === given.shape.length &&
+  input.shape.every((size, i) => size === -1 || size === given.shape[i]);
 
 const NAMED_MAX = 5;
 

@@ -8,6 +8,8 @@ interface Tables {
     name: string;
     inputs: string;
     expected: number;
+    /** Of a model of tensors; `inputs` and `expected` say nothing then. */
+    tensors: string | null;
     source: GoldenView['source'];
     revision: string | null;
     recorded_at: number;
@@ -25,16 +27,21 @@ export async function listGolden(db: Db, endpoint: string): Promise<GoldenView[]
     .where('endpoint', '=', endpoint)
     .orderBy('name')
     .execute();
-  return rows.map(({ name, inputs, expected, source, revision, recorded_at: recordedAt }) => ({
-    ...{ name, expected: Number(expected), source, revision, recordedAt },
+  return rows.map(({ name, inputs, expected, tensors: ofTensors, source, revision, recorded_at: recordedAt }) => ({
+    ...{ name, source, revision, recordedAt },
+    expected: ofTensors === null ? Number(expected) : null,
     inputs: JSON.parse(inputs),
+    ...(ofTensors === null ? {} : { tensors: JSON.parse(ofTensors) }),
   }));
 }
 
 /** Writes one; it takes the place of one of the same name. */
 export async function saveGolden(db: Db, endpoint: string, golden: GoldenView): Promise<void> {
-  const { name, inputs, expected, source, revision, recordedAt } = golden;
-  const row = { inputs: JSON.stringify(inputs), expected, source, revision, recorded_at: recordedAt };
+  const { name, inputs, expected, tensors: ofTensors, source, revision, recordedAt } = golden;
+  const row = {
+    ...{ inputs: JSON.stringify(inputs), expected: expected ?? 0, source, revision, recorded_at: recordedAt },
+    tensors: ofTensors ? JSON.stringify(ofTensors) : null,
+  };
   await tables(db)
     .insertInto('serving_golden')
     .values({ endpoint, name, ...row })

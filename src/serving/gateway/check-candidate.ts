@@ -3,6 +3,7 @@ import type { System } from '#core/system';
 import type { CheckResult } from '../checks/check-result.ts';
 import type { CheckWork } from '../checks/routes.ts';
 import { openLoop } from '../loadtest/open-loop.ts';
+import { answeredTensors, comparedTensors, feedsOfGolden } from './check-tensors.ts';
 import { type LiveArm, liveArm } from './live-endpoint.ts';
 import { type Row, readInstance, readRow } from './read-instance.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
@@ -61,14 +62,16 @@ async function checkGolden(
   const { tolerance, differingMax } = golden;
   const details: string[] = [];
   let worst = 0;
-  for (const { name, inputs, expected } of requests) {
-    const score = await scoreOne(arm, inputs, options).catch((error: unknown) => messageOf(error));
-    if (typeof score === 'string') details.push(`'${name}' was not answered: ${score}`.slice(0, 500));
-    else {
-      const difference = Math.abs(score - expected);
-      worst = Math.max(worst, difference);
-      if (difference > tolerance) details.push(`'${name}' got ${short(score)} and not ${short(expected)}`);
+  for (const request of requests) {
+    const { name } = request;
+    const found = await comparedWith(arm, request, options).catch((error: unknown) => messageOf(error));
+    if (typeof found === 'string') {
+      details.push(`'${name}' was not answered: ${found}`.slice(0, 500));
+      continue;
     }
+    const { difference, text } = found;
+    if (Number.isFinite(difference)) worst = Math.max(worst, difference);
+    if (difference > tolerance) details.push(`'${name}' ${text}`);
   }
   const { revision } = arm.arm;
   const passed = details.length <= differingMax * requests.length;
@@ -82,11 +85,19 @@ async function checkGolden(
   };
 }
 
-async function scoreOne(arm: LiveArm, inputs: Requests[number]['inputs'], options: CheckOptions): Promise<number> {
-  const scores = await scored(arm, rowOf(arm, inputs), options);
-  const score = scores[0] as number;
+/** How far an answer is from what is expected: infinitely where that is no matter of numbers. */
+interface Found {
+  readonly difference: number;
+  readonly text: string;
+}
+
+async function comparedWith(arm: LiveArm, request: Requests[number], options: CheckOptions): Promise<Found> {
+  const { inputs, expected, tensors } = request;
+  if (tensors) return comparedTensors(arm, tensors, options.cache);
+  const [score = Number.NaN] = await scored(arm, rowOf(arm, inputs), options);
   if (!Number.isFinite(score)) throw new Error(`the model answered ${score}`);
-  return score;
+  const wanted = expected ?? Number.NaN;
+  return { difference: Math.abs(score - wanted), text: `got ${short(score)} and not ${short(wanted)}` };
 }
 
 /** Features of views are inputs like all others here: they are part of what was recorded. */
@@ -102,6 +113,16 @@ async function scored(arm: LiveArm, row: Row, { cache }: CheckOptions): Promise<
   }
 }
 
+/** A request as the load test makes it, which tells how it ended. */
+function callOf(arm: LiveArm, { inputs, tensors }: Requests[number], options: CheckOptions): () => Promise<string> {
+  if (tensors) {
+    const feeds = feedsOfGolden(arm, tensors);
+    return () => answeredTensors(arm, { feeds, wanted: tensors.outputs }, options.cache).then(() => 'answered');
+  }
+  const row = rowOf(arm, inputs);
+  return () => scored(arm, row, options).then(([score]) => (Number.isFinite(score) ? 'answered' : 'no number'));
+}
+
 interface LoadWork {
   readonly load: NonNullable<CheckWork['plan']['load']>;
   readonly requests: Requests;
@@ -115,13 +136,13 @@ async function checkLoad(arm: LiveArm, { load, requests }: LoadWork, options: Ch
   const { rate, seconds, p99MsMax, errorsMax } = load;
   const { system, timeoutMs, signal } = options;
   const { revision } = arm.arm;
-  const bodies = requests.map(({ inputs }) => rowOf(arm, inputs));
-  await options.cache.load(arm.file);
-  const send = (row: Row): Promise<string> =>
+  const bodies = requests.map((request) => callOf(arm, request, options));
+  await (arm.tensors ? options.cache.loadTensors(arm.tensors.file) : options.cache.load(arm.file));
+  const send = (call: () => Promise<string>): Promise<string> =>
     new Promise((resolve) => {
       const cancel = system.clock.after(timeoutMs, () => resolve('timeout'));
-      scored(arm, row, options)
-        .then(([score]) => resolve(Number.isFinite(score) ? 'answered' : 'no number'))
+      call()
+        .then(resolve)
         .catch(() => resolve('error'))
         .finally(cancel);
     });

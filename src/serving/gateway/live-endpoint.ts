@@ -1,3 +1,4 @@
+import { digestOf } from '#core/hash';
 import { type ArmDraw, armDraw, type Weighted } from '../live/arms/draw-arm.ts';
 import { armShares, candidateShare, contextOf, type LinearPolicy } from '../live/context.ts';
 import { type Attributes, type FlagTest, parseFlag } from '../live/flag-expression.ts';
@@ -7,7 +8,8 @@ import type { EndpointProtection } from './protection/endpoint-protection.ts';
 import type { StandIn } from './protection/fallback/stand-ins.ts';
 import type { Row } from './read-instance.ts';
 import { RolloutObserver } from './rollout-observer.ts';
-import { type ModelFile, modelFile, type PartFinder } from './runtime/model-runtime.ts';
+import { type ModelFile, modelFile, type PartFinder, type TensorFile } from './runtime/model-runtime.ts';
+import type { TensorSpec } from './tensors/tensor.ts';
 
 /** An endpoint of the routing table, prepared so that a request needs no search: immutable but for its guardrail. */
 export interface LiveEndpoint {
@@ -33,6 +35,19 @@ export interface LiveArm {
   readonly file: ModelFile;
   readonly numeric: readonly InputSource[];
   readonly categories: readonly InputSource[];
+  /** Of a model of tensors, which is called by them and has no columns. */
+  readonly tensors?: LiveTensors | undefined;
+}
+
+export interface LiveTensors {
+  readonly file: TensorFile;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+/** What has to be in memory for the arm to answer. */
+export function fileOf({ file, tensors }: LiveArm): ModelFile | TensorFile {
+  return tensors?.file ?? file;
 }
 
 /** What may answer in the place of the current revision. */
@@ -166,7 +181,26 @@ export function liveArm(arm: Arm, places: ReadonlyMap<string, number> = new Map(
     { numeric: names(numeric), categories: names(categories) },
     { output: arm.signature.output, partOf: partsOf(arm) },
   );
-  return { arm, file, numeric, categories };
+  const { tensors } = arm;
+  if (!tensors) return { arm, file, numeric, categories };
+  const { inputs, outputs, beside } = tensors;
+  return {
+    arm,
+    file,
+    numeric,
+    categories,
+    tensors: { file: tensorFile(arm.digest, beside, partsOf(arm)), inputs, outputs },
+  };
+}
+
+/** The file of a model of tensors; one file and what lies beside it have one key, whoever calls it. */
+export function tensorFile(
+  digest: Arm['digest'],
+  beside: NonNullable<Arm['tensors']>['beside'],
+  partOf?: PartFinder | undefined,
+): TensorFile {
+  const at = { digest, beside };
+  return { key: digestOf(JSON.stringify(at)), at, partOf };
 }
 
 /** The versions that a graph uses, as they were found when it was put into service. */
@@ -239,6 +273,10 @@ function testOf(when: string): FlagTest {
 
 function sameInputs(a: LiveArm, b: LiveArm): boolean {
   const names = (arm: LiveArm): string =>
-    JSON.stringify([arm.numeric.map(({ name }) => name), arm.categories.map(({ name }) => name)]);
+    JSON.stringify([
+      arm.numeric.map(({ name }) => name),
+      arm.categories.map(({ name }) => name),
+      arm.tensors?.inputs ?? [],
+    ]);
   return names(a) === names(b);
 }

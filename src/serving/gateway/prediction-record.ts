@@ -1,4 +1,6 @@
 import type { NodeRun } from './runtime/model-runtime.ts';
+import type { TensorDifference } from './tensors/compare.ts';
+import type { RecordedTensor } from './tensors/recorded-tensor.ts';
 
 /** What is kept of every answered prediction. Posted to `POST /api/v1/predictions`, which is idempotent by `id`. */
 export interface PredictionRecord {
@@ -10,6 +12,7 @@ export interface PredictionRecord {
   readonly revision: string;
   /** `current`, `candidate`, or of several candidates the name. */
   readonly arm: string;
+  /** Of tensors the mean of the first output that has numbers; see `scoreOf`. */
   readonly score: number;
   /** The probability with which this arm was drawn, for off-policy evaluation. */
   readonly propensity: number;
@@ -32,6 +35,8 @@ export interface PredictionRecord {
   /** Of a graph: which versions ran, for how long, and which failed. */
   readonly nodes?: readonly NodeRun[];
   readonly rollout?: string;
+  /** Of an endpoint of tensors, whose rows are empty: what was given and answered, whole where it is small. */
+  readonly tensors?: { readonly inputs: readonly RecordedTensor[]; readonly outputs: readonly RecordedTensor[] };
 }
 
 /** What the arm that did not answer made of the same row. `score` is null when it failed. */
@@ -39,6 +44,8 @@ export interface ShadowScore {
   readonly revision: string;
   readonly score: number | null;
   readonly error?: string;
+  /** Of tensors: how its answer differs from the one that was given. */
+  readonly difference?: TensorDifference;
 }
 
 /** A row as it is recorded: null for a missing number. */

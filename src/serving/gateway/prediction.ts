@@ -3,6 +3,7 @@ import type { ShadowScore } from './prediction-record.ts';
 import type { StandIn } from './protection/fallback/stand-ins.ts';
 import type { Row } from './read-instance.ts';
 import type { NodeRun } from './runtime/model-runtime.ts';
+import type { TensorWork } from './tensor-prediction.ts';
 
 /** One prediction on its way through the scorer. */
 export interface Prediction {
@@ -34,6 +35,8 @@ export interface Prediction {
   standIn: StoodIn | undefined;
   /** Answered from memory: no model was asked. */
   cached: boolean;
+  /** Of an endpoint that is called by tensors, whose rows are empty. */
+  readonly tensors?: TensorWork | undefined;
   /** What the nodes of a graph did in the run that answered. */
   nodes: readonly NodeRun[] | undefined;
 }

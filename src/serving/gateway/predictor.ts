@@ -10,6 +10,7 @@ import { type AnswerCache, answerKey } from './protection/cache/answer-cache.ts'
 import type { Leave } from './protection/endpoint-protection.ts';
 import { checkAgainst, type Instance, type Row, readRow } from './read-instance.ts';
 import type { Scorer } from './scorer.ts';
+import type { TensorWork } from './tensor-prediction.ts';
 
 export interface PredictorOptions {
   readonly scorer: Scorer;
@@ -24,6 +25,8 @@ export interface PredictRequest {
   readonly instances: readonly Instance[];
   /** Leads to an instance in error messages: `''`, or `instances` of a batch. */
   readonly path: string;
+  /** Of an endpoint that is called by tensors: what its one instance gives and asks for. */
+  readonly tensors?: TensorWork | undefined;
   readonly finish: (predictions: readonly Prediction[]) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -56,7 +59,7 @@ export class Predictor {
   }
 
   #begin(request: PredictRequest): void {
-    const { endpoint, instances, path, finish, fail } = request;
+    const { endpoint, instances, path, tensors, finish, fail } = request;
     const { clock } = this.#options.system;
     const receivedAt = clock.now();
     const startedMs = clock.monotonic();
@@ -65,13 +68,14 @@ export class Predictor {
       for (let i = 0; i < instances.length; i++) {
         const instance = instances[i] as Instance;
         const source = { features: rows[i], path: pathOf(path, i) };
-        reply.predictions.push(this.#prediction(endpoint, instance, { source, reply, receivedAt, startedMs }));
+        reply.predictions.push(this.#prediction(endpoint, instance, { source, tensors, reply, receivedAt, startedMs }));
       }
       const cache = endpoint.protection?.cache;
-      if (cache && (!endpoint.observer || cache.duringRollouts)) this.#submitKnown(reply, cache, fail);
+      if (cache && !tensors && (!endpoint.observer || cache.duringRollouts)) this.#submitKnown(reply, cache, fail);
       else this.#options.scorer.submit(reply.predictions);
     };
     try {
+      refuseOtherForm(endpoint, tensors);
       for (let i = 0; i < instances.length; i++) checkAgainst(endpoint, instances[i] as Instance, pathOf(path, i));
       const rows = this.#features(endpoint, instances, receivedAt);
       if (rows instanceof Promise) rows.then(submit).catch(fail);
@@ -107,9 +111,11 @@ export class Predictor {
   #prediction(
     endpoint: LiveEndpoint,
     instance: Instance,
-    context: Pick<Prediction, 'reply' | 'receivedAt' | 'startedMs'> & { source: Parameters<typeof readRow>[2] },
+    context: Pick<Prediction, 'reply' | 'receivedAt' | 'startedMs' | 'tensors'> & {
+      source: Parameters<typeof readRow>[2];
+    },
   ): Prediction {
-    const { source, reply, receivedAt, startedMs } = context;
+    const { source, reply, receivedAt, startedMs, tensors } = context;
     const { sticky } = endpoint.routed.live ?? {};
     const key = sticky ? instance.entities?.[sticky] : undefined;
     const id = instance.id ?? this.#options.system.ids.next('pred');
@@ -138,6 +144,7 @@ export class Predictor {
       fallback: undefined,
       standIn: undefined,
       cached: false,
+      ...(tensors ? { tensors } : {}),
       nodes: undefined,
     };
   }
@@ -163,6 +170,15 @@ export class Predictor {
       return unavailable(error);
     }
   }
+}
+
+/** A model of tensors has no rows, and one of columns no tensors. */
+function refuseOtherForm({ current, routed }: LiveEndpoint, tensors: TensorWork | undefined): void {
+  if (!current.tensors || tensors) return;
+  const { name } = routed;
+  throw gatewayErrors['invalid-request'](
+    `endpoint '${name}' answers with a model of tensors: call POST /v2/models/${name}/infer`,
+  );
 }
 
 function keyOf(prediction: Prediction): string {

@@ -11,6 +11,8 @@ import {
   shadowArm,
 } from './prediction.ts';
 import { encodeEntry, type LogEntry, type PredictionRecord } from './prediction-record.ts';
+import type { TensorWork } from './tensor-prediction.ts';
+import { RecordBudget } from './tensors/recorded-tensor.ts';
 
 export interface RecorderOptions {
   readonly log: SyncEventLog;
@@ -89,6 +91,11 @@ export class Recorder {
   }
 }
 
+function recordedTensors({ feeds, outputs }: TensorWork): NonNullable<PredictionRecord['tensors']> {
+  const budget = new RecordBudget();
+  return { inputs: budget.keep(feeds), outputs: budget.keep(outputs) };
+}
+
 function entryOf(prediction: Prediction, nowMs: number): LogEntry {
   const { endpoint, id, at, receivedAt, arm, score, fallback, entities, chosenBy, standIn } = prediction;
   const revision = answeringRevision(prediction);
@@ -122,6 +129,7 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
     latencyUs: Math.round((nowMs - prediction.startedMs) * 1_000),
     ...(prediction.nodes ? { nodes: prediction.nodes } : {}),
     ...(rollout === undefined ? {} : { rollout }),
+    ...(prediction.tensors ? { tensors: recordedTensors(prediction.tensors) } : {}),
   };
   const beside = shadowArm(prediction);
   if (!beside) return { prediction: record };

@@ -1,6 +1,7 @@
 import { LATENCY_FLOOR_MS, type ObservedBlock, type OddRequest } from '../live/observation.ts';
 import type { RoutedEndpoint } from '../routing.ts';
 import type { Prediction } from './prediction.ts';
+import type { TensorDifference } from './tensors/compare.ts';
 
 interface ArmCounts {
   answered: number;
@@ -17,6 +18,11 @@ interface ArmObserved extends ArmCounts {
 interface Scored {
   readonly error: string | undefined;
   readonly latencyMs: number;
+}
+
+interface Compared {
+  readonly difference: TensorDifference;
+  readonly score: number;
 }
 
 /** Blocks that wait for the control plane; with more of them the oldest is forgotten. */
@@ -100,6 +106,18 @@ export class RolloutObserver {
     if (prediction.score >= 0.5 === besideScore >= 0.5) return;
     this.#pairs.flips += 1;
     this.#keep(prediction, 'flipped', { text: 'the arms decide differently', besideScore });
+  }
+
+  /** Both arms answered tensors to a request. They are a pair where a decision is in them, or only one could be. */
+  compared(prediction: Prediction, { difference, score }: Compared): void {
+    const { flipped, unlike, maxAbs, maxRel } = difference;
+    if (prediction.named || (flipped === undefined && !unlike)) return;
+    this.#pairs.count += 1;
+    if (!flipped && !unlike) return;
+    this.#pairs.flips += 1;
+    const apart = `by up to ${maxAbs.toPrecision(3)} (${(100 * maxRel).toPrecision(3)} %)`;
+    const text = unlike ? 'the arms answer tensors of another form' : `the arms decide differently, ${apart}`;
+    this.#keep(prediction, 'flipped', { text, besideScore: score });
   }
 
   /** Another weight from now on: what was counted until now is a block of its own. */

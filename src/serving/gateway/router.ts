@@ -4,6 +4,7 @@ import type { Logger } from '#platform/observe';
 import type { Arm, RoutedEndpoint, RoutingTable } from '../routing.ts';
 import { gatewayErrors } from './errors.ts';
 import {
+  fileOf,
   type LiveArm,
   type LiveEndpoint,
   liveArm,
@@ -103,9 +104,9 @@ export class Router {
       ...arms,
       ...fallbacks.flatMap((fallback) => ('arm' in fallback ? [fallback.arm] : [])),
     ]);
-    const warmed = arms.filter(({ digest, revision }) => this.#arms.get(revision)?.file.digest !== digest);
+    const warmed = arms.filter(({ digest, revision }) => this.#arms.get(revision)?.arm.digest !== digest);
     const warming = cache.warm(
-      warmed.map((arm) => liveArm(arm).file),
+      warmed.map((arm) => fileOf(liveArm(arm))),
       (i, error) => logger.error({ revision: warmed[i]?.revision }, `cannot be warmed: ${messageOf(error)}`),
     );
     const waited = new AbortController();
@@ -131,8 +132,7 @@ export class Router {
 
   #standIns({ name, current, fallbacks }: RoutedEndpoint): Pick<LiveEndpoint, 'standIns'> {
     if (!fallbacks) return {};
-    const standIns = standInsOf(fallbacks, liveArm(current), (fallback, missing) => {
-      const why = `takes '${missing}', which the current revision does not`;
+    const standIns = standInsOf(fallbacks, liveArm(current), (fallback, why) => {
       this.#options.logger.warn({ endpoint: name, fallback }, `cannot stand in: ${fallback} ${why}`);
     });
     return standIns.length > 0 ? { standIns } : {};

@@ -24,6 +24,8 @@ export function resumed(
 ): Prediction | undefined {
   const { id, at, receivedAt, entities, arm, score, revision } = prediction;
   const candidate = endpoint?.candidate;
+  // What was given may be kept as a digest only.
+  if (prediction.tensors) return undefined;
   if (!endpoint || !candidate || endpoint.routed.rollout !== prediction.rollout) return undefined;
   const own = rowOf(prediction);
   const other = beside ? rowOf(beside) : own;

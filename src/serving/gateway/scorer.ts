@@ -1,48 +1,15 @@
-import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { countRun } from './count-run.ts';
 import { gatewayErrors, later } from './errors.ts';
-import type { Trip } from './guardrail.ts';
-import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
+import type { LiveArm } from './live-endpoint.ts';
 import { answeringArm, type Prediction, rowFor, type ShadowResult, shadowArm } from './prediction.ts';
-import type { CircuitBreaker } from './protection/load/circuit-breaker.ts';
-import type { Row } from './read-instance.ts';
-import type { ModelCache } from './runtime/model-cache.ts';
 import type { NodeRun } from './runtime/model-runtime.ts';
 import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
-import { add, type StatisticsBook } from './statistics.ts';
+import type { Item, Queues, ScorerOptions, Work } from './scorer-work.ts';
+import { add } from './statistics.ts';
+import { answerOfTensors, scoreOf, type TensorAnswer } from './tensor-prediction.ts';
+import { compareTensors } from './tensors/compare.ts';
 import { WaitingRows } from './waiting-rows.ts';
-
-export interface ScorerOptions {
-  readonly cache: ModelCache;
-  readonly clock: Clock;
-  readonly statistics: StatisticsBook;
-  /** The longest time that any prediction may take, whatever its endpoint says. */
-  readonly timeoutMsMax: number;
-  /** Writes answered predictions down. Called before their answers are released. Must not throw. */
-  readonly record: (predictions: readonly Prediction[]) => void;
-  readonly recordShadows: (results: readonly ShadowResult[]) => void;
-  /** The guardrail of a candidate tripped. May be called again by what was already in work. */
-  readonly onTrip: (endpoint: LiveEndpoint, trip: Trip) => void;
-}
-
-/** What one arm is to make of one prediction: its answer, or a score beside the answer. */
-interface Work {
-  readonly prediction: Prediction;
-  readonly arm: LiveArm;
-  readonly purpose: 'answer' | 'shadow';
-  readonly queuedMs: number;
-  settled: boolean;
-  cancelTimer: (() => void) | undefined;
-  /** Learns how it ends. */
-  breaker?: CircuitBreaker;
-}
-
-interface Item extends Work {
-  readonly row: Row;
-}
-
-type Queues = Map<string, Item[]>;
 
 /** Scores beside answers that may be in work at once; past it a model is too slow to keep up, and they fail. */
 const SHADOWS_MAX = 5_000;
@@ -92,12 +59,13 @@ export class Scorer {
     }
   }
 
-  /** Takes on predictions that were answered by a process that is gone, for the score beside the answer. */
-  submitBeside(predictions: readonly Prediction[]): void {
+  /** Takes on predictions of a process that is gone, for the score beside the answer; tells their ids. */
+  submitBeside(predictions: readonly Prediction[]): string[] {
     for (const prediction of predictions) {
       const arm = shadowArm(prediction);
       if (arm) this.#enqueue(prediction, arm, 'shadow');
     }
+    return predictions.map(({ id }) => id);
   }
 
   /** Resolves when nothing is in work: every answer is released and every score beside it recorded. */
@@ -122,6 +90,8 @@ export class Scorer {
       this.#fail(work, row);
     } else if (purpose === 'shadow' && this.#open.shadow > SHADOWS_MAX) {
       this.#fail(work, new Error(`more than ${SHADOWS_MAX} scores are waiting for the model`));
+    } else if (prediction.tensors ?? arm.tensors) {
+      this.#inferTensors(Object.assign(work, { row }));
     } else {
       const queues = purpose === 'answer' ? this.#answers : this.#beside;
       const item: Item = Object.assign(work, { row });
@@ -281,6 +251,38 @@ export class Scorer {
     const left = items.filter((item) => !item.settled);
     if (items.length > 1) for (const item of left) this.#run([item]);
     else for (const item of left) this.#fail(item, error);
+  }
+
+  /** Models of tensors are run, and joined with other requests of the turn, by the scorer of tensors. */
+  #inferTensors(item: Item): void {
+    const { prediction } = item;
+    this.#startTimer(item);
+    answerOfTensors(this.#options.tensors, prediction, item).then(
+      (answer) => {
+        if (!item.settled) this.#settleTensors(item, answer);
+        this.#release();
+      },
+      (error) => {
+        if (!item.settled) this.#fail(item, error);
+        this.#release();
+      },
+    );
+  }
+
+  #settleTensors(item: Item, { outputs, nodes }: TensorAnswer): void {
+    const { prediction, purpose, arm } = item;
+    this.#settled(item, this.#options.clock.monotonic());
+    const score = scoreOf(outputs);
+    if (purpose === 'answer') {
+      prediction.score = score;
+      if (prediction.tensors) prediction.tensors.outputs = outputs;
+      prediction.nodes = nodes;
+      this.#answered.push(prediction);
+      return;
+    }
+    const difference = compareTensors(prediction.tensors?.outputs ?? [], outputs);
+    this.#shadows.push({ prediction, shadow: { revision: arm.arm.revision, score, difference } });
+    prediction.endpoint.observer?.compared(prediction, { difference, score });
   }
 
   #settleAll(items: readonly Item[], scores: Float32Array, startedMs: number): void {

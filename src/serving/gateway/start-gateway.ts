@@ -262,6 +262,7 @@ async function assemble(
 ): Promise<Assembly> {
   const { log, logger, metrics, system, features, siblings } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const { instancesMax: rowsMax } = limits;
   const { clock } = system;
   const protection = openProtection(options);
   const controlPlane = connectControlPlane(options.controlPlane);
@@ -273,9 +274,7 @@ async function assemble(
   const shippers = openShippers(options, {
     post: controlPlane.predictions,
     scoreAgain(unscored) {
-      const predictions = resumedOf(unscored, router, clock.monotonic());
-      scorer.submitBeside(predictions);
-      return predictions.map(({ id }) => id);
+      return scorer.submitBeside(resumedOf(unscored, router, clock.monotonic()));
     },
   });
   const [shipper] = shippers;
@@ -287,7 +286,7 @@ async function assemble(
     onRecorded: () => shipper.wake(),
   });
   const scorer = new Scorer({
-    ...{ cache, clock, statistics, timeoutMsMax: limits.predictTimeoutMs },
+    ...{ cache, clock, statistics, timeoutMsMax: limits.predictTimeoutMs, tensors: { tensorScorer, rowsMax } },
     record: (predictions) => recorder.record(predictions),
     recordShadows: (results) => recorder.recordShadows(results),
     onTrip(endpoint, trip) {
@@ -305,8 +304,8 @@ async function assemble(
     ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, draining, statistics, tensorScorer },
     ...{ siblings, door: protection.door, tenants: options.tenants, direct: new DirectAccess(router) },
     load: new LoadSignals({ router, cache, clock, processes: siblings?.count, statistics: counted }),
-    repository: repositoryOf(options, { cache, rowsMax: limits.instancesMax }),
-    registeredTensors: new RegisteredTensors({ cache, rowsMax: limits.instancesMax }),
+    repository: repositoryOf(options, { cache, rowsMax }),
+    registeredTensors: new RegisteredTensors({ cache, rowsMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
     callbacks: options.callbacks && new Callbacks({ ...options.callbacks, system, logger, metrics }),
     bodies: new BodyBudget(limits.bodiesBytesMax),

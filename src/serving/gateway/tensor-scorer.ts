@@ -3,7 +3,7 @@ import { KedgeError } from '#core/errors';
 import { gatewayErrors } from './errors.ts';
 import type { RepositoryVersion } from './repository/model-repository.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
-import type { TensorRuntime } from './runtime/model-runtime.ts';
+import type { NodeRun, TensorRuntime } from './runtime/model-runtime.ts';
 import { add, type ModelStatistics, type StatisticsBook } from './statistics.ts';
 import { joinRows, rowsOf, sliceRows } from './tensors/rows.ts';
 import type { Tensor } from './tensors/tensor.ts';
@@ -20,6 +20,10 @@ export interface TensorRequest {
   /** In the order of the model's inputs, each of which is there and fits. */
   readonly feeds: readonly Tensor[];
   readonly wanted: readonly string[];
+  /** Takes what each node of a graph did. */
+  readonly trace?: NodeRun[] | undefined;
+  /** It is made beside an answer, which is nobody's inference. */
+  readonly beside?: boolean;
 }
 
 interface Item extends TensorRequest {
@@ -108,10 +112,15 @@ export class TensorScorer {
       const startedMs = clock.monotonic();
       const feeds = served.inputs.map((_, i) => joinRows(items.map((item) => item.feeds[i] as Tensor)));
       const joinedMs = clock.monotonic();
-      const outputs = await this.#answer(runtime, { feeds, wanted, served });
+      const trace: NodeRun[] | undefined = items.some((item) => item.trace) ? [] : undefined;
+      const outputs = await this.#answer(runtime, { feeds, wanted, served, trace });
       const answeredMs = clock.monotonic();
       const parts = split(items, outputs, served);
-      for (const [i, item] of items.entries()) settle(item, parts[i] as Tensor[]);
+      for (const [i, item] of items.entries()) {
+        if (trace) item.trace?.push(...trace);
+        settle(item, parts[i] as Tensor[]);
+      }
+      if (items[0]?.beside) return;
       const rows = items.reduce((sum, item) => sum + item.rows, 0);
       this.#count(counted, { items, rows, startedMs, joinedMs, answeredMs });
     } catch (error) {
@@ -123,10 +132,10 @@ export class TensorScorer {
 
   async #answer(
     runtime: TensorRuntime,
-    { feeds, wanted, served }: Pick<TensorRequest, 'feeds' | 'wanted' | 'served'>,
+    { feeds, wanted, served, trace }: Pick<TensorRequest, 'feeds' | 'wanted' | 'served' | 'trace'>,
   ): Promise<Tensor[]> {
     try {
-      return await runtime.run({ feeds, wanted });
+      return await runtime.run({ feeds, wanted, trace });
     } catch (error) {
       // What runs elsewhere tells failures of its own.
       if (error instanceof KedgeError) throw error;
@@ -158,8 +167,8 @@ function nameOf({ model, version }: RepositoryVersion): string {
 }
 
 /** What requests have to share to be run together. Those of a model without batches are each on their own. */
-function batchKey({ served, feeds, wanted }: Item): string {
-  return JSON.stringify([served.file.key, wanted, feeds.map(({ shape }) => shape.slice(1))]);
+function batchKey({ served, feeds, wanted, beside = false }: Item): string {
+  return JSON.stringify([served.file.key, served.model, beside, wanted, feeds.map(({ shape }) => shape.slice(1))]);
 }
 
 /** In order, each of at most the rows of the model's batch. */

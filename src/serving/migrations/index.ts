@@ -117,4 +117,11 @@ export const servingMigrations: readonly Migration[] = [
       await db.schema.alterTable('serving_revision').addColumn('parts', 'text').execute();
     },
   },
+  {
+    name: 'serving/005-revisions-of-tensors',
+    async up(db) {
+      await db.schema.alterTable('serving_revision').addColumn('tensors', 'text').execute();
+      await db.schema.alterTable('serving_golden').addColumn('tensors', 'text').execute();
+    },
+  },
 ];

@@ -17,7 +17,11 @@ export function goldenCommands(program: Command): void {
     }),
   );
   connected(golden.command('add <endpoint> <file>').description('record those of a file of JSON lines'))
-    .addHelpText('after', '\nA line is {"name": "vip", "inputs": {"x": 1}, "expected": 0.8}.')
+    .addHelpText(
+      'after',
+      '\nA line is {"name": "vip", "inputs": {"x": 1}, "expected": 0.8}, or of a model of tensors\n' +
+        '{"name": "vip", "tensors": {"inputs": [{"name", "datatype", "shape", "data"}], "outputs": […]}}.',
+    )
     .action(
       withKedge(async (kedge, [endpoint = '', file = ''], options) => {
         const requests = await requestsOf(file);
@@ -55,9 +59,9 @@ function print(items: Golden, options: CommandOptions): void {
     printJson(items);
     return;
   }
-  const rows = items.map(({ name, expected, source, revision, inputs }) => [
-    ...[name, String(Number(expected.toPrecision(6))), revision ?? source],
-    JSON.stringify(inputs).slice(0, 60),
+  const rows = items.map(({ name, expected, source, revision, inputs, tensors }) => [
+    ...[name, expected === null ? 'tensors' : String(Number(expected.toPrecision(6))), revision ?? source],
+    JSON.stringify(tensors?.inputs ?? inputs).slice(0, 60),
   ]);
   process.stdout.write(`${formatTable(['name', 'expected', 'from', 'inputs'], rows)}\n`);
 }

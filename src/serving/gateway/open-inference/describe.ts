@@ -1,9 +1,10 @@
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
-import { armsOf } from '../live-endpoint.ts';
+import { armsOf, fileOf, type LiveArm } from '../live-endpoint.ts';
 import { allStatistics } from '../processes/all-statistics.ts';
 import type { IndexEntry, LoadParameters, RepositoryVersion } from '../repository/model-repository.ts';
 import { ModelStatistics } from '../statistics.ts';
+import { rowsPerRun } from '../tensor-prediction.ts';
 import type { TensorSpec } from '../tensors/tensor.ts';
 import { type ConfigTensor, type ModelMetadata, PLATFORM, type ServedConfig } from './protocol.ts';
 import { columnsOf, findVersion, inputsOf, outputsOf, planOf } from './tabular.ts';
@@ -19,7 +20,7 @@ export async function modelReady(parts: GatewayParts, model: string, version?: s
   const arm = version === undefined ? parts.router.endpoint(model).current : await findVersion(parts, model, version);
   // A version of tensors is found with its model in memory.
   if (!('arm' in arm)) return true;
-  return parts.cache.ready(arm.file) !== undefined;
+  return parts.cache.holds(fileOf(arm));
 }
 
 export async function metadataOf(parts: GatewayParts, model: string, version?: string): Promise<ModelMetadata> {
@@ -31,6 +32,10 @@ export async function metadataOf(parts: GatewayParts, model: string, version?: s
   const arm = endpoint ? endpoint.current : await findVersion(parts, model, version ?? '');
   if (!('arm' in arm)) {
     return { name: model, versions: [arm.version], platform: PLATFORM, inputs: arm.inputs, outputs: arm.outputs };
+  }
+  if (arm.tensors) {
+    const { inputs, outputs } = arm.tensors;
+    return { name: model, versions: [String(arm.arm.version)], platform: PLATFORM, inputs, outputs };
   }
   return {
     name: model,
@@ -46,7 +51,8 @@ export async function configOf(parts: GatewayParts, model: string, version?: str
   const { inputs, outputs } = await metadataOf(parts, model, version);
   const { instancesMax } = parts.limits;
   const served = await servedTensors(parts, model, version);
-  const batch = served ? served.maxBatchSize : instancesMax;
+  const routed = version === undefined && !served ? parts.router.endpoint(model).current.tensors : undefined;
+  const batch = served ? served.maxBatchSize : routed ? rowsPerRun(routed, instancesMax) : instancesMax;
   return {
     name: model,
     platform: PLATFORM,
@@ -119,8 +125,9 @@ export function indexOf(parts: GatewayParts, { readyOnly }: { readonly readyOnly
   const endpoints = [...parts.router.endpoints]
     .filter(({ routed }) => !parts.repository.has(routed.name))
     .flatMap((endpoint) =>
-      armsOf(endpoint).map(({ arm, file }): IndexEntry => {
-        const ready = parts.cache.ready(file) !== undefined;
+      armsOf(endpoint).map((live): IndexEntry => {
+        const { arm } = live;
+        const ready = parts.cache.holds(fileOf(live));
         const reason = ready ? '' : 'not in memory; the next request loads it';
         return {
           name: endpoint.routed.name,
@@ -145,10 +152,14 @@ export async function loadHere(parts: GatewayParts, model: string, parameters: L
     if (parameters.config !== undefined || parameters.files.size > 0) {
       throw invalidField('parameters', `'${model}' is an endpoint, which serves registered versions`);
     }
-    await parts.cache.load(parts.router.endpoint(model).current.file);
+    await loadArm(parts, parts.router.endpoint(model).current);
     return;
   }
   await parts.repository.load(model, parameters);
+}
+
+async function loadArm({ cache }: GatewayParts, { file, tensors }: LiveArm): Promise<void> {
+  await (tensors ? cache.loadTensors(tensors.file) : cache.load(file));
 }
 
 /** Takes a model of the repository out of service, in every process of the gateway. */

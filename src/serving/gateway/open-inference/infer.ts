@@ -5,6 +5,7 @@ import { add } from '../statistics.ts';
 import { CLASSES_MAX } from './classification.ts';
 import type { InferCall, InferResult, RequestedOutput } from './protocol.ts';
 import { findVersion, inferColumns, inferVersion } from './tabular.ts';
+import { inferEndpointTensors } from './tensor-endpoint.ts';
 import { inferTensors } from './tensor-models.ts';
 
 /**
@@ -18,7 +19,10 @@ export async function infer(parts: GatewayParts, call: InferCall): Promise<Infer
   }
   checkOutputs(call.outputs);
   const isOfRepository = parts.repository.has(call.model);
-  if (!isOfRepository && call.version === undefined) return inferColumns(parts, call);
+  if (!isOfRepository && call.version === undefined) {
+    const endpoint = parts.router.endpoint(call.model);
+    return endpoint.current.tensors ? inferEndpointTensors(parts, call, endpoint) : inferColumns(parts, call);
+  }
   const leave = await parts.direct.admit(call.model, { caller: call.caller, rows: rowsOf(call) });
   try {
     const result = await inferDirectly(parts, call, isOfRepository);

@@ -1,4 +1,5 @@
 import { KedgeError } from '#core/errors';
+import type { Arm, ArmTensors, TensorVersion } from '../../routing.ts';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armsOf, type LiveArm, type LiveEndpoint } from '../live-endpoint.ts';
@@ -92,7 +93,7 @@ export async function inferVersion(
 }
 
 /** Counts a request that is refused before it is scored. */
-function refused<Result>(statistics: ModelStatistics, read: () => Result): Result {
+export function refused<Result>(statistics: ModelStatistics, read: () => Result): Result {
   try {
     return read();
   } catch (error) {
@@ -135,16 +136,23 @@ export async function findVersion(
   );
   if (!/^[1-9]\d{0,8}$/.test(version)) throw unknown;
   const revision = `${model}@${version}`;
-  const known = parts.router.arm(revision) ?? (await parts.registeredTensors.find(revision));
-  if (known) return known;
-  const found = await parts.controlPlane.resolve(model, Number(version), parts.signal).catch((error) => {
+  const routed = parts.router.arm(revision);
+  if (routed?.arm.tensors) parts.registeredTensors.remember(tensorVersionOf(routed.arm, routed.arm.tensors));
+  const known = routed?.tensors ? undefined : routed;
+  const found = known ?? (await parts.registeredTensors.find(revision));
+  if (found) return found;
+  const resolved = await parts.controlPlane.resolve(model, Number(version), parts.signal).catch((error) => {
     parts.onError(error, `${model}@${version}`);
     throw gatewayErrors['model-unavailable'](`${model}@${version} is not routed to, and the control plane is away`);
   });
-  if (!found) throw unknown;
-  if ('signature' in found) return parts.router.remember(found);
-  parts.registeredTensors.remember(found);
+  if (!resolved) throw unknown;
+  if ('signature' in resolved) return parts.router.remember(resolved);
+  parts.registeredTensors.remember(resolved);
   return (await parts.registeredTensors.find(revision)) ?? parts.repository.version(model, version);
+}
+
+function tensorVersionOf({ revision, model, version, digest }: Arm, { beside }: ArmTensors): TensorVersion {
+  return { revision, model, version, tensors: { digest, beside } };
 }
 
 type Columns = Omit<TensorPlan, 'rowsMax'>;
@@ -193,7 +201,7 @@ function scoresAs(name: string, values: Float32Array, { outputs }: InferCall): r
   return asRequested([scores], outputs, { batched: true, labels: new Map() });
 }
 
-function eventTime({ at }: InferCall['parameters']): number | undefined {
+export function eventTime({ at }: InferCall['parameters']): number | undefined {
   if (at === undefined || typeof at === 'number') return at;
   throw invalidField('parameters.at', 'expected epoch milliseconds');
 }

@@ -15,8 +15,7 @@ export async function inferTensors(
 ): Promise<InferResult> {
   const { labels, maxBatchSize } = served;
   const wanted = wantedOf(call.outputs, served.outputs);
-  const given = 'rawBody' in call.inputs ? [rawTensor(call.inputs.rawBody, served.inputs)] : call.inputs;
-  const feeds = feedsOf(given, served);
+  const feeds = feedsOf(call, served);
   const answers = await parts.tensorScorer.infer({ served, feeds, wanted });
   return {
     model: served.model,
@@ -27,8 +26,12 @@ export async function inferTensors(
   };
 }
 
-/** The tensors in the order of the model's inputs. */
-function feedsOf(given: readonly TensorInput[], { inputs, maxBatchSize }: RepositoryVersion): readonly Tensor[] {
+/** The tensors of a call in the order of the model's inputs. Throws `gateway/invalid-request`. */
+export function feedsOf(
+  call: Pick<InferCall, 'inputs'>,
+  { inputs, maxBatchSize }: Pick<RepositoryVersion, 'inputs' | 'maxBatchSize'>,
+): readonly Tensor[] {
+  const given = 'rawBody' in call.inputs ? [rawTensor(call.inputs.rawBody, inputs)] : call.inputs;
   const names = new Set<string>();
   for (const { name } of given) {
     const path = `inputs.${name.slice(0, 80)}`;

@@ -246,7 +246,10 @@ export class ModelRepository {
 }
 
 /** Rows of one run: those that the runtime sets or `rowsMax`; 0 where a first dimension is not of any size. */
-export function batchOf({ inputs, outputs, maxBatchSize }: TensorRuntime, rowsMax: number): number {
+export function batchOf(
+  { inputs, outputs, maxBatchSize }: Pick<TensorRuntime, 'inputs' | 'outputs' | 'maxBatchSize'>,
+  rowsMax: number,
+): number {
   return [...inputs, ...outputs].every(({ shape }) => shape[0] === -1) ? (maxBatchSize ?? rowsMax) : 0;
 }
 

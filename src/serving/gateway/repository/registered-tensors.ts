@@ -1,6 +1,6 @@
-import { digestOf } from '#core/hash';
 import type { TensorVersion } from '../../routing.ts';
 import { gatewayErrors } from '../errors.ts';
+import { tensorFile } from '../live-endpoint.ts';
 import type { ModelCache } from '../runtime/model-cache.ts';
 import { batchOf, type RepositoryVersion } from './model-repository.ts';
 
@@ -34,7 +34,7 @@ export class RegisteredTensors {
     if (!known) return undefined;
     const { cache, rowsMax } = this.#options;
     const { model, version, tensors } = known;
-    const file = { key: digestOf(JSON.stringify(tensors)), at: tensors };
+    const file = tensorFile(tensors.digest, tensors.beside);
     await cache.loadTensors(file);
     const runtime = cache.readyTensors(file);
     if (!runtime) throw gatewayErrors['model-unavailable'](`${revision} left memory; try again`);

@@ -57,6 +57,10 @@ const FULL = 0.9;
 const LOADS_KEPT = 20_000;
 const RETRY_MS_MAX = 60_000;
 
+function keyOf(file: ModelFile | TensorFile): Key {
+  return 'shape' in file ? `columns:${file.key}` : `tensors:${file.key}`;
+}
+
 /** Where a model is while it is loaded. */
 interface Place {
   readonly path: string;
@@ -106,8 +110,8 @@ export class ModelCache {
   }
 
   /** How long the model took when it was last loaded here, warming included. */
-  loadMs({ key }: ModelFile): number | undefined {
-    return this.#loadMs.get(`columns:${key}`);
+  loadMs(file: ModelFile | TensorFile): number | undefined {
+    return this.#loadMs.get(keyOf(file));
   }
 
   /** The model of any tensors, if it is loaded. For use in this turn of the event loop. */
@@ -124,6 +128,11 @@ export class ModelCache {
   /** Resolves when the model is loaded; call {@link readyTensors} in that same turn. */
   async loadTensors(file: TensorFile): Promise<void> {
     await this.#once(`tensors:${file.key}`, file);
+  }
+
+  /** Whether a model of either kind is loaded; it counts as used. */
+  holds(file: ModelFile | TensorFile): boolean {
+    return this.#ready(keyOf(file)) !== undefined;
   }
 
   /** Takes a model of any tensors out of memory, and forgets that it could not be loaded. */
@@ -174,14 +183,18 @@ export class ModelCache {
    * thousand must not load and unload them all before it comes into force. The rest is loaded with the first request.
    * One that cannot be loaded is told to `onFailure`, by its place.
    */
-  async warm(files: readonly ModelFile[], onFailure: (place: number, error: unknown) => void): Promise<void> {
+  async warm(
+    files: readonly (ModelFile | TensorFile)[],
+    onFailure: (place: number, error: unknown) => void,
+  ): Promise<void> {
     const isFew = files.length <= WARMED_ALWAYS_MAX;
     let next = 0;
     let isFull = false;
     const loadNext = async (): Promise<void> => {
       while (next < files.length && (isFew || !isFull)) {
         const place = next++;
-        await this.load(files[place] as ModelFile).catch((error) => onFailure(place, error));
+        const file = files[place] as ModelFile | TensorFile;
+        await this.#once(keyOf(file), file).catch((error) => onFailure(place, error));
         isFull ||= this.memoryBytes > this.#options.memoryBytesMax * FULL;
       }
     };

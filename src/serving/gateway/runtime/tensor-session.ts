@@ -3,6 +3,7 @@ import { Tensor as OrtTensor } from 'onnxruntime-node';
 import { binding, initOrt } from 'onnxruntime-node/dist/binding.js';
 import type { Datatype, TensorValues } from '../tensors/datatypes.ts';
 import { widenBfloat16 } from '../tensors/decode.ts';
+import { ONNX_DATATYPES } from '../tensors/onnx-datatypes.ts';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { widenedName, withoutBfloat16 } from './bfloat16-model.ts';
 import type { TensorCall } from './model-runtime.ts';
@@ -10,26 +11,22 @@ import type { TensorCall } from './model-runtime.ts';
 type NativeSession = InstanceType<typeof binding.InferenceSession>;
 type NativeMetadata = NativeSession['inputMetadata'][number];
 
-/** Elements of ONNX (TensorProto.DataType) as the protocol calls them, and as the runtime's library does. */
-const ELEMENTS: Readonly<Record<number, readonly [Datatype, OrtTensor.Type]>> = {
-  1: ['FP32', 'float32'],
-  2: ['UINT8', 'uint8'],
-  3: ['INT8', 'int8'],
-  4: ['UINT16', 'uint16'],
-  5: ['INT16', 'int16'],
-  6: ['INT32', 'int32'],
-  7: ['INT64', 'int64'],
-  8: ['BYTES', 'string'],
-  9: ['BOOL', 'bool'],
-  10: ['FP16', 'float16'],
-  11: ['FP64', 'float64'],
-  12: ['UINT32', 'uint32'],
-  13: ['UINT64', 'uint64'],
-};
-const NATIVE_NAME = new Map(Object.values(ELEMENTS).map(([datatype, native]) => [datatype, native]));
-
-/** TensorProto.BFLOAT16 */
-const BFLOAT16 = 16;
+/** Datatypes of the protocol as the runtime's library calls them. It has no BF16; see {@link withoutBfloat16}. */
+const NATIVE_NAME: ReadonlyMap<Datatype, OrtTensor.Type> = new Map([
+  ['FP32', 'float32'],
+  ['UINT8', 'uint8'],
+  ['INT8', 'int8'],
+  ['UINT16', 'uint16'],
+  ['INT16', 'int16'],
+  ['INT32', 'int32'],
+  ['INT64', 'int64'],
+  ['BYTES', 'string'],
+  ['BOOL', 'bool'],
+  ['FP16', 'float16'],
+  ['FP64', 'float64'],
+  ['UINT32', 'uint32'],
+  ['UINT64', 'uint64'],
+]);
 
 const OPTIONS = {
   intraOpNumThreads: 1,
@@ -91,7 +88,7 @@ function nativeName({ name, datatype }: Pick<TensorSpec, 'name' | 'datatype'>): 
 }
 
 function specOf({ name, isTensor, type, shape }: NativeMetadata): TensorSpec {
-  const datatype = type === BFLOAT16 ? 'BF16' : ELEMENTS[type]?.[0];
+  const datatype = ONNX_DATATYPES[type];
   if (isTensor && datatype) return { name, datatype, shape: [...shape] };
   throw new Error(`'${name}' is ${isTensor ? `of ONNX element type ${type}` : 'no tensor'}, which cannot be served`);
 }

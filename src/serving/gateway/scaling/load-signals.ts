@@ -1,6 +1,6 @@
 import { type Clock, sleep } from '#core/clock';
 import { addValue, type Forecaster, forecast, startForecast } from '#math/forecast/holt-winters';
-import { armsOf, type LiveEndpoint } from '../live-endpoint.ts';
+import { armsOf, fileOf, type LiveEndpoint } from '../live-endpoint.ts';
 import type { Router } from '../router.ts';
 import type { ModelCache } from '../runtime/model-cache.ts';
 import type { StatisticsData } from '../statistics.ts';
@@ -114,7 +114,7 @@ export class LoadSignals {
     const ms = Math.max(1, last.atMs - first.atMs);
     const endpoint = this.#endpoints.get(name);
     const arms = endpoint ? armsOf(endpoint) : [];
-    const loads = arms.flatMap(({ file }) => cache.loadMs(file) ?? []);
+    const loads = arms.flatMap((arm) => cache.loadMs(fileOf(arm)) ?? []);
     return {
       name,
       queue: (last.queueMs - first.queueMs) / ms,

@@ -52,7 +52,8 @@ export async function scoreFrame(parts: GatewayParts, request: ScoreRequest): Pr
 /** Whether a name means a model of tensors, not one of columns. */
 async function isTensors(parts: GatewayParts, model: string, version: string | undefined): Promise<boolean> {
   if (parts.repository.has(model)) return true;
-  return version !== undefined && !('arm' in (await findVersion(parts, model, version)));
+  if (version === undefined) return parts.router.endpoint(model).current.tensors !== undefined;
+  return !('arm' in (await findVersion(parts, model, version)));
 }
 
 function tensorsOf(

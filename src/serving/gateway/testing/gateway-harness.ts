@@ -11,7 +11,9 @@ import { createLogger, createMetrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { CheckReport } from '../../checks/check-result.ts';
 import type { CheckWork } from '../../checks/routes.ts';
+import { armTensorsOf } from '../../declared-arm.ts';
 import type { Observation } from '../../live/observation.ts';
+import { readOnnxTensors } from '../../onnx-tensors.ts';
 import type { Arm, RoutedEndpoint, RoutingTable, TensorVersion } from '../../routing.ts';
 import { encodeEntry, type LogEntry, type PredictionRecord } from '../prediction-record.ts';
 import { writeRoutingFile } from '../routing-file.ts';
@@ -216,14 +218,16 @@ async function writeRepository(
   return { folder, control: true };
 }
 
-/** Stores a model and describes it as the routing table does. */
+/** Stores a model and describes it as the routing table does; one without columns by its tensors. */
 export async function putModel(
   blobs: BlobStore,
   model: TestModel,
   { name, version }: { readonly name: string; readonly version: number },
 ): Promise<Arm> {
   const { digest } = await blobs.put(model.bytes);
-  return { revision: `${name}@${version}`, model: name, version, digest, signature: model.signature };
+  const arm = { revision: `${name}@${version}`, model: name, version, digest, signature: model.signature };
+  if (model.signature.inputs.length > 0) return arm;
+  return { ...arm, tensors: armTensorsOf(await readOnnxTensors(await blobs.localPath(digest))) };
 }
 
 /** An endpoint of the routing table with lenient limits. */

@@ -43,6 +43,27 @@ export function lookUp(): Uint8Array<ArrayBuffer> {
   return graph.toBytes({ graphName: 'look up', opsets: OPSETS });
 }
 
+/** y = x · factor as [batch] too, of whole numbers: takes what {@link lookUp} takes, and never fails. */
+export function scaled(factor: number): Uint8Array<ArrayBuffer> {
+  const graph = new OnnxGraph();
+  graph.input('x', 'int64', ['batch']);
+  graph.initializer('factor', { type: 'float', shape: [1], values: [factor] });
+  graph.node('Cast', { inputs: ['x'], outputs: ['real'], attributes: { to: { int: 1 } } });
+  graph.node('Mul', { inputs: ['real', 'factor'], outputs: ['y'] });
+  graph.output('y', 'float', ['batch']);
+  return graph.toBytes({ graphName: 'scaled', opsets: OPSETS });
+}
+
+/** scores = x · weights, [batch, 2] to [batch, 3]: which of three classes it is. */
+export function linearClasses(weights: readonly number[]): Uint8Array<ArrayBuffer> {
+  const graph = new OnnxGraph();
+  graph.input('x', 'float', ['batch', 2]);
+  graph.initializer('weights', { type: 'float', shape: [2, 3], values: [...weights] });
+  graph.node('MatMul', { inputs: ['x', 'weights'], outputs: ['scores'] });
+  graph.output('scores', 'float', ['batch', 3]);
+  return graph.toBytes({ graphName: 'linear classes', opsets: OPSETS });
+}
+
 /** t = the matrix m of fixed shape [2, 3], turned: it has no batch. */
 export function turned(): Uint8Array<ArrayBuffer> {
   const graph = new OnnxGraph();

@@ -21,28 +21,36 @@ export type StandIn =
 
 /**
  * The stand-ins of an endpoint in their order. One that takes what the current revision does not is left out: `onUnfit`
- * is told its name and what is missing.
+ * is told its name and why.
  */
 export function standInsOf(
   routes: readonly FallbackRoute[],
   current: LiveArm,
-  onUnfit: (name: string, missing: string) => void,
+  onUnfit: (name: string, why: string) => void,
 ): readonly StandIn[] {
   return routes.flatMap((route): StandIn[] => {
+    if (current.tensors && !('arm' in route)) {
+      onUnfit(route.by, 'answers a number, and the current revision tensors');
+      return [];
+    }
     if (route.by === 'constant') {
       return [{ by: 'constant', revision: 'constant', arm: undefined, scoreOf: () => route.score }];
     }
     if (route.by === 'rule') {
       const scoreOf = compileRule(route.rule, current);
       if (typeof scoreOf === 'function') return [{ by: 'rule', revision: 'rule', arm: undefined, scoreOf }];
-      onUnfit('rule', scoreOf.missing);
+      onUnfit('rule', lacking(scoreOf.missing));
       return [];
     }
     const arm = liveArm(route.arm);
     const places = placesOf(arm, current);
     const { revision } = route.arm;
+    if (JSON.stringify(arm.tensors?.inputs) !== JSON.stringify(current.tensors?.inputs)) {
+      onUnfit(revision, 'takes other tensors than the current revision');
+      return [];
+    }
     if ('missing' in places) {
-      onUnfit(revision, places.missing);
+      onUnfit(revision, lacking(places.missing));
       return [];
     }
     const rowOf = (row: Row): Row => ({
@@ -52,6 +60,8 @@ export function standInsOf(
     return [{ by: route.by, revision, arm, rowOf }];
   });
 }
+
+const lacking = (input: string): string => `takes '${input}', which the current revision does not`;
 
 type Places = { readonly numeric: readonly number[]; readonly categories: readonly number[] };
 

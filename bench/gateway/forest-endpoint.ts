@@ -6,16 +6,26 @@ import { gbdtToOnnx } from '#learn/onnx';
 import type { RoutingTable } from '#serving';
 import { randomModel } from './forest.ts';
 
-const FEATURES = 30;
+const names = Array.from({ length: 30 }, (_, i) => `f${i}`);
+
+/** A model of 100 trees with 31 leaves over 30 numbers, as an ONNX file. */
+export function forestModel(): Uint8Array<ArrayBuffer> {
+  return gbdtToOnnx(randomModel({ features: names, trees: 100, leaves: 31 })).bytes;
+}
+
+/** The same rows for it each time. */
+export function forestRows(count: number): number[][] {
+  const random = seededRandom(1);
+  return Array.from({ length: count }, () => names.map(() => Number((random.next() * 4 - 2).toFixed(3))));
+}
 
 /**
- * Stores a model of 100 trees with 31 leaves and a routing table with the endpoint `bench` that answers with it, and
- * returns bodies of requests to it.
+ * Stores the model and a routing table with the endpoint `bench` that answers with it, and returns bodies of requests
+ * to it.
  */
 export async function prepareForest(folder: string, routingFile: string): Promise<string[]> {
-  const names = Array.from({ length: FEATURES }, (_, i) => `f${i}`);
   const blobs = await openFsBlobStore({ root: join(folder, 'blobs') });
-  const { digest } = await blobs.put(gbdtToOnnx(randomModel({ features: names, trees: 100, leaves: 31 })).bytes);
+  const { digest } = await blobs.put(forestModel());
   const signature = {
     inputs: names.map((name) => ({ name, kind: 'numeric' as const })),
     output: 'probability' as const,
@@ -28,11 +38,7 @@ export async function prepareForest(folder: string, routingFile: string): Promis
   };
   await mkdir(dirname(routingFile), { recursive: true });
   await writeFile(routingFile, JSON.stringify(table));
-  const random = seededRandom(1);
-  return Array.from({ length: 256 }, (_, i) =>
-    JSON.stringify({
-      id: `bench-${i}`,
-      inputs: Object.fromEntries(names.map((name) => [name, Number((random.next() * 4 - 2).toFixed(3))])),
-    }),
+  return forestRows(256).map((row, i) =>
+    JSON.stringify({ id: `bench-${i}`, inputs: Object.fromEntries(names.map((name, k) => [name, row[k]])) }),
   );
 }

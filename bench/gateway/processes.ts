@@ -1,11 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ProcessView } from '#serving';
 import { prepareForest } from './forest-endpoint.ts';
 import type { LoadOrder, LoadResult } from './load.ts';
+import { cpuOf } from './processor.ts';
 import { hasWrk, loadWithWrk } from './wrk.ts';
 
 /**
@@ -30,8 +31,6 @@ const { values } = parseArgs({
   },
 });
 const processes = Number(values.processes);
-/** Of Linux, wherever it runs. */
-const TICKS_PER_SECOND = 100;
 
 interface Started {
   readonly url: string;
@@ -63,17 +62,6 @@ async function start(folder: string, count: number, children: ChildProcess[]): P
   const told = (await (await fetch(`${url}/v1/processes`)).json()) as { readonly processes: readonly ProcessView[] };
   const pids = told.processes.flatMap(({ pid }) => pid ?? []);
   return { url, pids: [...new Set([...pids, ...(child.pid === undefined ? [] : [child.pid])])] };
-}
-
-/** Seconds of processor time of a process, and of its children that have ended. */
-function cpuOf(pid: number | 'self'): { readonly own: number; readonly children: number } {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .map(Number);
-  const [user = 0, system = 0, childUser = 0, childSystem = 0] = fields.slice(11, 15);
-  return { own: (user + system) / TICKS_PER_SECOND, children: (childUser + childSystem) / TICKS_PER_SECOND };
 }
 
 async function round({ url, pids }: Started, order: Omit<LoadOrder, 'url'>, loader: Loader): Promise<Round> {

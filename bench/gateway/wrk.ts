@@ -17,12 +17,42 @@ export function hasWrk(): boolean {
   }
 }
 
-/** One round of load by `wrk`, one thread. */
-export async function loadWithWrk(folder: string, order: LoadOrder): Promise<LoadResult> {
+interface WrkOptions {
+  /** How many wrk processes share the connections; one unless told. */
+  readonly processes?: number;
+  /** The core that all of them run on; any unless told. */
+  readonly core?: number | undefined;
+}
+
+/**
+ * One round of load by `wrk`, one thread a process. Of several processes requests are summed; quantiles are those of
+ * the slowest.
+ */
+export async function loadWithWrk(
+  folder: string,
+  order: LoadOrder,
+  { processes = 1, core }: WrkOptions = {},
+): Promise<LoadResult> {
   const script = join(folder, 'wrk.lua');
   writeFileSync(script, scriptOf(order));
-  const args = ['-t1', `-c${order.connections}`, `-d${order.seconds}s`, '-s', script, order.url];
-  const { stdout } = await promisify(execFile)(WRK, args);
+  const pinned = core === undefined ? [] : ['taskset', '--cpu-list', String(core)];
+  const several = Math.min(processes, order.connections);
+  const results = Array.from({ length: several }, (_, i) => {
+    const connections = Math.floor((order.connections + i) / several);
+    const command = [WRK, '-t1', `-c${connections}`, `-d${order.seconds}s`, '-s', script, order.url];
+    return runWrk([...pinned, ...command]);
+  });
+  return (await Promise.all(results)).reduce((sum, result) => ({
+    requests: sum.requests + result.requests,
+    seconds: Math.max(sum.seconds, result.seconds),
+    errors: sum.errors + result.errors,
+    p50Ms: Math.max(sum.p50Ms, result.p50Ms),
+    p99Ms: Math.max(sum.p99Ms, result.p99Ms),
+  }));
+}
+
+async function runWrk([program = WRK, ...args]: readonly string[]): Promise<LoadResult> {
+  const { stdout } = await promisify(execFile)(program, args);
   const line = stdout.split('\n').find((text) => text.startsWith('{'));
   if (!line) throw new Error(`wrk answered no result: ${stdout}`);
   return JSON.parse(line);

@@ -119,7 +119,7 @@ export class Predictor {
     const { sticky } = endpoint.routed.live ?? {};
     const key = sticky ? instance.entities?.[sticky] : undefined;
     const id = instance.id ?? this.#options.system.ids.next('pred');
-    const row = readRow(endpoint.current, instance, source);
+    const row = instance.row ?? readRow(endpoint.current, instance, source);
     const drawn = key === undefined ? id : `${endpoint.routed.rollout}/${key}`;
     const { arm, candidate, propensity, chosenBy, counts } = drawArm(endpoint, { instance, row, drawn });
     if (counts) endpoint.observer?.assigned(candidate && arm === 'candidate' ? candidate.name : 'current', key);

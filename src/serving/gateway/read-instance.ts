@@ -15,6 +15,8 @@ export interface Instance {
   readonly at: number | undefined;
   readonly entities: Readonly<Record<string, string>> | undefined;
   readonly inputs: Readonly<Record<string, unknown>>;
+  /** Checked already, as the only arm takes it, in the place of `inputs`. */
+  readonly row?: Row | undefined;
   /** The arm that is to answer, where the rollout lets requests name it. */
   readonly arm?: string | undefined;
   /** The key of who named the arm by header, which is checked. */

@@ -58,16 +58,15 @@ export class Recorder {
   }
 
   record(predictions: readonly Prediction[]): void {
-    const nowMs = this.#options.clock.monotonic();
-    const entries: Buffer[] = [];
-    for (const prediction of predictions) {
-      if (prediction.error) continue;
-      entries.push(encodeEntry(entryOf(prediction, nowMs)));
-      if (prediction.standIn) this.#standIns.inc({ by: prediction.standIn.by.by });
+    const answered = predictions.filter(({ error }) => !error);
+    for (const { standIn } of answered) if (standIn) this.#standIns.inc({ by: standIn.by.by });
+    const { queueMax, shipped, clock } = this.#options;
+    if (this.#end - shipped() + answered.length > queueMax) {
+      this.#outcomes.inc({ outcome: 'dropped' }, answered.length);
+      return;
     }
-    const { queueMax, shipped } = this.#options;
-    if (this.#end - shipped() + entries.length <= queueMax) this.#append(entries);
-    else this.#outcomes.inc({ outcome: 'dropped' }, entries.length);
+    const nowMs = clock.monotonic();
+    this.#append(answered.map((prediction) => encodeEntry(entryOf(prediction, nowMs))));
   }
 
   /** Not held to the limit of the queue: each belongs to a prediction that is in it and waits for this. */

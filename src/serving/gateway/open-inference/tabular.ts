@@ -8,7 +8,8 @@ import { type Instance, readInstance, readRow } from '../read-instance.ts';
 import type { RepositoryVersion } from '../repository/model-repository.ts';
 import { scoreRows } from '../score-rows.ts';
 import { add, type ModelStatistics } from '../statistics.ts';
-import { instancesOf, type TensorPlan } from '../tensors/columns.ts';
+import { instancesOf, type TensorPlan, type TensorRow } from '../tensors/columns.ts';
+import { rowsOfMatrix } from '../tensors/matrix.ts';
 import type { Tensor, TensorInput, TensorSpec } from '../tensors/tensor.ts';
 import { asRequested, wantedOf } from './outputs.ts';
 import type { InferCall, InferResult } from './protocol.ts';
@@ -18,16 +19,9 @@ import type { InferCall, InferResult } from './protocol.ts';
 /** Scores rows of an endpoint, routed and recorded as every prediction is. */
 export async function inferColumns(parts: GatewayParts, call: InferCall): Promise<InferResult> {
   const endpoint = parts.router.endpoint(call.model);
-  const columns = columnsOf(endpoint);
-  const outputs = outputsOf(endpoint.current);
   const instances = refused(parts.statistics.ofArm(endpoint.current, call.model), () => {
-    wantedOf(call.outputs, outputs);
-    const at = eventTime(call.parameters);
-    const rows = instancesOf(given(call, columns), { ...columns, rowsMax: parts.limits.instancesMax });
-    return rows.map(({ inputs, entities }, i): Instance => {
-      const id = call.id === undefined ? undefined : rows.length === 1 ? call.id : `${call.id}-${i}`;
-      return readInstance({ id, at, entities, inputs }, '');
-    });
+    if (call.outputs) wantedOf(call.outputs, outputsOf(endpoint.current));
+    return instancesIn(parts, call, endpoint);
   });
   const predictions = await new Promise<readonly Prediction[]>((finish, fail) =>
     parts.predictor.predict({ endpoint, caller: call.caller, instances, path: 'rows', finish, fail }),
@@ -54,6 +48,26 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
     },
     outputs: scoresAs(arm.signature.output, scores, call),
   };
+}
+
+/** The rows of a call. Those that came as the one matrix of numbers that the endpoint takes are not taken apart. */
+function instancesIn({ limits }: GatewayParts, call: InferCall, endpoint: LiveEndpoint): readonly Instance[] {
+  const columns = columnsOf(endpoint);
+  const at = eventTime(call.parameters);
+  const tensors = given(call, columns);
+  const { width } = columns;
+  const matrix = width === undefined ? undefined : rowsOfMatrix(tensors, { width, rowsMax: limits.instancesMax });
+  const rows = matrix ?? instancesOf(tensors, { ...columns, rowsMax: limits.instancesMax });
+  const { id } = call;
+  const ids = (i: number): string | undefined => (id === undefined || rows.length === 1 ? id : `${id}-${i}`);
+  if (!matrix) {
+    return rows.map((row, i) => {
+      const { inputs, entities } = row as TensorRow;
+      return readInstance({ id: ids(i), at, entities, inputs }, '');
+    });
+  }
+  const envelope = readInstance({ id: ids(rows.length - 1), at }, '');
+  return matrix.map((numeric, i): Instance => ({ ...envelope, id: ids(i), row: { numeric, categories: [] } }));
 }
 
 /** A registered version, addressed directly: not routed and not recorded. */
@@ -157,13 +171,28 @@ function tensorVersionOf({ revision, model, version, digest }: Arm, { beside }: 
 
 type Columns = Omit<TensorPlan, 'rowsMax'>;
 
+interface EndpointColumns extends Columns {
+  /** How many numbers a row of the matrix `features` has, where that matrix is all that the only arm takes. */
+  readonly width: number | undefined;
+}
+
+const columnsKnown = new WeakMap<LiveEndpoint, EndpointColumns>();
+
 /** The tensors an endpoint takes: its model's columns without those that a feature view delivers, and entity keys. */
-export function columnsOf(endpoint: LiveEndpoint): Columns {
+export function columnsOf(endpoint: LiveEndpoint): EndpointColumns {
+  const known = columnsKnown.get(endpoint);
+  if (known) return known;
+  const { current, candidate, arms, entities, accepted } = endpoint;
   const all = armsOf(endpoint)
     .flatMap(({ arm }) => arm.signature.inputs)
-    .filter(({ name }) => endpoint.accepted.has(name));
+    .filter(({ name }) => accepted.has(name));
   const columns = [...new Map(all.map((input) => [input.name, input])).values()];
-  return { columns, entities: endpoint.entities };
+  const matrixAlone =
+    !candidate && !arms && entities.length === 0 && current.categories.length === 0 && !accepted.has('features');
+  const width = matrixAlone && current.numeric.every(({ feature }) => feature < 0) ? current.numeric.length : undefined;
+  const found = { columns, entities, width };
+  columnsKnown.set(endpoint, found);
+  return found;
 }
 
 export function planOf(arm: LiveArm): Columns {

@@ -69,25 +69,24 @@ async function openProcesses(t: TestContext, leaseMs = LEASE_MS) {
     { name: 'waits', function: fn('waits'), params: { started, go }, outputs: ['answer'], retries: 0 },
     { name: 'after', command: ['/bin/sh', '-c', 'cp "$KEDGE_INPUT_ANSWER" "$KEDGE_OUTPUT_COPY"'], outputs: ['copy'] },
   ].map((step) => (step.name === 'after' ? { ...step, inputs: { answer: 'waits.answer' } } : step));
-  return { ...benchOf(url, blobs), controlPlane, startWorker, restart, starts, go, steps };
+  const startedTimes = (times: number): Promise<void> =>
+    soon(
+      () => starts().length === times,
+      () => `the step was started ${starts().length} times, not ${times}`,
+    );
+  return { ...benchOf(url, blobs), controlPlane, startWorker, restart, starts, startedTimes, go, steps };
 }
 
 test('a killed worker loses its step to another after the lease, and its orphaned process ends', async (t) => {
   const bench = await openProcesses(t);
   const first = bench.startWorker('w1');
   const run = await bench.start(bench.steps);
-  await soon(
-    () => bench.starts().length === 1,
-    () => 'the step does not start',
-  );
+  await bench.startedTimes(1);
 
   await kill(first);
   const killedAt = performance.now();
   bench.startWorker('w2');
-  await soon(
-    () => bench.starts().length === 2,
-    () => 'the step is not leased again',
-  );
+  await bench.startedTimes(2);
   const recoveredMs = performance.now() - killedAt;
   const [orphan] = bench.starts();
   await soon(
@@ -112,20 +111,14 @@ test('a worker that is started again takes up its work at once, however long its
   const bench = await openProcesses(t, 3_600_000);
   const first = bench.startWorker('w1');
   const run = await bench.start(bench.steps);
-  await soon(
-    () => bench.starts().length === 1,
-    () => 'the step does not start',
-  );
+  await bench.startedTimes(1);
 
   await kill(first);
   await kill(bench.controlPlane);
   // From its start on, the control plane grants what was leased its whole time again.
   await bench.restart();
   bench.startWorker('w1');
-  await soon(
-    () => bench.starts().length === 2,
-    () => 'the step is not leased again',
-  );
+  await bench.startedTimes(2);
   writeFileSync(bench.go, 'done');
   const done = await bench.ended(run);
 
@@ -143,10 +136,7 @@ test('a killed control plane costs neither the attempt that runs nor anything th
   const bench = await openProcesses(t);
   bench.startWorker('w1');
   const run = await bench.start(bench.steps);
-  await soon(
-    () => bench.starts().length === 1,
-    () => 'the step does not start',
-  );
+  await bench.startedTimes(1);
 
   await kill(bench.controlPlane);
   // The step ends while nobody is there to be told.
@@ -195,19 +185,13 @@ for (const [name, { skip, isRemote }] of Object.entries(TEST_EXECUTORS)) {
     const bench = await openProcesses(t);
     const first = bench.startWorker('w1', name);
     const run = await bench.start(bench.steps);
-    await soon(
-      () => bench.starts().length === 1,
-      () => 'the step does not start',
-    );
+    await bench.startedTimes(1);
 
     await kill(first);
     const [orphan = 0] = bench.starts();
     assert.ok(!isGone(orphan));
     bench.startWorker('w1', name);
-    await soon(
-      () => bench.starts().length === 2,
-      () => 'the step is not leased again',
-    );
+    await bench.startedTimes(2);
     // Nothing starts before all that was left has ended.
     assert.ok(isGone(orphan));
     writeFileSync(bench.go, 'done');

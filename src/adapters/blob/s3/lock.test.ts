@@ -1,39 +1,20 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import {
-  CreateBucketCommand,
   DeleteObjectCommand,
   HeadObjectCommand,
   ListObjectVersionsCommand,
   PutObjectCommand,
-  S3Client,
 } from '@aws-sdk/client-s3';
-import { openFsBlobStore } from '#adapters/blob/fs';
 import { gather } from '#conformance/blob-store';
 import { digestOf } from '#core/hash';
 import { openS3BlobStore, s3Errors, s3Location } from './index.ts';
+import { credentials, endpoint, makeBucket, skip } from './testing.ts';
 
-// http://<access key>:<secret key>@host:port of a server that may be filled. What is locked stays until it is stopped.
-const SERVER = process.env['KEDGE_TEST_S3'] ? new URL(process.env['KEDGE_TEST_S3']) : undefined;
-const skip = SERVER ? false : 'KEDGE_TEST_S3 names no S3 server (tools/ci/s3.sh starts one)';
-const endpoint = SERVER?.origin ?? '';
-const credentials = { accessKeyId: SERVER?.username ?? '', secretAccessKey: SERVER?.password ?? '' };
 const YEAR_MS = 365 * 86_400_000;
 
 async function openInBucket(lock = 'governance:365', { locks = true } = {}) {
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
-  const bucket = `kedge-${randomUUID()}`;
-  await client.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: locks }));
-  const root = await mkdtemp(join(tmpdir(), 'kedge-s3-'));
-  const cache = await openFsBlobStore({ root });
-  const close = async (): Promise<void> => {
-    client.destroy();
-    await rm(root, { recursive: true });
-  };
+  const { client, bucket, cache, close } = await makeBucket({ locks });
   const location = `s3://${bucket}/models?endpoint=${endpoint}${lock === '' ? '' : `&lock=${lock}`}`;
   try {
     const store = await openS3BlobStore({ location, cache, credentials });

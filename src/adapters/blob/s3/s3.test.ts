@@ -6,32 +6,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import {
-  CreateBucketCommand,
   DeleteBucketCommand,
   DeleteObjectsCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
 } from '@aws-sdk/client-s3';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { blobStoreConformance, gather } from '#conformance/blob-store';
 import { digestOf } from '#core/hash';
 import { blobErrors } from '#ports/blob-store';
 import { openS3BlobStore, s3Errors, s3Location } from './index.ts';
-
-// http://<access key>:<secret key>@host:port of a server that may be filled and emptied.
-const SERVER = process.env['KEDGE_TEST_S3'] ? new URL(process.env['KEDGE_TEST_S3']) : undefined;
-const skip = SERVER ? false : 'KEDGE_TEST_S3 names no S3 server (tools/ci/s3.sh starts one)';
-const endpoint = SERVER?.origin ?? '';
-const credentials = { accessKeyId: SERVER?.username ?? '', secretAccessKey: SERVER?.password ?? '' };
+import { credentials, endpoint, makeBucket, SERVER, skip } from './testing.ts';
 
 async function openInBucket() {
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
-  const bucket = `kedge-${randomUUID()}`;
-  await client.send(new CreateBucketCommand({ Bucket: bucket }));
-  const root = await mkdtemp(join(tmpdir(), 'kedge-s3-'));
-  const cache = await openFsBlobStore({ root });
+  const { client, bucket, cache, close: closeBucket } = await makeBucket();
   const open = (prefix = 'some/folder', more: { at?: string; partsAboveBytes?: number } = {}) => {
     const { at = endpoint, ...options } = more;
     return openS3BlobStore({ location: `s3://${bucket}/${prefix}?endpoint=${at}`, cache, credentials, ...options });
@@ -43,8 +32,7 @@ async function openInBucket() {
     const Objects = Contents.map(({ Key }) => ({ Key }));
     if (Objects.length > 0) await client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects } }));
     await client.send(new DeleteBucketCommand({ Bucket: bucket }));
-    client.destroy();
-    await rm(root, { recursive: true });
+    await closeBucket();
   }
   return { client, bucket, store, cache, open, close };
 }

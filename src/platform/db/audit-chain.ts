@@ -1,9 +1,6 @@
-import type { Transaction } from 'kysely';
 import { assert } from '#core/assert';
 import { digestOfJson } from '#core/hash';
 import type { Json } from '#core/json';
-import type { AnyTables } from '#ports/sql';
-import { lockHead } from './head.ts';
 
 interface AuditContent {
   readonly subject: string;
@@ -34,60 +31,55 @@ export function chainHash(previous: string, entry: Omit<AuditEntry, 'hash'>): st
   return digestOfJson({ previous, seq, time, actor, action, subject, detail });
 }
 
+/** Where a log ends. */
+export interface LogEnd {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/** An entry as it is stored, which is its detail as text. */
+export interface AuditRow extends Omit<AuditEntry, 'detail'> {
+  readonly detail: string;
+}
+
+/** The number and the hash that an entry has in the log of its project. */
+export interface ProjectRow extends LogEnd {
+  readonly project: string;
+  readonly entry: number;
+}
+
+export interface AppendedAudit {
+  readonly rows: readonly AuditRow[];
+  readonly projectRows: readonly ProjectRow[];
+  readonly end: LogEnd;
+}
+
 /**
- * Appends entries to the log of the installation, and each to the log of its project: the same entry under the number
+ * Chains entries to the log of the installation, and each to the log of its project: the same entry under the number
  * and hash that it has in that one. So a project's log stands for itself, and tells nothing of other projects.
  */
-export async function appendAudit(
-  trx: Transaction<AnyTables>,
+export function chainAudit(
   time: number,
   drafts: readonly AuditDraft[],
-): Promise<void> {
-  const head = await lockHead(trx);
-  let { audit_seq: seq, audit_hash: hash } = head;
-  const rows = drafts.map((draft) => {
+  { end: { seq, hash }, projects }: { readonly end: LogEnd; readonly projects: ReadonlyMap<string, LogEnd> },
+): AppendedAudit {
+  const ends = new Map(projects);
+  const rows: AuditRow[] = [];
+  const projectRows: ProjectRow[] = [];
+  for (const { project, actor, action, subject, detail: drafted } of drafts) {
     seq += 1;
-    const nameChars = draft.actor.length + draft.action.length + draft.subject.length;
+    const nameChars = actor.length + action.length + subject.length;
     assert(nameChars <= NAME_CHARS_MAX, `an audit entry has ${nameChars} characters of names; ${NAME_CHARS_MAX} fit`);
     // The stored text is what gets hashed again at verification, so the detail is normalised through JSON first.
-    const detail = JSON.stringify(draft.detail);
-    hash = chainHash(hash, { ...draft, detail: JSON.parse(detail), seq, time });
-    return { seq, time, actor: draft.actor, action: draft.action, subject: draft.subject, detail, hash };
-  });
-  await trx.insertInto('audit').values(rows).execute();
-  const entries = rows.map((row, i) => ({ ...row, detail: JSON.parse(row.detail), project: drafts[i]?.project ?? '' }));
-  await appendToProjects(trx, entries);
-  const { numUpdatedRows } = await trx
-    .updateTable('log_head')
-    .set({ audit_seq: seq, audit_hash: hash })
-    .where('id', '=', 1)
-    .executeTakeFirstOrThrow();
-  assert(numUpdatedRows === 1n, 'the head of the audit log is missing');
-}
-
-async function appendToProjects(
-  trx: Transaction<AnyTables>,
-  entries: readonly (AuditDraft & Pick<AuditEntry, 'seq' | 'time'>)[],
-): Promise<void> {
-  const heads = new Map<string, { readonly seq: number; readonly hash: string }>();
-  const rows: { project: string; seq: number; hash: string; entry: number }[] = [];
-  for (const { project, seq: entry, ...content } of entries) {
-    const head = heads.get(project) ?? (await projectHead(trx, project));
-    const seq = head.seq + 1;
-    const hash = chainHash(head.hash, { ...content, seq });
-    heads.set(project, { seq, hash });
-    rows.push({ project, seq, hash, entry });
+    const detail = JSON.stringify(drafted);
+    const content = { time, actor, action, subject, detail: JSON.parse(detail) };
+    hash = chainHash(hash, { ...content, seq });
+    rows.push({ seq, time, actor, action, subject, detail, hash });
+    const before = ends.get(project);
+    assert(before !== undefined, `the end of the log of project '${project}' is not known`);
+    const end = { seq: before.seq + 1, hash: chainHash(before.hash, { ...content, seq: before.seq + 1 }) };
+    ends.set(project, end);
+    projectRows.push({ ...end, project, entry: seq });
   }
-  await trx.insertInto('audit_project').values(rows).execute();
-}
-
-async function projectHead(trx: Transaction<AnyTables>, project: string): Promise<{ seq: number; hash: string }> {
-  const row = await trx
-    .selectFrom('audit_project')
-    .select(['seq', 'hash'])
-    .where('project', '=', project)
-    .orderBy('seq', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return row ? { seq: row['seq'], hash: row['hash'] } : { seq: 0, hash: GENESIS_HASH };
+  return { rows, projectRows, end: { seq, hash } };
 }

@@ -3,8 +3,8 @@ import { assert } from '#core/assert';
 import type { Json } from '#core/json';
 import type { System } from '#core/system';
 import type { AnyTables, SqlDialect, SqlStore } from '#ports/sql';
-import { type AuditDraft, appendAudit } from './audit-chain.ts';
-import { appendEvents } from './outbox.ts';
+import { appendLogs } from './append-logs.ts';
+import type { AuditDraft } from './audit-chain.ts';
 
 /** Who acts: a person, a service account, or a part of the platform (`system:automation`). */
 export interface Actor {
@@ -122,8 +122,7 @@ export class Database {
       });
       const value = await work(inNameOf(context));
       check(drafts);
-      if (drafts.length > 0) await appendAudit(trx, now, drafts);
-      if (events.length > 0) await appendEvents(trx, now, events);
+      await appendLogs(trx, { time: now, audit: drafts, events });
       published = events.length > 0;
       return value;
     });

@@ -46,23 +46,24 @@ export class RunService {
       );
     }
     const name = draft.name || tagged || madeUpName(system.random);
-    await db.transact(context, async (tx) => {
+    return db.transact(context, async (tx) => {
       const experiment = await requireActiveExperiment(tx.db, context, { id: draft.experiment, level: 'EDIT' });
-      await runs.insertRun(tx.db, {
+      const run = {
         id,
-        experiment: experiment.id,
         name,
         startedBy: context.actor.id,
         startedAt: draft.startedAt ?? tx.now,
-        source: undefined,
         cause: { kind: 'user', id: context.actor.id, depth: 0 },
         userId: draft.userId ?? '',
         artifactUri: artifactUriOf(experiment.artifactLocation, id),
-      });
-      await putKeyed(tx.db, 'tracking_tag', id, { ...draft.tags, [RUN_NAME_TAG]: name });
+      } as const;
+      const tags = { ...draft.tags, [RUN_NAME_TAG]: name };
+      await runs.insertRun(tx.db, { ...run, experiment: experiment.id, source: undefined });
+      await putKeyed(tx.db, 'tracking_tag', id, tags);
       tx.audit(`tracking-run/${id}`, { experiment: experiment.name, name });
+      // What a new run is, is known: clients wait for this answer before they do anything else.
+      return { ...NEW_RUN, ...run, experiment: { id: experiment.id, name: experiment.name }, tags: sortedByKey(tags) };
     });
-    return this.get(context, id);
   }
 
   async get(context: Context, id: string): Promise<RunWithLineage> {
@@ -143,6 +144,20 @@ export class RunService {
 }
 
 const NO_LINEAGE: RunLineage = { datasets: [], inputModels: [], outputModels: [] };
+
+const NEW_RUN = {
+  status: 'running',
+  lifecycle: 'active',
+  endedAt: null,
+  source: null,
+  params: {},
+  metrics: {},
+  lineage: NO_LINEAGE,
+} as const;
+
+function sortedByKey(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
 
 /** A version 4 UUID in hexadecimal, which is what ids of MLflow's runs are, made of an id that is unique already. */
 export function uuidOf(unique: string): string {

@@ -44,6 +44,21 @@ forEachDialect('MLflow tracking', trackingMigrations, (openDb) => {
     assert.deepEqual(points[1], { key: 'm', value: 'Infinity', timestamp: 1_700_000_000_000, step: 1 });
   });
 
+  test('a run is answered when it is made as it is when it is read', async (t) => {
+    const { get, post } = await serveMlflow(t, openDb);
+    const tags = [
+      { key: 'stage', value: 'draft' },
+      { key: '10', value: 'ten' },
+      { key: 'Zone', value: 'ü\n' },
+    ];
+    for (const given of [{}, { tags, run_name: 'first', user_id: 'ada', start_time: 1_700_000_000_000 }]) {
+      const { body: made } = await post('runs/create', { experiment_id: '0', ...given });
+      const { run_id } = (made['run'] as { info: { run_id: string } }).info;
+      const { body: read } = await get(`runs/get?run_id=${run_id}`);
+      assert.deepEqual(made, read);
+    }
+  });
+
   test('a list in a query is a repeated key', async (t) => {
     const { get, newRun, post } = await serveMlflow(t, openDb);
     const runs = [await newRun(), await newRun()];

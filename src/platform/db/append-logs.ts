@@ -1,0 +1,120 @@
+import type { Kysely } from 'kysely';
+import { assert } from '#core/assert';
+import type { AnyTables } from '#ports/sql';
+import {
+  type AuditDraft,
+  type AuditRow,
+  chainAudit,
+  GENESIS_HASH,
+  type LogEnd,
+  type ProjectRow,
+} from './audit-chain.ts';
+import type { EventDraft } from './database.ts';
+import { statement } from './statement.ts';
+
+type Db = Kysely<AnyTables>;
+
+export interface LogDrafts {
+  /** Of the transaction, in epoch milliseconds. */
+  readonly time: number;
+  readonly audit: readonly AuditDraft[];
+  readonly events: readonly EventDraft[];
+}
+
+/**
+ * Appends what a transaction audits and emits. The one row that numbers audit entries and events is read and written
+ * once; the store's writers run one at a time, so it is ours in between.
+ */
+export async function appendLogs(db: Db, { time, audit, events }: LogDrafts): Promise<void> {
+  if (audit.length === 0 && events.length === 0) return;
+  const ends = await endsOf(db, [...new Set(audit.map(({ project }) => project))]);
+  const chained = chainAudit(time, audit, ends);
+  await insertAudit(db, chained.rows);
+  await insertProjectAudit(db, chained.projectRows);
+  await insertEvent(
+    db,
+    events.map(({ type, subject, data }, i) => {
+      return { seq: ends.events + 1 + i, time, type, subject, data: JSON.stringify(data) };
+    }),
+  );
+  const eventSeq = ends.events + events.length;
+  await updateHead(db, { auditSeq: chained.end.seq, auditHash: chained.end.hash, eventSeq });
+}
+
+interface Ends {
+  /** Of the audit log of the installation. */
+  readonly end: LogEnd;
+  readonly projects: ReadonlyMap<string, LogEnd>;
+  readonly events: number;
+}
+
+async function endsOf(db: Db, [first = '', ...others]: readonly string[]): Promise<Ends> {
+  const [row] = await selectHead(db, { project: first });
+  assert(row !== undefined, 'the head of the audit log is missing');
+  const projects = new Map([[first, endOf(row)]]);
+  // Next to all transactions write to one project only.
+  for (const project of others) projects.set(project, endOf((await selectHead(db, { project }))[0]));
+  return { end: { seq: row.auditSeq, hash: row.auditHash }, projects, events: row.eventSeq };
+}
+
+function endOf(row: HeadRow | undefined): LogEnd {
+  return row?.seq == null || row.hash === null ? { seq: 0, hash: GENESIS_HASH } : { seq: row.seq, hash: row.hash };
+}
+
+interface EventRow {
+  readonly seq: number;
+  readonly time: number;
+  readonly type: string;
+  readonly subject: string;
+  readonly data: string;
+}
+
+interface HeadRow {
+  readonly auditSeq: number;
+  readonly auditHash: string;
+  readonly eventSeq: number;
+  /** Where the log of the project ends; null before its first entry. */
+  readonly seq: number | null;
+  readonly hash: string | null;
+}
+
+const selectHead = statement(['project'], (db, { project }) =>
+  db
+    .selectFrom('log_head as h')
+    .leftJoin('audit_project as p', (join) =>
+      join.on('p.project', '=', project).on('p.seq', '=', (e) =>
+        e
+          .selectFrom('audit_project')
+          .select(({ fn }) => fn.max('seq').as('seq'))
+          .where('project', '=', project),
+      ),
+    )
+    .select(['h.audit_seq as auditSeq', 'h.audit_hash as auditHash', 'h.event_seq as eventSeq', 'p.seq', 'p.hash'])
+    .where('h.id', '=', 1)
+    .$castTo<HeadRow>(),
+);
+
+const updateHead = statement(['auditSeq', 'auditHash', 'eventSeq'], (db, { auditSeq, auditHash, eventSeq }) =>
+  db
+    .updateTable('log_head')
+    .set({ audit_seq: auditSeq, audit_hash: auditHash, event_seq: eventSeq })
+    .where('id', '=', 1),
+);
+
+const insertAudit = inserting<AuditRow>('audit', ['seq', 'time', 'actor', 'action', 'subject', 'detail', 'hash']);
+const insertProjectAudit = inserting<ProjectRow>('audit_project', ['project', 'seq', 'hash', 'entry']);
+const insertEvent = inserting<EventRow>('event', ['seq', 'time', 'type', 'subject', 'data']);
+
+/** Inserts rows; the one row of next to all transactions by a statement that is compiled already. */
+function inserting<Row extends object>(
+  table: string,
+  columns: readonly (keyof Row & string)[],
+): (db: Db, rows: readonly Row[]) => Promise<void> {
+  const insertOne = statement(columns, (db, slots) => db.insertInto(table).values(slots));
+  return async (db, rows) => {
+    const [first] = rows;
+    if (first === undefined) return;
+    if (rows.length === 1) await insertOne(db, first);
+    else await db.insertInto(table).values(rows).execute();
+  };
+}

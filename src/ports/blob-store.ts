@@ -28,6 +28,13 @@ export interface BlobStore {
   get(digest: Digest, range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;
 
   /**
+   * Hands the content, or a range of it, to `take` piece by piece, with the checks and the errors of {@link get}. What
+   * `take` fails with ends it. A piece is overwritten as soon as `take` has resolved, so that memory is used again.
+   * Only a store that reads faster in this way has the method.
+   */
+  send?(digest: Digest, take: (piece: Uint8Array) => Promise<void>, range?: ByteRange): Promise<void>;
+
+  /**
    * The whole content in memory, checked against its digest. Fails with `blob/not-found`, `blob/corrupt`, and with
    * `blob/too-large` past `bytesMax`, which is {@link BLOB_READ_BYTES_MAX} unless told otherwise.
    */

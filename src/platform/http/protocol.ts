@@ -6,6 +6,7 @@ import type { Method } from '#platform/contract';
 import { type Logger, traced } from '#platform/observe';
 import { boundedBytes, drain } from './body.ts';
 import { expected, httpErrors } from './problem.ts';
+import { type PushedBody, sendPushed } from './pushed-body.ts';
 import { challenge, contextOf, type RequestContext } from './sender.ts';
 
 /** A protocol that others defined. It has paths, bodies and errors of its own, which its clients insist on. */
@@ -62,7 +63,7 @@ export interface ForeignReply {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** A stream is sent as it comes, at the pace of the reader. */
-  readonly body: string | Uint8Array | AsyncIterable<Uint8Array>;
+  readonly body: string | Uint8Array | AsyncIterable<Uint8Array> | PushedBody;
 }
 
 const JSON_BYTES_MAX = 1_048_576;
@@ -86,7 +87,7 @@ export function bindProtocols(
     protocols.set(protocol, [...(protocols.get(protocol) ?? []), ...routes]);
   }
   for (const [protocol, routes] of protocols) {
-    const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): Sent => {
       const error = expected(thrown, request.id);
       if (error.status >= 500) {
         surroundings.logger.error({ err: thrown, requestId: request.id, url: request.url }, 'request failed');
@@ -94,19 +95,20 @@ export function bindProtocols(
       if (error.status === 401) challenge(reply);
       const { system, refusedBytesMax: bytesMax } = surroundings;
       drain(request, reply, { clock: system.clock, status: error.status, bytesMax });
-      return sendReply(reply, { status: error.status, ...protocol.answerError(error, request.headers) });
+      const answer = { status: error.status, ...protocol.answerError(error, request.headers) };
+      return sendReply(reply, answer, surroundings.logger);
     };
     void app.register(async (scope) => {
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
       scope.setErrorHandler(answerError);
-      for (const route of routes) bindRoute(scope, route);
+      for (const route of routes) bindRoute(scope, route, surroundings);
       for (const prefix of protocol.prefixes) scope.all(`${prefix}/*`, UNKNOWN, refuseUnknown);
     });
   }
 }
 
-function bindRoute(scope: FastifyInstance, route: ForeignRoute): void {
+function bindRoute(scope: FastifyInstance, route: ForeignRoute, surroundings: Surroundings): void {
   const bodyLimit = route.bodyBytesMax ?? (route.takes === 'bytes' ? BYTES_MAX : JSON_BYTES_MAX);
   const action = 'audit' in route ? route.audit : route.name;
   for (const url of route.paths) {
@@ -125,7 +127,8 @@ function bindRoute(scope: FastifyInstance, route: ForeignRoute): void {
           bytes: boundedBytes(request.body, bodyLimit),
         };
         const ctx = contextOf(request, action);
-        return sendReply(reply, await traced(route.name, { 'http.route': url }, () => route.handler(foreign, ctx)));
+        const answer = await traced(route.name, { 'http.route': url }, () => route.handler(foreign, ctx));
+        return sendReply(reply, answer, surroundings.logger);
       },
     });
   }
@@ -138,7 +141,11 @@ async function refuseUnknown(request: FastifyRequest): Promise<never> {
 /** Whoever is known may learn that an address is none. */
 const UNKNOWN = { config: { access: 'signed-in' } };
 
-function sendReply(reply: FastifyReply, { status = 200, headers = {}, body }: ForeignReply): FastifyReply {
+type Sent = FastifyReply | Promise<FastifyReply>;
+
+function sendReply(reply: FastifyReply, answer: ForeignReply, logger: Logger): Sent {
+  const { status = 200, headers = {}, body } = answer;
+  if (typeof body === 'object' && 'pushTo' in body) return sendPushed(reply, { status, headers, body }, logger);
   reply.status(status).headers(headers);
   if (typeof body === 'string' || body instanceof Uint8Array) return reply.send(body);
   return reply.send(Readable.from(body));

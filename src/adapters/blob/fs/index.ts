@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Digest, digester, digestOf } from '#core/hash';
 import {
@@ -14,6 +14,7 @@ import {
   verified,
 } from '#ports/blob-store';
 import { errorCode } from './error-code.ts';
+import { sendFile } from './send-file.ts';
 import { removeLeftovers, removeUnlessNewer, writeTemporary } from './temporary.ts';
 
 export interface FsBlobStoreOptions {
@@ -83,6 +84,18 @@ class FsBlobStore implements BlobStore {
     if (!range) return verified(digest, this.#stream(digest, path));
     const { start, end } = resolveRange(range, bytes);
     return start === end ? emptyStream() : this.#stream(digest, path, { start, end: end - 1 });
+  }
+
+  async send(digest: Digest, take: (piece: Uint8Array) => Promise<void>, range?: ByteRange): Promise<void> {
+    const file = await this.#orNotFound(digest, open(this.#path(digest)));
+    try {
+      const { size } = await file.stat();
+      const bounds = range ? resolveRange(range, size) : { start: 0, end: size };
+      const isWhole = await sendFile({ file, ...bounds, expected: range ? undefined : digest }, take);
+      if (!isWhole) throw corrupt(digest, 'its content does not have this digest');
+    } finally {
+      await file.close();
+    }
   }
 
   async read(digest: Digest, { bytesMax = BLOB_READ_BYTES_MAX } = {}): Promise<Uint8Array> {

@@ -184,10 +184,16 @@ forEachDialect('The artifact proxy', trackingMigrations, (openDb) => {
   test('damaged content reaches nobody whole', async (t) => {
     const { send, base, blobs } = await serveArtifacts(t, openDb);
     const content = Buffer.alloc(700_000, 'x');
-    await send('PUT', `${FILES}/${base}/f`, { body: content });
+    const file = `${FILES}/${base}/f`;
+    await send('PUT', file, { body: content });
     const path = await blobs.localPath(digestOf(content));
     await chmod(path, 0o600);
     await writeFile(path, Buffer.from(content).fill('y', 10, 11));
-    await assert.rejects(send('GET', `${FILES}/${base}/f`), { code: 'ECONNRESET' });
+    await assert.rejects(send('GET', file), { code: 'ECONNRESET' });
+    const head = await send('HEAD', file);
+    assert.deepEqual([head.status, head.headers['content-length'], head.body.length], [200, '700000', 0]);
+    // Of content that is gone nothing has left, so the failure is told.
+    await blobs.delete(digestOf(content));
+    assert.equal((await send('GET', file)).status, 404);
   });
 });

@@ -1,5 +1,6 @@
+import type { Digest } from '#core/hash';
 import type { ForeignReply, ForeignRequest, RequestContext } from '#platform/http';
-import { type BlobStore, blobErrors } from '#ports/blob-store';
+import { type BlobStore, type ByteRange, blobErrors } from '#ports/blob-store';
 import type { ArtifactService } from '../../artifacts/index.ts';
 import { mlflowProtocol } from '../mlflow/mlflow.ts';
 import { placeInUrl } from './place.ts';
@@ -35,7 +36,7 @@ export async function download(
   const range = ifRange === undefined || ifRange === etag ? rangeOf(textOf(request, 'range'), bytes) : 'whole';
   if (range === 'outside') return unsatisfiable(bytes);
   if (range === 'whole') {
-    return { headers: { ...headers, 'content-length': String(bytes) }, body: await deps.blobs.get(digest) };
+    return { headers: { ...headers, 'content-length': String(bytes) }, body: await contentOf(deps.blobs, digest) };
   }
   const { start, end } = range;
   return {
@@ -45,8 +46,13 @@ export async function download(
       'content-range': `bytes ${start}-${end - 1}/${bytes}`,
       'content-length': String(end - start),
     },
-    body: await deps.blobs.get(digest, range),
+    body: await contentOf(deps.blobs, digest, range),
   };
+}
+
+async function contentOf(blobs: BlobStore, digest: Digest, range?: ByteRange): Promise<ForeignReply['body']> {
+  if (!blobs.send) return blobs.get(digest, range);
+  return { pushTo: async (take) => blobs.send?.(digest, take, range) };
 }
 
 /** One range in bytes. Anything else, several ranges among it, is answered with the whole, as the standard allows. */

@@ -4,6 +4,7 @@ import { messageOf } from '#core/errors';
 import { GroupCommit } from '#platform/db';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
 import { RegexDialect } from './regex-dialect.ts';
+import { WriterDialect } from './writer.ts';
 
 const INT8_OID = 20;
 const NUMERIC_OID = 1700;
@@ -44,15 +45,8 @@ export async function openPostgres(
   }
   // Transactions of this process wait for each other here and not on connections: a pool full of waiting writers would
   // leave the one that has the lock without a connection for what it reads beside its transaction.
-  const commits = new GroupCommit({
-    begin: (group) =>
-      reader.transaction().execute(async (trx) => {
-        // One writer at a time, as SQLite has it: the outbox and the audit chain need one order of commits, and a
-        // lock taken first costs less than the retries of optimistic isolation. It is released at commit.
-        await sql`select pg_advisory_xact_lock(hashtext(${`kedge.${schema}`}))`.execute(trx);
-        await group(trx);
-      }),
-  });
+  const writer = new Kysely<AnyTables>({ dialect: new WriterDialect(pool, `kedge.${schema}`) });
+  const commits = new GroupCommit({ begin: (group) => writer.transaction().execute(group) });
   return {
     dialect: 'postgres',
     reader,

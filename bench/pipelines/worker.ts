@@ -1,9 +1,13 @@
 /**
- * What a step costs with everything: a control plane and a worker as processes under the supervisor, over HTTP, as
- * `kedge up` starts them. A chain of no-op TypeScript functions, each step in a process of its own (`process`) and in
- * one process after another step (`process-pool`); beside them, what starting a process of Node costs here.
+ * What a step costs with everything: a control plane and its worker as processes under the supervisor, as `kedge up`
+ * starts them. A chain of no-op TypeScript functions, each in a process of its own (`process`), in one process after
+ * another step (`process-pool`), and with the worker in the control plane (`embedded`), on SQLite; over PostgreSQL with
+ * a worker process where KEDGE_TEST_POSTGRES_URL names one. Beside them, what starting a process of Node costs here.
  *
- *   node tools/run.mjs bench/pipelines/worker.ts [steps] [rounds]      100 and 3 unless told
+ *   node tools/run.mjs bench/pipelines/worker.ts [steps] [rounds] [units] [which,…]      100, 3 and 0 unless told
+ *
+ * With units, the same functions as a fan-out of so many. Each figure is of the time from the request of a run to its
+ * end, as the run has it; a first run of each is not counted.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,6 +15,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { openPostgres } from '#adapters/sql/postgres';
 import { connect, type Kedge } from '#client';
 import { realSystem } from '#core/system';
 import { packCode } from '#pipelines';
@@ -21,55 +27,95 @@ import { openDataDir } from '../../src/apps/data-dir.ts';
 import { CONTROL_PLANE_FLAGS } from '../../src/apps/supervisor/platform.ts';
 import { supervise } from '../../src/apps/supervisor/supervise.ts';
 
-const [steps, rounds] = [Number(process.argv[2] ?? 100), Number(process.argv[3] ?? 3)];
-const EXECUTORS = ['process', 'process-pool'] as const;
+const POSTGRES = process.env['KEDGE_TEST_POSTGRES_URL'] ?? '';
+const [steps, rounds, units] = [
+  Number(process.argv[2] ?? 100),
+  Number(process.argv[3] ?? 3),
+  Number(process.argv[4] ?? 0),
+];
+const ALL = ['embedded', 'process', 'process-pool', ...(POSTGRES === '' ? [] : ['postgres'])];
+const which = process.argv[5]?.split(',') ?? ALL;
 const WITHIN_MS = 300_000;
 
 const root = await mkdtemp(join(tmpdir(), 'kedge-bench-worker-'));
 await writeFile(join(root, 'steps.ts'), 'export function noop(): void {}\n');
 
-async function open(executor: string, port: number) {
-  const dir = join(root, executor);
+/** A database of its own beside the one that is named. */
+async function withDatabase(): Promise<{ readonly url: string; drop(): Promise<void> }> {
+  const name = `kedge_bench_${process.pid}`;
+  const store = await openPostgres(POSTGRES, { schema: 'public', connectionsMax: 1 });
+  await sql`create database ${sql.id(name)}`.execute(store.reader);
+  const url = new URL(POSTGRES);
+  url.pathname = `/${name}`;
+  return {
+    url: url.href,
+    async drop() {
+      await sql`drop database ${sql.id(name)} with (force)`.execute(store.reader);
+      await store.close();
+    },
+  };
+}
+
+async function open(name: string, port: number) {
+  const dir = join(root, name);
   const { tokens } = openDataDir(dir);
   const url = `http://127.0.0.1:${port}`;
-  const common = { dataDir: dir, logLevel: 'fatal', insecureLoopback: true };
+  const database = name === 'postgres' ? await withDatabase() : undefined;
+  const common = { dataDir: dir, logLevel: 'fatal', insecureLoopback: true, database: database?.url };
+  const executor = name === 'process' ? 'process' : 'process-pool';
   const worker = { ...common, workerName: 'worker', workerSlots: 1, executor, controlPlaneUrl: url };
+  const isEmbedded = name === 'embedded';
   const supervisor = supervise(
     [
       {
         ...{ name: 'control-plane', module: 'control-plane/main.ts', nodeFlags: CONTROL_PLANE_FLAGS },
-        env: childEnvironment(loadConfig({ ...common, port }, {})),
+        env: childEnvironment(loadConfig({ ...common, port, embeddedSlots: isEmbedded ? 1 : 0 }, {})),
       },
-      {
-        ...{ name: 'worker', module: 'worker/main.ts' },
-        env: childEnvironment(loadConfig({ ...worker, token: tokens.worker }, {})),
-      },
+      ...(isEmbedded
+        ? []
+        : [
+            {
+              ...{ name: 'worker', module: 'worker/main.ts' },
+              env: childEnvironment(loadConfig({ ...worker, token: tokens.worker }, {})),
+            },
+          ]),
     ],
     { system: realSystem(), logger: createLogger('supervisor', 'fatal') },
   );
   await supervisor.ready;
   const kedge = connect({ url });
+  await declare(kedge);
+  const stop = async (): Promise<void> => {
+    await supervisor.stop();
+    await database?.drop();
+  };
+  return { name, kedge, pid: () => supervisor.pids().get('control-plane'), stop };
+}
+
+async function declare(kedge: Kedge): Promise<void> {
   const { files } = await packCode(join(root, 'steps.ts'));
   const bytes = new TextEncoder().encode(JSON.stringify({ files }));
-  const { digest } = await kedge.pipelines.putPipelineCode({ upload: { contentType: CODE_MEDIA_TYPE, bytes } });
+  const { digest: code } = await kedge.pipelines.putPipelineCode({ upload: { contentType: CODE_MEDIA_TYPE, bytes } });
+  const noop = { function: { module: 'steps.ts', export: 'noop' }, cache: false };
   const chain = Array.from({ length: steps }, (_, i) => ({
-    ...{ name: `s${i}`, function: { module: 'steps.ts', export: 'noop' }, cache: false },
+    ...{ name: `s${i}`, ...noop },
     ...(i > 0 ? { needs: [`s${i - 1}`] } : {}),
   }));
-  const resources = [{ kind: 'pipeline', name: 'chain', spec: { code: digest, steps: chain } }];
-  await kedge.resources.applyResources({ body: { resources } });
-  return { kedge, stop: () => supervisor.stop() };
+  const fan = [{ name: 'fan', ...noop, map: { count: Math.max(1, units) } }];
+  const pipeline = (name: string, own: readonly object[]) => ({ kind: 'pipeline', name, spec: { code, steps: own } });
+  await kedge.resources.applyResources({ body: { resources: [pipeline('chain', chain), pipeline('fan', fan)] } });
 }
 
 /** Milliseconds a step, from the request of the run to its end. */
-async function chained(kedge: Kedge): Promise<number> {
+async function timed(kedge: Kedge, pipeline: string, count: number): Promise<number> {
   const startedAt = performance.now();
-  const { run } = await kedge.pipelines.startPipelineRun({ params: { pipeline: 'chain' }, body: {} });
+  await kedge.pipelines.startPipelineRun({ params: { pipeline }, body: {} });
   for (const giveUpAt = startedAt + WITHIN_MS; performance.now() < giveUpAt; await pause(50)) {
-    const { status, finishedAt, createdAt } = await kedge.pipelines.getPipelineRun({ params: { run } });
-    if (finishedAt === null) continue;
-    if (status !== 'succeeded') throw new Error(`the run is ${status}`);
-    return (finishedAt - createdAt) / steps;
+    const { items } = await kedge.pipelines.listPipelineRuns({ query: { pipeline, limit: 1 } });
+    const [run] = items;
+    if (!run || run.finishedAt === null) continue;
+    if (run.status !== 'succeeded') throw new Error(`the run is ${run.status}: ${run.reason}`);
+    return (run.finishedAt - run.createdAt) / count;
   }
   throw new Error('the run does not end');
 }
@@ -82,18 +128,29 @@ async function startOfNode(): Promise<number> {
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
+function tell(what: string, all: readonly number[]): void {
+  process.stdout.write(`${what}: ${median(all).toFixed(1)} ms [${all.map((ms) => ms.toFixed(1)).join(' ')}]\n`);
+}
+
 const port = 20_000 + (process.pid % 20_000);
-const opened = await Promise.all(EXECUTORS.map((executor, i) => open(executor, port + i)));
-const took = EXECUTORS.map((): number[] => []);
+const opened = [];
+for (const [i, name] of which.entries()) opened.push(await open(name, port + i));
+const chains = opened.map((): number[] => []);
+const fans = opened.map((): number[] => []);
 const starts: number[] = [];
-for (let round = 0; round < rounds; round++) {
-  for (const [i, { kedge }] of opened.entries()) took[i]?.push(await chained(kedge));
+for (let round = -1; round < rounds; round++) {
+  for (const [i, { kedge }] of opened.entries()) {
+    const took = await timed(kedge, 'chain', steps);
+    const unit = units === 0 || round < 0 ? 0 : await timed(kedge, 'fan', units);
+    if (round < 0) continue;
+    chains[i]?.push(took);
+    if (units > 0) fans[i]?.push(unit);
+  }
   for (let i = 0; i < 10; i++) starts.push(await startOfNode());
 }
-for (const [i, executor] of EXECUTORS.entries()) {
-  const all = took[i] ?? [];
-  const told = all.map((ms) => ms.toFixed(1)).join(' ');
-  process.stdout.write(`${executor}: ${median(all).toFixed(1)} ms a step of ${steps} [${told}]\n`);
+for (const [i, { name }] of opened.entries()) {
+  tell(`${name}, a step of ${steps}`, chains[i] ?? []);
+  if (units > 0) tell(`${name}, a unit of ${units}`, fans[i] ?? []);
 }
 process.stdout.write(`node -e 0: ${median(starts).toFixed(1)} ms\n`);
 await Promise.all(opened.map(({ stop }) => stop()));

@@ -16,8 +16,23 @@ export function emptyDisk(onWrite: (path: string) => void): void {
 }
 
 export async function mkdir(path: string): Promise<void> {
+  mkdirSync(path);
+}
+
+export function mkdirSync(path: string): void {
   refuse(path);
   disk.set(path, null);
+}
+
+export function rmdirSync(path: string): void {
+  if (disk.get(path) !== null) throw missing(path);
+  if ([...disk.keys()].some((name) => name.startsWith(`${path}/`))) throw new Error(`ENOTEMPTY: '${path}'`);
+  disk.delete(path);
+}
+
+export function unlinkSync(path: string): void {
+  fileAt(path);
+  disk.delete(path);
 }
 
 export async function rm(path: string): Promise<void> {
@@ -30,6 +45,10 @@ export async function writeFile(path: string, content: string | Uint8Array): Pro
 }
 
 export async function readFile(path: string): Promise<string> {
+  return readFileSync(path);
+}
+
+export function readFileSync(path: string): string {
   return Buffer.from(fileAt(path)).toString('utf8');
 }
 
@@ -44,10 +63,21 @@ export async function copyFile(from: string, to: string): Promise<void> {
 
 export const constants = { COPYFILE_FICLONE: 0 };
 
-export async function stat(path: string): Promise<{ readonly size: number; isFile(): boolean }> {
+interface Stats {
+  readonly size: number;
+  isFile(): boolean;
+}
+
+export async function stat(path: string): Promise<Stats> {
+  const found = statSync(path);
+  if (!found) throw missing(path);
+  return found;
+}
+
+/** As with `throwIfNoEntry: false`. */
+export function statSync(path: string): Stats | undefined {
   const content = disk.get(path);
-  if (content === undefined) throw missing(path);
-  return { size: content?.length ?? 0, isFile: () => content !== null };
+  return content === undefined ? undefined : { size: content?.length ?? 0, isFile: () => content !== null };
 }
 
 export async function* createReadStream(path: string): AsyncGenerator<Uint8Array> {

@@ -6,6 +6,7 @@ import {
   pipelineStepWaiting,
   type RunFacts,
   runFacts,
+  stepFacts,
 } from '#pipelines';
 import type { Tx } from '#platform/db';
 import type { Consumer, PlatformEvent } from '#platform/events';
@@ -53,8 +54,7 @@ export function lineageConsumer(deps: ConsumerDeps): Consumer {
     async effect(event) {
       const { run, step } = aboutOf(event);
       if (step === undefined) return;
-      const facts = await runFacts(deps.reader, run, step);
-      if (facts) await readPinned(deps.blobs, facts, pinned);
+      await readPinned(deps.blobs, { steps: await stepFacts(deps.reader, run, step) }, pinned);
     },
     async handle(tx, event) {
       const about = aboutOf(event);
@@ -137,7 +137,11 @@ function aboutOf(event: PlatformEvent): { readonly run: string; readonly step?: 
 }
 
 /** Reads what is not remembered of the datasets that the steps of `facts` were pinned to. */
-export async function readPinned(blobs: BlobStore, facts: RunFacts, known: Map<string, PinnedDataset>): Promise<void> {
+export async function readPinned(
+  blobs: BlobStore,
+  facts: Pick<RunFacts, 'steps'>,
+  known: Map<string, PinnedDataset>,
+): Promise<void> {
   for (const step of facts.steps) {
     for (const [input, { digest }] of Object.entries(step.definition.pinned)) {
       if (datasetRead(facts, step, input) === undefined || known.has(digest)) continue;

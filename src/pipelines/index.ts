@@ -56,7 +56,7 @@ export {
 } from './events.ts';
 export type { RunStatus } from './model.ts';
 export { type RunFacts, runFacts } from './record/record.ts';
-export { liveAttempts, type StepFacts } from './record/store.ts';
+export { liveAttempts, type StepFacts, stepFacts } from './record/store.ts';
 export { type Pin, type Pins, parseReference } from './references.ts';
 export { scheduleHeld } from './schedules/events.ts';
 export type { StartRun } from './service/start-run.ts';

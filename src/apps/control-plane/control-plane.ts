@@ -10,6 +10,7 @@ import type { ProcessBase, RunningProcess } from '../process.ts';
 import { openBlobs, openColumnar, openNotifier, openOnlineStore, openSql } from '../stores.ts';
 import { openAccounts } from './accounts.ts';
 import { compose } from './compose.ts';
+import { startEmbeddedWorker } from './embedded-worker.ts';
 import { serve } from './serve.ts';
 
 /** A control plane that is connected and does nothing yet. */
@@ -85,6 +86,7 @@ export async function openControlPlane(base: ProcessBase): Promise<OpenControlPl
   // Only PostgreSQL is shared with other control planes.
   const leader = config.database ? new Leader(db, system) : undefined;
   let stopJobs = async (): Promise<void> => {};
+  let stopWorker = async (): Promise<void> => {};
   return {
     server,
     groups,
@@ -95,10 +97,12 @@ export async function openControlPlane(base: ProcessBase): Promise<OpenControlPl
       relay.start();
       const jobs = parts.flatMap((part) => part.jobs);
       stopJobs = startJobs(jobs, { system, logger, leader });
+      if (config.embeddedSlots > 0) stopWorker = await startEmbeddedWorker({ base, groups, blobs, url });
       return url;
     },
     async stop() {
       endStreams();
+      await stopWorker();
       await Promise.all([server.close(), stopJobs(), relay.stop()]);
       // Best effort: without it, another takes over seconds later.
       await leader?.leave().catch(() => {});

@@ -43,6 +43,8 @@ export interface AttemptPlaces {
   readonly dir: string;
   /** What is asked for with the report, for the slot that becomes free; nothing from a worker that ends. */
   next(): WorkOffer | undefined;
+  /** Told when the step runs: there is time for something else. */
+  started(): void;
 }
 
 export type WorkOffer = NonNullable<FinishBody['next']>;
@@ -144,6 +146,7 @@ class AttemptRun {
       onOutput: (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),
     });
     if (this.#interruption) void this.#execution.stop(GRACE_MS);
+    this.#places.started();
     const exit = await this.#execution.exited;
     stdout.end();
     stderr.end();

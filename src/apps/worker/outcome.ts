@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { messageOf } from '#core/errors';
 import type { Json } from '#core/json';
@@ -29,7 +29,7 @@ export async function outcomeOf(
 ): Promise<Outcome> {
   const error = exitError(exit);
   if (error?.kind === 'exit-code' || !error) {
-    const returned = attempt.function ? await functionResult(prepared, error) : await commandResult(prepared, error);
+    const returned = attempt.function ? functionResult(prepared, error) : commandResult(prepared, error);
     if (!returned.ok) return returned;
     return storeOutputs(prepared.outputs, returned.result, blobs);
   }
@@ -65,8 +65,8 @@ function exitError(exit: Exit): StepError | undefined {
 
 type Returned = { readonly ok: true; readonly result: Json } | { readonly ok: false; readonly error: StepError };
 
-async function functionResult({ resultPath }: Prepared, error: StepError | undefined): Promise<Returned> {
-  const text = await readResult(resultPath);
+function functionResult({ resultPath }: Prepared, error: StepError | undefined): Returned {
+  const text = readResult(resultPath);
   const report = text === undefined ? undefined : hostReport.safeParse(parseJson(text));
   if (report?.success && report.data.ok && !error) return { ok: true, result: report.data.result };
   if (report?.success && !report.data.ok) {
@@ -76,22 +76,25 @@ async function functionResult({ resultPath }: Prepared, error: StepError | undef
   return { ok: false, error: { kind: 'exit-code', message } };
 }
 
-async function commandResult({ resultPath }: Prepared, error: StepError | undefined): Promise<Returned> {
+function commandResult({ resultPath }: Prepared, error: StepError | undefined): Returned {
   if (error) return { ok: false, error };
   const refuse = (message: string): Returned => ({ ok: false, error: { kind: 'invalid-result', message } });
-  const text = await readResult(resultPath);
+  const text = readResult(resultPath);
   if (text === undefined) return { ok: true, result: null };
   if (text.length > RESULT_LENGTH_MAX) return refuse(`the file KEDGE_RESULT is larger than ${RESULT_LENGTH_MAX} bytes`);
   const result = parseJson(text);
   return result === undefined ? refuse('the file KEDGE_RESULT is not JSON') : { ok: true, result };
 }
 
-/** The text of the file if it is there; of a file past the limit, just enough to see that it is. */
-async function readResult(path: string): Promise<string | undefined> {
-  const found = await stat(path).catch(() => undefined);
+/**
+ * The text of the file if it is there; of a file past the limit, just enough to see that it is. It was written a moment
+ * ago and is small, so it is read at once and not by a thread.
+ */
+function readResult(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false });
   if (!found?.isFile()) return undefined;
   if (found.size > 4 * RESULT_LENGTH_MAX) return ' '.repeat(RESULT_LENGTH_MAX + 1);
-  return readFile(path, 'utf8');
+  return readFileSync(path, 'utf8');
 }
 
 function parseJson(text: string): Json | undefined {

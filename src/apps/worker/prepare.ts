@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, mkdirSync } from 'node:fs';
 import { copyFile, link, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,8 +33,9 @@ interface Surroundings {
 /** Brings everything an attempt needs into its directory, `dir`, and says how to start it. */
 export async function prepare(attempt: LeasedAttempt, dir: string, around: Surroundings): Promise<Prepared> {
   const [cwd, outDir] = [join(dir, 'work'), join(dir, 'out')];
-  await mkdir(cwd, { recursive: true });
-  await mkdir(outDir);
+  // At once: a thread that made the folders would be waited for longer than that takes.
+  mkdirSync(cwd, { recursive: true });
+  if (attempt.outputs.length > 0) mkdirSync(outDir);
   const inputs: Record<string, string> = {};
   const pathOf = await pathsFor(dir, around);
   for (const [name, artifact] of Object.entries(attempt.inputs)) {

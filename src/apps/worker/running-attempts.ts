@@ -1,3 +1,4 @@
+import { rmdirSync, unlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '#core/errors';
@@ -14,6 +15,8 @@ export class RunningAttempts {
   readonly #dir: string;
   readonly #offer: Omit<WorkOffer, 'slots'>;
   readonly #running = new Map<string, Promise<void>>();
+  /** Folders of attempts that have ended, which are removed once the next step runs. */
+  #left: string[] = [];
   readonly #removals = new Set<Promise<void>>();
 
   /** `dir` has the folders of the attempts, `instance` is this process of the worker. */
@@ -38,15 +41,17 @@ export class RunningAttempts {
     const dir = join(this.#dir, attempt);
     // The slot of the attempt is its own until the answer is here, and no other request offers it.
     const next = (): WorkOffer | undefined => (this.#options.signal.aborted ? undefined : { ...this.#offer, slots: 1 });
-    const ended = runAttempt(leased, this.#options, { dir, next })
+    const ended = runAttempt(leased, this.#options, { dir, next, started: () => this.#tidy() })
       .catch((error): LeasedAttempt[] => {
         this.#options.logger.error({ err: error, attempt }, `attempt failed: ${messageOf(error)}`);
         return [];
       })
       .then(async (attempts) => {
-        await this.#remove(dir);
+        if (this.#removals.size >= REMOVALS_MAX) await Promise.race(this.#removals);
+        this.#left.push(dir);
         this.#running.delete(attempt);
         for (const further of attempts) this.start(further);
+        if (attempts.length === 0) this.#tidy();
       });
     this.#running.set(attempt, ended);
   }
@@ -67,12 +72,27 @@ export class RunningAttempts {
     await Promise.all(this.#removals);
   }
 
-  /** Removes a folder while the worker goes on. */
-  async #remove(dir: string): Promise<void> {
-    if (this.#removals.size >= REMOVALS_MAX) await Promise.race(this.#removals);
-    const removed = rm(dir, { recursive: true, force: true })
-      .catch((error) => this.#options.logger.warn({ dir }, `the folder of an attempt is left: ${messageOf(error)}`))
-      .finally(() => this.#removals.delete(removed));
-    this.#removals.add(removed);
+  #tidy(): void {
+    const left = this.#left;
+    this.#left = [];
+    for (const dir of left) {
+      if (removeAtOnce(dir)) continue;
+      const removed = rm(dir, { recursive: true, force: true })
+        .catch((error) => this.#options.logger.warn({ dir }, `the folder of an attempt is left: ${messageOf(error)}`))
+        .finally(() => this.#removals.delete(removed));
+      this.#removals.add(removed);
+    }
+  }
+}
+
+/** Removes the folder of an attempt that left nothing but its result in it; false for any other, which may be large. */
+function removeAtOnce(dir: string): boolean {
+  try {
+    unlinkSync(join(dir, 'result.json'));
+    rmdirSync(join(dir, 'work'));
+    rmdirSync(dir);
+    return true;
+  } catch {
+    return false;
   }
 }

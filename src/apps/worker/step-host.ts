@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { format } from 'node:util';
@@ -130,8 +130,8 @@ function end(ended: Running, report: HostReport, { mayGoOn }: { readonly mayGoOn
   if (running !== ended) return;
   running = undefined;
   const { request, cpuBefore } = ended;
-  writeFileSync(`${request.resultPath}.tmp`, JSON.stringify(report));
-  renameSync(`${request.resultPath}.tmp`, request.resultPath);
+  // Read when this says that it is done; a part of it, from a process that was killed, is no JSON.
+  writeFileSync(request.resultPath, JSON.stringify(report));
   const code = report.ok ? 0 : 1;
   if (mark === undefined) process.exit(code);
   const { user, system } = process.cpuUsage(cpuBefore);

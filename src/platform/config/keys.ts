@@ -140,6 +140,16 @@ export const KEYS = {
     unit: 'attempts',
     reason: 'Step attempts that one worker runs at a time.',
   },
+  embeddedSlots: {
+    env: 'KEDGE_EMBEDDED_SLOTS',
+    default: 0,
+    min: 0,
+    max: 64,
+    unit: 'attempts',
+    reason:
+      'Step attempts that the control plane runs at a time by itself, in child processes that step functions share ' +
+      'one after another; 0 leaves all to workers.',
+  },
   executor: {
     env: 'KEDGE_EXECUTOR',
     default: 'process',

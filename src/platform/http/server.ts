@@ -1,12 +1,12 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify';
-import type { z } from 'zod';
 import type { System } from '#core/system';
 import { type Authenticator, type Level, levelFor, type ObjectRef } from '#platform/access';
 import type { Contract, Handlers, ObjectInput, RouteSpec } from '#platform/contract';
 import { type Logger, type Metrics, traced } from '#platform/observe';
 import { boundedBytes, drain } from './body.ts';
 import { rememberExchange } from './exchange.ts';
-import { httpErrors, invalidInput, problemOf } from './problem.ts';
+import { part } from './input.ts';
+import { httpErrors, problemOf } from './problem.ts';
 import { bindProtocols, type ProtocolGroup } from './protocol.ts';
 import { challenge, contextOf, identify, type RequestContext, refuseForeignOrigin, requireAllowed } from './sender.ts';
 import { refuseSlowBodies } from './slow-bodies.ts';
@@ -218,13 +218,6 @@ function objectOf(object: NonNullable<RouteSpec['object']>, input: Partial<Objec
 
 function neededLevel(spec: RouteSpec): Level {
   return spec.level ?? levelFor(spec.permission) ?? 'MANAGE';
-}
-
-function part(name: string, schema: z.ZodType | undefined, value: unknown): Record<string, unknown> {
-  if (!schema) return {};
-  const parsed = schema.safeParse(value ?? (name === 'body' ? undefined : {}));
-  if (!parsed.success) throw invalidInput(name, parsed.error);
-  return { [name]: parsed.data };
 }
 
 /** Bodies that are not JSON are left on the wire for the handler to stream. */

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import type { Clock } from '#core/clock';
 import {
   assertRequest,
@@ -84,10 +84,7 @@ export function openProcessExecutor(options: ProcessExecutorOptions): ProcessExe
         throw executorErrors.busy(`${running.size} executions are running, the limit is ${executionsMax}`);
       }
       running.add(id);
-      const isFolder = await stat(request.cwd).then(
-        (found) => found.isDirectory(),
-        () => false,
-      );
+      const isFolder = isDirectory(request.cwd);
       if (keepsProcesses && request.serves && !request.isolate && isFolder) {
         const execution = pool.serve(request);
         void execution.exited.then(() => running.delete(id));
@@ -104,6 +101,14 @@ export function openProcessExecutor(options: ProcessExecutorOptions): ProcessExe
       return execution;
     },
   };
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 interface Apart {

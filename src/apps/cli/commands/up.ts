@@ -15,6 +15,7 @@ export function upCommand(program: Command): void {
     .option('--processes <count>', 'processes that serve the ports of the gateway, for more than one core')
     .option('--workers <count>', 'worker processes')
     .option('--executor <name>', 'what workers run steps on')
+    .option('--embedded-slots <count>', 'step attempts that the control plane runs by itself, for short steps')
     .option('--only <processes>', `start only some of ${ROLES.join(', ')}, with commas between`)
     .option('--artifact-root <uri>', 'where new experiments keep their files: mlflow-artifacts:/, file:///… or s3://…')
     .option('--insecure-loopback', 'let in whoever sends from this machine, without credentials, as administrator')
@@ -29,6 +30,7 @@ export function upCommand(program: Command): void {
           gatewayProcesses: options.processes,
           workers: options.workers,
           executor: options.executor,
+          embeddedSlots: options.embeddedSlots,
           insecureLoopback: options.insecureLoopback,
           artifactRoot: options.artifactRoot,
         });

@@ -60,13 +60,24 @@ async function serve(request: HostRequest): Promise<void> {
 }
 
 async function call(request: HostRequest, signal: AbortSignal): Promise<unknown> {
-  const module = await import(pathToFileURL(request.modulePath).href);
+  const module = await moduleAt(request.modulePath);
   const step: unknown = module[request.export];
   if (typeof step !== 'function') {
     const known = Object.keys(module).join(', ') || 'none';
     throw new Error(`the module exports no function '${request.export}' (its exports: ${known})`);
   }
   return step(contextOf(request, signal));
+}
+
+const modules = new Map<string, Record<string, unknown>>();
+
+/** Node looks for the file at each import. A path of a bundle has one content for ever, so that once is enough. */
+async function moduleAt(path: string): Promise<Record<string, unknown>> {
+  const known = modules.get(path);
+  if (known) return known;
+  const module: Record<string, unknown> = await import(pathToFileURL(path).href);
+  modules.set(path, module);
+  return module;
 }
 
 function contextOf(request: HostRequest, signal: AbortSignal): StepContext {

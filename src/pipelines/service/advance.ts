@@ -148,7 +148,7 @@ async function prepare(tx: Tx, run: StoredRun, step: string): Promise<Fact[]> {
   let inputs: Record<string, Artifact>;
   try {
     inputs = await resolveInputs(tx, run.run, definition);
-    await saveInputs(tx.db, { run: run.run, step }, inputs);
+    if (Object.keys(inputs).length > 0) await saveInputs(tx.db, { run: run.run, step }, inputs);
     if (definition.map) return await divide(tx, run, { step, map: definition.map, definition, inputs });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

@@ -8,7 +8,7 @@ import type { Artifact, FinishBody, StepError } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import { type AttemptStatus, type Fact, isFinalStep } from '../model.ts';
 import { saveEnvironment } from '../record/store.ts';
-import { endAttempt, endLease, findAttempt, type StoredAttempt, savePlace } from '../store/attempts.ts';
+import { endAttempt, endLease, findAttempt, type StoredAttempt } from '../store/attempts.ts';
 import { type CacheEntry, insertCacheEntry } from '../store/cache.ts';
 import { queuedTwins } from '../store/queue.ts';
 import { findRun } from '../store/runs.ts';
@@ -47,7 +47,6 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
   const report = await checkPromises(tx, attempt, body);
   if (body.status !== 'stopped' && body.environment) await saveEnvironment(tx.db, attempt, body.environment);
   await saveProgress(tx.db, attempt, report);
-  await savePlace(tx.db, attempt, body.place);
   if (report.status === 'succeeded') {
     const product = { outputs: report.outputs, result: report.result ?? null, metrics: report.metrics ?? {} };
     await saveProduct(tx.db, attempt, product);
@@ -56,7 +55,7 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
   if (advanced === 'stale') throw staleAttempt(attempt);
   const status = advanced.attempt ?? attempt.status;
   const error = report.status === 'failed' ? report.error : undefined;
-  await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error, usage: report.usage });
+  await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error, usage: report.usage, place: body.place });
   auditStep(tx, attempt, { advanced, report });
   if (report.status === 'succeeded') await fillCache(tx, attempt, report);
   if (report.status === 'succeeded' && run.verifies !== null) await noteVerification(tx, attempt, report);

@@ -42,6 +42,7 @@ export async function endAttempt(
     readonly now: number;
     readonly error?: StepError | undefined;
     readonly usage?: AttemptUsage | undefined;
+    readonly place?: AttemptPlace | undefined;
   },
 ): Promise<void> {
   await tables(db)
@@ -51,6 +52,7 @@ export async function endAttempt(
       finished_at: end.now,
       error: end.error ? JSON.stringify(end.error) : null,
       usage: end.usage ? JSON.stringify(end.usage) : null,
+      ...(end.place ? placed(end.place) : {}),
     })
     .where('id', '=', attempt)
     .execute();
@@ -62,14 +64,13 @@ export async function savePlace(
   { attempt, place: known }: Pick<StoredAttempt, 'attempt' | 'place'>,
   place: AttemptPlace | undefined,
 ): Promise<void> {
-  // The job is told once the cluster has it; an execution that has ended does not take it back.
   if (!place || (known?.executor === place.executor && known.job === (place.job ?? known.job))) return;
-  const job = place.job && storableText(place.job);
-  await tables(db)
-    .updateTable('pipeline_attempt')
-    .set({ executor: storableText(place.executor), ...(job === null ? {} : { job }) })
-    .where('id', '=', attempt)
-    .execute();
+  await tables(db).updateTable('pipeline_attempt').set(placed(place)).where('id', '=', attempt).execute();
+}
+
+/** The job is told once the cluster has it; an execution that has ended does not take it back. */
+function placed({ executor, job }: AttemptPlace): { readonly executor: string; readonly job?: string } {
+  return { executor: storableText(executor), ...(job === null ? {} : { job: storableText(job) }) };
 }
 
 export async function extendLease(db: Db, attempt: string, leaseUntil: number): Promise<void> {

@@ -31,7 +31,7 @@ export const MUTATIONS: readonly Mutation[] = [
         find: "step.status !== 'running' || step.epoch !== fact.epoch",
         replace: "step.status !== 'running'",
       },
-      { file: FINISH, find: "if (attempt.status !== 'running') return repeated(attempt, body);", replace: '' },
+      { file: FINISH, find: "if (attempt.status !== 'running') return {", replace: 'if (!attempt) return {' },
     ],
   },
   {
@@ -75,10 +75,10 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: SERVICE,
-        find: 'finish(tx, attemptId, body, this.#deps.system));',
+        find: '    this.#wake.all();\n    return finished;',
         replace:
-          'finish(tx, attemptId, body, this.#deps.system));' +
-          'await this.#deps.db.maintain((tx) => endAttempt(tx.db, attemptId, { status, now: tx.now }));',
+          '    await db.maintain((tx) => endAttempt(tx.db, attemptId, { status: finished.status, now: tx.now }));' +
+          'this.#wake.all(); return finished;',
       },
       {
         file: SERVICE,
@@ -87,7 +87,9 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       {
         file: FINISH,
-        find: 'await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error, usage: report.usage });',
+        find:
+          'await endAttempt(tx.db, attempt.attempt, ' +
+          '{ status, now: tx.now, error, usage: report.usage, place: body.place });',
         replace: '',
       },
     ],

@@ -296,20 +296,14 @@ export class PipelineService {
     const { db, system, blobs, logger } = this.#deps;
     const { next } = body;
     if (body.status === 'succeeded') await requireOutputs(blobs, body.outputs);
+    const leasing = this.#leasing(() => false);
     let isLeasing = false;
     const finished = await db
       .react(context, async (tx) => {
         const { status, isRepeat } = await finish(tx, attemptId, body, system);
         // Whoever repeats a request has gone on meanwhile, or will ask again.
         isLeasing = next !== undefined && !isRepeat;
-        const attempts =
-          next && isLeasing
-            ? await leaseNow(
-                tx,
-                next,
-                this.#leasing(() => false),
-              )
-            : [];
+        const attempts = next && isLeasing ? await leaseNow(tx, next, leasing) : [];
         return { status, attempts };
       })
       .catch(async (error) => {

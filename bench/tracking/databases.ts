@@ -35,8 +35,8 @@ export async function postgresDatabases(url: string): Promise<Databases> {
   const [commit] = await execute(url, 'show synchronous_commit');
   return {
     kedge: urlOf(names.kedge),
-    // SQLAlchemy takes no other name of the scheme.
-    mlflow: urlOf(names.mlflow).replace(/^postgres:/, 'postgresql:'),
+    // SQLAlchemy knows no scheme `postgres`, and takes psycopg 3 by itself from version 2.1 on.
+    mlflow: urlOf(names.mlflow).replace(/^postgres(ql)?:/, 'postgresql+psycopg2:'),
     durability: `both: PostgreSQL with fsync ${fsync?.['fsync']}, synchronous_commit ${commit?.['synchronous_commit']}`,
     async analyze() {
       for (const name of Object.values(names)) await execute(urlOf(name), 'vacuum analyze');

@@ -15,6 +15,7 @@ export const trackingErrors = defineErrors('tracking', {
   'param-changed': { status: 409, title: 'A logged param cannot be changed' },
   'tag-not-found': { status: 404, title: 'No such tag' },
   'trace-not-found': { status: 404, title: 'No such trace' },
+  'trace-exists': { status: 409, title: 'Another trace has this id' },
   'trace-deleted': { status: 409, title: 'The trace was deleted' },
   'trace-incomplete': { status: 404, title: 'Not all spans of the trace have arrived' },
   'span-not-found': { status: 404, title: 'No such span' },

@@ -3,6 +3,7 @@ import { type RequestContext, type RouteGroup, routeGroup } from '#platform/http
 import { trackingContract } from './contract.ts';
 import { importHandlers } from './imports/handlers.ts';
 import type { ImportService } from './imports/service.ts';
+import type { TraceImportService } from './imports/traces.ts';
 import type { MetricPoint, Run } from './model.ts';
 import type { TrackingService } from './service.ts';
 import type { ExploreService } from './services/explore.ts';
@@ -12,12 +13,16 @@ import { viewOfSpanDetail, viewOfSpans, viewOfTrace } from './traces/views.ts';
 interface Beside {
   readonly explore: ExploreService;
   readonly imports: ImportService;
+  readonly traceImports: TraceImportService;
   readonly traces: TraceExploreService;
 }
 
-export function trackingHandlers(service: TrackingService, { explore, imports, traces }: Beside): RouteGroup {
+export function trackingHandlers(
+  service: TrackingService,
+  { explore, imports, traceImports, traces }: Beside,
+): RouteGroup {
   return routeGroup(trackingContract, {
-    ...importHandlers(imports, service.artifacts),
+    ...importHandlers(imports, { artifacts: service.artifacts, traces: traceImports }),
     ensureExperiment: ({ body }, ctx) => service.ensureExperiment(ctx, body.name),
     listExperiments: async ({ query }, ctx) => copied(await service.listExperiments(query, ctx)),
     deleteExperiment: ({ params }, ctx) => service.deleteExperiment(ctx, params.experiment),

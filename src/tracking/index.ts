@@ -2,6 +2,7 @@ import type { DomainParts } from '#platform/domain';
 import { UploadService } from './artifacts/index.ts';
 import { trackingHandlers } from './handlers.ts';
 import { ImportService } from './imports/service.ts';
+import { TraceImportService } from './imports/traces.ts';
 import { artifactProtocol } from './protocol/artifacts/index.ts';
 import { trackingProtocol } from './protocol/mlflow/routes.ts';
 import { otlpProtocolGroup } from './protocol/otlp/routes.ts';
@@ -37,6 +38,7 @@ export function createTracking(deps: TrackingDeps): Tracking {
       trackingHandlers(service, {
         explore: new ExploreService(deps),
         imports: new ImportService(deps),
+        traceImports: new TraceImportService(deps),
         traces: new TraceExploreService(deps, { traces, artifacts: service.artifacts }),
       }),
     ],

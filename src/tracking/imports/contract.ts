@@ -11,11 +11,14 @@ import {
   text,
   timestamp,
 } from '../shapes.ts';
+import { importedTrace, traceId, traceImportState } from './imported-trace.ts';
 
 /** A batch of an import is larger than one of a client that logs: whoever moves a history has all of it at hand. */
 export const IMPORT_METRICS_MAX = 10_000;
 export const IMPORT_KEYS_MAX = 1_000;
 const BATCH_BYTES_MAX = 16 * 1024 * 1024;
+/** The spans of the largest trace, with what JSON adds to a text of JSON. */
+const TRACE_BYTES_MAX = 128 * 1024 * 1024;
 
 const modelId = z.string().regex(/^m-[\w-]{1,254}$/, 'expected m- and letters, digits, _ or -');
 const step = z.number().int().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER);
@@ -176,6 +179,32 @@ export const importRoutes = contract({
     reply: importState,
     errors: ['tracking/not-imported'],
     audit: 'tracking.import-finish',
+  }),
+  importTrace: route({
+    method: 'POST',
+    path: '/api/v1/tracking/imports/traces',
+    summary: 'Bring in a trace whole, with its spans and assessments. Again, it changes nothing',
+    permission: 'tracking:import',
+    body: importedTrace,
+    bodyBytesMax: TRACE_BYTES_MAX,
+    reply: traceImportState,
+    errors: [
+      'tracking/experiment-not-found',
+      'tracking/trace-exists',
+      'tracking/trace-deleted',
+      'tracking/invalid',
+      'tracking/limit',
+    ],
+    audit: 'trace.import',
+  }),
+  getTraceImport: route({
+    method: 'GET',
+    path: '/api/v1/tracking/imports/traces/:id',
+    summary: 'Tell what is here of a trace that was brought in',
+    permission: 'tracking:import',
+    params: z.object({ id: traceId }),
+    reply: traceImportState,
+    errors: [],
   }),
   getImport: route({
     method: 'GET',

@@ -1,9 +1,13 @@
 import { type Db, tables } from '../store/tables.ts';
 
-export type ImportKind = 'run' | 'model';
-
 export interface ImportKey {
-  readonly kind: ImportKind;
+  readonly kind: 'run' | 'model';
+  readonly id: string;
+}
+
+/** Of a trace, the key of its row: another project may have a part of it. */
+interface MarkKey {
+  readonly kind: ImportKey['kind'] | 'trace';
   readonly id: string;
 }
 
@@ -12,7 +16,7 @@ export interface ImportMark {
   readonly digest: string | null;
 }
 
-export async function findImport(db: Db, { kind, id }: ImportKey): Promise<ImportMark | undefined> {
+export async function findImport(db: Db, { kind, id }: MarkKey): Promise<ImportMark | undefined> {
   return tables(db)
     .selectFrom('tracking_import')
     .select(['source', 'digest'])
@@ -23,7 +27,7 @@ export async function findImport(db: Db, { kind, id }: ImportKey): Promise<Impor
 
 export async function insertImport(
   db: Db,
-  { kind, id }: ImportKey,
+  { kind, id }: MarkKey,
   begun: { source: string; at: number },
 ): Promise<void> {
   await tables(db)
@@ -34,7 +38,7 @@ export async function insertImport(
 
 export async function finishImport(
   db: Db,
-  { kind, id }: ImportKey,
+  { kind, id }: MarkKey,
   done: { readonly digest: string; readonly at: number },
 ): Promise<void> {
   await tables(db)

@@ -3,7 +3,7 @@ import type { ArtifactService } from '../artifacts/index.ts';
 import { isShallow, parsedOr } from '../shallow.ts';
 import type { Trace } from './model.ts';
 import { TRACE_LIMITS } from './model.ts';
-import { type AnyValue, anyValueOf, type KeyValue, type OtlpEvent, type OtlpSpan } from './otlp.ts';
+import { type AnyValue, anyValueOf, type KeyValue, type OtlpEvent, type OtlpLink, type OtlpSpan } from './otlp.ts';
 
 /** Where clients before MLflow 3.4 keep the spans of a trace. */
 const FILE = 'traces.json';
@@ -53,6 +53,7 @@ function spanOf(raw: Raw): OtlpSpan | undefined {
   const parent = idOf(raw['parent_span_id'] ?? raw['parent_id'], 16);
   const end = nanosOf(raw['end_time_unix_nano'] ?? raw['end_time']);
   const events = Array.isArray(raw['events']) ? raw['events'] : [];
+  const links = Array.isArray(raw['links']) ? raw['links'] : [];
   return {
     traceId: idOf(raw['trace_id'] ?? context['trace_id'], 32) ?? '0'.repeat(32),
     spanId,
@@ -62,6 +63,7 @@ function spanOf(raw: Raw): OtlpSpan | undefined {
     ...(end === undefined ? {} : { endTimeUnixNano: end }),
     attributes: attributesOf(raw['attributes']),
     events: events.map((event) => eventOf(objectOf(event))),
+    ...(links.length === 0 ? {} : { links: links.flatMap((link) => linkOf(objectOf(link)) ?? []) }),
     status: statusOf(raw),
   };
 }
@@ -76,13 +78,26 @@ function statusOf(raw: Raw): { readonly code: number; readonly message?: string 
   };
 }
 
+/** Another trace is named by its id in MLflow, which begins with `tr-`. */
+function linkOf(raw: Raw): OtlpLink | undefined {
+  const told = String(raw['trace_id'] ?? '');
+  const traceId = told.startsWith('tr-') ? told.slice('tr-'.length) : idOf(told, 32);
+  const spanId = /^[0-9a-f]{16}$/.test(String(raw['span_id'])) ? String(raw['span_id']) : idOf(raw['span_id'], 16);
+  if (traceId === undefined || !/^[0-9a-f]{32}$/.test(traceId) || spanId === undefined) return undefined;
+  return { traceId, spanId, attributes: plainAttributesOf(raw['attributes']) };
+}
+
 function eventOf(raw: Raw): OtlpEvent {
-  const attributes = Object.entries(objectOf(raw['attributes'])).map(([key, value]) => ({
-    key,
-    value: isShallow(value, LEVELS_MAX) ? anyValueOf(value) : {},
-  }));
+  const attributes = plainAttributesOf(raw['attributes']);
   const timeUnixNano = nanosOf(raw['time_unix_nano'] ?? raw['timestamp']) ?? '0';
   return { timeUnixNano, name: String(raw['name'] ?? ''), attributes };
+}
+
+function plainAttributesOf(value: unknown): KeyValue[] {
+  return Object.entries(objectOf(value)).map(([key, item]) => ({
+    key,
+    value: isShallow(item, LEVELS_MAX) ? anyValueOf(item) : {},
+  }));
 }
 
 /** The value of each attribute is JSON within a text. */

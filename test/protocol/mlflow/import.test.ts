@@ -51,18 +51,26 @@ async function bringIn(
     return JSON.parse(stdout);
   };
   const planned = await bring('--dry-run');
-  assert.deepEqual([planned.experiments.made, planned.runs.made, planned.versions.made], [2, 8, 3 + prompts]);
+  assert.deepEqual(
+    [planned.experiments.made, planned.runs.made, planned.traces.made, planned.versions.made],
+    [2, 9, 6, 3 + prompts],
+  );
   const done = await bring();
-  assert.deepEqual([done.experiments, done.runs.made, done.versions], [planned.experiments, 8, planned.versions]);
+  assert.deepEqual(
+    [done.experiments, done.runs.made, done.traces.made, done.spans, done.versions],
+    [planned.experiments, 9, 6, 12, planned.versions],
+  );
   assert.match(await run(python, 'import_compare', source, server.url), /compared \d+ with/);
 
   const again = await bring();
   assert.deepEqual(
     [again.experiments.made, again.runs, again.versions.made, again.points, again.files.sent],
-    [0, { found: 8, made: 0, resumed: 0, same: 8 }, 0, 0, 0],
+    [0, { found: 9, made: 0, resumed: 0, same: 9 }, 0, 0, 0],
   );
   assert.equal(again.registeredModels.same, done.registeredModels.made);
   assert.equal(again.loggedModels.same, done.loggedModels.made);
+  assert.deepEqual(again.traces, { found: 6, made: 0, resumed: 0, same: 6 });
+  assert.deepEqual([again.spans, again.failures], [0, []]);
   assert.equal(again.webhooks.made, 0);
 }
 

@@ -85,7 +85,7 @@ test('a file store is brought in whole, again nothing is, and what is new since 
   const { stdout, stderr, code } = await bring(store);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^runs: 3 found, 3 brought in, 0 gone on with, 0 here already$/m);
-  assert.match(stdout, /^sent: 150 points of metrics, 3 files of \d+ B$/m);
+  assert.match(stdout, /^sent: 150 points of metrics, 0 spans, 3 files of \d+ B$/m);
   assert.match(stderr, /^experiment 'rides': 3 runs$/m);
   const run = await client.tracking.getTrackingRun({ params: { run: 'run2' } });
   assert.deepEqual([run.userId, run.startedAt, run.endedAt, run.params], ['bob', 3_002, 4_002, { 'deep/er': '2' }]);

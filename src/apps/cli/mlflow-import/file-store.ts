@@ -9,6 +9,7 @@ import { metricLine } from './metric-line.ts';
 import {
   type MlflowSource,
   type Pair,
+  type SourceAssessment,
   SourceError,
   type SourceExperiment,
   type SourceFile,
@@ -17,7 +18,10 @@ import {
   type SourceOwner,
   type SourceRegisteredModel,
   type SourceRun,
+  type SourceTrace,
   type SourceVersion,
+  textsOf,
+  traceOfV2,
 } from './source.ts';
 
 const META = 'meta.yaml';
@@ -132,6 +136,21 @@ export class FileStoreSource implements MlflowSource {
     }
   }
 
+  async *traces(experiment: string): AsyncIterable<SourceTrace> {
+    const parent = join(this.#folderOf(experiment), 'traces');
+    for (const id of await foldersIn(parent)) {
+      const trace = await traceIn(join(parent, id));
+      if (!trace) continue;
+      this.#folders.set(trace.trace_id, join(parent, id));
+      yield trace;
+    }
+  }
+
+  async spans(trace: string): Promise<string | undefined> {
+    const path = join(this.#folderOf(trace), 'artifacts', 'traces.json');
+    return readFile(path, 'utf8').catch(() => undefined);
+  }
+
   webhooks(): undefined {
     return undefined;
   }
@@ -210,8 +229,8 @@ async function foldersIn(folder: string): Promise<string[]> {
   return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).sort();
 }
 
-async function metaOf(folder: string): Promise<Meta | undefined> {
-  const path = join(folder, META);
+async function metaOf(folder: string, name = META): Promise<Meta | undefined> {
+  const path = join(folder, name);
   const text = await readFile(path, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   try {
@@ -219,6 +238,35 @@ async function metaOf(folder: string): Promise<Meta | undefined> {
   } catch (error) {
     throw new SourceError(`${path} is no YAML: ${messageOf(error)}`);
   }
+}
+
+/** A trace, in the words of the version of MLflow that wrote it. */
+async function traceIn(folder: string): Promise<SourceTrace | undefined> {
+  const info = await metaOf(folder, 'trace_info.yaml');
+  if (!info) return undefined;
+  const tags = await pairsIn(join(folder, 'tags'));
+  const metadata = await pairsIn(join(folder, 'request_metadata'));
+  if (info['trace_id'] === undefined) {
+    const times = {
+      timestamp_ms: numberOf(info['timestamp_ms']),
+      execution_time_ms: numberOf(info['execution_time_ms']),
+    };
+    const request_id = String(info['request_id']);
+    const told = { request_id, ...defined(times), ...defined({ status: textOf(info['status']) }) };
+    return traceOfV2({ ...told, tags, request_metadata: metadata });
+  }
+  const assessments: SourceAssessment[] = [];
+  for (const { path } of await filesIn(join(folder, 'assessments'))) {
+    const said = await metaOf(join(folder, 'assessments'), path);
+    if (said) assessments.push(present<SourceAssessment>(said));
+  }
+  assessments.sort((a, b) => (a.create_time ?? '').localeCompare(b.create_time ?? ''));
+  return { ...present<SourceTrace>(info), tags: textsOf(tags), trace_metadata: textsOf(metadata), assessments };
+}
+
+/** A message without the fields that say nothing. */
+function present<T extends object>(meta: Meta): T {
+  return Object.fromEntries(Object.entries(meta).filter(([, value]) => value !== null)) as T;
 }
 
 /** Files below a folder with their paths from there, by path. What is a link is left out: it may lead anywhere. */

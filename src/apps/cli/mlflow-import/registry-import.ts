@@ -1,7 +1,7 @@
 import { digestOfJson } from '#core/hash';
 import type { Json } from '#core/json';
-import type { SourceRegisteredModel, SourceVersion } from './source.ts';
-import { type ImportPlan, recordOf } from './tracking-import.ts';
+import { type SourceRegisteredModel, type SourceVersion, textsOf } from './source.ts';
+import type { ImportPlan } from './tracking-import.ts';
 
 /** Tags that the registry here keeps itself; another Kedge shows its own under this prefix. */
 const OWN_TAGS = 'kedge.';
@@ -63,7 +63,7 @@ function sentVersion(version: SourceVersion) {
 }
 
 function describedAs({ description = '', tags = [] }: Pick<SourceVersion, 'description' | 'tags'>) {
-  return { description, tags: recordOf(tags.filter(({ key }) => !key.startsWith(OWN_TAGS))) };
+  return { description, tags: textsOf(tags.filter(({ key }) => !key.startsWith(OWN_TAGS))) };
 }
 
 /**

@@ -9,7 +9,7 @@ interface Counted {
   made: number;
 }
 
-/** What became of a run or logged model; `same` when all that the source says of it is here already. */
+/** What became of a run, logged model or trace; `same` when all that the source says of it is here already. */
 interface Moved extends Counted {
   resumed: number;
   same: number;
@@ -20,11 +20,14 @@ export class ImportReport {
   readonly experiments: Counted = { found: 0, made: 0 };
   readonly runs: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
   readonly loggedModels: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
+  readonly traces: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
   readonly registeredModels: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
   readonly versions: Counted = { found: 0, made: 0 };
   readonly webhooks: Counted = { found: 0, made: 0 };
   /** Points of metrics that were sent. */
   points = 0;
+  /** Spans that were sent. */
+  spans = 0;
   readonly files = { sent: 0, bytes: 0 };
   /** Protected places that came too late to be brought along: the gate is to be asked about them. */
   readonly held: { readonly what: string; readonly why: string }[] = [];
@@ -50,21 +53,25 @@ export class ImportReport {
     }
   }
 
+  get #sent(): string {
+    const { points, spans, files } = this;
+    return `sent: ${points} points of metrics, ${spans} spans, ${files.sent} files of ${formatBytes(files.bytes)}`;
+  }
+
   get words(): string {
     const would = this.dryRun ? 'would be ' : '';
-    const { files, held, notes, failures } = this;
+    const { held, notes, failures } = this;
     const moved = (name: string, { found, made, resumed, same }: Moved) =>
       `${name}: ${found} found, ${made} ${would}brought in, ${resumed} gone on with, ${same} here already`;
     return [
       `experiments: ${this.experiments.found} found, ${this.experiments.made} ${would}made`,
       moved('runs', this.runs),
       moved('logged models', this.loggedModels),
+      moved('traces', this.traces),
       moved('registered models', this.registeredModels),
       `versions: ${this.versions.found} found, ${this.versions.made} ${would}registered`,
       `webhooks: ${this.webhooks.found} found, ${this.webhooks.made} ${would}made`,
-      ...(this.dryRun
-        ? []
-        : [`sent: ${this.points} points of metrics, ${files.sent} files of ${formatBytes(files.bytes)}`]),
+      ...(this.dryRun ? [] : [this.#sent]),
       ...held.map(({ what, why }) => `left to the gate: ${why} for ${what}`),
       ...notes.map((note) => `to do: ${note}`),
       ...failures.map(({ what, why }) => `FAILED ${what}: ${why}`),

@@ -13,8 +13,11 @@ import {
   type SourceOwner,
   type SourceRegisteredModel,
   type SourceRun,
+  type SourceTrace,
+  type SourceTraceV2,
   type SourceVersion,
   type SourceWebhook,
+  traceOfV2,
 } from './source.ts';
 
 const PAGE = {
@@ -32,6 +35,8 @@ const FIRST_PAUSE_MS = 500;
 const ANSWER_WITHIN_MS = 300_000;
 
 interface Asked {
+  /** Of the API; 2 unless told. */
+  readonly major?: 3;
   readonly method?: 'GET' | 'POST';
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly json?: Readonly<Record<string, unknown>>;
@@ -79,15 +84,41 @@ export class RestSource implements MlflowSource {
 
   async *loggedModels(experiment: string): AsyncIterable<SourceLoggedModel> {
     const json = { experiment_ids: [experiment], max_results: PAGE.loggedModels };
-    yield* this.#servedSince3<SourceLoggedModel>('logged-models/search', 'models', { method: 'POST', json });
+    yield* this.#servedLater<SourceLoggedModel>('logged-models/search', 'models', { method: 'POST', json });
+  }
+
+  async *traces(experiment: string): AsyncIterable<SourceTrace> {
+    const locations = [{ type: 'MLFLOW_EXPERIMENT', mlflow_experiment: { experiment_id: experiment } }];
+    const json = { locations, max_results: PAGE.traces, order_by: ['timestamp_ms ASC'] };
+    try {
+      yield* this.#paged<SourceTrace>('traces/search', 'traces', { method: 'POST', major: 3, json });
+    } catch (error) {
+      if (!(error instanceof NotServed)) throw error;
+      yield* this.#tracesV2(experiment);
+    }
+  }
+
+  async *#tracesV2(experiment: string): AsyncIterable<SourceTrace> {
+    const query = { experiment_ids: experiment, max_results: String(PAGE.traces), order_by: 'timestamp_ms ASC' };
+    for await (const trace of this.#servedLater<SourceTraceV2>('traces', 'traces', { query })) yield traceOfV2(trace);
+  }
+
+  async spans(trace: string): Promise<string | undefined> {
+    const path = `/ajax-api/2.0/mlflow/get-trace-artifact?${new URLSearchParams({ request_id: trace })}`;
+    try {
+      return await (await this.#send(path, { method: 'GET' })).text();
+    } catch (error) {
+      if (error instanceof SourceError && error.message.includes('RESOURCE_DOES_NOT_EXIST')) return undefined;
+      throw error;
+    }
   }
 
   async *webhooks(): AsyncIterable<SourceWebhook> {
-    yield* this.#servedSince3<SourceWebhook>('webhooks', 'webhooks', {});
+    yield* this.#servedLater<SourceWebhook>('webhooks', 'webhooks', {});
   }
 
-  /** What servers of MLflow 2 do not know: they say that there is no such address. */
-  async *#servedSince3<T>(path: string, field: string, asked: Asked): AsyncIterable<T> {
+  /** What earlier servers do not know: they say that there is no such address. */
+  async *#servedLater<T>(path: string, field: string, asked: Asked): AsyncIterable<T> {
     try {
       yield* this.#paged<T>(path, field, asked);
     } catch (error) {
@@ -167,10 +198,13 @@ export class RestSource implements MlflowSource {
     }
   }
 
-  async #ask(path: string, { method = 'GET', query = {}, json }: Asked): Promise<Readonly<Record<string, unknown>>> {
+  async #ask(
+    path: string,
+    { method = 'GET', major, query = {}, json }: Asked,
+  ): Promise<Readonly<Record<string, unknown>>> {
     const sent = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
     const search = sent.length === 0 ? '' : `?${new URLSearchParams(sent)}`;
-    const response = await this.#send(`/api/2.0/mlflow/${path}${search}`, {
+    const response = await this.#send(`/api/${major ?? 2}.0/mlflow/${path}${search}`, {
       method,
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       ...(json === undefined ? {} : { body: JSON.stringify(json), headers: { 'content-type': 'application/json' } }),

@@ -117,6 +117,56 @@ export interface SourceWebhook {
   readonly events: readonly { readonly entity: string; readonly action: string }[];
 }
 
+/** A trace without its spans, in the words of MLflow 3. */
+export interface SourceTrace {
+  readonly trace_id: string;
+  readonly client_request_id?: string;
+  /** ISO 8601, or epoch milliseconds. */
+  readonly request_time?: string | number;
+  /** As `1.5s`; a file store has milliseconds. */
+  readonly execution_duration?: string;
+  readonly execution_duration_ms?: number;
+  readonly state?: 'STATE_UNSPECIFIED' | 'OK' | 'ERROR' | 'IN_PROGRESS';
+  readonly request_preview?: string;
+  readonly response_preview?: string;
+  readonly trace_metadata?: Readonly<Record<string, string>>;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly assessments?: readonly SourceAssessment[];
+}
+
+interface SourceAssessmentError {
+  readonly error_code?: string;
+  readonly error_message?: string;
+  readonly stack_trace?: string;
+}
+
+export interface SourceAssessment {
+  readonly assessment_id: string;
+  readonly assessment_name: string;
+  readonly span_id?: string;
+  readonly source?: { readonly source_type?: string; readonly source_id?: string };
+  readonly create_time?: string;
+  readonly last_update_time?: string;
+  readonly feedback?: { readonly value?: unknown; readonly error?: SourceAssessmentError };
+  readonly expectation?: { readonly value?: unknown; readonly serialized_value?: { readonly value: string } };
+  readonly issue?: { readonly issue_name?: string };
+  readonly error?: SourceAssessmentError;
+  readonly rationale?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly overrides?: string;
+  readonly valid?: boolean;
+}
+
+/** A trace as servers before MLflow 3 tell of it. */
+export interface SourceTraceV2 {
+  readonly request_id: string;
+  readonly timestamp_ms?: number;
+  readonly execution_time_ms?: number;
+  readonly status?: string;
+  readonly request_metadata?: readonly Pair[];
+  readonly tags?: readonly Pair[];
+}
+
 /** Whose files. `uri` is where they are, as the source says. */
 export interface SourceOwner {
   readonly kind: 'run' | 'model';
@@ -140,6 +190,10 @@ export interface MlflowSource {
   /** Every point of a metric, in pieces of any size. */
   history(run: string, key: string): AsyncIterable<readonly SourceMetric[]>;
   loggedModels(experiment: string): AsyncIterable<SourceLoggedModel>;
+  /** Those that are not deleted. */
+  traces(experiment: string): AsyncIterable<SourceTrace>;
+  /** The spans of a trace as the text of MLflow's file `traces.json`; undefined where it has none. */
+  spans(trace: string): Promise<string | undefined>;
   /** Without their secrets, which a server tells nobody. Undefined where the source keeps none. */
   webhooks(): AsyncIterable<SourceWebhook> | undefined;
   registeredModels(): AsyncIterable<SourceRegisteredModel>;
@@ -153,6 +207,29 @@ export const PROMPT_TAG = 'mlflow.prompt.is_prompt';
 
 export function isPrompt({ tags = [] }: Pick<SourceRegisteredModel, 'tags'>): boolean {
   return tags.some(({ key, value }) => key === PROMPT_TAG && value === 'true');
+}
+
+const STATES = ['OK', 'ERROR', 'IN_PROGRESS'] as const;
+
+/** In the words of MLflow 3. What went in and came out was told in metadata then. */
+export function traceOfV2(trace: SourceTraceV2): SourceTrace {
+  const { request_id, timestamp_ms = 0, execution_time_ms, status, request_metadata = [], tags = [] } = trace;
+  const metadata = textsOf(request_metadata);
+  const [request, response] = [metadata['mlflow.traceInputs'], metadata['mlflow.traceOutputs']];
+  return {
+    trace_id: request_id,
+    request_time: timestamp_ms,
+    ...(execution_time_ms === undefined ? {} : { execution_duration_ms: execution_time_ms }),
+    state: STATES.find((state) => state === status) ?? 'STATE_UNSPECIFIED',
+    ...(request === undefined ? {} : { request_preview: request }),
+    ...(response === undefined ? {} : { response_preview: response }),
+    trace_metadata: metadata,
+    tags: textsOf(tags),
+  };
+}
+
+export function textsOf(pairs: readonly Pair[]): Record<string, string> {
+  return Object.fromEntries(pairs.map(({ key, value = '' }) => [key, value]));
 }
 
 /** Something is wrong with the source, told without a stack. */

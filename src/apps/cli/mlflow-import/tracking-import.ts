@@ -1,5 +1,6 @@
 import { digestOfJson } from '#core/hash';
 import type { Json } from '#core/json';
+import { inParallel } from './in-parallel.ts';
 import type { ImportReport } from './report.ts';
 import {
   type MlflowSource,
@@ -10,8 +11,10 @@ import {
   type SourceMetric,
   type SourceOwner,
   type SourceRun,
+  textsOf,
 } from './source.ts';
 import { type ImportTarget, sendFile } from './target.ts';
+import { importTraces } from './trace-import.ts';
 
 /** As many at once as a control plane takes in one batch. */
 const POINTS_MAX = 10_000;
@@ -35,7 +38,7 @@ type Kind = 'run' | 'model';
 /** What one batch of an import holds; see the contract of the control plane. */
 type Batch = NonNullable<Parameters<ImportTarget['kedge']['tracking']['importBatch']>[0]['body']>;
 
-/** Brings in an experiment with its runs, their histories and files, and its logged models. */
+/** Brings in an experiment with its runs, their histories and files, its logged models and its traces. */
 export async function importExperiment(plan: ImportPlan, experiment: SourceExperiment): Promise<void> {
   const { source, report, tell } = plan;
   report.experiments.found += 1;
@@ -51,7 +54,10 @@ export async function importExperiment(plan: ImportPlan, experiment: SourceExper
     report.loggedModels.found += 1;
     await report.attempt(`logged model ${model.info.model_id}`, () => importLoggedModel(plan, place, model));
   }
-  tell(`experiment '${experiment.name}': ${runs} runs`);
+  const before = report.traces.found;
+  await importTraces(plan, place.id, experiment);
+  const traces = report.traces.found - before;
+  tell(`experiment '${experiment.name}': ${runs} runs${traces === 0 ? '' : `, ${traces} traces`}`);
 }
 
 /** Where an experiment is here. */
@@ -73,7 +79,7 @@ async function placeOf({ source, target, report, dryRun }: ImportPlan, experimen
     return { id: '', folder: undefined };
   }
   const { id, made, artifactLocation } = await target.kedge.tracking.importExperiment({
-    body: { source: source.name, name, createdAt, updatedAt, lifecycle: lifecycleOf(experiment), tags: recordOf(tags) },
+    body: { source: source.name, name, createdAt, updatedAt, lifecycle: lifecycleOf(experiment), tags: textsOf(tags) },
   });
   if (made) report.experiments.made += 1;
   const [, folder] = /^mlflow-artifacts:\/*(.+)$/.exec(artifactLocation) ?? [];
@@ -98,8 +104,8 @@ async function importRun(plan: ImportPlan, place: Place, run: SourceRun): Promis
   });
   const send = (batch: Batch) =>
     target.kedge.tracking.importBatch({ params: { kind: 'run', id: info.run_id }, body: batch });
-  for (const params of pieces(data.params ?? [])) await send({ params: recordOf(params) });
-  for (const tags of pieces(data.tags ?? [])) await send({ tags: recordOf(tags) });
+  for (const params of pieces(data.params ?? [])) await send({ params: textsOf(params) });
+  for (const tags of pieces(data.tags ?? [])) await send({ tags: textsOf(tags) });
   await sendLineage(run, send);
   for (const { key } of data.metrics ?? []) {
     for await (const points of source.history(info.run_id, key)) {
@@ -163,8 +169,8 @@ async function importLoggedModel(plan: ImportPlan, place: Place, model: SourceLo
     },
   });
   const send = (body: Batch) => target.kedge.tracking.importBatch({ params, body });
-  for (const some of pieces(data.params ?? [])) await send({ params: recordOf(some) });
-  for (const some of pieces(info.tags ?? [])) await send({ tags: recordOf(some) });
+  for (const some of pieces(data.params ?? [])) await send({ params: textsOf(some) });
+  for (const some of pieces(info.tags ?? [])) await send({ tags: textsOf(some) });
   const points = data.metrics ?? [];
   for (let at = 0; at < points.length; at += KEYS_MAX) {
     await send({ metrics: points.slice(at, at + KEYS_MAX).map(sentModelPoint) });
@@ -241,10 +247,6 @@ function lifecycleOf({ lifecycle_stage: stage }: { readonly lifecycle_stage?: st
   return stage === 'deleted' ? 'deleted' : 'active';
 }
 
-export function recordOf(pairs: readonly Pair[]): Record<string, string> {
-  return Object.fromEntries(pairs.map(({ key, value = '' }) => [key, value]));
-}
-
 /** In pieces that fit a batch. */
 function* pieces(pairs: readonly Pair[]): Iterable<readonly Pair[]> {
   let piece: Pair[] = [];
@@ -259,14 +261,4 @@ function* pieces(pairs: readonly Pair[]): Iterable<readonly Pair[]> {
     chars += more;
   }
   if (piece.length > 0) yield piece;
-}
-
-/** Works on up to `width` items at the same time. The first failure ends it, once those that run have ended. */
-async function inParallel<T>(items: AsyncIterable<T>, width: number, work: (item: T) => Promise<void>): Promise<void> {
-  const iterator = items[Symbol.asyncIterator]();
-  const lane = async (): Promise<void> => {
-    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) await work(next.value);
-  };
-  const ended = await Promise.allSettled(Array.from({ length: width }, lane));
-  for (const one of ended) if (one.status === 'rejected') throw one.reason;
 }

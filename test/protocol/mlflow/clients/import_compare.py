@@ -107,6 +107,53 @@ def version_facts(version):
             version.description or "", version.run_id or "", version.status, sorted(tags.items()))
 
 
+# Where a trace and its spans are kept is told anew by each server.
+PLACES = ("mlflow.artifactLocation", "mlflow.trace.spansLocation")
+traced = 0
+
+
+def trace_id(info):
+    return getattr(info, "trace_id", None) or info.request_id
+
+
+def trace_facts(trace):
+    info = trace.info
+    tags = sorted((key, value) for key, value in info.tags.items() if key not in PLACES)
+    metadata = info.trace_metadata if major >= 3 else info.request_metadata
+    facts = [trace_id(info), info.timestamp_ms, info.execution_time_ms, str(info.status), tags,
+             sorted(metadata.items())]
+    if major >= 3:
+        facts += [info.client_request_id, info.request_preview, info.response_preview]
+        facts.append(sorted((a.assessment_id, a.name, str(a.feedback and a.feedback.value), repr(a.expectation),
+                             a.rationale, a.source.source_type, a.source.source_id, a.create_time_ms,
+                             a.last_update_time_ms, a.overrides, a.valid, sorted((a.metadata or {}).items()))
+                            for a in info.assessments))
+    return facts
+
+
+def span_facts(span):
+    events = [(event.name, event.timestamp, sorted(event.attributes.items())) for event in span.events]
+    return (span.span_id, span.parent_id, span.name, span.span_type, span.start_time_ns, span.end_time_ns,
+            str(span.status), span.inputs, span.outputs, sorted(span.attributes.items(), key=repr), events)
+
+
+def compare_traces(experiment, other):
+    global traced
+    with_spans = []
+    for client, one in ((source, experiment), (kedge, other)):
+        mlflow.set_tracking_uri(client.tracking_uri)
+        found = every(client.search_traces, experiment_ids=[one.experiment_id])
+        with_spans.append(sorted((client.get_trace(trace_id(trace.info)) for trace in found),
+                                 key=lambda trace: trace_id(trace.info)))
+    same("traces", *([trace_id(trace.info) for trace in found] for found in with_spans))
+    for one, other in zip(*with_spans):
+        same("trace", trace_facts(one), trace_facts(other))
+        spans = [sorted(map(span_facts, trace.data.spans), key=repr) for trace in (one, other)]
+        same("spans", *spans)
+        assert len(spans[0]) == 2, spans
+        traced += 1
+
+
 names = []
 for experiment in every(source.search_experiments, view_type=ViewType.ALL):
     names.append(experiment.name)
@@ -121,10 +168,13 @@ for experiment in every(source.search_experiments, view_type=ViewType.ALL):
     same("runs", sorted(run.info.run_id for run in runs), sorted(run.info.run_id for run in found))
     for run in runs:
         compare_run(run)
+    if experiment.lifecycle_stage == "active":
+        compare_traces(experiment, other)
     if major >= 3:
         models = [c.search_logged_models(experiment_ids=[e.experiment_id])
                   for c, e in ((source, experiment), (kedge, other))]
         same("logged models", *(sorted(map(model_facts, found), key=repr) for found in models))
+assert traced == 6, traced
 assert sorted(names) == ["Default", "gone", "rides"], names
 
 if hasattr(source, "list_webhooks") and sys.argv[1].startswith("http"):

@@ -77,6 +77,46 @@ def prompts():
         mlflow.genai.register_prompt(name="greeting", template="Good day {{name}}", tags={"tone": "formal"})
 
 
+def traces():
+    mlflow.set_experiment("rides")
+
+    @mlflow.trace(span_type="LLM")
+    def inner(question):
+        return {"answer": question, "parts": [1, 2.5, None]}
+
+    @mlflow.trace(attributes={"model": "x"})
+    def outer(question, fail=False):
+        if major >= 3:
+            tags, metadata = {"team": "north ü"}, {"mlflow.trace.session": "s1"}
+            mlflow.update_current_trace(tags=tags, metadata=metadata, client_request_id=f"request {question}")
+        else:
+            mlflow.update_current_trace(tags={"team": "north ü"})
+        inner(question)
+        if fail:
+            raise ValueError("no")
+        return question
+
+    for i in range(5):
+        try:
+            outer(f"question {i}", i == 3)
+        except ValueError:
+            pass
+    with mlflow.start_run():
+        outer("in a run")
+    if hasattr(mlflow, "flush_trace_async_logging"):
+        mlflow.flush_trace_async_logging()
+    if major >= 3:
+        from mlflow.entities import AssessmentError, AssessmentSource
+
+        trace = mlflow.get_last_active_trace_id()
+        ann = AssessmentSource(source_type="HUMAN", source_id="ann")
+        said = mlflow.log_feedback(trace_id=trace, name="good", value=True, rationale="yes", source=ann)
+        mlflow.log_expectation(trace_id=trace, name="answer", value={"x": 1}, source=ann)
+        mlflow.log_feedback(trace_id=trace, name="score", value=0.5, metadata={"model": "m"})
+        mlflow.log_feedback(trace_id=trace, name="failed", error=AssessmentError("LIMIT", "too many"))
+        mlflow.override_feedback(trace_id=trace, assessment_id=said.assessment_id, value=False, source=ann)
+
+
 def webhooks():
     if hasattr(client, "create_webhook") and sys.argv[1].startswith("http"):
         client.create_webhook("news", "https://93.184.216.34/hook", ["model_version.created"], secret="s" * 20)
@@ -85,6 +125,7 @@ def webhooks():
 rides()
 registry()
 prompts()
+traces()
 webhooks()
 gone()
 with mlflow.start_run(experiment_id="0"):

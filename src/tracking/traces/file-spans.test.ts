@@ -33,6 +33,9 @@ test('both forms of the file that MLflow has had are read, times to the nanoseco
     [['exception', '5']],
   );
 
+  const [bare] = spansInText(earlier.replaceAll('0x', ''));
+  assert.deepEqual(bare, root, 'MLflow 2.22 writes the digits alone');
+
   const later = `{"spans": [{"trace_id": "S/kvNXezTaajzpKdDg5HNg==", "span_id": "APBnqgupArc=", "parent_span_id": "",
     "name": "root", "start_time_unix_nano": 1700000000123456789, "end_time_unix_nano": 1700000000999999999,
     "status": {"code": "STATUS_CODE_ERROR", "message": ""}, "attributes": {"mlflow.spanType": "\\"LLM\\""}}]}`;

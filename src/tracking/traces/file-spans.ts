@@ -82,7 +82,7 @@ function statusOf(raw: Raw): { readonly code: number; readonly message?: string 
 function linkOf(raw: Raw): OtlpLink | undefined {
   const told = String(raw['trace_id'] ?? '');
   const traceId = told.startsWith('tr-') ? told.slice('tr-'.length) : idOf(told, 32);
-  const spanId = /^[0-9a-f]{16}$/.test(String(raw['span_id'])) ? String(raw['span_id']) : idOf(raw['span_id'], 16);
+  const spanId = idOf(raw['span_id'], 16);
   if (traceId === undefined || !/^[0-9a-f]{32}$/.test(traceId) || spanId === undefined) return undefined;
   return { traceId, spanId, attributes: plainAttributesOf(raw['attributes']) };
 }
@@ -110,9 +110,10 @@ function valueOfText(item: unknown): AnyValue {
   return isShallow(value, LEVELS_MAX) ? anyValueOf(value) : {};
 }
 
-/** An id in base64, or in hexadecimal digits that begin with `0x`. */
+/** An id in base64, or in hexadecimal digits, before which MLflow 2 has had `0x` and nothing. */
 function idOf(value: unknown, digits: number): string | undefined {
   if (typeof value !== 'string' || value === '') return undefined;
+  if (value.length === digits && /^[0-9a-f]+$/.test(value)) return value;
   const hex = value.startsWith('0x') ? value.slice(2) : Buffer.from(value, 'base64').toString('hex');
   return hex.length === digits ? hex : undefined;
 }

@@ -1,19 +1,21 @@
+import { Readable } from 'node:stream';
 import { digestOfJson } from '#core/hash';
 import type { Json } from '#core/json';
 import { inParallel } from './in-parallel.ts';
 import { type SourceAssessment, SourceError, type SourceExperiment, type SourceTrace } from './source.ts';
-import type { ImportTarget } from './target.ts';
-import type { ImportPlan } from './tracking-import.ts';
+import { type ImportTarget, sendFile } from './target.ts';
+import type { ImportPlan, Place } from './tracking-import.ts';
 
 /** What is sent of one trace; see the contract of the control plane. */
 type Sent = NonNullable<Parameters<ImportTarget['kedge']['tracking']['importTrace']>[0]['body']>;
 
 const SIZE_STATS = 'mlflow.trace.sizeStats';
 /** What a server says of where it keeps a trace, which is told anew here. */
-const PLACES = ['mlflow.artifactLocation', 'mlflow.trace.spansLocation'];
+const SPANS_LOCATION = 'mlflow.trace.spansLocation';
+const PLACES = ['mlflow.artifactLocation', SPANS_LOCATION];
 
 /** Brings in the traces of an experiment, each whole: with its spans, tags, metadata and assessments. */
-export async function importTraces(plan: ImportPlan, here: string, experiment: SourceExperiment): Promise<void> {
+export async function importTraces(plan: ImportPlan, here: Place, experiment: SourceExperiment): Promise<void> {
   const { source, report, tell, parallel } = plan;
   await inParallel(source.traces(experiment.experiment_id), parallel, async (trace) => {
     report.traces.found += 1;
@@ -23,7 +25,7 @@ export async function importTraces(plan: ImportPlan, here: string, experiment: S
   });
 }
 
-async function importTrace({ source, target, report, dryRun }: ImportPlan, here: string, trace: SourceTrace) {
+async function importTrace({ source, target, report, dryRun }: ImportPlan, here: Place, trace: SourceTrace) {
   const digest = digestOfJson(JSON.parse(JSON.stringify({ ...trace, tags: tagsOf(trace) })) as Json);
   const before = await target.kedge.tracking.getTraceImport({ params: { id: trace.trace_id } });
   if (before.state === 'deleted' || before.digest === digest) {
@@ -37,7 +39,15 @@ async function importTrace({ source, target, report, dryRun }: ImportPlan, here:
     if (announced !== undefined && listed < announced) {
       throw new SourceError(`it has ${announced} spans, and the source gives ${listed} of them`);
     }
-    const body = { ...sentTrace(trace), source: source.name, experiment: here, digest };
+    // Clients of the version that wrote the file look for it, and know no other place of spans.
+    if (spans !== undefined && here.folder && trace.tags?.[SPANS_LOCATION] !== 'TRACKING_STORE') {
+      await sendFile(
+        target,
+        `${here.folder}/traces/${trace.trace_id}/artifacts/traces.json`,
+        Readable.from([Buffer.from(spans)]),
+      );
+    }
+    const body = { ...sentTrace(trace), source: source.name, experiment: here.id, digest };
     const kept = await target.kedge.tracking.importTrace({
       body: { ...body, ...(spans === undefined ? {} : { spans }) },
     });

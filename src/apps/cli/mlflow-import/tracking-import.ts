@@ -55,13 +55,13 @@ export async function importExperiment(plan: ImportPlan, experiment: SourceExper
     await report.attempt(`logged model ${model.info.model_id}`, () => importLoggedModel(plan, place, model));
   }
   const before = report.traces.found;
-  await importTraces(plan, place.id, experiment);
+  await importTraces(plan, place, experiment);
   const traces = report.traces.found - before;
   tell(`experiment '${experiment.name}': ${runs} runs${traces === 0 ? '' : `, ${traces} traces`}`);
 }
 
 /** Where an experiment is here. */
-interface Place {
+export interface Place {
   readonly id: string;
   /** Where clients write its files, if that is the control plane's proxy. */
   readonly folder: string | undefined;

@@ -7,6 +7,7 @@ import { ImportReport } from '../mlflow-import/report.ts';
 import { RestSource } from '../mlflow-import/rest-source.ts';
 import { type MlflowSource, SourceError } from '../mlflow-import/source.ts';
 import { type ImportPlan, importExperiment } from '../mlflow-import/tracking-import.ts';
+import { importUsers } from '../mlflow-import/user-import.ts';
 import { importWebhooks } from '../mlflow-import/webhook-import.ts';
 import { textOf } from '../read-file.ts';
 import { type CommandOptions, connectedInProject, printJson } from './connected.ts';
@@ -14,6 +15,7 @@ import { type CommandOptions, connectedInProject, printJson } from './connected.
 interface ImportOptions extends CommandOptions {
   readonly sourceCredentials?: string;
   readonly experiment?: readonly string[];
+  readonly users?: boolean;
   readonly dryRun?: boolean;
   readonly parallel: string;
 }
@@ -25,6 +27,7 @@ export function importCommand(program: Command): void {
     .description('bring in experiments, runs, models, webhooks and files of a tracking server or of a folder mlruns')
     .option('--source-credentials <file>', 'a file with <user>:<password>, or with a token, for the source')
     .option('--experiment <name...>', 'only these experiments, and no registered models')
+    .option('--users', 'its users too, without passwords, and what they hold on experiments and models')
     .option('--parallel <n>', 'how many runs are read at the same time', '4')
     .option('--dry-run', 'only tell what would be brought in')
     .action(async (uri: string, options: ImportOptions) => {
@@ -69,6 +72,7 @@ async function bringIn(source: MlflowSource, options: ImportOptions): Promise<Im
     }
     await report.attempt('webhooks', () => importWebhooks(plan));
   }
+  if (options.users) await report.attempt('users', () => importUsers(plan));
   for (const name of wanted ?? []) report.failures.push({ what: `experiment '${name}'`, why: 'the source has none' });
   return report;
 }

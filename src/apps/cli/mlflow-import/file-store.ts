@@ -151,6 +151,8 @@ export class FileStoreSource implements MlflowSource {
     return readFile(path, 'utf8').catch(() => undefined);
   }
 
+  async users(): Promise<undefined> {}
+
   webhooks(): undefined {
     return undefined;
   }

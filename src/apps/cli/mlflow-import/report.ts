@@ -24,6 +24,9 @@ export class ImportReport {
   readonly registeredModels: Moved = { found: 0, made: 0, resumed: 0, same: 0 };
   readonly versions: Counted = { found: 0, made: 0 };
   readonly webhooks: Counted = { found: 0, made: 0 };
+  readonly users: Counted = { found: 0, made: 0 };
+  /** Levels that users hold on experiments and registered models. */
+  readonly grants: Counted = { found: 0, made: 0 };
   /** Points of metrics that were sent. */
   points = 0;
   /** Spans that were sent. */
@@ -71,6 +74,12 @@ export class ImportReport {
       moved('registered models', this.registeredModels),
       `versions: ${this.versions.found} found, ${this.versions.made} ${would}registered`,
       `webhooks: ${this.webhooks.found} found, ${this.webhooks.made} ${would}made`,
+      ...(this.users.found === 0
+        ? []
+        : [
+            `users: ${this.users.found} found, ${this.users.made} ${would}made`,
+            `permissions: ${this.grants.found} found, ${this.grants.made} ${would}granted`,
+          ]),
       ...(this.dryRun ? [] : [this.#sent]),
       ...held.map(({ what, why }) => `left to the gate: ${why} for ${what}`),
       ...notes.map((note) => `to do: ${note}`),

@@ -15,6 +15,7 @@ import {
   type SourceRun,
   type SourceTrace,
   type SourceTraceV2,
+  type SourceUser,
   type SourceVersion,
   type SourceWebhook,
   traceOfV2,
@@ -109,6 +110,15 @@ export class RestSource implements MlflowSource {
       return await (await this.#send(path, { method: 'GET' })).text();
     } catch (error) {
       if (error instanceof SourceError && error.message.includes('RESOURCE_DOES_NOT_EXIST')) return undefined;
+      throw error;
+    }
+  }
+
+  async users(): Promise<readonly SourceUser[] | undefined> {
+    try {
+      return (await this.#ask('users/list', {}))['users'] as readonly SourceUser[] | undefined;
+    } catch (error) {
+      if (error instanceof NotServed) return undefined;
       throw error;
     }
   }

@@ -167,6 +167,20 @@ export interface SourceTraceV2 {
   readonly tags?: readonly Pair[];
 }
 
+/** What MLflow lets a role do with what a pattern names. */
+export interface SourcePermission {
+  readonly resource_type: string;
+  readonly resource_pattern: string;
+  readonly permission: string;
+}
+
+/** A user's own permissions are in a role as well, which nobody else has. */
+export interface SourceUser {
+  readonly username: string;
+  readonly is_admin?: boolean;
+  readonly roles?: readonly { readonly name: string; readonly permissions?: readonly SourcePermission[] }[];
+}
+
 /** Whose files. `uri` is where they are, as the source says. */
 export interface SourceOwner {
   readonly kind: 'run' | 'model';
@@ -196,6 +210,8 @@ export interface MlflowSource {
   spans(trace: string): Promise<string | undefined>;
   /** Without their secrets, which a server tells nobody. Undefined where the source keeps none. */
   webhooks(): AsyncIterable<SourceWebhook> | undefined;
+  /** Undefined where the source knows no users, or tells nobody of them. */
+  users(): Promise<readonly SourceUser[] | undefined>;
   registeredModels(): AsyncIterable<SourceRegisteredModel>;
   /** In the order of their numbers. */
   versions(model: SourceRegisteredModel): Promise<readonly SourceVersion[]>;

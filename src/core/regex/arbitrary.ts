@@ -17,7 +17,7 @@ export const regexPatterns: fc.Arbitrary<string> = fc.letrec<{ pattern: string }
       '\\W',
       '\\s',
       'é',
-      '😀',
+      'Ω',
       '[^\\d_]',
       '.',
     ),
@@ -30,8 +30,8 @@ export const regexPatterns: fc.Arbitrary<string> = fc.letrec<{ pattern: string }
   ),
 })).pattern;
 
-/** Texts of the letters that those have. */
+/** Texts of the letters that those have. JavaScript finds `\B` within a surrogate pair, so that none has one. */
 export const regexTexts = fc.string({
-  unit: fc.constantFrom('a', 'B', 'b', '1', '_', '.', ' ', 'x', 'é', '😀', '\n'),
+  unit: fc.constantFrom('a', 'B', 'b', '1', '_', '.', ' ', 'x', 'é', 'Ω', '\n'),
   maxLength: 12,
 });

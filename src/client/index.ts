@@ -1,6 +1,7 @@
 export { ProblemError } from '#platform/contract';
 export { type ConnectOptions, connect, type Kedge } from './connect.ts';
 export { type Pipeline, pipeline, pipelineStep } from './pipeline.ts';
+export { predictSteps } from './predict-steps.ts';
 export {
   dataset,
   endpoint,

@@ -21,7 +21,7 @@ export { aliasMoved, evidenceAdded, modelChanged, stageMoved, versionChanged, ve
 export type { RegistryGate, RegistryGateRequest } from './gate.ts';
 export { registeredFiles } from './holders.ts';
 export { registryMigrations } from './migrations/index.ts';
-export { PROTECTED_STAGE, partsOfKey, versionSubject } from './model.ts';
+export { DEFAULT_PROJECT, modelKey, PROTECTED_STAGE, partsOfKey, versionSubject } from './model.ts';
 export { withVersionFiles } from './protocol/mlflow/version-files.ts';
 export { requireLive, requireModel, requireVersion } from './require.ts';
 export type { ModelSources, SourceOwner } from './sources.ts';

@@ -10,7 +10,7 @@ import { logLine, observation, oddRequest, outcomes } from './live/observation.t
 import { armSchema, routingTableSchema, tensorVersionSchema } from './routing.ts';
 
 export type { ArmView, TrafficView } from './live/live-view.ts';
-export { type EndpointSpec, endpointSpec };
+export { armSchema, type EndpointSpec, endpointSpec };
 
 export const STAGES = [
   'queued',

@@ -115,3 +115,9 @@ export async function predictFile(
   const batch = await import('./gateway/batch/predict-file.ts');
   return batch.predictFile(work);
 }
+
+/** Puts the rows of Parquet files into one, in their order, and tells how many there are. */
+export async function joinFiles(files: readonly string[], output: string): Promise<number> {
+  const batch = await import('./gateway/batch/predict-file.ts');
+  return batch.joinFiles(files, output);
+}

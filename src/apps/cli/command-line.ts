@@ -33,6 +33,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['experiments'], adders: async () => [(await import('./commands/experiments.ts')).experimentCommands] },
   { names: ['models', 'versions'], adders: async () => [(await import('./commands/models.ts')).modelCommands] },
   { names: ['predict'], adders: async () => [(await import('./commands/predict.ts')).predictCommand] },
+  { names: ['predict-step'], adders: async () => [(await import('./commands/predict-step.ts')).predictStepCommand] },
   { names: ['rollouts'], adders: async () => [(await import('./commands/rollouts.ts')).rolloutCommands] },
   { names: ['golden'], adders: async () => [(await import('./commands/golden.ts')).goldenCommands] },
   { names: ['loadtest'], adders: async () => [(await import('./commands/loadtest.ts')).loadtestCommand] },

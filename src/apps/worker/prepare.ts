@@ -10,6 +10,7 @@ import type { BlobStore } from '#ports/blob-store';
 import type { HostRequest } from './host-protocol.ts';
 
 const HOST = fileURLToPath(import.meta.resolve('./step-host.ts'));
+const CLI = fileURLToPath(import.meta.resolve('../cli/main.ts'));
 
 export interface Prepared {
   readonly command: readonly string[];
@@ -46,7 +47,7 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
   const places = { cwd, outputs, resultPath: join(dir, 'result.json') };
   if (!attempt.function) {
     const env = await commandEnvironment(attempt, { ...places, inputs, dir, connection: around.connection });
-    return { ...places, command: attempt.command ?? [], env };
+    return { ...places, command: runnable(attempt.command ?? []), env };
   }
   const code = await unpackCode(around.blobs, attempt.function.code as Digest, join(around.scratchDir, 'code'));
   const request: HostRequest = {
@@ -70,6 +71,14 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
   // Node keeps what it made of the TypeScript there, which halves the start of every step after the first.
   const env = { NODE_COMPILE_CACHE: join(around.scratchDir, 'compile-cache'), ...attempt.env };
   return { ...places, command, env, stdin: Buffer.from(JSON.stringify(request)), serves: true };
+}
+
+/** The command line of this product is there wherever a worker is, in the version of the worker. */
+function runnable([program, ...args]: readonly string[]): readonly string[] {
+  if (program === undefined) return [];
+  return program === 'kedge'
+    ? [process.execPath, '--disable-warning=ExperimentalWarning', CLI, ...args]
+    : [program, ...args];
 }
 
 type PathOf = BlobStore['localPath'];

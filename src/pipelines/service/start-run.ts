@@ -112,7 +112,8 @@ export async function buildRun(
   const steps = [];
   const inside = await pinNested(tx, { name: request.pipeline, spec: pipeline.spec, generations, budget });
   for (const step of pipeline.spec.steps) {
-    const pinned = { ...givenTo(step, inputs), ...(await pinReferences(tx, step.inputs, pins)) };
+    const references = await pinReferences(tx, step.inputs, { pins, project: run.project });
+    const pinned = { ...givenTo(step, inputs), ...references };
     const definition = definitionFrom(step, params, pinned);
     const nested = step.pipeline === undefined ? undefined : inside.get(step.pipeline);
     steps.push({ state: initialState(step), definition: { ...definition, ...(nested ? { pipeline: nested } : {}) } });

@@ -57,6 +57,28 @@ export function childEnvironment(config: Config, environment: NodeJS.ProcessEnv 
   return Object.fromEntries([...inherited, ...keys]) as Record<string, string>;
 }
 
+/** What a step of a pipeline gave the command that it is: paths by the variables' last part, and its parameters. */
+export interface StepEnvironment {
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly outputs: Readonly<Record<string, string>>;
+  /** Paths of the JSON files of its parameters and, to be written, of its result. */
+  readonly params: string;
+  readonly result: string;
+}
+
+/** `undefined` outside a step. */
+export function stepEnvironment(environment: NodeJS.ProcessEnv = process.env): StepEnvironment | undefined {
+  const { KEDGE_PARAMS: params, KEDGE_RESULT: result } = environment;
+  if (params === undefined || result === undefined) return undefined;
+  const named = (prefix: string): Record<string, string> =>
+    Object.fromEntries(
+      Object.entries(environment).flatMap(([name, value]) =>
+        name.startsWith(prefix) && value !== undefined ? [[name.slice(prefix.length), value]] : [],
+      ),
+    );
+  return { inputs: named('KEDGE_INPUT_'), outputs: named('KEDGE_OUTPUT_'), params, result };
+}
+
 /** Variables of the same family that are not configuration: of the test suite, and of steps that run this command. */
 const FOREIGN = /^KEDGE_(CI|CI_.*|TEST_.*|CRASH_.*|PARAM_.*|INPUT_.*|OUTPUT_.*|PARAMS|RESULT|RUN|STEP|SEED)$/;
 

@@ -22,8 +22,10 @@ export interface FileWork {
   readonly arm: Arm;
   /** The model's ONNX file. */
   readonly model: string;
-  /** Parquet, CSV or JSON lines, by its name. */
-  readonly input: string;
+  /** Parquet, CSV or JSON lines, by its name. Several follow on one another, and are Parquet whatever their names. */
+  readonly input: string | readonly string[];
+  /** Predicts only the rows of one of so many equal parts, the first of which is 0. */
+  readonly shard?: { readonly index: number; readonly of: number } | undefined;
   /** Parquet, CSV or JSON lines, by its name. Appears when everything is predicted. */
   readonly output: string;
   /** Columns of the input that the output has beside the prediction; all unless told. */
@@ -53,21 +55,23 @@ const PART = /^part-(\d{8})-(\d+)\.parquet$/;
  */
 export async function predictFile(work: FileWork): Promise<FileProgress> {
   const { arm, clock, onProgress } = work;
-  const [input, output] = [resolve(work.input), resolve(work.output)];
+  const input = scanned(work.input);
+  const output = resolve(work.output);
   const parts = `${output}.parts`;
-  for (const path of [input, output]) formatOf(path);
+  formatOf(output);
   await mkdir(parts, { recursive: true });
-  await sameWork(parts, { input, digest: arm.digest });
+  await sameWork(parts, { files: input.files, shard: work.shard, digest: arm.digest });
   const startedMs = clock.monotonic();
-  const reader = await openColumnar([dirname(input)], join(parts, 'scratch-read'));
-  const writer = await openColumnar([dirname(input), dirname(output), parts], join(parts, 'scratch-write'));
+  const folders = [...new Set(input.files.map((file) => dirname(file)))];
+  const reader = await openColumnar(folders, join(parts, 'scratch-read'));
+  const writer = await openColumnar([...folders, dirname(output), parts], join(parts, 'scratch-write'));
   const { shape } = liveArm(arm).file;
   const fileBytes = (await stat(work.model)).size;
   const trial = new TrialThread();
   const runtime = await loadModel({ path: work.model, fileBytes, shape, choice: 'inline', clock, trial });
   try {
     await checkColumns(reader, input, arm.signature);
-    const source = `select * from ${scanOf(input, arm.signature.inputs)}`;
+    const source = await shardOf(reader, `select * from ${input.scan(arm.signature.inputs)}`, work.shard);
     const total = await countOf(reader, source);
     const resumed = await finishedRows(parts);
     let rows = resumed;
@@ -150,12 +154,18 @@ async function partsIn(
 }
 
 /** Parts belong to one file and one model; predictions of another must not be mixed with them. */
-async function sameWork(parts: string, { input, digest }: { input: string; digest: string }): Promise<void> {
-  const { size, mtimeMs } = await stat(input).catch(() => {
-    throw batchErrors['no-file'](`there is no file ${input}`);
+async function sameWork(
+  parts: string,
+  { files, shard, digest }: Pick<FileWork, 'shard'> & { readonly files: readonly string[]; readonly digest: string },
+): Promise<void> {
+  const described = files.map(async (input) => {
+    const { size, mtimeMs } = await stat(input).catch(() => {
+      throw batchErrors['no-file'](`there is no file ${input}`);
+    });
+    return { input, size, mtimeMs };
   });
   const path = join(parts, 'work.json');
-  const own = JSON.stringify({ input, size, mtimeMs, digest });
+  const own = JSON.stringify({ files: await Promise.all(described), shard, digest });
   const found = await readFile(path, 'utf8').catch(() => undefined);
   if (found === own) return;
   if (found !== undefined && (await partsIn(parts)).length > 0) {
@@ -208,6 +218,31 @@ function formatOf(path: string): Format {
   throw batchErrors['unknown-format'](`${path}: expected a name that ends in ${Object.keys(FORMATS).join(', ')}`);
 }
 
+interface Scanned {
+  readonly files: readonly string[];
+  /** The rows of all of them, as a table of SQL; with the inputs of a model, fit for it. */
+  scan(inputs?: ModelSignature['inputs']): string;
+}
+
+function scanned(input: FileWork['input']): Scanned {
+  if (typeof input === 'string') {
+    const file = resolve(input);
+    formatOf(file);
+    return { files: [file], scan: (inputs) => scanOf(file, inputs) };
+  }
+  const files = input.map((path) => resolve(path));
+  if (files.length === 0) throw batchErrors['no-file']('there are no rows yet: the list of files is empty');
+  return { files, scan: () => `read_parquet([${files.map(quoted).join(', ')}])` };
+}
+
+/** The rows of one part of a source. All parts together are its rows, each once, in their order. */
+async function shardOf(reader: Columnar, source: string, shard: FileWork['shard']): Promise<string> {
+  if (!shard) return source;
+  const total = await countOf(reader, source);
+  const at = (index: number): number => Math.floor((total * index) / shard.of);
+  return `${source} limit ${at(shard.index + 1) - at(shard.index)} offset ${at(shard.index)}`;
+}
+
 /** The rows of a file. The types of a CSV's columns are guessed, but for those that the model takes. */
 function scanOf(path: string, inputs: ModelSignature['inputs'] = []): string {
   const format = formatOf(path);
@@ -223,17 +258,34 @@ async function countOf(reader: Columnar, source: string): Promise<number> {
 }
 
 /** Told before any work is done, with all that is wrong. */
-async function checkColumns(reader: Columnar, input: string, { inputs }: ModelSignature): Promise<void> {
-  const described = (scan: string) => reader.exclusive((session) => session.rows(`describe select * from ${scan}`));
-  const names = new Set((await described(scanOf(input))).map((row) => row['column_name']));
+async function checkColumns(reader: Columnar, { scan }: Scanned, { inputs }: ModelSignature): Promise<void> {
+  const described = (table: string) => reader.exclusive((session) => session.rows(`describe select * from ${table}`));
+  const names = new Set((await described(scan())).map((row) => row['column_name']));
   const missing = inputs.filter(({ name }) => !names.has(name)).map(({ name }) => name);
   if (missing.length > 0) throw batchErrors['missing-column'](`the file has no ${missing.join(', no ')}`);
-  const columns = await described(scanOf(input, inputs));
+  const columns = await described(scan(inputs));
   const types = new Map(columns.map((row) => [row['column_name'], String(row['column_type'])]));
   for (const { name, kind } of inputs) {
     const type = types.get(name) ?? '';
     if (/^(VARCHAR|ENUM)/.test(type) === (kind === 'category')) continue;
     const expected = kind === 'category' ? 'a text' : 'a number';
     throw batchErrors['wrong-column'](`column '${name}' is ${type}, and the model takes ${expected}`);
+  }
+}
+
+/** Puts the rows of Parquet files into one, in their order, and tells how many there are. */
+export async function joinFiles(files: readonly string[], output: string): Promise<number> {
+  const [input, target] = [scanned(files), resolve(output)];
+  const folders = [...new Set([...input.files, target].map((file) => dirname(file)))];
+  const scratch = `${target}.scratch`;
+  const columnar = await openColumnar(folders, scratch);
+  try {
+    await columnar.exclusive((session) =>
+      session.run(`copy (select * from ${input.scan()}) to ${quoted(target)} (${WRITTEN.parquet})`),
+    );
+    return await countOf(columnar, `select * from read_parquet(${quoted(target)})`);
+  } finally {
+    await columnar.close();
+    await rm(scratch, { recursive: true, force: true });
   }
 }

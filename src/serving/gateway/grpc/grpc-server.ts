@@ -12,6 +12,7 @@ import {
 import { gatewayErrors, invalidField, retryAfterS } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { expected } from '../http/http-io.ts';
+import { type ArmAsked, armAsked } from '../named-arm.ts';
 import {
   configOf,
   indexOf,
@@ -27,7 +28,7 @@ import { type Caller, ofTenant } from '../protection/access/caller.ts';
 import { tenantOf } from '../protection/tenants.ts';
 import type { LoadParameters } from '../repository/model-repository.ts';
 import type { ServerTls } from '../tls.ts';
-import { callOf, type InferMessage, meant, messageOf } from './infer-message.ts';
+import { type Asker, callOf, type InferMessage, meant, messageOf } from './infer-message.ts';
 import { scalerHandlers } from './scaler.ts';
 import { loadService } from './service.ts';
 import { streamInfer } from './stream.ts';
@@ -123,7 +124,7 @@ function inferenceHandlers(parts: GatewayParts): Record<string, UntypedHandleCal
   };
   const stream = (call: ServerDuplexStream<InferMessage, object>): void => {
     callerOf(parts, call.metadata).then(
-      (caller) => streamInfer(parts, call, { caller, wordsOf }),
+      (caller) => streamInfer(parts, call, { caller, asked: askedIn(call.metadata), wordsOf }),
       (error) => call.emit('error', refusalOf(parts, error, { path: call.getPath(), model: '' })),
     );
   };
@@ -141,8 +142,8 @@ function inferenceHandlers(parts: GatewayParts): Record<string, UntypedHandleCal
     ModelStatistics: unary(async ({ name, version }: ModelCall) => ({
       model_stats: (await statisticsOf(parts, name || undefined, version || undefined)).map(statisticsJson),
     })),
-    ModelInfer: unary(async (message: InferMessage, caller) =>
-      messageOf(await infer(parts, meant(parts, callOf(message), caller))),
+    ModelInfer: unary(async (message: InferMessage, asker) =>
+      messageOf(await infer(parts, meant(parts, callOf(message), asker))),
     ),
     ModelStreamInfer: stream,
     RepositoryIndex: unary(async ({ ready }: { readonly ready: boolean }) => ({
@@ -174,7 +175,9 @@ function healthHandlers(parts: GatewayParts): Record<string, UntypedHandleCall> 
   };
 }
 
-type Work<Request> = (request: Request, caller: Caller | undefined) => Promise<object>;
+type Work<Request> = (request: Request, asker: Asker) => Promise<object>;
+
+const askedIn = (metadata: Metadata): ArmAsked | undefined => armAsked((name) => metadata.get(name)[0]?.toString());
 
 /** What probes ask for, which have no credentials and learn nothing but a word. */
 const PROBED = { probed: true } as const;
@@ -182,10 +185,11 @@ const PROBED = { probed: true } as const;
 function unaryFor(parts: GatewayParts, { probed }: { readonly probed: boolean } = { probed: false }) {
   return <Request extends object>(work: Work<Request>): UntypedHandleCall =>
     (call: ServerUnaryCall<Request, object>, reply: sendUnaryData<object>) => {
+      const asked = askedIn(call.metadata);
       const answer =
         (parts.door ?? parts.tenants) && !probed
-          ? callerOf(parts, call.metadata).then((caller) => work(call.request, caller))
-          : work(call.request, undefined);
+          ? callerOf(parts, call.metadata).then((caller) => work(call.request, { caller, asked }))
+          : work(call.request, { asked });
       sendLifecycle(parts, call);
       answer.then(
         (response) => reply(null, response),

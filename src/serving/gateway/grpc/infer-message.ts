@@ -1,7 +1,6 @@
 import { invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { InferCall, InferResult, RequestedOutput } from '../open-inference/protocol.ts';
-import type { Caller } from '../protection/access/caller.ts';
 import { type Datatype, isDatatype, numberType } from '../tensors/datatypes.ts';
 import { rawOf } from '../tensors/encode.ts';
 import type { TensorInput } from '../tensors/tensor.ts';
@@ -36,9 +35,11 @@ export interface InputMessage {
   readonly contents: Readonly<Record<string, readonly unknown[]>> | null;
 }
 
+export type Asker = Pick<InferCall, 'caller' | 'asked'>;
+
 /** The call with whoever makes it, for the endpoint that its name means to their tenant. */
-export function meant(parts: GatewayParts, call: InferCall, caller: Caller | undefined): InferCall {
-  return { ...call, caller, model: parts.router.nameFor(call.model, caller?.tenant) };
+export function meant(parts: GatewayParts, call: InferCall, { caller, asked }: Asker): InferCall {
+  return { ...call, caller, asked, model: parts.router.nameFor(call.model, caller?.tenant) };
 }
 
 /** Throws `gateway/invalid-request`. */

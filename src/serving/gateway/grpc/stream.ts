@@ -1,11 +1,9 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { infer } from '../open-inference/infer.ts';
-import type { Caller } from '../protection/access/caller.ts';
-import { callOf, type InferMessage, meant, messageOf } from './infer-message.ts';
+import { type Asker, callOf, type InferMessage, meant, messageOf } from './infer-message.ts';
 
-export interface StreamContext {
-  readonly caller: Caller | undefined;
+export interface StreamContext extends Asker {
   /** The text of an error about a model. */
   readonly wordsOf: (error: unknown, model: string) => string;
 }
@@ -62,12 +60,12 @@ async function written(call: ServerDuplexStream<InferMessage, object>, reply: ob
 async function answered(
   parts: GatewayParts,
   message: InferMessage,
-  { caller, wordsOf }: StreamContext,
+  { wordsOf, ...asker }: StreamContext,
 ): Promise<object> {
   const final = message.parameters['triton_enable_empty_final_response']?.bool_param === true;
   try {
     const { triton_enable_empty_final_response: _, ...parameters } = message.parameters;
-    const result = messageOf(await infer(parts, meant(parts, callOf({ ...message, parameters }), caller))) as {
+    const result = messageOf(await infer(parts, meant(parts, callOf({ ...message, parameters }), asker))) as {
       parameters: object;
     };
     const marked = final ? { ...result.parameters, triton_final_response: { bool_param: true } } : result.parameters;

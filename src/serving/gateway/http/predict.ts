@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayParts } from '../gateway-parts.ts';
+import { armAsked, namedArm } from '../named-arm.ts';
 import { answeringArm, answeringRevision, armNameOf, type Prediction, propensityOf } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
-import { armNamed } from './arm-header.ts';
 import { type Exchange, expected, parseJson, readBody, sendJson, sendProblem, setLifecycleHeaders } from './http-io.ts';
 import { refusedEarly } from './refuse-early.ts';
 
@@ -34,7 +34,10 @@ interface Call extends Exchange {
 function predict(parts: GatewayParts, name: string, { body, request, response, caller, fail }: Call): void {
   const endpoint = parts.router.endpoint(parts.router.nameFor(name, caller?.tenant));
   setLifecycleHeaders(response, endpoint);
-  const named = armNamed(endpoint, request);
+  const named = namedArm(
+    endpoint,
+    armAsked((header) => request.headers[header]),
+  );
   if (body !== null && typeof body === 'object' && 'instances' in body) {
     const values = batchInstances(body.instances, parts.limits.instancesMax);
     const instances = values.map((value, i) => instanceOf(value, `instances.${i}`, named));
@@ -57,7 +60,7 @@ function predict(parts: GatewayParts, name: string, { body, request, response, c
   parts.predictor.predict({ endpoint, caller, instances, path: '', finish, fail });
 }
 
-function instanceOf(value: unknown, path: string, named: ReturnType<typeof armNamed>): Instance {
+function instanceOf(value: unknown, path: string, named: ReturnType<typeof namedArm>): Instance {
   const instance = readInstance(value, path);
   return named ? { ...instance, ...named } : instance;
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import { armAsked } from '../named-arm.ts';
 import { modelReady } from '../open-inference/describe.ts';
 import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
 import { type ScoreReply, scoreFrame } from '../scoring/score-frame.ts';
@@ -114,7 +115,8 @@ async function predict(
   const inferenceId = headers['x-amzn-sagemaker-inference-id'];
   const { predictions, marks } = await scoreFrame(parts, {
     model: model ?? parts.router.nameFor(defaultEndpoint(parts), caller?.tenant),
-    ...{ version, frame, caller, id: typeof inferenceId === 'string' ? inferenceId : undefined },
+    ...{ version, frame, caller, asked: armAsked((header) => headers[header]) },
+    ...{ id: typeof inferenceId === 'string' ? inferenceId : undefined },
   });
   const accepted = headers.accept ?? '';
   if (accepted.startsWith('text/csv')) {

@@ -1,3 +1,4 @@
+import type { ArmAsked } from '../named-arm.ts';
 import type { Caller } from '../protection/access/caller.ts';
 import type { Tensor, TensorInput, TensorSpec } from '../tensors/tensor.ts';
 
@@ -7,6 +8,8 @@ import type { Tensor, TensorInput, TensorSpec } from '../tensors/tensor.ts';
 export interface InferCall {
   /** Who asks; undefined where nobody has to say. */
   readonly caller?: Caller | undefined;
+  /** Counts for endpoints; a version or a model of the repository has no arms. */
+  readonly asked?: ArmAsked | undefined;
   readonly model: string;
   readonly version?: string | undefined;
   readonly id?: string | undefined;

@@ -3,6 +3,7 @@ import type { Arm, ArmTensors, TensorVersion } from '../../routing.ts';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armsOf, type LiveArm, type LiveEndpoint } from '../live-endpoint.ts';
+import { namedArm } from '../named-arm.ts';
 import type { Prediction } from '../prediction.ts';
 import { type Instance, readInstance, readRow } from '../read-instance.ts';
 import type { RepositoryVersion } from '../repository/model-repository.ts';
@@ -54,6 +55,7 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
 function instancesIn({ limits }: GatewayParts, call: InferCall, endpoint: LiveEndpoint): readonly Instance[] {
   const columns = columnsOf(endpoint);
   const at = eventTime(call.parameters);
+  const named = namedArm(endpoint, call.asked);
   const tensors = given(call, columns);
   const { width } = columns;
   const matrix = width === undefined ? undefined : rowsOfMatrix(tensors, { width, rowsMax: limits.instancesMax });
@@ -61,12 +63,12 @@ function instancesIn({ limits }: GatewayParts, call: InferCall, endpoint: LiveEn
   const { id } = call;
   const ids = (i: number): string | undefined => (id === undefined || rows.length === 1 ? id : `${id}-${i}`);
   if (!matrix) {
-    return rows.map((row, i) => {
+    return rows.map((row, i): Instance => {
       const { inputs, entities } = row as TensorRow;
-      return readInstance({ id: ids(i), at, entities, inputs }, '');
+      return { ...readInstance({ id: ids(i), at, entities, inputs }, ''), ...named };
     });
   }
-  const envelope = readInstance({ id: ids(rows.length - 1), at }, '');
+  const envelope = { ...readInstance({ id: ids(rows.length - 1), at }, ''), ...named };
   return matrix.map((numeric, i): Instance => ({ ...envelope, id: ids(i), row: { numeric, categories: [] } }));
 }
 

@@ -1,5 +1,6 @@
 import { invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import type { ArmAsked } from '../named-arm.ts';
 import { metadataOf } from '../open-inference/describe.ts';
 import { infer } from '../open-inference/infer.ts';
 import { findVersion } from '../open-inference/tabular.ts';
@@ -16,6 +17,7 @@ export interface ScoreRequest {
   readonly id?: string | undefined;
   readonly parameters?: Readonly<Record<string, unknown>>;
   readonly caller?: Caller | undefined;
+  readonly asked?: ArmAsked | undefined;
   /** The rows, once the names of the inputs are known. */
   readonly frame: (inputs: readonly string[]) => Frame;
 }
@@ -33,13 +35,13 @@ type Prediction = Scalar | readonly Prediction[] | { readonly [output: string]: 
  * has several. Names that the model does not take are passed over, as an index of a data frame is.
  */
 export async function scoreFrame(parts: GatewayParts, request: ScoreRequest): Promise<ScoreReply> {
-  const { model, version, id, parameters = {}, caller } = request;
+  const { model, version, id, parameters = {}, caller, asked } = request;
   const { inputs: specs } = await metadataOf(parts, model, version);
   const frame = request.frame(specs.map(({ name }) => name));
   if (frame.rows.length === 0) throw invalidField(frame.path, 'has no rows');
   const tabular = !(await isTensors(parts, model, version));
   const inputs = tensorsOf(frame, specs, { tabular });
-  const { outputs, parameters: marks } = await infer(parts, { model, version, id, parameters, inputs, caller });
+  const { outputs, parameters: marks } = await infer(parts, { model, version, id, parameters, inputs, caller, asked });
   const columns = outputs.map((tensor) => ({ name: tensor.name, rows: nested(tensor, { tabular }) }));
   const [only] = columns;
   if (columns.length === 1 && only) return { predictions: only.rows, marks };

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gatewayErrors, invalidField } from '../../errors.ts';
 import type { GatewayParts } from '../../gateway-parts.ts';
+import { armAsked } from '../../named-arm.ts';
 import {
   configOf,
   indexOf,
@@ -184,7 +185,10 @@ async function act(parts: GatewayParts, target: Target, { body, headers, caller 
   const { what, model, version } = target;
   if (what === 'infer') {
     const { binary, ...call } = readInfer(body, headers['inference-header-content-length']);
-    return writeInfer(await infer(parts, { ...call, model, version, caller }), binary);
+    return writeInfer(
+      await infer(parts, { ...call, model, version, caller, asked: armAsked((header) => headers[header]) }),
+      binary,
+    );
   }
   const json = (value: unknown): WrittenAnswer => ({ body: Buffer.from(JSON.stringify(value)), jsonBytes: undefined });
   const given = body.length === 0 ? {} : parseJson(body);

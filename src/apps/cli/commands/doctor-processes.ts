@@ -6,6 +6,7 @@ import { ProblemError } from '#platform/contract';
 import type { ProcessView } from '#serving';
 import { holderOf } from '../../data-dir.ts';
 import { type ConnectionOptions, connectFrom } from '../connection.ts';
+import { CertificateError, certificateWords, jsonOverTls } from './doctor-tls.ts';
 
 export interface Finding {
   readonly check: string;
@@ -27,7 +28,8 @@ export async function processFindings(options: ConnectionOptions): Promise<Findi
   const dir = resolve(config.dataDir);
   const holder = holderOf(dir);
   const url = (options.url ?? holder?.controlPlane ?? config.controlPlaneUrl).replace(/\/$/, '');
-  const gateway = holder?.gateway ?? `http://${config.host}:${config.gatewayPort}`;
+  const scheme = config.tlsCert === '' ? 'http' : 'https';
+  const gateway = holder?.gateway ?? `${scheme}://${config.host}:${config.gatewayPort}`;
   const started = holder !== undefined;
   const why = holder ? `process ${holder.pid} keeps it started` : `nothing is started on ${dir}`;
   return Promise.all([
@@ -39,7 +41,7 @@ export async function processFindings(options: ConnectionOptions): Promise<Findi
     finding('gateway', {
       expected: holder?.gateway !== undefined,
       absent: `not running at ${gateway}; ${started && !holder.gateway ? 'none was started' : why}`,
-      work: () => gatewayAt(gateway),
+      work: () => (gateway.startsWith('https:') ? gatewayOverTls(gateway, config.tlsCert) : gatewayAt(gateway)),
     }),
     finding('workers', {
       expected: started && holder.workers > 0,
@@ -87,7 +89,25 @@ async function gatewayAt(url: string): Promise<string> {
   const { live } = await answerOf(`${url}/v2/health/live`);
   if (live !== true) throw new AmissError(`${url} answers, but not as a gateway does`);
   const { processes } = await answerOf(`${url}/v1/processes`);
-  return `answers at ${url}${Array.isArray(processes) && processes.length > 1 ? wordsOf(processes) : ''}`;
+  return `answers at ${url}${severalOf(processes)}`;
+}
+
+/** The certificate is looked at first: it is told of also where the gateway lets nobody in without one of theirs. */
+async function gatewayOverTls(url: string, certFile: string): Promise<string> {
+  const place = { url, certFile, withinMs: ANSWER_WITHIN_MS };
+  const certificate = await certificateWords(place, realSystem().clock.now()).catch((error) => {
+    throw error instanceof CertificateError ? new AmissError(error.message) : error;
+  });
+  const health = await jsonOverTls(`${url}/v2/health/live`, ANSWER_WITHIN_MS);
+  if (health === undefined)
+    return `answers at ${url} with ${certificate}; asks clients for theirs, and doctor has none`;
+  if (fieldsOf(health)['live'] !== true) throw new AmissError(`${url} answers, but not as a gateway does`);
+  const { processes } = fieldsOf(await jsonOverTls(`${url}/v1/processes`, ANSWER_WITHIN_MS));
+  return `answers at ${url} with ${certificate}${severalOf(processes)}`;
+}
+
+function severalOf(processes: unknown): string {
+  return Array.isArray(processes) && processes.length > 1 ? wordsOf(processes) : '';
 }
 
 /** Of each process that serves the address together with others. Told to whoever may ask, which others are not. */
@@ -117,7 +137,10 @@ async function workersOf(options: ConnectionOptions): Promise<string> {
 /** The fields of a JSON answer, whatever its status; none of an answer that is no JSON. */
 async function answerOf(url: string): Promise<Readonly<Record<string, unknown>>> {
   const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
-  const value: unknown = await response.json().catch(() => null);
+  return fieldsOf(await response.json().catch(() => null));
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : {};
 }
 

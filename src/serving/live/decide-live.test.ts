@@ -2,13 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { seededRandom } from '#core/random';
-import { decideRollout, type RolloutFact } from '../decide.ts';
-import { type Decision, type RolloutState, startState } from '../model.ts';
 import { weightOf } from '../weight.ts';
-import { firstStage } from './decide-live.ts';
 import { frozenBy } from './freeze.ts';
 import type { Observation } from './observation.ts';
 import { quietTraffic, type SimulatedTraffic, simulatedPlan, simulateRollout } from './simulated-rollout.ts';
+import { ToldRollout } from './testing.ts';
 
 const BLOCK = 10_000;
 
@@ -17,36 +15,19 @@ const planWith = (strategy: string, live: Record<string, unknown> = {}) =>
 
 type Plan = ReturnType<typeof planWith>;
 
-/** A rollout that is told one thing after another. */
-class Told {
-  readonly plan: Plan;
-  readonly decisions: Decision[] = [];
-  state: RolloutState;
-  #blocks = 0;
-
-  constructor(plan: Plan) {
-    this.plan = plan;
-    this.state = startState(plan, { stage: firstStage(plan.live), forced: false });
-  }
-
-  tell(fact: RolloutFact): void {
-    const outcome = decideRollout(this, fact);
-    this.state = JSON.parse(JSON.stringify(outcome.state));
-    if (outcome.decision) this.decisions.push(outcome.decision);
-  }
-
+class Told extends ToldRollout<Plan> {
   /** Blocks of 400 requests that both arms score. */
   traffic(blocks: number, more: Partial<Observation> & { failures?: number; slower?: number } = {}): void {
     const { failures = 0, slower = 1, ...rest } = more;
     for (let i = 0; i < blocks; i++) {
       const weight = weightOf(this.state, this.plan);
       const candidate = Math.round(4 * weight);
-      const start = this.#blocks++ * BLOCK;
-      const noise = 0.01 * ((this.#blocks % 3) - 1);
+      const { number, ...time } = this.nextBlock();
+      const noise = 0.01 * (((number + 1) % 3) - 1);
       this.tell({
         kind: 'observation',
         observation: {
-          ...{ rollout: 'r', source: 'g', start, end: start + BLOCK, weight, odd: [] },
+          ...{ ...time, rollout: 'r', weight, odd: [] },
           current: { answered: 400 - candidate, logLatencySum: (400 - candidate) * 3, scored: 400, failures: 1 },
           candidate: {
             ...{ answered: candidate, logLatencySum: candidate * (3 + noise + Math.log(slower)), scored: 400 },

@@ -1,33 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { seededRandom } from '#core/random';
-import { decideRollout, type RolloutFact } from '../../decide.ts';
-import { type Decision, type RolloutState, startState } from '../../model.ts';
 import { weightOf } from '../../weight.ts';
-import { firstStage } from '../decide-live.ts';
 import { type ArmsPlan, quietArms, simulateArms, simulatedArmsPlan } from '../simulated-arms.ts';
+import { ToldRollout } from '../testing.ts';
 import { armWeights } from './arms-state.ts';
 
-const BLOCK = 10_000;
-
 /** A rollout of several candidates that is told one block after another. */
-class Told {
-  readonly plan: ArmsPlan;
-  readonly decisions: Decision[] = [];
-  state: RolloutState;
-  #blocks = 0;
-
-  constructor(plan: ArmsPlan) {
-    this.plan = plan;
-    this.state = startState(plan, { stage: firstStage(plan.live), forced: false });
-  }
-
-  tell(fact: RolloutFact): void {
-    const outcome = decideRollout(this, fact);
-    this.state = JSON.parse(JSON.stringify(outcome.state));
-    if (outcome.decision) this.decisions.push(outcome.decision);
-  }
-
+class Told extends ToldRollout<ArmsPlan> {
   get shares(): Record<string, number> {
     const { arms } = this.state.live ?? {};
     const shares = arms ? armWeights(arms, this.plan.live.arms ?? []) : [];
@@ -37,8 +17,7 @@ class Told {
   /** Blocks of 1,000 requests; `means` of the metric and `failures` a block by arm. */
   traffic(blocks: number, means: Record<string, number>, failures: Record<string, number> = {}, tilt = 0): void {
     for (let i = 0; i < blocks; i++) {
-      const number = this.#blocks++;
-      const time = { source: 'g', start: number * BLOCK, end: (number + 1) * BLOCK };
+      const { number, ...time } = this.nextBlock();
       const noise = 0.004 * ((number % 3) - 1);
       const of = (name: string, weight: number) => {
         const count = 10 * Math.round(weight) + (name === 'current' ? -tilt : 0);

@@ -9,8 +9,8 @@ import { randomModel } from './forest.ts';
 const names = Array.from({ length: 30 }, (_, i) => `f${i}`);
 
 /** A model of 100 trees with 31 leaves over 30 numbers, as an ONNX file. */
-export function forestModel(): Uint8Array<ArrayBuffer> {
-  return gbdtToOnnx(randomModel({ features: names, trees: 100, leaves: 31 })).bytes;
+export function forestModel(seed?: number): Uint8Array<ArrayBuffer> {
+  return gbdtToOnnx(randomModel({ features: names, trees: 100, leaves: 31, ...(seed ? { seed } : {}) })).bytes;
 }
 
 /** The same rows for it each time. */
@@ -21,9 +21,9 @@ export function forestRows(count: number): number[][] {
 
 /**
  * Stores the model and a routing table with the endpoint `bench` that answers with it, and returns bodies of requests
- * to it.
+ * to it. With a shadow, another such model is scored beside each answer, in a rollout decided on live traffic.
  */
-export async function prepareForest(folder: string, routingFile: string): Promise<string[]> {
+export async function prepareForest(folder: string, routingFile: string, withShadow = false): Promise<string[]> {
   const blobs = await openFsBlobStore({ root: join(folder, 'blobs') });
   const { digest } = await blobs.put(forestModel());
   const signature = {
@@ -32,9 +32,18 @@ export async function prepareForest(folder: string, routingFile: string): Promis
   };
   const current = { revision: 'bench@1', model: 'bench', version: 1, digest, signature };
   const guardrail = { errorRateMax: 1, latencyP95MsMax: 1_000, requestsMin: 100, windowMs: 60_000 };
+  const shadow = {
+    candidate: {
+      ...{ revision: 'bench@2', model: 'bench', version: 2, signature, weight: 0, shadow: true },
+      digest: (await blobs.put(forestModel(43))).digest,
+    },
+    live: { blockMs: 10_000, sticky: null, override: false },
+    rollout: 'rollout-1',
+  };
+  const endpoint = { name: 'bench', current, features: null, guardrail, timeoutMs: 1_000, locked: false };
   const table: RoutingTable = {
     version: 1,
-    endpoints: { bench: { name: 'bench', current, features: null, guardrail, timeoutMs: 1_000, locked: false } },
+    endpoints: { bench: { ...endpoint, ...(withShadow ? shadow : {}) } },
   };
   await mkdir(dirname(routingFile), { recursive: true });
   await writeFile(routingFile, JSON.stringify(table));

@@ -5,11 +5,12 @@ interface ForestSpec {
   readonly features: readonly string[];
   readonly trees: number;
   readonly leaves: number;
+  readonly seed?: number;
 }
 
 /** Random trees of the size of a boosted tabular model: what they answer does not matter, what they cost does. */
-export function randomModel({ features, trees, leaves }: ForestSpec): GbdtModel {
-  const random = seededRandom(42);
+export function randomModel({ features, trees, leaves, seed = 42 }: ForestSpec): GbdtModel {
+  const random = seededRandom(seed);
   return {
     objective: 'binary',
     baseScore: 0,

@@ -7,13 +7,13 @@ import { startGateway } from '#serving';
 
 /**
  * A gateway over a prepared folder; its control plane address answers nobody, so everything is kept in the log. The
- * second argument is the memory for models in bytes, the default unless given.
+ * second argument is limits as JSON, beside the defaults.
  */
-const [folder = '', memory] = process.argv.slice(2);
+const [folder = '', limits = '{}'] = process.argv.slice(2);
 const gateway = await startGateway({
   host: '127.0.0.1',
   port: 0,
-  grpcPort: null,
+  grpcPort: 0,
   controlPlane: { url: 'http://127.0.0.1:9' },
   routingFile: join(folder, 'routing.json'),
   blobs: await openFsBlobStore({ root: join(folder, 'blobs') }),
@@ -21,6 +21,6 @@ const gateway = await startGateway({
   system: realSystem(),
   logger: createLogger('bench', 'fatal'),
   metrics: createMetrics('gateway'),
-  limits: { recordQueueMax: 10_000_000, ...(memory ? { modelMemoryBytesMax: Number(memory) } : {}) },
+  limits: { recordQueueMax: 10_000_000, ...JSON.parse(limits) },
 });
-process.send?.({ url: gateway.url });
+process.send?.({ url: gateway.url, grpc: gateway.grpcAddress });

@@ -161,7 +161,7 @@ async function main(): Promise<void> {
   await prepare(folder);
   const startedMs = performance.now();
   const server = new URL('./gateway-server.ts', import.meta.url);
-  const child = fork(server, [folder, String(resident * MODEL_BYTES)]);
+  const child = fork(server, [folder, JSON.stringify({ modelMemoryBytesMax: resident * MODEL_BYTES })]);
   try {
     const [{ url }] = (await once(child, 'message')) as [{ url: string }];
     const readyMs = performance.now() - startedMs;

@@ -75,6 +75,8 @@ interface Figure extends Case {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuUs: number;
+  /** How many times the gateway's processor time a request takes. */
+  readonly cpuRatio: number;
 }
 
 const progress = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -168,6 +170,7 @@ function batched(rows: Rows, size: number): Rows[] {
 
 function figureOf({ rows, connections }: Case, name: string, rounds: ReadonlyMap<string, readonly Round[]>): Figure {
   const rate = ({ requests, seconds }: LoadResult): number => requests / seconds;
+  const cpuUs = ({ cpu, requests }: Round): number => (1e6 * cpu) / requests;
   const own = rounds.get(name) ?? [];
   const gateway = rounds.get('kedge') ?? [];
   const ratios = own.map((result, i) => rate(gateway[i] as LoadResult) / rate(result));
@@ -183,7 +186,8 @@ function figureOf({ rows, connections }: Case, name: string, rounds: ReadonlyMap
     target: peer && (rows === 1 ? peer.target : 1),
     p50Ms: rounded(median(own.map(({ p50Ms }) => p50Ms))),
     p99Ms: rounded(median(own.map(({ p99Ms }) => p99Ms))),
-    cpuUs: Math.round(median(own.map(({ cpu, requests }) => (1e6 * cpu) / requests))),
+    cpuUs: Math.round(median(own.map(cpuUs))),
+    cpuRatio: rounded(median(own.map(cpuUs)) / median(gateway.map(cpuUs))),
   };
 }
 

@@ -17,6 +17,12 @@ export function hasWrk(): boolean {
   }
 }
 
+/** An order with headers, and bodies that may be bytes. */
+export interface WrkOrder extends Omit<LoadOrder, 'bodies'> {
+  readonly bodies: readonly (string | Uint8Array)[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 interface WrkOptions {
   /** How many wrk processes share the connections; one unless told. */
   readonly processes?: number;
@@ -30,7 +36,7 @@ interface WrkOptions {
  */
 export async function loadWithWrk(
   folder: string,
-  order: LoadOrder,
+  order: WrkOrder,
   { processes = 1, core }: WrkOptions = {},
 ): Promise<LoadResult> {
   const script = join(folder, 'wrk.lua');
@@ -58,10 +64,11 @@ async function runWrk([program = WRK, ...args]: readonly string[]): Promise<Load
   return JSON.parse(line);
 }
 
-function scriptOf({ path, bodies }: LoadOrder): string {
+function scriptOf({ path, bodies, headers = { 'Content-Type': 'application/json' } }: WrkOrder): string {
+  const named = Object.entries(headers).map(([name, value]) => `["${name}"] = "${value}"`);
   return `
-local bodies = { ${bodies.map((body) => `[==[${body}]==]`).join(',\n')} }
-local headers = { ["Content-Type"] = "application/json" }
+local bodies = { ${bodies.map(luaText).join(',\n')} }
+local headers = { ${named.join(', ')} }
 local requests = {}
 local at = 0
 function init()
@@ -77,4 +84,9 @@ function done(summary, latency)
     summary.duration / 1e6, failed, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 `;
+}
+
+function luaText(body: string | Uint8Array): string {
+  if (typeof body === 'string') return `[==[${body}]==]`;
+  return `"${Array.from(body, (byte) => `\\${String(byte).padStart(3, '0')}`).join('')}"`;
 }

@@ -8,6 +8,7 @@ export {
   featureView,
   freeze,
   gatePolicy,
+  modelGraph,
   monitor,
   type Project,
   pool,

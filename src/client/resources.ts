@@ -8,7 +8,7 @@ import type { poolSpec } from '#pipelines/contract';
 import type { freezeSpec, scheduleSpec } from '#pipelines/schedules/contract';
 import type { triggerSpec } from '#pipelines/triggers/contract';
 import type { ResourceDraft } from '#platform/resources/contract';
-import type { endpointSpec } from '#serving/contract';
+import type { endpointSpec, modelGraphSpec } from '#serving/contract';
 
 /** A declared resource. Builders only give it its type; the control plane validates it when it is applied. */
 export type Resource = ResourceDraft;
@@ -57,6 +57,9 @@ export const freeze: Builder<typeof freezeSpec> = builder('freeze');
 
 /** Where a model answers requests, and how a better one takes its place. */
 export const endpoint: Builder<typeof endpointSpec> = builder('endpoint');
+
+/** Several registered versions after and beside each other, as a version of a model that endpoints serve. */
+export const modelGraph: Builder<typeof modelGraphSpec> = builder('model-graph');
 
 /** What is measured of an endpoint's predictions, and when to raise an alert. */
 export const monitor: Builder<typeof monitorSpec> = builder('monitor');

@@ -4,12 +4,13 @@ import type { Consumer } from '#platform/events';
 import { versionRegistered } from '#registry';
 import type { ServingDeps } from './deps.ts';
 import { comparisonBlock, currentChanged, rolloutFinished } from './events.ts';
+import { MODEL_GRAPH, type ModelGraphs } from './model-graphs/model-graphs.ts';
 import type { ServingService } from './service.ts';
 
 /** Each event that starts something counts one step further from the person at the beginning. */
 const systemContext = (action: string): Context => ({ actor: { id: 'system:serving', roles: ['system'] }, action });
 
-export function servingConsumers(service: ServingService, deps: ServingDeps): readonly Consumer[] {
+export function servingConsumers(service: ServingService, graphs: ModelGraphs, deps: ServingDeps): readonly Consumer[] {
   const { logger, versions } = deps;
 
   /** Leaves a refusal in the log: an expected failure would be the same however often it were tried. */
@@ -70,6 +71,7 @@ export function servingConsumers(service: ServingService, deps: ServingDeps): re
       async effect(event) {
         const [kind, name = ''] = event.subject.split('/');
         if (kind === 'feature-view') await attempt(`features of '${name}'`, () => service.onViewApplied(name));
+        if (kind === MODEL_GRAPH) await graphs.register(systemContext('version.register'), name);
         if (kind !== 'endpoint') return;
         await attempt(`endpoint '${name}'`, () => service.onEndpointApplied(systemContext('rollout.start'), name));
       },

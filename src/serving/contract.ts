@@ -10,6 +10,7 @@ import { logLine, observation, oddRequest, outcomes } from './live/observation.t
 import { armSchema, routingTableSchema, tensorVersionSchema } from './routing.ts';
 
 export type { ArmView, TrafficView } from './live/live-view.ts';
+export { modelGraphSpec } from './model-graphs/graph-spec.ts';
 export { armSchema, type EndpointSpec, endpointSpec };
 
 export const STAGES = [

@@ -7,8 +7,8 @@ import type { Registry } from '#registry';
 export interface ServingDeps extends DomainDeps {
   readonly gate: Gate;
   readonly versions: VersionSource;
-  /** Reads model files that are declarations. Without it, versions that have one are refused. */
-  readonly blobs?: Pick<BlobStore, 'read' | 'size' | 'localPath'> | undefined;
+  /** Reads model files, and keeps declared graphs. Without it, versions of declarations and of tensors are refused. */
+  readonly blobs?: Pick<BlobStore, 'read' | 'size' | 'localPath' | 'put'> | undefined;
   /** Without it, endpoints with feature views are refused. */
   readonly features?: Pick<Features, 'plan'> | undefined;
   /** The newest predictions that a revision answered, for golden requests. Without it, none can be sampled. */
@@ -37,5 +37,5 @@ export interface RecordedTensor {
 /** What serving asks of the registry. */
 export type VersionSource = Pick<
   Registry,
-  'liveVersion' | 'versionWithFile' | 'evidence' | 'versionByAlias' | 'moveAlias'
+  'versionWithFile' | 'registerVersion' | 'evidence' | 'versionByAlias' | 'moveAlias'
 >;

@@ -3,6 +3,7 @@ import { GoldenRequests } from './checks/golden-service.ts';
 import { servingConsumers } from './consumers.ts';
 import type { ServingDeps } from './deps.ts';
 import { servingHandlers } from './handlers.ts';
+import { MODEL_GRAPH, ModelGraphs } from './model-graphs/model-graphs.ts';
 import { ServingService } from './service.ts';
 
 export type { EndpointSpec, EndpointView, RolloutView } from './contract.ts';
@@ -71,6 +72,8 @@ export interface Serving
 export function createServing(deps: ServingDeps): Serving {
   const service = new ServingService(deps);
   const golden = new GoldenRequests(deps);
+  const graphs = new ModelGraphs(deps);
+  deps.resources.verify(MODEL_GRAPH, (draft) => graphs.verify(draft));
   return {
     endpoints: service.endpoints.bind(service),
     endpoint: service.endpoint.bind(service),
@@ -96,7 +99,7 @@ export function createServing(deps: ServingDeps): Serving {
     rollout: service.rollout.bind(service),
     lastPromotion: service.lastPromotion.bind(service),
     routing: service.routing.bind(service),
-    parts: { routes: [servingHandlers(service, golden)], consumers: servingConsumers(service, deps), jobs: [] },
+    parts: { routes: [servingHandlers(service, golden)], consumers: servingConsumers(service, graphs, deps), jobs: [] },
   };
 }
 

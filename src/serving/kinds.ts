@@ -4,6 +4,8 @@ import { deleteGolden } from './checks/store.ts';
 import { type EndpointSpec, endpointSpec } from './contract.ts';
 import { servingErrors } from './errors.ts';
 import { refuseLostFeatures } from './feature-needs.ts';
+import { type ModelGraphSpec, modelGraphSpec } from './model-graphs/graph-spec.ts';
+import { MODEL_GRAPH } from './model-graphs/model-graphs.ts';
 import { end } from './start.ts';
 import { activeRollout, deleteEndpoint, findEndpoint, queuedRollout, saveEndpoint } from './store.ts';
 
@@ -31,4 +33,7 @@ const endpointKind: ResourceKind<EndpointSpec> = {
   },
 };
 
-export const servingKinds: readonly ResourceKind[] = [endpointKind as ResourceKind];
+/** What was registered of it stays when it is deleted. */
+const modelGraphKind: ResourceKind<ModelGraphSpec> = { kind: MODEL_GRAPH, schema: modelGraphSpec };
+
+export const servingKinds: readonly ResourceKind[] = [endpointKind as ResourceKind, modelGraphKind as ResourceKind];

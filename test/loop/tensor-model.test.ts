@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { endpoint, type Kedge } from '#client';
+import { endpoint, type Kedge, modelGraph } from '#client';
 import { classModel } from '#testing/loop-models';
 import { eventually, type LoopPlatform, openLoopPlatform } from '#testing/loop-platform';
 
@@ -125,12 +125,40 @@ test('one that decides otherwise is rolled back by itself, from what is compared
   assert.equal((await infer('classes')).model_version, '1');
 });
 
+test('a declared graph of its versions is a version that an endpoint answers with', async () => {
+  const x = { name: 'x', datatype: 'FP32', shape: [-1, 2] };
+  const node = (name: string, model: string) => ({ name, model, inputs: { x: 'x' } });
+  const both = modelGraph('both', {
+    inputs: [x],
+    nodes: [
+      node('right', 'classes@1'),
+      node('turned', 'classes@2'),
+      { name: 'mean', combine: 'mean', of: ['right.scores', 'turned.scores'], weights: [3, 1] },
+    ],
+    outputs: { scores: 'mean.value' },
+  });
+  const served = endpoint('both', { model: 'both', rollout: { strategy: 'canary' }, timeoutMs: 30_000 });
+  await kedge.resources.applyResources({ body: { resources: [served, both] } });
+  await platform.settle(WITHIN_MS);
+  const { status } = await kedge.resources.getResource({ params: { kind: 'model-graph', name: 'both' } });
+  assert.equal(status['revision'], 'both@1');
+  const answer = await infer('both');
+  assert.deepEqual(answer.outputs[0]?.data, [1, -1, 0]);
+  await platform.flush();
+  const record = await kedge.monitoring.getPrediction({ params: { prediction: answer.id } });
+  assert.deepEqual(
+    new Set(record.nodes?.map(({ revision }) => revision)),
+    new Set(['classes@1', 'classes@2', undefined]),
+  );
+});
+
 test('after a restart without the control plane a gateway serves it from the kept table and its files', async () => {
   await platform.controlPlane.kill();
   await platform.gateway.kill();
   await platform.gateway.start();
   const byEndpoint = await infer('classes');
   const byVersion = await infer('classes/versions/1');
+  assert.deepEqual((await infer('both')).outputs[0]?.data, [1, -1, 0]);
   assert.deepEqual(
     [byEndpoint, byVersion].map(({ outputs }) => outputs[0]?.data),
     [

@@ -48,14 +48,29 @@ interface Checked {
   readonly spec: Record<string, unknown>;
 }
 
+/**
+ * What is wrong with a draft that its schema cannot tell, by places of its spec. Asked before anything is planned or
+ * applied and outside the transaction, so it may ask other domains and read files.
+ */
+export type DraftVerifier = (draft: {
+  readonly name: string;
+  readonly spec: unknown;
+}) => Promise<readonly FieldIssue[]>;
+
 /** Resources are declared, never edited in place: applying the same declaration twice changes nothing. */
 export class Resources {
   readonly #db: Database;
   readonly #kinds: ReadonlyMap<string, ResourceKind>;
+  readonly #verifiers = new Map<string, DraftVerifier>();
 
   constructor(db: Database, kinds: readonly ResourceKind[]) {
     this.#db = db;
     this.#kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
+  }
+
+  /** Has the drafts of a kind verified by its domain, which is there only after its kinds are. */
+  verify(kind: string, verifier: DraftVerifier): void {
+    this.#verifiers.set(kind, verifier);
   }
 
   /**
@@ -69,7 +84,9 @@ export class Resources {
     { dryRun = false }: { readonly dryRun?: boolean } = {},
   ): Promise<ResourceChange[]> {
     refuseTwins(drafts);
-    const checked = this.#inOrder(drafts.map((draft, i) => this.#check(draft, i)));
+    const inGivenOrder = drafts.map((draft, i) => this.#check(draft, i));
+    for (const [i, item] of inGivenOrder.entries()) await this.#verify(item, i);
+    const checked = this.#inOrder(inGivenOrder);
     if (dryRun) {
       await this.#requireReferences(this.#db.reader, checked);
       return Promise.all(checked.map((item) => planOf(this.#db.reader, item)));
@@ -137,12 +154,16 @@ export class Resources {
     }
     const parsed = kind.schema.safeParse(draft.spec);
     if (parsed.success) return { kind, name: draft.name, spec: parsed.data as Record<string, unknown> };
-    const fields: FieldIssue[] = parsed.error.issues.slice(0, 20).map((issue) => ({
-      path: ['resources', index, 'spec', ...issue.path].join('.'),
-      message: issue.message,
-    }));
-    const first = fields[0] as FieldIssue;
-    throw resourceErrors.invalid(`${draft.kind} '${draft.name}': ${first.path}: ${first.message}`, fields);
+    throw invalidAt(
+      draft,
+      index,
+      parsed.error.issues.slice(0, 20).map(({ path, message }) => ({ path: path.join('.'), message })),
+    );
+  }
+
+  async #verify({ kind: { kind }, name, spec }: Checked, index: number): Promise<void> {
+    const issues = (await this.#verifiers.get(kind)?.({ name, spec })) ?? [];
+    if (issues.length > 0) throw invalidAt({ kind, name }, index, issues);
   }
 
   /** Referenced resources first. A cycle keeps its given order. */
@@ -201,6 +222,20 @@ export class Resources {
       }
     }
   }
+}
+
+/** `issues` are at places of the spec. */
+function invalidAt(
+  { kind, name }: Pick<ResourceDraft, 'kind' | 'name'>,
+  index: number,
+  issues: readonly FieldIssue[],
+): KedgeError {
+  const fields = issues.map(({ path, message }) => ({
+    path: `resources.${index}.spec${path === '' ? '' : `.${path}`}`,
+    message,
+  }));
+  const first = fields[0] as FieldIssue;
+  return resourceErrors.invalid(`${kind} '${name}': ${first.path}: ${first.message}`, fields);
 }
 
 function refuseTwins(drafts: readonly ResourceDraft[]): void {

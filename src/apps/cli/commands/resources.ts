@@ -26,8 +26,14 @@ export function resourceCommands(program: Command): void {
     withKedge(async (kedge, [kind], options) => {
       const { items } = await kedge.resources.listResources({ query: { kind } });
       if (options.json) return printJson(items);
-      const rows = items.map((item) => [item.name, item.generation, new Date(item.updatedAt).toISOString()]);
-      process.stdout.write(`${formatTable(['name', 'generation', 'updated'], rows)}\n`);
+      // Of what is registered as a version, which one it is now.
+      const named = items.some(({ status }) => 'revision' in status || 'error' in status);
+      const rows = items.map(({ name, generation, updatedAt, status }) => [
+        ...[name, generation, new Date(updatedAt).toISOString()],
+        ...(named ? [String(status['error'] ?? status['revision'] ?? '').slice(0, 80)] : []),
+      ]);
+      const head = ['name', 'generation', 'updated', ...(named ? ['revision'] : [])];
+      process.stdout.write(`${formatTable(head, rows)}\n`);
     }),
   );
   connected(

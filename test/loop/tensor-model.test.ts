@@ -88,11 +88,12 @@ test('a version of tensors is checked by golden requests, released as a canary, 
   assert.deepEqual([canary.stage, canary.weight], ['canary', 50]);
   await platform.settle(WITHIN_MS);
   const answers = [];
-  for (let i = 0; i < 40; i++) answers.push(await infer('classes', `k-${i % 20}`));
+  for (let i = 0; i < 30; i++) answers.push(await infer('classes', `k-${i % 20}`));
   await platform.flush();
   assert.deepEqual(new Set(answers.map((answer) => answer.model_version)), new Set(['1', '3']));
   for (const [i, answer] of answers.entries()) {
     assert.equal(answer.model_version, answers[i % 20]?.model_version);
+    if (i % 3 > 0) continue;
     const record = await kedge.monitoring.getPrediction({ params: { prediction: answer.id } });
     const byCandidate = answer.model_version === '3';
     assert.deepEqual([record.arm, record.propensity], [byCandidate ? 'candidate' : 'current', 0.5]);
@@ -144,6 +145,7 @@ test('a declared graph of its versions is a version that an endpoint answers wit
   assert.equal(status['revision'], 'both@1');
   const answer = await infer('both');
   assert.deepEqual(answer.outputs[0]?.data, [1, -1, 0]);
+  assert.deepEqual((await infer('both/versions/1')).outputs[0]?.data, [1, -1, 0]);
   await platform.flush();
   const record = await kedge.monitoring.getPrediction({ params: { prediction: answer.id } });
   assert.deepEqual(
@@ -167,7 +169,11 @@ test('after a restart without the control plane a gateway serves it from the kep
     ],
   );
   await platform.controlPlane.start();
-  await eventually('the control plane answers', () => kedge.serving.getEndpoint(ENDPOINT).catch(() => undefined));
+  await eventually(
+    'the control plane answers',
+    () => kedge.serving.getEndpoint(ENDPOINT).catch(() => undefined),
+    WITHIN_MS,
+  );
   await platform.flush();
   const record = await kedge.monitoring.getPrediction({ params: { prediction: byEndpoint.id } });
   assert.deepEqual([record.revision, record.tensors?.outputs[0]?.data], ['classes@1', [2, -2, 0]]);

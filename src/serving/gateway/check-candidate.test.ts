@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { CheckResult } from '../checks/check-result.ts';
+import type { GoldenTensor } from '../checks/golden-request.ts';
 import type { CheckWork } from '../checks/routes.ts';
 import { endpointOf, type GatewayHarness, openGateway, putModel } from './testing/gateway-harness.ts';
 import { brittleModel, logisticModel, type TestModel } from './testing/models.ts';
+import { bill, identity } from './testing/tensor-models.ts';
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const golden = { tolerance: 0.01, differingMax: 0, requestsMin: 1 };
@@ -96,5 +98,69 @@ describe('checks before traffic in a gateway', () => {
       ],
     );
     assert.match(results[1]?.sentence ?? '', /could not be checked/);
+  });
+
+  test('tensors are held to what is expected: numbers within the tolerance, all else exactly', async () => {
+    const ofTensors = (bytes: Uint8Array<ArrayBuffer>): TestModel => ({
+      bytes,
+      signature: { inputs: [], output: 'value' },
+    });
+    const golden = (name: string, tensors: NonNullable<CheckWork['golden'][number]['tensors']>) => ({
+      ...{ name, inputs: {}, expected: null, tensors },
+    });
+    const tensor = (name: string, datatype: GoldenTensor['datatype'], shape: number[], data: GoldenTensor['data']) => ({
+      ...{ name, datatype, shape, data },
+    });
+    const total = (value: number) => tensor('total', 'FP32', [1, 2], [3, value]);
+    const inputs = [
+      tensor('price', 'FP32', [1, 2], [1.5, 2]),
+      tensor('count', 'INT64', [1, 2], [2, 3]),
+      tensor('limit', 'FP32', [1, 1], [4]),
+    ];
+    const over = (...data: boolean[]) => tensor('over', 'BOOL', [1, 2], data);
+    const [numbers, load] = await checked(
+      ofTensors(bill()),
+      [
+        golden('near', { inputs, outputs: [total(6.009), over(false, true)] }),
+        golden('far', { inputs, outputs: [total(7)] }),
+        golden('other', { inputs, outputs: [over(false, false)] }),
+        golden('formless', { inputs, outputs: [{ ...total(6), shape: [2] }] }),
+        golden('less', { inputs: inputs.slice(1), outputs: [total(6)] }),
+        golden('none', { inputs, outputs: [{ ...total(6), name: 'sum' }] }),
+      ],
+      { golden: { tolerance: 0.01, differingMax: 0, requestsMin: 1 } },
+    );
+    assert.deepEqual([numbers?.passed, load], [false, undefined]);
+    assert.deepEqual(
+      numbers?.details.map((detail) => detail.replace(/ \(.*$/, '')),
+      [
+        "'far' differs in 'total', at 1, by 1",
+        "'other' differs in 'over', at 1, by 1",
+        "'formless' differs in 'total' in its form",
+        "'less' was not answered: inputs.price: is missing",
+        `'none' was not answered: m@${version} has no output 'sum'`,
+      ],
+    );
+
+    const text = (data: string) => [tensor('x', 'BYTES', [1, 1], [data])];
+    const answer = (data: string) => [tensor('y', 'BYTES', [1, 1], [data])];
+    const texts = await checked(
+      ofTensors(identity('string')),
+      [
+        golden('same', { inputs: text('ü'), outputs: answer('ü') }),
+        golden('not', { inputs: text('a'), outputs: answer('b') }),
+      ],
+      {
+        golden: { tolerance: 0.01, differingMax: 0.5, requestsMin: 1 },
+        load: { rate: 20, seconds: 0.2, p99MsMax: 60_000, errorsMax: 0 },
+      },
+    );
+    assert.deepEqual(
+      texts.map(({ check, passed, details }) => [check, passed, details]),
+      [
+        ['golden', true, ["'not' differs in 'y', at 0, in more than a number"]],
+        ['load', true, []],
+      ],
+    );
   });
 });

@@ -44,13 +44,13 @@ export class Predictor {
    * protection of the endpoint do.
    */
   predict(request: PredictRequest): void {
-    const { endpoint, caller, instances, fail } = request;
+    const { endpoint, caller, instances, tensors, fail } = request;
     if (!endpoint.protection) {
       this.#begin(request);
       return;
     }
     try {
-      const entered = endpoint.protection.admit({ caller, rows: instances.length });
+      const entered = endpoint.protection.admit({ caller, rows: tensors?.rows ?? instances.length });
       if (entered instanceof Promise) entered.then((leave) => this.#begin(leaving(request, leave))).catch(fail);
       else this.#begin(leaving(request, entered));
     } catch (error) {

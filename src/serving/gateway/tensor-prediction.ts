@@ -11,6 +11,8 @@ export interface TensorWork {
   readonly feeds: readonly Tensor[];
   /** The names of the outputs that are asked for. */
   readonly wanted: readonly string[];
+  /** Rows in it, by which it counts for limits; 1 where the first dimension is no batch. */
+  readonly rows: number;
   outputs: readonly Tensor[];
 }
 

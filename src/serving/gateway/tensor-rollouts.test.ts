@@ -157,6 +157,24 @@ describe('a rollout of a model of tensors', () => {
     }
   });
 
+  test('where the current revision fails, one that stood before it answers, and numbers cannot', async () => {
+    const previous = await put(scaled(3), 's', 1);
+    await route('scaled', await put(lookUp(), 's', 2), {
+      fallbacks: [
+        { by: 'constant', score: 1 },
+        { by: 'model', arm: await put(times(3), 't', 1) },
+        { by: 'previous', arm: previous },
+      ],
+    });
+    const ask = (value: number) => infer('scaled', { inputs: [tensorOf('x', 'INT64', [1], [value])] });
+    const [known, unknown] = [await ask(2), await ask(7)];
+    assert.deepEqual([known.json.outputs[0]?.data, known.json.parameters], [[20], { revision: 's@2' }]);
+    assert.deepEqual(unknown.json.outputs[0]?.data, [21]);
+    assert.deepEqual(unknown.json.parameters, { revision: 's@1', fallbacks: 1, fallback: 'previous' });
+    const record = (await recorded()).get(unknown.json.id);
+    assert.deepEqual([record?.revision, record?.fallback?.revision, record?.score], ['s@1', 's@2', 21]);
+  });
+
   test('several candidates share the requests, each recorded with its share', async () => {
     const arms = [
       { ...(await put(times(20), 't', 2)), name: 'b', weight: 40 },

@@ -26,7 +26,8 @@ export function predictCommand(program: Command): void {
     .action(
       withKedge(async (kedge, _args, options) => {
         const arm = await kedge.serving.resolveVersion({ params: await versionOf(kedge, String(options['model'])) });
-        if (!('signature' in arm)) throw new UsageError(`${arm.revision} takes tensors, not the columns of a file`);
+        if (!('signature' in arm) || arm.tensors)
+          throw new UsageError(`${arm.revision} takes tensors, not the columns of a file`);
         const folder = await mkdtemp(join(tmpdir(), 'kedge-predict-'));
         try {
           const model = join(folder, 'model.onnx');

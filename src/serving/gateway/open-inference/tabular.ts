@@ -1,5 +1,4 @@
 import { KedgeError } from '#core/errors';
-import type { Arm, ArmTensors, TensorVersion } from '../../routing.ts';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armsOf, type LiveArm, type LiveEndpoint } from '../live-endpoint.ts';
@@ -153,7 +152,7 @@ export async function findVersion(
   if (!/^[1-9]\d{0,8}$/.test(version)) throw unknown;
   const revision = `${model}@${version}`;
   const routed = parts.router.arm(revision);
-  if (routed?.arm.tensors) parts.registeredTensors.remember(tensorVersionOf(routed.arm, routed.arm.tensors));
+  if (routed?.tensors) parts.registeredTensors.remember(routed.arm);
   const known = routed?.tensors ? undefined : routed;
   const found = known ?? (await parts.registeredTensors.find(revision));
   if (found) return found;
@@ -162,13 +161,9 @@ export async function findVersion(
     throw gatewayErrors['model-unavailable'](`${model}@${version} is not routed to, and the control plane is away`);
   });
   if (!resolved) throw unknown;
-  if ('signature' in resolved) return parts.router.remember(resolved);
+  if ('signature' in resolved && !resolved.tensors) return parts.router.remember(resolved);
   parts.registeredTensors.remember(resolved);
   return (await parts.registeredTensors.find(revision)) ?? parts.repository.version(model, version);
-}
-
-function tensorVersionOf({ revision, model, version, digest }: Arm, { beside }: ArmTensors): TensorVersion {
-  return { revision, model, version, tensors: { digest, beside } };
 }
 
 type Columns = Omit<TensorPlan, 'rowsMax'>;

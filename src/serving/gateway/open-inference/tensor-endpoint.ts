@@ -28,14 +28,14 @@ export async function inferEndpointTensors(
   const { instancesMax } = parts.limits;
   const { inputs, outputs } = endpoint.current.tensors ?? { inputs: [], outputs: [] };
   const maxBatchSize = rowsPerRun({ inputs, outputs }, instancesMax);
-  const { instance, tensors } = refused(parts.statistics.ofArm(endpoint.current, call.model), () => ({
-    instance: instanceOf(call),
-    tensors: {
-      feeds: feedsOf(call, { inputs, maxBatchSize }),
-      wanted: wantedOf(call.outputs, outputs),
-      outputs: [],
-    },
-  }));
+  const { instance, tensors } = refused(parts.statistics.ofArm(endpoint.current, call.model), () => {
+    const feeds = feedsOf(call, { inputs, maxBatchSize });
+    const rows = maxBatchSize > 0 ? (feeds[0]?.shape[0] ?? 1) : 1;
+    return {
+      instance: instanceOf(call),
+      tensors: { feeds, rows, wanted: wantedOf(call.outputs, outputs), outputs: [] },
+    };
+  });
   const [prediction] = await new Promise<readonly Prediction[]>((finish, fail) =>
     parts.predictor.predict({
       ...{ endpoint, caller: call.caller, instances: [instance], path: '', tensors, finish, fail },
@@ -64,14 +64,13 @@ function saidOf(prediction: Prediction): InferResult['parameters'] {
 }
 
 function instanceOf({ id, parameters }: InferCall): Instance {
-  const entities: Record<string, unknown> = {};
-  const inputs: Record<string, unknown> = {};
   const { arm, at: _, ...others } = parameters;
   if (arm !== undefined && typeof arm !== 'string') throw invalidField('parameters.arm', 'expected a text');
-  for (const [name, value] of Object.entries(others)) {
-    if (name.startsWith(ENTITY)) entities[name.slice(ENTITY.length)] = value;
-    else if (!OWN.has(name)) inputs[name] = value;
-  }
+  const said = Object.entries(others).filter(([name]) => !OWN.has(name));
+  const inputs = Object.fromEntries(said.filter(([name]) => !name.startsWith(ENTITY)));
+  const entities = Object.fromEntries(
+    said.flatMap(([name, value]) => (name.startsWith(ENTITY) ? [[name.slice(ENTITY.length), value]] : [])),
+  );
   const named = Object.keys(entities).length > 0 ? { entities } : {};
   return readInstance({ id, at: eventTime(parameters), arm, inputs, ...named }, '');
 }

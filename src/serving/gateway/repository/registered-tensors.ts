@@ -1,7 +1,8 @@
-import type { TensorVersion } from '../../routing.ts';
+import type { Arm, TensorVersion } from '../../routing.ts';
 import { gatewayErrors } from '../errors.ts';
-import { tensorFile } from '../live-endpoint.ts';
+import { liveArm, tensorFile } from '../live-endpoint.ts';
 import type { ModelCache } from '../runtime/model-cache.ts';
+import type { TensorFile } from '../runtime/model-runtime.ts';
 import { batchOf, type RepositoryVersion } from './model-repository.ts';
 
 export interface RegisteredTensorsOptions {
@@ -13,17 +14,27 @@ export interface RegisteredTensorsOptions {
 /** Versions that stay known, so that calling one directly asks the control plane once. */
 const KNOWN_MAX = 200;
 
+interface Known {
+  readonly model: string;
+  readonly version: number;
+  readonly file: TensorFile;
+}
+
 /** Registered versions of any tensors, served as the models of the folder are. What they take is in their file. */
 export class RegisteredTensors {
   readonly #options: RegisteredTensorsOptions;
-  readonly #known = new Map<string, TensorVersion>();
+  readonly #known = new Map<string, Known>();
 
   constructor(options: RegisteredTensorsOptions) {
     this.#options = options;
   }
 
-  remember(version: TensorVersion): void {
-    this.#known.set(version.revision, version);
+  remember(known: TensorVersion | Arm): void {
+    const { revision, model, version } = known;
+    const file =
+      'signature' in known ? liveArm(known).tensors?.file : tensorFile(known.tensors.digest, known.tensors.beside);
+    if (!file) return;
+    this.#known.set(revision, { model, version, file });
     const oldest = this.#known.keys().next().value;
     if (this.#known.size > KNOWN_MAX && oldest !== undefined) this.#known.delete(oldest);
   }
@@ -33,8 +44,7 @@ export class RegisteredTensors {
     const known = this.#known.get(revision);
     if (!known) return undefined;
     const { cache, rowsMax } = this.#options;
-    const { model, version, tensors } = known;
-    const file = tensorFile(tensors.digest, tensors.beside);
+    const { model, version, file } = known;
     await cache.loadTensors(file);
     const runtime = cache.readyTensors(file);
     if (!runtime) throw gatewayErrors['model-unavailable'](`${revision} left memory; try again`);

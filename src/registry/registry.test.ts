@@ -301,7 +301,7 @@ forEachDialect('The registry', registryMigrations, (openDb) => {
 
     assert.equal(deleted.deletedAt, clock.now());
     assert.deepEqual(deleted.artifacts, [file('model.onnx'), file('notes/card.md')]);
-    await assert.rejects(registry.liveVersion('delays', 1), fails('version-deleted'));
+    await assert.rejects(registry.versionWithFile('delays', 1), fails('version-deleted'));
     await assert.rejects(validated(registry, 1), fails('version-deleted'));
     const move = registry.moveAlias(ada, { model: 'delays', alias: 'candidate', version: 1 });
     await assert.rejects(move, fails('version-deleted'));

@@ -187,19 +187,14 @@ export class RegistryService {
     await requireLive(this.#deps.db.reader, { model, version });
   }
 
-  /** A version with a model file. Errors: `registry/version-deleted`, `registry/not-ready`, `registry/not-servable`. */
+  /**
+   * A version with a model file, for scoring. Errors: `registry/version-deleted`, `registry/not-ready`,
+   * `registry/not-servable`.
+   */
   async versionWithFile(model: string, version: number): Promise<ModelVersion> {
     const found = await requireReady(this.#deps.db.reader, { model, version });
     if (found.modelFile.path !== '') return found;
     throw registryErrors['not-servable'](`version ${version} of '${model}' has no model file`);
-  }
-
-  /** The version, for scoring. Errors: `registry/version-deleted`, `registry/not-ready`, `registry/not-servable`. */
-  async liveVersion(model: string, version: number): Promise<ModelVersion> {
-    const found = await this.versionWithFile(model, version);
-    if (found.signature.inputs.length > 0) return found;
-    const lacks = 'signature whose inputs are numbers and texts by name';
-    throw registryErrors['not-servable'](`version ${version} of '${model}' has no ${lacks}`);
   }
 
   /** Newest first, of one run if told; deleted ones only on request, and then only those. */

@@ -181,7 +181,7 @@ forEachDialect('Stages, names and sources of the registry', registryMigrations, 
     files.splice(1, 1, stored('model/model.onnx', 'another graph'));
 
     assert.equal(version.modelFile.digest, digestOf('graph'));
-    assert.deepEqual((await registry.liveVersion('delays', 1)).signature.inputs, [
+    assert.deepEqual((await registry.versionWithFile('delays', 1)).signature.inputs, [
       { name: 'distance', kind: 'numeric' },
     ]);
     assert.equal((await registry.getVersion('delays', 1)).modelFile.digest, digestOf('graph'));
@@ -227,7 +227,7 @@ forEachDialect('Stages, names and sources of the registry', registryMigrations, 
     const empty = await registry.registerFromSource(ada, source());
 
     assert.deepEqual([empty.status, empty.modelFile.path], ['failed', '']);
-    await assert.rejects(registry.liveVersion('delays', 1), fails('not-ready'));
+    await assert.rejects(registry.versionWithFile('delays', 1), fails('not-ready'));
     await assert.rejects(
       registry.setStage(ada, { model: empty.model, version: empty.version, stage: 'Production' }),
       fails('not-ready'),

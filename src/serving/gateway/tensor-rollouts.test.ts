@@ -201,24 +201,27 @@ describe('a rollout of a model of tensors', () => {
     const client = new Client(harness.gateway.grpcAddress ?? '', credentials.createInsecure());
     const { ModelInfer } = await loadService();
     const call = (id: string, customer: string) =>
-      new Promise<{ model_version: string; raw_output_contents: Buffer[] }>((resolve, reject) => {
-        const message = {
-          ...{ model_name: 'times', id, parameters: { 'entities.customer': { string_param: customer } } },
-          inputs: [{ name: 'x', datatype: 'FP32', shape: [1], contents: { fp32_contents: [1] } }],
-        };
-        assert.ok(ModelInfer);
-        const { path, requestSerialize, responseDeserialize } = ModelInfer;
-        client.makeUnaryRequest(
-          ...([path, requestSerialize, responseDeserialize, message] as const),
-          (error: Error | null, reply: unknown) => (error ? reject(error) : resolve(reply as never)),
-        );
-      });
+      new Promise<{ model_version: string; parameters: Record<string, { double_param?: number }> }>(
+        (resolve, reject) => {
+          const message = {
+            ...{ model_name: 'times', id, parameters: { 'entities.customer': { string_param: customer } } },
+            inputs: [{ name: 'x', datatype: 'FP32', shape: [1], contents: { fp32_contents: [1] } }],
+          };
+          assert.ok(ModelInfer);
+          const { path, requestSerialize, responseDeserialize } = ModelInfer;
+          client.makeUnaryRequest(
+            ...([path, requestSerialize, responseDeserialize, message] as const),
+            (error: Error | null, reply: unknown) => (error ? reject(error) : resolve(reply as never)),
+          );
+        },
+      );
     const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => call(`g-${i}`, `k-${i % 10}`)));
     const records = await recorded();
     client.close();
-    for (const [i, { model_version: answered }] of answers.entries()) {
+    for (const [i, { model_version: answered, parameters }] of answers.entries()) {
       assert.equal(answered, answers[i % 10]?.model_version);
       assert.deepEqual(records.get(`g-${i}`)?.tensors?.outputs[0]?.data, [answered === '2' ? 20 : 10]);
+      assert.equal(parameters['propensity']?.double_param, 0.5);
     }
     assert.deepEqual(new Set(answers.map((answer) => answer.model_version)), new Set(['1', '2']));
   });

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { OnnxGraph } from '#learn/onnx';
-import type { RoutingTable } from '#serving';
+import type { RoutedEndpoint, RoutingTable } from '#serving';
 import { openDataDir } from '../../../src/apps/data-dir.ts';
 
 const MAIN = fileURLToPath(new URL('../../../src/apps/gateway/main.ts', import.meta.url));
@@ -31,7 +31,7 @@ export interface GatewayProcess {
 /** A gateway on any free ports, whose control plane is away: it answers from the routing table that it kept. */
 export async function startGatewayProcess(
   settings: Readonly<Record<string, string>>,
-  { inspect = false }: { readonly inspect?: boolean } = {},
+  { inspect = false, canary = false }: { readonly inspect?: boolean; readonly canary?: boolean } = {},
 ): Promise<GatewayProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'kedge-serving-'));
   const dataDir = openDataDir(folder);
@@ -42,7 +42,10 @@ export async function startGatewayProcess(
   const current = { revision: 'delay@3', model: 'delay', version: 3, digest, signature };
   const guardrail = { errorRateMax: 1, latencyP95MsMax: 1e6, requestsMin: 1_000_000, windowMs: 60_000 };
   const endpoint = { name: 'delays', current, features: null, guardrail, timeoutMs: 30_000, locked: false };
-  const table: RoutingTable = { version: 1, endpoints: { delays: endpoint } };
+  const table: RoutingTable = {
+    version: 1,
+    endpoints: { delays: endpoint, ...(canary ? { scores: { ...endpoint, ...canaryOf(digest) } } : {}) },
+  };
   await writeFile(join(dataDir.gateway, 'routing.json'), JSON.stringify(table));
   const child = fork(MAIN, {
     env: {
@@ -93,6 +96,26 @@ async function ended(child: ChildProcess): Promise<void> {
 }
 
 /** probability = sigmoid(a − 2b) */
+/** An endpoint `scores` of the same file as a model of tensors, whose candidate answers half of the customers. */
+function canaryOf(
+  digest: RoutedEndpoint['current']['digest'],
+): Omit<RoutedEndpoint, 'guardrail' | 'features' | 'timeoutMs' | 'locked'> {
+  const tensors = {
+    inputs: [{ name: 'features', datatype: 'FP32' as const, shape: [-1, 2] }],
+    outputs: [{ name: 'probability', datatype: 'FP32' as const, shape: [-1, 1] }],
+    beside: [],
+  };
+  const arm = (version: number): RoutedEndpoint['current'] => ({
+    ...{ revision: `score@${version}`, model: 'score', version, digest, tensors },
+    signature: { inputs: [], output: 'value' },
+  });
+  return {
+    ...{ name: 'scores', current: arm(1), rollout: 'roll_1' },
+    candidate: { ...arm(2), weight: 50, shadow: false },
+    live: { blockMs: 10_000, sticky: 'customer', override: false },
+  };
+}
+
 function logistic(): Uint8Array<ArrayBuffer> {
   const graph = new OnnxGraph();
   graph.input('features', 'float', ['N', 2]);

@@ -16,9 +16,10 @@ describe('unmodified clients of the Open Inference Protocol', { skip: skipTriton
   before(async () => {
     repository = await mkdtemp(join(tmpdir(), 'kedge-model-repository-'));
     await play(python, 'models.py', [repository]);
-    gateway = await startGatewayProcess({
-      ...{ KEDGE_MODEL_REPOSITORY: repository, KEDGE_MODEL_CONTROL: 'true', KEDGE_SERVING_DIALECT: 'triton' },
-    });
+    gateway = await startGatewayProcess(
+      { KEDGE_MODEL_REPOSITORY: repository, KEDGE_MODEL_CONTROL: 'true', KEDGE_SERVING_DIALECT: 'triton' },
+      { canary: true },
+    );
   });
   after(async () => {
     await gateway?.stop();
@@ -27,12 +28,12 @@ describe('unmodified clients of the Open Inference Protocol', { skip: skipTriton
 
   test("Triton's HTTP client works: blocking, in the background, with asyncio, binary and compressed", async () => {
     const passed = await play(python, 'http_client.py', [new URL(gateway.url).host, repository]);
-    assert.equal(passed.length, 15);
+    assert.equal(passed.length, 16);
   });
 
   test("Triton's gRPC client works: blocking, with callbacks, streaming and with asyncio", async () => {
     const passed = await play(python, 'grpc_client.py', [gateway.grpc, repository]);
-    assert.equal(passed.length, 13);
+    assert.equal(passed.length, 14);
   });
 
   test("KServe's clients work: the second protocol over REST and gRPC, and the first", async () => {

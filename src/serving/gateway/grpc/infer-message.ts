@@ -119,6 +119,14 @@ function isSixtyFour(datatype: string): boolean {
   return isDatatype(datatype) && numberType(datatype as Datatype)?.bytes === 8;
 }
 
+/** What is a share stays one when it is whole, so that a client reads it from one field. */
+const REAL = new Set(['propensity']);
+
+function parameterFrom(name: string, value: string | number): object {
+  if (typeof value === 'string') return { string_param: value };
+  return Number.isInteger(value) && !REAL.has(name) ? { int64_param: value } : { double_param: value };
+}
+
 /** An answer carries its tensors raw, the form that every client reads. */
 export function messageOf({ model, version, id, parameters, outputs }: InferResult): object {
   return {
@@ -126,10 +134,7 @@ export function messageOf({ model, version, id, parameters, outputs }: InferResu
     model_version: version,
     id,
     parameters: Object.fromEntries(
-      Object.entries(parameters).map(([name, value]) => [
-        name,
-        typeof value === 'number' ? { int64_param: value } : { string_param: value },
-      ]),
+      Object.entries(parameters).map(([name, value]) => [name, parameterFrom(name, value)]),
     ),
     outputs: outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
     raw_output_contents: outputs.map(({ values }) => rawOf(values)),

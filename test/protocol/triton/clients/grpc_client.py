@@ -210,6 +210,19 @@ def endpoint():
     assert np.allclose(found, expected, atol=1e-6), found
 
 
+
+def canary():
+    features = np.array([[1.0, 0.0]], dtype=np.float32)
+    arms = []
+    for i in range(60):
+        said = {"entities.customer": f"c-{i % 30}"}
+        reply = client.infer("scores", [tensor("features", features, "FP32")], parameters=said).get_response()
+        arms.append(reply.parameters["arm"].string_param)
+        assert reply.parameters["propensity"].double_param == 0.5, reply
+        assert reply.model_version == ("2" if arms[-1] == "candidate" else "1"), reply
+    assert arms[:30] == arms[30:] and set(arms) == {"current", "candidate"}, arms
+
+
 checks.run(
     [
         health_and_metadata,
@@ -225,5 +238,6 @@ checks.run(
         repository_control,
         refusals,
         endpoint,
+        canary,
     ]
 )

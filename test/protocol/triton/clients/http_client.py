@@ -213,6 +213,20 @@ def endpoint():
     assert [each["name"] for each in metadata["inputs"]] == ["a", "b"], metadata
 
 
+
+def canary():
+    """An endpoint of tensors during a rollout: a customer keeps its arm, which the answer names."""
+    features = np.array([[1.0, 0.0]], dtype=np.float32)
+    arms = []
+    for i in range(60):
+        said = {"entities.customer": f"c-{i % 30}"}
+        reply = client.infer("scores", [tensor("features", features, "FP32")], parameters=said).get_response()
+        arms.append(reply["parameters"]["arm"])
+        assert reply["parameters"]["propensity"] == 0.5, reply
+        assert reply["model_version"] == ("2" if arms[-1] == "candidate" else "1"), reply
+    assert arms[:30] == arms[30:] and set(arms) == {"current", "candidate"}, arms
+
+
 checks.run(
     [
         health_and_metadata,
@@ -230,5 +244,6 @@ checks.run(
         repository_control,
         refusals,
         endpoint,
+        canary,
     ]
 )

@@ -59,3 +59,66 @@ test('what the pipeline has not does not compile; it is for the control plane to
     ],
   );
 });
+
+const taking = pipeline('taking', {
+  inputs: { rows: { type: 'file' }, best: { type: 'json' }, flights: { type: 'dataset', default: 'dataset:flights' } },
+  params: { depth: { type: 'integer', default: 1 } },
+  steps: [{ name: 'fit', command: ['fit'], inputs: { r: 'input:rows', f: 'input:flights' }, outputs: ['model'] }],
+});
+
+test('outputs and results are handed on to what they fit, and lists come from what is divided', () => {
+  const lists = pipeline('lists', {
+    inputs: { models: { type: 'files' } },
+    steps: [{ name: 'pick', command: ['pick'], inputs: { m: 'input:models' } }],
+  });
+  const outer = pipeline('outer', {
+    inputs: { tables: { type: 'dataset', default: 'dataset:flights' } },
+    steps: [
+      { name: 'prep', command: ['prep'], outputs: ['rows'] },
+      pipelineStep('one', taking, {
+        inputs: { rows: 'prep.rows', best: 'result:prep.best', flights: 'input:tables' },
+        outputs: ['fit.model'],
+      }),
+      pipelineStep('each', taking, {
+        params: { depth: '${item}' },
+        inputs: { rows: 'one.fit.model', best: 'result:prep', flights: 'dataset:other' },
+        outputs: ['fit.model'],
+        map: { items: [1, 2], concurrency: 1, failures: 'stop' },
+      }),
+      pipelineStep('all', lists, { inputs: { models: 'each.fit.model' } }),
+      { name: 'last', command: ['last'], inputs: { a: 'each.fit.model', b: 'result:all', c: 'dataset:flights' } },
+    ],
+  });
+  const steps = pipelineSpec.parse(outer.spec).steps;
+  assert.deepEqual(steps[1]?.inputs, { rows: 'prep.rows', best: 'result:prep.best', flights: 'input:tables' });
+  assert.deepEqual(steps[2]?.map, { items: [1, 2], concurrency: 1, failures: 'stop' });
+});
+
+test('an output or a result that does not fit an input does not compile', () => {
+  const prep = { name: 'prep', command: ['prep'], outputs: ['rows'] } as const;
+  const parts = { name: 'parts', command: ['parts'], outputs: ['part'], map: { count: 2 } } as const;
+  const both = { rows: 'prep.rows', best: 'result:prep' } as const;
+  // @ts-expect-error: `rows` and `best` have no default.
+  pipelineStep('n', taking);
+  // @ts-expect-error: `best` has no default.
+  pipelineStep('n', taking, { inputs: { rows: 'prep.rows' } });
+  // @ts-expect-error: there is no input `more`.
+  pipelineStep('n', taking, { inputs: { ...both, more: 'prep.rows' } });
+  const wrong = [
+    // @ts-expect-error: a file is no JSON.
+    pipeline('p', { steps: [prep, pipelineStep('n', taking, { inputs: { ...both, best: 'prep.rows' } })] }),
+    // @ts-expect-error: a list is no file.
+    pipeline('p', { steps: [prep, parts, pipelineStep('n', taking, { inputs: { ...both, rows: 'parts.part' } })] }),
+    // @ts-expect-error: a dataset is no file.
+    pipeline('p', { steps: [prep, pipelineStep('n', taking, { inputs: { ...both, rows: 'dataset:flights' } })] }),
+    // @ts-expect-error: `prep` writes no `table`.
+    pipeline('p', { steps: [prep, pipelineStep('n', taking, { inputs: { ...both, rows: 'prep.table' } })] }),
+    // @ts-expect-error: there is no step `tune`.
+    pipeline('p', { steps: [prep, pipelineStep('n', taking, { inputs: { ...both, best: 'result:tune' } })] }),
+    // @ts-expect-error: the pipeline declares no input `rows`.
+    pipeline('p', { steps: [prep, pipelineStep('n', taking, { inputs: { ...both, rows: 'input:rows' } })] }),
+    // @ts-expect-error: a program too reads what is written only.
+    pipeline('p', { steps: [prep, { name: 'use', command: ['use'], inputs: { t: 'prep.table' } }] }),
+  ];
+  assert.equal(wrong.length, 7);
+});

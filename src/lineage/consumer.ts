@@ -6,6 +6,7 @@ import {
   pipelineStepWaiting,
   type RunFacts,
   runFacts,
+  runGraph,
   stepFacts,
 } from '#pipelines';
 import type { Tx } from '#platform/db';
@@ -61,6 +62,7 @@ export function lineageConsumer(deps: ConsumerDeps): Consumer {
       const facts = await runFacts(tx.db, about.run, about.step);
       if (!facts) return;
       const tell = teller(tx, { facts, pinned, identity: deps.identity });
+      if (event.type === pipelineRunStarted.type) return tell.begun(event.time);
       if (about.step === undefined) return tellRun(event, tell);
       return tellStep(event, tell);
     },
@@ -70,6 +72,8 @@ export function lineageConsumer(deps: ConsumerDeps): Consumer {
 interface Teller {
   /** The START of the step, with the time at which it began, and that its run goes on if nobody said so. */
   start(now: number): Promise<void>;
+  /** The START of the run, with its graph, if it is not there yet. */
+  begun(at: number): Promise<void>;
   run(type: RunEvent['eventType'], at: number): Promise<void>;
   step(type: RunEvent['eventType'], at: number): Promise<void>;
   has(type: RunEvent['eventType'], of: 'run' | 'step'): Promise<boolean>;
@@ -102,6 +106,11 @@ export function teller(
     facts,
     has,
     run: tellRunOf,
+    async begun(at) {
+      if (await has('START', 'run')) return;
+      const told = { type: 'START', at, facts, pinned, graph: await runGraph(tx.db, run) } as const;
+      await appendEvent(tx.db, { run, step: '' }, eventOfRun(told, identity));
+    },
     step: tellStepOf,
     async start(now) {
       if (await has('START', 'step')) return;
@@ -113,7 +122,6 @@ export function teller(
 }
 
 async function tellRun(event: PlatformEvent, tell: Teller): Promise<void> {
-  if (event.type === pipelineRunStarted.type) return tell.run('START', event.time);
   const type = ENDS[pipelineRunFinished.read(event).status];
   if (type) await tell.run(type, event.time);
 }
@@ -179,6 +187,8 @@ export function versionConsumer(deps: ConsumerDeps): Consumer {
       const run = runId === null ? undefined : await deps.pipelineRunOf(runId);
       const facts = run === undefined ? undefined : await runFacts(tx.db, run);
       if (run === undefined || !facts) return;
+      // Two consumers write: what a run does is told after its start, whichever of them comes first.
+      await teller(tx, { facts, pinned, identity }).begun(facts.run.createdAt);
       const told = { type: 'OTHER', at: event.time, facts, pinned } as const;
       await appendEvent(tx.db, { run, step: '' }, eventOfVersion(told, { model, version }, identity));
     },

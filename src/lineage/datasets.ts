@@ -50,10 +50,18 @@ export function datasetRead({ run }: RunFacts, step: StepFacts, input: string): 
 
 /** What a step wrote, with the digests of what it wrote. */
 export function outputsOf({ run }: RunFacts, step: StepFacts, context: DatasetContext): LineageDataset[] {
-  return Object.entries(step.outputs).map(([output, artifact]) => ({
-    ...ofRun(`${run.pipeline}/${step.step}.${output}`, artifact, context),
-    outputFacets: { outputStatistics: statistics('Output', artifact, context) },
-  }));
+  const { pipeline, map } = step.definition;
+  return Object.entries(step.outputs).map(([output, artifact]) => {
+    const dataset = ofRun(`${run.pipeline}/${step.step}.${output}`, artifact, context);
+    // What a step has of the run that it is was written there, under the name that it has there.
+    const inside = pipeline && !map ? insideOf(`${pipeline.name}/${output}`, context) : {};
+    const outputFacets = { outputStatistics: statistics('Output', artifact, context) };
+    return { ...dataset, facets: { ...dataset.facets, ...inside }, outputFacets };
+  });
+}
+
+function insideOf(name: string, { namespace, make }: DatasetContext): Facets {
+  return { symlinks: make.published('SymlinksDatasetFacet', { identifiers: [{ namespace, name, type: 'FILE' }] }) };
 }
 
 function ofRun(name: string, artifact: Artifact, { namespace, make }: DatasetContext): LineageDataset {

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { RunFacts, StepFacts } from '#pipelines';
+import type { RunFacts, runGraph, StepFacts } from '#pipelines';
 import { type DatasetContext, inputsOf, outputsOf, type PinnedDataset } from './datasets.ts';
 import { openLineageRunId } from './identity.ts';
 import { repositoryUrl } from './repository-url.ts';
@@ -17,14 +17,17 @@ export interface Told {
   readonly at: number;
   readonly facts: RunFacts;
   readonly pinned: ReadonlyMap<string, PinnedDataset>;
+  /** The steps of the run, told once at its start. */
+  readonly graph?: Awaited<ReturnType<typeof runGraph>> | undefined;
 }
 
 /** The event about a run as a whole. Datasets stand at its steps, so that no edge is told twice. */
-export function eventOfRun({ type, at, facts }: Told, identity: Identity): RunEvent {
+export function eventOfRun({ type, at, facts, graph }: Told, identity: Identity): RunEvent {
   const make = facetsBy(identity.producer);
   const { run } = facts;
   const facets: Facets = {
     ...commonFacets(facts, { make, identity }),
+    ...(facts.within === null ? {} : { parent: parentFacet(facts, facts.within, { make, identity }) }),
     executionParameters: make.published('ExecutionParametersRunFacet', { parameters: parametersOf(run.params) }),
     ...(type === 'FAIL' ? { errorMessage: errorFacet(make, run.reason, 'UNKNOWN') } : {}),
   };
@@ -37,6 +40,9 @@ export function eventOfRun({ type, at, facts }: Told, identity: Identity): RunEv
       facets: {
         jobType: jobType(make, 'PIPELINE'),
         ...codeFacet(make, facts, undefined),
+        ...(graph
+          ? { kedge_graph: make.own('KedgeGraphJobFacet', { steps: graph.map((step) => ({ ...step })) }) }
+          : {}),
       },
     },
     inputs: [],
@@ -65,15 +71,12 @@ export function eventOfVersion(
 export function eventOfStep({ type, at, facts, pinned }: Told, step: StepFacts, identity: Identity): RunEvent {
   const make = facetsBy(identity.producer);
   const { run } = facts;
-  const parent = {
-    run: { runId: openLineageRunId(run.run) },
-    job: { namespace: identity.namespace, name: run.pipeline },
-  };
   const context: DatasetContext = { namespace: identity.namespace, make, pinned };
   const isOver = type === 'COMPLETE' || type === 'FAIL' || type === 'ABORT';
   const facets: Facets = {
     ...commonFacets(facts, { make, identity, step: isOver ? step : { ...step, status: 'running' } }),
-    parent: make.published('ParentRunFacet', { ...parent, root: parent }),
+    parent: parentFacet(facts, { run: run.run, pipeline: run.pipeline }, { make, identity }),
+    ...needsFacet(facts, step, { make, identity }),
     executionParameters: make.published('ExecutionParametersRunFacet', {
       parameters: parametersOf(step.definition.params),
     }),
@@ -91,6 +94,37 @@ export function eventOfStep({ type, at, facts, pinned }: Told, step: StepFacts, 
     inputs: inputsOf(facts, step, context),
     outputs: type === 'COMPLETE' ? outputsOf(facts, step, context) : [],
   };
+}
+
+/** The run, or the step of one, that something is part of, and the outermost run, which all that lies in it names. */
+function parentFacet(
+  { root }: RunFacts,
+  { run, pipeline, step }: { readonly run: string; readonly pipeline: string; readonly step?: string },
+  { make, identity: { namespace } }: { readonly make: FacetMaker; readonly identity: Identity },
+): Facet {
+  const name = step === undefined ? pipeline : `${pipeline}.${step}`;
+  return make.published('ParentRunFacet', {
+    run: { runId: openLineageRunId(run, step) },
+    job: { namespace, name },
+    root: { run: { runId: openLineageRunId(root.run) }, job: { namespace, name: root.pipeline } },
+  });
+}
+
+/** The steps that had to succeed before: the graph, edge by edge. */
+function needsFacet(
+  { run }: RunFacts,
+  { needs }: StepFacts,
+  { make, identity: { namespace } }: { readonly make: FacetMaker; readonly identity: Identity },
+): Facets {
+  if (needs.length === 0) return {};
+  const upstream = needs.map((step) => ({
+    job: { namespace, name: `${run.pipeline}.${step}` },
+    run: { runId: openLineageRunId(run.run, step) },
+    ...{ dependency_type: 'DIRECT_INVOCATION', sequence_trigger_rule: 'FINISH_TO_START' },
+    status_trigger_rule: 'EXECUTE_ON_SUCCESS',
+  }));
+  const body = { upstream, downstream: [], trigger_rule: 'ALL_SUCCESS' };
+  return { jobDependencies: make.published('JobDependenciesRunFacet', body) };
 }
 
 function envelope(eventType: RunEvent['eventType'], at: number, { producer }: Identity) {

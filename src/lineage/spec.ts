@@ -7,6 +7,7 @@ export const RUN_EVENT_SCHEMA = `${SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent`
 const FACETS = {
   NominalTimeRunFacet: '1-0-1',
   ParentRunFacet: '1-2-0',
+  JobDependenciesRunFacet: '1-0-1',
   ErrorMessageRunFacet: '1-0-1',
   ProcessingEngineRunFacet: '1-1-1',
   ExecutionParametersRunFacet: '1-0-0',
@@ -16,13 +17,14 @@ const FACETS = {
   SchemaDatasetFacet: '1-2-0',
   StorageDatasetFacet: '1-0-1',
   DatasetTypeDatasetFacet: '1-0-1',
+  SymlinksDatasetFacet: '1-0-1',
   DataQualityMetricsInputDatasetFacet: '1-0-3',
   InputStatisticsInputDatasetFacet: '1-0-0',
   OutputStatisticsOutputDatasetFacet: '1-0-2',
 } as const;
 
 /** Facets that are Kedge's own, with their schemas in docs/reference/openlineage-facets.json. */
-type OwnFacet = 'KedgeRunFacet' | 'KedgeEnvironmentRunFacet' | 'KedgeContentDatasetFacet';
+type OwnFacet = 'KedgeRunFacet' | 'KedgeEnvironmentRunFacet' | 'KedgeContentDatasetFacet' | 'KedgeGraphJobFacet';
 
 export type Facet = { readonly [name: string]: Json };
 export type Facets = { readonly [name: string]: Facet };

@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { openHttpNotifier } from '#adapters/notify/http';
 import { canonicalJson } from '#core/json';
-import { createPipelines, type LeasedAttempt, pipelineKinds } from '#pipelines';
+import { createPipelines, type LeasedAttempt, pipelineKinds, type RunView } from '#pipelines';
 import type { FinishBody } from '#pipelines/contract';
 import { DEFAULT_PROJECT, fullAccess } from '#platform/access';
 import { Relay } from '#platform/events';
@@ -103,7 +103,7 @@ export async function openLineage(t: TestContext, open: OpenDatabase) {
     const relay = new Relay({
       db,
       system,
-      consumers: lineage.parts.consumers,
+      consumers: [...pipelines.parts.consumers, ...lineage.parts.consumers],
       onError: (consumer, event, message) => void errors.push(`${consumer} ${event.type}: ${message}`),
     });
     relay.start();
@@ -120,10 +120,10 @@ export async function openLineage(t: TestContext, open: OpenDatabase) {
     statuses,
     call,
     settle,
-    declare: (spec: Readonly<Record<string, unknown>>) =>
-      database.resources.apply(ada, [{ kind: 'pipeline', name: 'train', spec }]),
-    start: async (params = {}) =>
-      (await call<{ run: string }>('startPipelineRun', { params: { pipeline: 'train' }, body: { params } })).run,
+    declare: (spec: Readonly<Record<string, unknown>>, name = 'train') =>
+      database.resources.apply(ada, [{ kind: 'pipeline', name, spec }]),
+    start: async (params = {}, pipeline = 'train') =>
+      (await call<{ run: string }>('startPipelineRun', { params: { pipeline }, body: { params } })).run,
     lease: async () => {
       const body = { worker: 'w', slots: 8, labels: {}, resources: {}, waitMs: 0 };
       return (await call<{ attempts: LeasedAttempt[] }>('leaseWork', { body })).attempts;
@@ -212,4 +212,45 @@ export async function liveThrough(l: Awaited<ReturnType<typeof openLineage>>): P
   assert.ok(fit);
   await l.finish(fit, { status: 'failed', error: { kind: 'threw', message: 'no rows' } });
   return run;
+}
+
+/** What `outer` is: `prep`, then `train` on what that wrote, and again for each of two depths, then what reads both. */
+const NESTED = {
+  inner: {
+    inputs: { rows: { type: 'file' }, flights: { type: 'dataset', default: 'dataset:flights' } },
+    params: { depth: { type: 'integer', default: 1 } },
+    steps: [
+      {
+        ...{ name: 'fit', command: ['fit'], inputs: { r: 'input:rows', f: 'input:flights' } },
+        ...{ outputs: ['model'], params: { depth: '${params.depth}' } },
+      },
+    ],
+  },
+  outer: {
+    steps: [
+      { name: 'prep', command: ['prep'], outputs: ['rows'] },
+      { name: 'train', pipeline: 'inner', inputs: { rows: 'prep.rows' }, outputs: ['fit.model'] },
+      {
+        ...{ name: 'each', pipeline: 'inner', inputs: { rows: 'prep.rows' }, outputs: ['fit.model'] },
+        ...{ params: { depth: '${item}' }, map: { items: [2, 3] } },
+      },
+      { name: 'pick', command: ['pick'], inputs: { one: 'train.fit.model', all: 'each.fit.model' } },
+    ],
+  },
+} as const;
+
+/** Plays a run with runs inside to its end. Answers it, and the runs inside by the step or unit that they are. */
+export async function liveNested(l: Awaited<ReturnType<typeof openLineage>>) {
+  await l.declare(NESTED.inner, 'inner');
+  await l.declare(NESTED.outer, 'outer');
+  const run = await l.start({}, 'outer');
+  for (;;) {
+    await l.settle();
+    const attempts = await l.lease();
+    if (attempts.length === 0) break;
+    for (const attempt of attempts) await l.succeed(attempt);
+  }
+  const { items } = await l.call<{ items: RunView[] }>('listPipelineRuns', { query: { within: run, limit: 10 } });
+  const inside = new Map(items.map((child) => [child.cause.within?.step ?? '', child.run]));
+  return { run, inside };
 }

@@ -55,7 +55,7 @@ export {
   pipelineStepWaiting,
 } from './events.ts';
 export type { RunStatus } from './model.ts';
-export { type RunFacts, runFacts } from './record/record.ts';
+export { type RunFacts, runFacts, runGraph } from './record/record.ts';
 export { liveAttempts, type StepFacts, stepFacts } from './record/store.ts';
 export { type Pin, type Pins, parseReference } from './references.ts';
 export { scheduleHeld } from './schedules/events.ts';

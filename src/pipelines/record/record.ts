@@ -3,9 +3,12 @@ import { pipelineErrors } from '../errors.ts';
 import { childrenOf } from '../nested/store.ts';
 import { unitManifest } from '../service/units.ts';
 import { placesOf } from '../store/attempts.ts';
+import { definitionsOf } from '../store/kept-steps.ts';
 import { findRun, type StoredRun } from '../store/runs.ts';
+import { stepStates } from '../store/steps.ts';
 import type { Db } from '../store/tables.ts';
 import { unitProducts } from '../store/units.ts';
+import { stepOfUnit } from '../units.ts';
 import type { RecordView, RunRecord, StepRecord } from './contract.ts';
 import type { Environment } from './environment.ts';
 import { environmentsOf, findRecord, originOf, type RunOrigin, type StepFacts, stepFacts } from './store.ts';
@@ -101,6 +104,10 @@ export async function differingUnits(
 /** A run with those of its steps that are asked for: what others tell of it. */
 export interface RunFacts {
   readonly run: StoredRun;
+  /** The step that it is, of which run; null for one by itself. Of a unit, the step that was divided. */
+  readonly within: { readonly run: string; readonly pipeline: string; readonly step: string } | null;
+  /** The outermost run that it lies in, itself if in none. */
+  readonly root: { readonly run: string; readonly pipeline: string };
   readonly origin: RunOrigin;
   readonly steps: readonly StepFacts[];
   readonly environments: readonly Environment[];
@@ -112,12 +119,40 @@ export async function runFacts(db: Db, runId: string, step?: string): Promise<Ru
   if (!run) return undefined;
   const { bySteps, environments } = step === undefined ? NOWHERE : await environmentsOf(db, runId, step);
   const ran = bySteps.get(step ?? '') ?? [];
+  const steps = step === undefined ? [] : await stepFacts(db, runId, step);
   return {
     run,
+    ...(await aroundOf(db, run)),
     origin: await originOf(db, runId),
-    steps: step === undefined ? [] : await stepFacts(db, runId, step),
+    steps: await Promise.all(steps.map((facts) => withDivided(db, runId, facts))),
     environments: ran.flatMap((digest) => environments[digest] ?? []),
   };
+}
+
+/** A divided step that is over, with the list of what its units wrote for each output. */
+async function withDivided(db: Db, run: string, facts: StepFacts): Promise<StepFacts> {
+  if (!facts.definition.map || facts.status !== 'succeeded') return facts;
+  const lists = Object.entries(await dividedOutputs(db, run, facts));
+  return { ...facts, outputs: Object.fromEntries(lists.map(([name, { units: _units, ...list }]) => [name, list])) };
+}
+
+/** Where a run lies: in which step, and in which run in the end. */
+async function aroundOf(db: Db, run: StoredRun): Promise<Pick<RunFacts, 'within' | 'root'>> {
+  const { within } = run.cause;
+  const around = within && (await findRun(db, within.run));
+  if (!within || !around) return { within: null, root: { run: run.run, pipeline: run.pipeline } };
+  const { root } = await aroundOf(db, around);
+  const step = stepOfUnit(within.step) ?? within.step;
+  return { within: { run: around.run, pipeline: around.pipeline, step }, root };
+}
+
+/** The steps of a run with what each needs, and which of them are runs of another pipeline or divided. */
+export async function runGraph(db: Db, run: string) {
+  const definitions = new Map((await definitionsOf(db, run)).map(({ name, definition }) => [name, definition]));
+  return (await stepStates(db, run)).map(({ name, needs }) => {
+    const { pipeline, map } = definitions.get(name) ?? {};
+    return { step: name, needs, pipeline: pipeline?.name ?? null, divided: map !== undefined };
+  });
 }
 
 const NOWHERE = { bySteps: new Map<string, never>(), environments: {} as Record<string, Environment> };

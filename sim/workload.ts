@@ -12,6 +12,7 @@ export interface Workload {
 
 export interface Declared {
   readonly name: string;
+  readonly inputs?: Readonly<Record<string, { readonly type: string }>>;
   readonly steps: readonly Step[];
 }
 
@@ -28,6 +29,7 @@ export interface Step {
   readonly timeout?: string;
   readonly within?: string;
   readonly preemptible?: { readonly on: Labels; readonly after: Labels; readonly losses: number };
+  readonly map?: { readonly items: readonly number[]; readonly concurrency?: number; readonly failures?: string };
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -40,8 +42,9 @@ const SHAPES: readonly Shape[] = ['chain', 'fan-out', 'diamond', 'random'];
 const INPUT_NAMES = ['a', 'b', 'c'] as const;
 
 export function drawWorkload(random: Random, chaosMs: number): Workload {
-  const innermost = { name: 'innermost', steps: drawSteps(random, 1 + random.int(2)) };
-  const inner = { name: 'inner', steps: nest(random, innermost, drawSteps(random, 1 + random.int(3))) };
+  const innermost = taking(random, { name: 'innermost', steps: drawSteps(random, 1 + random.int(2)) });
+  const innerSteps = nest(random, innermost, drawSteps(random, 1 + random.int(3)));
+  const inner = taking(random, { name: 'inner', steps: innerSteps });
   const pipelines: Declared[] = [
     innermost,
     inner,
@@ -70,25 +73,48 @@ function drawAgain(random: Random, inner: Declared): Declared {
   return { name: 'main', steps: nest(random, inner, drawSteps(random, 2 + random.int(5))) };
 }
 
+/** In half of the cases, a pipeline that is given two files, which some of its programs read. */
+function taking(random: Random, { name, steps }: Declared): Declared {
+  if (random.next() < 0.5) return { name, steps };
+  const reading = steps.map((step): Step => {
+    if (!step.command || random.next() < 0.3) return step;
+    return { ...step, inputs: { ...step.inputs, g: 'input:given', h: 'input:held' } };
+  });
+  return { name, inputs: { given: { type: 'file' }, held: { type: 'file' } }, steps: reading };
+}
+
 const last = (step: Step): Step => ({ ...step, name: 'last' });
 
 /** In half of the cases, one or two steps more that run another pipeline, and one that reads what it wrote. */
 function nest(random: Random, inner: Declared, steps: Step[]): Step[] {
   if (random.next() < 0.5) return steps;
-  const written = inner.steps.flatMap(({ name, outputs }) => outputs.map((output) => `${name}.${output}`));
+  const written = inner.steps.flatMap(({ name, outputs, map }) =>
+    map ? [] : outputs.map((output) => `${name}.${output}`),
+  );
   const common = { inputs: {}, outputs: [], retries: 0 };
+  // What the pipeline is given, some step before has written.
+  const writers = steps.map((step, i) => (i === 0 && inner.inputs ? { ...step, outputs: ['out', 'side'] } : step));
+  const first = writers[0]!;
+  const handed = inner.inputs ? { given: `${first.name}.out`, held: `${first.name}.side` } : {};
   const runs = Array.from({ length: 1 + random.int(2) }, (_, i): Step => {
     const before = steps[random.int(steps.length)]!;
     const needs = random.next() < 0.6 ? [before.name] : [];
     const outputs = random.next() < 0.7 ? written.slice(0, 1) : [];
-    return { ...common, name: `n${i}`, pipeline: inner.name, needs, outputs, cache: random.next() < 0.8 };
+    const cache = random.next() < 0.8;
+    const map = random.next() < 0.4 ? { map: drawMap(random) } : {};
+    return { ...common, name: `n${i}`, pipeline: inner.name, needs, inputs: handed, outputs, cache, ...map };
   });
   const [source] = runs;
   const output = source?.outputs[0];
   const command = ['program', 'reader', ...(random.next() < 0.5 ? ['own'] : [])];
   const inputs = output === undefined ? {} : { a: `n0.${output}` };
   const reader = { ...common, name: 'reader', command, inputs, needs: ['n0'], cache: false, timeout: '12s' };
-  return [...steps, ...runs, reader];
+  return [...writers, ...runs, reader];
+}
+
+function drawMap(random: Random): NonNullable<Step['map']> {
+  const items = Array.from({ length: random.int(5) }, (_, i) => i);
+  return { items, concurrency: 1 + random.int(3), failures: random.next() < 0.5 ? 'stop' : 'continue' };
 }
 
 /** A graph of `count` steps, each needing only earlier ones. */

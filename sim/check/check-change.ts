@@ -1,4 +1,4 @@
-import { type Broken, broken, nameOf } from './check-state.ts';
+import { type Broken, broken, nameOf } from './broken.ts';
 import { FINAL_RUN, FINAL_STEP, type History, type StepRow } from './history.ts';
 
 type State = Pick<History, 'runs' | 'steps' | 'attempts'>;
@@ -11,6 +11,7 @@ export function checkChange(before: State, after: State): Broken | undefined {
   for (const run of before.runs) {
     const now = runs.get(run.id);
     if (!now) return broken(3, `run ${run.id} is gone`);
+    if (now.inputs !== run.inputs) return broken(22, `run ${run.id} has other inputs now`);
     if (FINAL_RUN.has(run.status) && (now.status !== run.status || now.outputs !== run.outputs)) {
       return broken(3, `run ${run.id} was ${run.status} and is ${now.status} now`);
     }

@@ -1,7 +1,7 @@
 import { digestOf } from '#core/hash';
-import { checkTaken } from './check-nested.ts';
-import { type Broken, broken, nameOf } from './check-state.ts';
-import { FINAL_RUN, type History, runOf, type StepRow } from './history.ts';
+import { type Broken, broken, nameOf } from './broken.ts';
+import { checkGiven, checkTaken } from './check-nested.ts';
+import { FINAL_RUN, type History, isDivided, runOf, type StepRow } from './history.ts';
 
 /** The length of stored content, or undefined where there is none. */
 export type Stored = (digest: string) => { readonly bytes: number; readonly text?: string } | undefined;
@@ -21,7 +21,7 @@ export function checkEnd(history: History, stored: Stored): Broken | undefined {
   }
   const held = attempts.find((attempt) => attempt.status === 'running');
   if (held) return broken(8, `${held.worker} still holds attempt ${held.id} of ${held.run}/${held.step}`);
-  return checkOutputs(history, stored) ?? checkTaken(history) ?? checkFollowers(history);
+  return checkOutputs(history, stored) ?? checkTaken(history) ?? checkGiven(history) ?? checkFollowers(history);
 }
 
 /** Where every worker was heard all the time, no lease ended. */
@@ -53,7 +53,8 @@ function checkInputs(step: StepRow, byName: ReadonlyMap<string, StepRow>): Broke
     const [name = '', ...rest] = text.split('.');
     const output = rest.join('.');
     const source = byName.get(nameOf({ run: step.run, name }));
-    if (!source) continue;
+    // Of a divided step it is the list of what its units wrote.
+    if (!source || isDivided(source)) continue;
     const expected: Artifact | undefined = JSON.parse(source.outputs)[output];
     if (expected?.digest === got?.[input]?.digest) continue;
     return broken(2, `step ${nameOf(step)} got another ${input} than step ${name} committed`);

@@ -1,9 +1,10 @@
-import { type Broken, broken, nameOf } from './check-state.ts';
+import { type Broken, broken, nameOf } from './broken.ts';
 import {
   type AttemptRow,
   FINAL_RUN,
   FINAL_STEP,
   type History,
+  isDivided,
   isNested,
   type RunRow,
   type StepRow,
@@ -40,8 +41,11 @@ function checkStep(
     return broken(19, `step ${name} is a run and was leased too`);
   }
   const [child, ...more] = own;
+  if (isDivided(step)) return child && broken(19, `step ${name} is divided, and is run ${child.id} too`);
   if (more.length > 0) return broken(19, `step ${name} is ${own.length} runs`);
+  if (!child && step.parent !== null && step.status === 'running') return broken(19, `unit ${name} runs and is no run`);
   if (!child) {
+    if (step.cached_from !== null) return undefined;
     return step.status === 'succeeded' ? broken(19, `step ${name} succeeded and never was a run`) : undefined;
   }
   const isOver = FINAL_RUN.has(child.status);
@@ -65,6 +69,33 @@ function checkWay(run: RunRow, byId: ReadonlyMap<string, RunRow>): Broken | unde
     way.push(at.pipeline);
   }
   return way.length > NESTING_MAX ? broken(21, `run ${run.id} lies too deep: ${way}`) : undefined;
+}
+
+/** A run inside was given what its step has, and its programs read that. */
+export function checkGiven({ runs, steps }: Pick<History, 'runs' | 'steps'>): Broken | undefined {
+  const byId = new Map(steps.map((step) => [nameOf(step), step]));
+  const inputsOf = new Map(runs.map((run) => [run.id, digestsOf(run.inputs)]));
+  for (const run of runs.filter(({ parent_run }) => parent_run !== null)) {
+    const step = byId.get(nameOf({ run: run.parent_run ?? '', name: run.parent_step ?? '' }));
+    const handed = JSON.stringify(digestsOf(step?.inputs ?? '{}'));
+    if (JSON.stringify(inputsOf.get(run.id)) === handed) continue;
+    return broken(22, `run ${run.id} was given something else than step ${run.parent_step} of ${run.parent_run} has`);
+  }
+  for (const step of steps.filter(({ inputs }) => inputs !== null)) {
+    const declared: Record<string, string> = JSON.parse(step.definition).inputs;
+    const read = digestsOf(step.inputs ?? '{}');
+    const wrong = Object.entries(declared).find(
+      ([name, text]) =>
+        text.startsWith('input:') && read[name] !== inputsOf.get(step.run)?.[text.slice('input:'.length)],
+    );
+    if (wrong) return broken(22, `step ${nameOf(step)} reads another ${wrong[1]} than its run was given`);
+  }
+  return undefined;
+}
+
+function digestsOf(json: string): Record<string, string> {
+  const artifacts: Record<string, { readonly digest: string }> = JSON.parse(json);
+  return Object.fromEntries(Object.entries(artifacts).map(([name, { digest }]) => [name, digest]));
 }
 
 /** What a step has of its run is what that wrote. */

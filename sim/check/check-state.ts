@@ -1,19 +1,16 @@
+import { type Broken, broken, nameOf } from './broken.ts';
+import { checkUnits } from './check-units.ts';
 import {
   type AttemptRow,
   byRun,
   FINAL_RUN,
   FINAL_STEP,
   type History,
+  isDivided,
   isNested,
   type RunRow,
   type StepRow,
 } from './history.ts';
-
-export interface Broken {
-  /** Its number in the README of pipelines. */
-  readonly invariant: number;
-  readonly message: string;
-}
 
 type State = Pick<History, 'runs' | 'steps' | 'attempts'>;
 
@@ -27,8 +24,10 @@ export function checkState({ runs, steps, attempts }: State): Broken | undefined
   const [stepsOf, attemptsOf] = [byRun(steps), byRun(attempts)];
   for (const run of runs) {
     const own = stepsOf.get(run.id) ?? [];
+    const declared = own.filter(({ parent }) => parent === null);
     const found =
-      checkRun(run, own) ??
+      checkRun(run, declared) ??
+      checkUnits(own) ??
       checkSteps(
         own,
         Map.groupBy(attemptsOf.get(run.id) ?? [], (row) => row.step),
@@ -82,9 +81,10 @@ function checkSteps(
   const byName = new Map(steps.map((step) => [step.name, step]));
   for (const step of steps) {
     const own = attempts.get(step.name) ?? [];
-    const ofPrograms = isNested(step)
-      ? undefined
-      : (checkAttempts(step, own) ?? checkTries(step, own) ?? checkPlaces(step, own));
+    const ofPrograms =
+      isNested(step) || isDivided(step)
+        ? undefined
+        : (checkAttempts(step, own) ?? checkTries(step, own) ?? checkPlaces(step, own));
     const found = ofPrograms ?? checkGraph(step, byName) ?? checkProduct(step, own);
     if (found) return found;
   }
@@ -198,7 +198,7 @@ function checkProduct(step: StepRow, attempts: readonly AttemptRow[]): Broken | 
   if (step.status !== 'succeeded' && step.status !== 'cached') {
     return outputs.length === 0 ? undefined : broken(2, `step ${name} is ${step.status} and shows outputs: ${outputs}`);
   }
-  const declared: string[] = JSON.parse(step.definition).outputs;
+  const declared: string[] = isDivided(step) ? [] : JSON.parse(step.definition).outputs;
   if (outputs.join() !== [...declared].sort().join()) {
     return broken(6, `step ${name} committed ${outputs} and declares ${declared}`);
   }
@@ -207,7 +207,3 @@ function checkProduct(step: StepRow, attempts: readonly AttemptRow[]): Broken | 
   }
   return undefined;
 }
-
-export const nameOf = ({ run, name }: Pick<StepRow, 'run' | 'name'>): string => `${run}/${name}`;
-
-export const broken = (invariant: number, message: string): Broken => ({ invariant, message });

@@ -1,5 +1,14 @@
-import { type Broken, broken, nameOf } from './check-state.ts';
-import { type AuditRow, type EventRow, FINAL_RUN, FINAL_STEP, type History, type RunRow, runOf } from './history.ts';
+import { type Broken, broken, nameOf } from './broken.ts';
+import {
+  type AuditRow,
+  type EventRow,
+  FINAL_RUN,
+  FINAL_STEP,
+  type History,
+  isDivided,
+  type RunRow,
+  runOf,
+} from './history.ts';
 
 /** Events and audit rows tell each end once, as it is in the tables: state, events and audit are one transaction. */
 export function checkTold(history: History): Broken | undefined {
@@ -10,7 +19,10 @@ export function checkTold(history: History): Broken | undefined {
     const told = events.get(run.id) ?? [];
     const found =
       checkRunEvents(run, told) ??
-      (steps.get(run.id) ?? []).map((step) => checkStepEvents(step, told)).find(Boolean) ??
+      (steps.get(run.id) ?? [])
+        .filter(({ parent }) => parent === null)
+        .map((step) => checkStepEvents(step, told))
+        .find(Boolean) ??
       checkAudit(run, history, audit.get(run.id) ?? []);
     if (found) return found;
   }
@@ -47,7 +59,8 @@ function checkAudit(run: RunRow, history: History, rows: readonly AuditRow[]): B
     return broken(2, `run ${run.id} is ${run.status} and its end was audited ${ends.length} times`);
   }
   for (const step of history.steps) {
-    if (step.run !== run.id || (step.status !== 'succeeded' && step.status !== 'failed')) continue;
+    // Of a divided step, each unit is audited.
+    if (step.run !== run.id || isDivided(step) || (step.status !== 'succeeded' && step.status !== 'failed')) continue;
     const own = details.filter((detail) => detail.step === step.name);
     if (own.length === 1 && own[0].status === step.status && own[0].epoch === step.epoch) continue;
     return broken(2, `step ${nameOf(step)} is ${step.status}; audited: ${JSON.stringify(own)}`);

@@ -16,6 +16,8 @@ export interface RunRow {
   readonly status: string;
   readonly cause: string;
   readonly outputs: string;
+  /** What it was given, as JSON. */
+  readonly inputs: string;
   readonly parent_run: string | null;
   readonly parent_step: string | null;
 }
@@ -23,6 +25,8 @@ export interface RunRow {
 export interface StepRow {
   readonly run: string;
   readonly name: string;
+  /** The step that it is a unit of. */
+  readonly parent: string | null;
   readonly status: string;
   readonly needs: string;
   readonly epoch: number;
@@ -73,9 +77,9 @@ export interface AuditRow {
 
 /** One query for each part, the same text on SQLite and on PostgreSQL. */
 export const HISTORY_QUERIES = {
-  runs: 'select id, pipeline, status, cause, outputs, parent_run, parent_step from pipeline_run order by id',
+  runs: 'select id, pipeline, status, cause, outputs, inputs, parent_run, parent_step from pipeline_run order by id',
   steps:
-    'select run, name, status, needs, epoch, retries, failures, losses, preemptible, preemptions, ' +
+    'select run, name, parent, status, needs, epoch, retries, failures, losses, preemptible, preemptions, ' +
     'class, class_after, deadline_at, finished_at, ready_at, reason, definition, inputs, outputs, ' +
     ' cache_key, cached_from from pipeline_step order by run, position',
   attempts:
@@ -96,6 +100,10 @@ export function byRun<Row extends { readonly run: string }>(rows: readonly Row[]
 /** The run that an event or an audit row is about. */
 export const runOf = ({ subject }: { readonly subject: string }): string => subject.slice('pipeline-run/'.length);
 
-/** Whether a step is the run of another pipeline. */
+/** Whether a step is the run of another pipeline, or is divided into such. */
 export const isNested = ({ definition }: Pick<StepRow, 'definition'>): boolean =>
   JSON.parse(definition).pipeline !== undefined;
+
+/** Whether a step was divided into units, which do its work. */
+export const isDivided = ({ definition }: Pick<StepRow, 'definition'>): boolean =>
+  JSON.parse(definition).map !== undefined;

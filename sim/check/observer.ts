@@ -1,7 +1,8 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { Broken } from './broken.ts';
 import { checkChange, movesBetween } from './check-change.ts';
 import { checkNested } from './check-nested.ts';
-import { type Broken, checkState } from './check-state.ts';
+import { checkState } from './check-state.ts';
 import { checkTold } from './check-told.ts';
 import { FINAL_RUN, HISTORY_QUERIES, type History } from './history.ts';
 

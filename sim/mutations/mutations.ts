@@ -123,6 +123,7 @@ export const MUTATIONS: readonly Mutation[] = [
         find: ".where('cache_key', '=', key)\n    .where('status', '=', 'queued')",
         replace: ".where('cache_key', '=', key)",
       },
+      { file: FINISH, find: "if (!run || found?.status !== 'queued') continue;", replace: 'if (!run) continue;' },
     ],
   },
   {
@@ -241,6 +242,83 @@ export const MUTATIONS: readonly Mutation[] = [
         file: 'pipelines/service/advance.ts',
         find: 'await endStepOf(tx, { ...run, status, reason, outputs });',
         replace: '',
+      },
+    ],
+  },
+  {
+    name: 'more units are runs at a time than their step says',
+    breaks: [19],
+    patches: [
+      {
+        file: 'pipelines/store/units.ts',
+        find: 'concurrency - Number(running?.units ?? 0)',
+        replace: 'concurrency + 0 * Number(running?.units ?? 0)',
+      },
+    ],
+  },
+  {
+    name: 'units that wait are forgotten when a run of one ends',
+    breaks: [4],
+    patches: [
+      {
+        file: 'pipelines/service/advance.ts',
+        find: 'if (unit.epoch === 0 && (await definitionOf(tx.db, run.run, unit.name)).pipeline) emitDue(',
+        replace: 'if (tx === undefined) emitDue(',
+      },
+    ],
+  },
+  {
+    name: 'units wait although one has failed that ends them',
+    breaks: [14],
+    patches: [
+      {
+        file: 'pipelines/service/advance.ts',
+        find: 'await cancelUnits(tx.db, { run: run.run, step, reason }, tx.now);',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'a divided step ends with the first of its units',
+    breaks: [0, 14],
+    patches: [
+      {
+        file: 'pipelines/service/advance.ts',
+        find: 'if (!(await hasOpenUnit(tx.db, run.run, step))) {\n    // It',
+        replace: 'if (run.run !== step) {\n    // It',
+      },
+    ],
+  },
+  {
+    name: 'workers lease units that are runs',
+    breaks: [0, 19],
+    patches: [
+      {
+        file: 'pipelines/store/units.ts',
+        find: '...(of.nested ? {} : ',
+        replace: '...(of.nested === undefined ? {} : ',
+      },
+    ],
+  },
+  {
+    name: 'a program inside is given another input of its run',
+    breaks: [22],
+    patches: [
+      {
+        file: 'pipelines/service/start-run.ts',
+        find: "reference?.kind === 'input' ? inputs[reference.name] : undefined",
+        replace: "reference?.kind === 'input' ? Object.values(inputs)[0] : undefined",
+      },
+    ],
+  },
+  {
+    name: 'a run inside is given what another step has',
+    breaks: [22],
+    patches: [
+      {
+        file: 'pipelines/nested/start.ts',
+        find: 'given[name] = { ...artifact, from };',
+        replace: 'given[name] = { ...(Object.values(artifacts)[0] ?? artifact), from };',
       },
     ],
   },

@@ -3,9 +3,10 @@ import { sql } from 'kysely';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { openPostgres } from '#adapters/sql/postgres';
 import { openSqlite } from '#adapters/sql/sqlite';
+import type { Broken } from '../../sim/check/broken.ts';
 import { checkChange } from '../../sim/check/check-change.ts';
 import { checkEnd } from '../../sim/check/check-end.ts';
-import { type Broken, checkState } from '../../sim/check/check-state.ts';
+import { checkState } from '../../sim/check/check-state.ts';
 import { checkTold } from '../../sim/check/check-told.ts';
 import { HISTORY_QUERIES, type History } from '../../sim/check/history.ts';
 

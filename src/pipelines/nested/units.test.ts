@@ -200,6 +200,8 @@ forEachDialect('Units that are runs', pipelineMigrations, (open) => {
     await assert.rejects(s.apply({ x: { steps: [nested('train', 'two', { params, map: { count: 6_000 } })] } }), {
       message: /has more than 10000 steps with those inside/,
     });
+    const me = { me: { steps: [nested('train', 'me', { map: { count: 2 } })] } };
+    await assert.rejects(s.apply(me), { message: /cannot contain itself: me -> me$/ });
     const program2 = program('p', { map: { count: 2, concurrency: 3 } });
     await assert.rejects(s.apply({ x: { steps: [program2] } }), { message: /concurrency is for runs of pipelines/ });
   });

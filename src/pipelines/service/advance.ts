@@ -73,9 +73,11 @@ export async function advance(tx: Tx, run: StoredRun, fact: Fact): Promise<Advan
 /** Cancels the units of a step that wait, and those that are runs. Programs that go on end by themselves. */
 async function stopUnits(tx: Tx, run: StoredRun, { step, reason }: { step: string; reason: string }): Promise<void> {
   await cancelUnits(tx.db, { run: run.run, step, reason }, tx.now);
-  for (const child of await openChildren(tx.db, run.run)) {
-    if (stepOfUnit(child.cause.within?.step ?? '') !== step) continue;
-    await advance(tx, child, { type: 'cancelled', reason, now: tx.now });
+  for (const { run: id, cause } of await openChildren(tx.db, run.run)) {
+    if (stepOfUnit(cause.within?.step ?? '') !== step) continue;
+    // The end of one ends the others too, so that each is looked up as it is by now.
+    const child = await findRun(tx.db, id);
+    if (child && !isFinalRun(child.status)) await advance(tx, child, { type: 'cancelled', reason, now: tx.now });
   }
 }
 

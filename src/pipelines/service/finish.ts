@@ -12,7 +12,7 @@ import { endAttempt, endLease, findAttempt, type StoredAttempt } from '../store/
 import { type CacheEntry, insertCacheEntry } from '../store/cache.ts';
 import { queuedTwins } from '../store/queue.ts';
 import { findRun } from '../store/runs.ts';
-import { definitionOf, findKey, saveProduct, saveProgress } from '../store/steps.ts';
+import { definitionOf, findKey, findStep, saveProduct, saveProgress } from '../store/steps.ts';
 import { type Advanced, advance, runSubject, takeFromCache } from './advance.ts';
 import { noteVerification } from './verify.ts';
 
@@ -173,7 +173,9 @@ async function fillCache(tx: Tx, attempt: StoredAttempt, report: FinishBody & { 
 async function answerTwins(tx: Tx, entry: CacheEntry, key: Digest): Promise<void> {
   for (const twin of await queuedTwins(tx.db, key, TWINS_MAX)) {
     const run = await findRun(tx.db, twin.run);
-    if (!run) continue;
+    // What a twin before it has ended may have cancelled it.
+    const found = await findStep(tx.db, twin.run, twin.step);
+    if (!run || found?.status !== 'queued') continue;
     await takeFromCache(tx, twin, entry);
     const advanced = await advance(tx, run, { type: 'hit', step: twin.step, now: tx.now });
     assert(advanced !== 'stale', `the queued step '${twin.step}' of run ${twin.run} cannot take its twin's work`);

@@ -37,7 +37,7 @@ export function Units({ run, step }: UnitsProps) {
   const chosen = units.data?.items.find(({ unit }) => unit === url.get('unit'));
   return (
     <>
-      <Section title="Units" note={`${formatCount(all)}, each leased, tried again and cached like a step`}>
+      <Section title="Units" note={`${formatCount(all)}, each a step by itself, or a run`}>
         <div className="toolbar">
           <Choice
             label="State of the units"
@@ -73,7 +73,9 @@ export function Units({ run, step }: UnitsProps) {
           )}
         </Load>
       </Section>
-      {chosen ? <StepLog key={chosen.unit} run={run} step={stepOf(chosen, step)} /> : null}
+      {chosen && chosen.child === undefined ? (
+        <StepLog key={chosen.unit} run={run} step={stepOf(chosen, step)} />
+      ) : null}
     </>
   );
 }
@@ -98,6 +100,12 @@ const columns: readonly Column<UnitView>[] = [
       return took === null ? '–' : formatDurationShort(took);
     },
     isNumeric: true,
+  },
+  {
+    id: 'run',
+    header: 'Run',
+    value: (row) => row.child ?? null,
+    cell: (row) => (row.child === undefined ? null : <Go to={places.run(row.child)}>{row.child.slice(0, 16)}…</Go>),
   },
   {
     id: 'from',

@@ -55,7 +55,11 @@ export function lineageConsumer(deps: ConsumerDeps): Consumer {
     async effect(event) {
       const { run, step } = aboutOf(event);
       if (step === undefined) return;
-      await readPinned(deps.blobs, { steps: await stepFacts(deps.reader, run, step) }, pinned);
+      const steps = await stepFacts(deps.reader, run, step);
+      // Most steps read nothing that is pinned, and then nothing else of the run is needed.
+      if (!steps.some(({ definition }) => Object.keys(definition.pinned).length > 0)) return;
+      const facts = await runFacts(deps.reader, run, step);
+      if (facts) await readPinned(deps.blobs, facts, pinned);
     },
     async handle(tx, event) {
       const about = aboutOf(event);
@@ -145,11 +149,7 @@ function aboutOf(event: PlatformEvent): { readonly run: string; readonly step?: 
 }
 
 /** Reads what is not remembered of the datasets that the steps of `facts` were pinned to. */
-export async function readPinned(
-  blobs: BlobStore,
-  facts: Pick<RunFacts, 'steps'>,
-  known: Map<string, PinnedDataset>,
-): Promise<void> {
+export async function readPinned(blobs: BlobStore, facts: RunFacts, known: Map<string, PinnedDataset>): Promise<void> {
   for (const step of facts.steps) {
     for (const [input, { digest }] of Object.entries(step.definition.pinned)) {
       if (datasetRead(facts, step, input) === undefined || known.has(digest)) continue;

@@ -2,7 +2,7 @@ import type { Tx } from '#platform/db';
 import type { GivenInput } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import { fitsInput, type InputDeclaration } from '../inputs.ts';
-import { type Pins, parseReference } from '../references.ts';
+import { type PinnedFor, type Pins, parseReference } from '../references.ts';
 import { findRun } from '../store/runs.ts';
 
 /**
@@ -12,7 +12,7 @@ import { findRun } from '../store/runs.ts';
 export async function givenInputsOf(
   tx: Tx,
   of: { readonly pipeline: string; readonly declared: Readonly<Record<string, InputDeclaration>> | undefined },
-  from: {
+  from: PinnedFor & {
     /** By the step that runs the pipeline, or by an earlier run. */
     readonly given: Readonly<Record<string, GivenInput>>;
     /** References, by whoever starts it. */
@@ -38,12 +38,12 @@ export async function givenInputsOf(
     const text = from.asked[name] ?? fallback;
     if (given) resolved[name] = given;
     else if (text === undefined) throw refuse(name, `is required: give a ${type}, it has no default`);
-    else resolved[name] = await pinned(tx, { text, type, pins: from.pins, refuse: (why) => refuse(name, why) });
+    else resolved[name] = await pinned(tx, { ...from, text, type, refuse: (why) => refuse(name, why) });
   }
   return resolved;
 }
 
-interface Asked {
+interface Asked extends PinnedFor {
   readonly text: string;
   readonly type: string;
   readonly pins: Pins;
@@ -51,7 +51,7 @@ interface Asked {
 }
 
 async function pinned(tx: Tx, asked: Asked): Promise<GivenInput> {
-  const { text, type, pins, refuse } = asked;
+  const { text, type, pins, project, refuse } = asked;
   const reference = parseReference(text);
   if (!reference) throw refuse(`is '${text}': expected <kind>:<name>, as in dataset:flights`);
   const made = reference.kind === 'run' ? 'file' : reference.kind;
@@ -59,7 +59,7 @@ async function pinned(tx: Tx, asked: Asked): Promise<GivenInput> {
   if (reference.kind === 'run') return outputOfRun(tx, reference.name, asked);
   const pin = pins[reference.kind];
   if (!pin) throw refuse(`is '${text}': expected a kind among ${['run', ...Object.keys(pins)].join(', ')}`);
-  return { ...(await pin(tx, reference.name)), from: text };
+  return { ...(await pin(tx, reference.name, { project })), from: text };
 }
 
 /** `run:<run>/<step>.<output>`: what a run has written that is over. */

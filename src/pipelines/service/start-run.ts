@@ -81,12 +81,13 @@ export async function buildRun(
     throw pipelineErrors['invalid-params'](`pipeline '${request.pipeline}': ${first}`, issues.slice(0, 20));
   }
   const of = { pipeline: request.pipeline, declared: pipeline.spec.inputs };
-  const inputs = await givenInputsOf(tx, of, { given, asked: request.inputs ?? {}, pins });
+  const project = request.project ?? null;
+  const inputs = await givenInputsOf(tx, of, { given, asked: request.inputs ?? {}, pins, project });
   const run: StoredRun = {
     run: request.key === undefined ? system.ids.next('prun') : keyedRunId(request.pipeline, request.key),
     pipeline: request.pipeline,
     generation: pipeline.generation,
-    project: request.project ?? null,
+    project,
     status: 'queued',
     params,
     seed: request.seed ?? seed,

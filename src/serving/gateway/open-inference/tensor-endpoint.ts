@@ -1,6 +1,7 @@
 import { invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { LiveEndpoint } from '../live-endpoint.ts';
+import { namedArm } from '../named-arm.ts';
 import { answeringArm, answeringRevision, armNameOf, type Prediction, propensityOf } from '../prediction.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
 import { rowsPerRun } from '../tensor-prediction.ts';
@@ -32,7 +33,7 @@ export async function inferEndpointTensors(
     const feeds = feedsOf(call, { inputs, maxBatchSize });
     const rows = maxBatchSize > 0 ? (feeds[0]?.shape[0] ?? 1) : 1;
     return {
-      instance: instanceOf(call),
+      instance: { ...instanceOf(call), ...namedArm(endpoint, call.asked) },
       tensors: { feeds, rows, wanted: wantedOf(call.outputs, outputs), outputs: [] },
     };
   });

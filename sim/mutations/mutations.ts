@@ -62,9 +62,10 @@ export const MUTATIONS: readonly Mutation[] = [
       { file: DATABASE, find: 'let published = false;', replace: 'let published = false; let later = async () => {};' },
       {
         file: DATABASE,
-        find: 'if (events.length > 0) await appendEvents(trx, now, events);',
+        find: 'await appendLogs(trx, { time: now, audit: drafts, events });',
         replace:
-          'if (events.length > 0) later = () => this.#store.transaction((own) => appendEvents(own, now, events));',
+          'await appendLogs(trx, { time: now, audit: drafts, events: [] }); if (events.length > 0)' +
+          ' later = () => this.#store.transaction((own) => appendLogs(own, { time: now, audit: [], events }));',
       },
       { file: DATABASE, find: 'if (published) for', replace: 'await later(); if (published) for' },
     ],

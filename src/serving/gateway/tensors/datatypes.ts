@@ -1,8 +1,7 @@
-import { endianness } from 'node:os';
 import { assert } from '#core/assert';
 
 // Tensors travel little-endian, and typed arrays have the order of the machine: on any other they would be swapped.
-assert(endianness() === 'LE', 'the gateway runs on little-endian machines');
+assert(new Uint8Array(Uint16Array.of(1).buffer)[0] === 1, 'the gateway runs on little-endian machines');
 
 /** The values of a tensor, row by row. FP16 and BF16 are kept as their 16 bits, texts as texts. */
 export type TensorValues =

@@ -16,11 +16,14 @@ import { cursorOf } from './store.ts';
 const migration: Migration = {
   name: 'test/001-seen',
   async up(db) {
-    await db.schema.createTable('seen').addColumn('consumer', 'text').addColumn('seq', 'bigint').execute();
+    const seen = db.schema.createTable('seen').addColumn('consumer', 'text').addColumn('seq', 'bigint');
+    await seen.addColumn('place', 'bigint').execute();
   },
 };
 
 type Opened = Pick<TestDatabase, 'db' | 'system' | 'clock'>;
+
+let places = 0;
 
 /** A consumer that writes down what it handles, and fails where it is told to. */
 function recording(
@@ -31,7 +34,7 @@ function recording(
     name,
     types,
     async handle(tx, event) {
-      await tx.db.insertInto('seen').values({ consumer: name, seq: event.seq }).execute();
+      await tx.db.insertInto('seen').values({ consumer: name, seq: event.seq, place: places++ }).execute();
       if (failAt(event)) throw new Error('not now');
     },
   };
@@ -68,7 +71,9 @@ async function until({ clock }: Pick<Opened, 'clock'>, done: () => Promise<boole
 }
 
 const seenBy = async ({ db }: Pick<Opened, 'db'>, consumer: string): Promise<number[]> => {
-  const rows = await db.reader.selectFrom('seen').select('seq').where('consumer', '=', consumer).execute();
+  const seen = db.reader.selectFrom('seen').select('seq').where('consumer', '=', consumer);
+  // Rows of several connections lie in a table in any order.
+  const rows = await seen.orderBy('place').execute();
   return rows.map((row) => row['seq']);
 };
 

@@ -45,7 +45,7 @@ export async function openPostgres(
   }
   // Transactions of this process wait for each other here and not on connections: a pool full of waiting writers would
   // leave the one that has the lock without a connection for what it reads beside its transaction.
-  const writer = new Kysely<AnyTables>({ dialect: new WriterDialect(pool, `kedge.${schema}`) });
+  const writer = new Kysely<AnyTables>({ dialect: new WriterDialect({ pool, regexLimitMs }, `kedge.${schema}`) });
   const commits = new GroupCommit({ begin: (group) => writer.transaction().execute(group) });
   return {
     dialect: 'postgres',

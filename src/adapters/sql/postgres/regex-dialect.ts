@@ -11,7 +11,7 @@ import { POSTGRES_REGEX_OPERATOR, sqlErrors } from '#ports/sql';
 const QUERY_CANCELED = '57014';
 const INVALID_REGULAR_EXPRESSION = '2201B';
 
-interface RegexDialectConfig extends PostgresDialectConfig {
+export interface RegexDialectConfig extends PostgresDialectConfig {
   readonly regexLimitMs: number;
 }
 
@@ -29,7 +29,8 @@ export class RegexDialect extends PostgresDialect {
   }
 }
 
-class RegexDriver extends PostgresDriver {
+/** Whose connections end a statement that matches for too long, inside transactions too. */
+export class RegexDriver extends PostgresDriver {
   readonly #limitMs: number;
   readonly #inner = new WeakMap<DatabaseConnection, PoolConnection>();
 

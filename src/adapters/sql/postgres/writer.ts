@@ -1,5 +1,5 @@
-import { CompiledQuery, type DatabaseConnection, PostgresDialect, PostgresDriver } from 'kysely';
-import type pg from 'pg';
+import { CompiledQuery, type DatabaseConnection, PostgresDialect } from 'kysely';
+import { type RegexDialectConfig, RegexDriver } from './regex-dialect.ts';
 
 /**
  * One writer at a time, as SQLite has it: the outbox and the audit chain need one order of commits, and a lock taken
@@ -7,26 +7,26 @@ import type pg from 'pg';
  * message, and released at commit.
  */
 export class WriterDialect extends PostgresDialect {
-  readonly #pool: pg.Pool;
+  readonly #config: RegexDialectConfig;
   readonly #lock: string;
 
   /** `lock` names what the writers of all processes wait for. */
-  constructor(pool: pg.Pool, lock: string) {
-    super({ pool });
-    this.#pool = pool;
+  constructor(config: RegexDialectConfig, lock: string) {
+    super(config);
+    this.#config = config;
     this.#lock = lock;
   }
 
-  override createDriver(): PostgresDriver {
-    return new WriterDriver(this.#pool, this.#lock);
+  override createDriver(): RegexDriver {
+    return new WriterDriver(this.#config, this.#lock);
   }
 }
 
-class WriterDriver extends PostgresDriver {
+class WriterDriver extends RegexDriver {
   readonly #begin: CompiledQuery;
 
-  constructor(pool: pg.Pool, lock: string) {
-    super({ pool });
+  constructor(config: RegexDialectConfig, lock: string) {
+    super(config);
     const quoted = `'${lock.replaceAll("'", "''")}'`;
     this.#begin = CompiledQuery.raw(`begin; select pg_advisory_xact_lock(hashtext(${quoted}))`);
   }

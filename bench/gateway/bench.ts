@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { median } from './figures.ts';
 import { prepareForest } from './forest-endpoint.ts';
 import type { LoadOrder, LoadResult } from './load.ts';
 import { hasWrk, loadWithWrk } from './wrk.ts';
@@ -115,11 +116,6 @@ function figureOf(connections: number, rounds: { gateway: LoadResult[]; echo: Lo
 function report(figures: readonly Figure[], client: string): void {
   if (values.json) console.log(JSON.stringify({ bench: 'gateway', client, figures }, null, 2));
   else console.table(figures);
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
 function round(value: number): number {

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { median } from './figures.ts';
 import { forestRows, prepareForest } from './forest-endpoint.ts';
 import { GrpcCalls } from './grpc-calls.ts';
 import { loadWithH2load } from './h2load.ts';
@@ -197,11 +198,6 @@ function report({ figures, ...rest }: { readonly figures: readonly object[] }): 
     console.table(figures);
     console.log(JSON.stringify(told));
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
 await main();

@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { median, rounded } from './figures.ts';
 import { forestModel, forestRows, prepareForest } from './forest-endpoint.ts';
 import type { LoadResult } from './load.ts';
 import {
@@ -198,15 +199,6 @@ function report(figures: readonly Figure[]): void {
 
 function told(target: number | undefined, ratio: number): string {
   return target === undefined ? '' : `${target} ${ratio >= target ? 'met' : 'missed'}`;
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 1_000) / 1_000;
 }
 
 await main();

@@ -4,6 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ProcessView } from '#serving';
+import { median, rounded } from './figures.ts';
 import { prepareForest } from './forest-endpoint.ts';
 import type { LoadOrder, LoadResult } from './load.ts';
 import { cpuOf } from './processor.ts';
@@ -142,15 +143,6 @@ function report({ one, several }: { readonly one: Round[]; readonly several: Rou
     console.table(figures);
     console.log(`ratio ${ratio}, accounted ${accounted}, ${cores} cores, load by ${client}`);
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 1_000) / 1_000;
 }
 
 await main();

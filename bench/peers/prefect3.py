@@ -8,8 +8,8 @@
 
 Each prints how long the server took to start first. `schedules` tells how late flow runs start, from the tick to the
 start: Prefect makes the run of a tick ahead of time, and its runner starts a process for each. `recovery` kills the
-    ... schedules 20 3       deployments that tick each minute, and for how many minutes
-when the next task ended.
+process of a flow and tells what becomes of its run, then the server below another flow and tells after which time the
+next task ended.
 """
 
 import json

@@ -14,6 +14,8 @@ export interface TlsPlace {
 
 const DAY_MS = 86_400_000;
 const SOON_DAYS = 14;
+/** Whoever answers at the address may be anybody. */
+const JSON_BYTES_MAX = 1_048_576;
 
 /** What is wrong with a certificate, for people. */
 export class CertificateError extends Error {
@@ -42,7 +44,9 @@ function presentedAt(url: string, withinMs: number): Promise<X509Certificate> {
       if (found) resolve(found);
       else reject(new CertificateError(`${url} presents no certificate`));
     });
-    socket.setTimeout(withinMs, () => socket.destroy(new Error(`no answer within ${withinMs} ms`)));
+    // A limit of the whole, as one who sends a byte now and then is never idle.
+    const late = AbortSignal.timeout(withinMs);
+    late.addEventListener('abort', () => socket.destroy(new Error(`no answer within ${withinMs} ms`)));
     socket.on('error', reject);
   });
 }
@@ -54,7 +58,12 @@ export function jsonOverTls(url: string, withinMs: number): Promise<unknown> {
     const sent = request(url, { rejectUnauthorized: false, agent: false, signal }, async (response) => {
       try {
         const chunks: Buffer[] = [];
-        for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+        let bytes = 0;
+        for await (const chunk of response as AsyncIterable<Buffer>) {
+          bytes += chunk.length;
+          if (bytes > JSON_BYTES_MAX) throw new Error('more than a description of a server');
+          chunks.push(chunk);
+        }
         resolve(JSON.parse(Buffer.concat(chunks).toString()));
       } catch {
         resolve(null);

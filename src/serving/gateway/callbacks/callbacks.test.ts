@@ -49,8 +49,12 @@ beforeEach(() => {
   statusOf = () => 200;
 });
 
+const WITHIN_MS = 60_000;
+
 async function messageWith(id: string): Promise<Received> {
+  const giveUpAt = performance.now() + WITHIN_MS;
   for (;;) {
+    assert.ok(performance.now() < giveUpAt, `no message about ${id}`);
     const message = received.find(({ body }) => body.includes(id));
     if (message) return message;
     await new Promise((resolve) => setImmediate(resolve));

@@ -44,6 +44,17 @@ test('both forms of the file that MLflow has had are read, times to the nanoseco
   assert.deepEqual(span?.attributes, [{ key: 'mlflow.spanType', value: { stringValue: 'LLM' } }]);
 });
 
+test('an id in base64 may begin as digits after `0x` do', () => {
+  const ids = ['d31f67a0ba902b70', 'd31f67a0ba902b7000000000000000aa'].map((hex) =>
+    Buffer.from(hex, 'hex').toString('base64'),
+  );
+  const [spanId, traceId] = ids;
+  assert.ok(ids.every((id) => id.startsWith('0x')));
+  const text = JSON.stringify({ spans: [{ span_id: spanId, trace_id: traceId, name: 'a', start_time_unix_nano: 5 }] });
+  const [span] = spansInText(text);
+  assert.deepEqual([span?.spanId, span?.traceId], ['d31f67a0ba902b70', 'd31f67a0ba902b7000000000000000aa']);
+});
+
 test('a file of something else has no spans, and what is wrong in one leaves the others', () => {
   const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
   for (const text of ['', 'null', '[]', '{}', '{"spans": {}}', '{"spans": [1, null, "a", {}]}', `{"spans": ${deep}}`]) {

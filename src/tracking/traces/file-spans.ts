@@ -113,8 +113,10 @@ function valueOfText(item: unknown): AnyValue {
 /** An id in base64, or in hexadecimal digits, before which MLflow 2 has had `0x` and nothing. */
 function idOf(value: unknown, digits: number): string | undefined {
   if (typeof value !== 'string' || value === '') return undefined;
-  if (value.length === digits && /^[0-9a-f]+$/.test(value)) return value;
-  const hex = value.startsWith('0x') ? value.slice(2) : Buffer.from(value, 'base64').toString('hex');
+  // The length tells them apart: one id of 4,096 in base64 begins with `0x` too.
+  const written = value.length === digits + 2 && value.startsWith('0x') ? value.slice(2) : value;
+  if (written.length === digits && /^[0-9a-f]+$/.test(written)) return written;
+  const hex = Buffer.from(value, 'base64').toString('hex');
   return hex.length === digits ? hex : undefined;
 }
 

@@ -1,37 +1,26 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connect } from '#client';
-import { realSystem } from '#core/system';
-import { loadConfig } from '#platform/config';
-import { createLogger, createMetrics } from '#platform/observe';
-import { openControlPlane } from '../../control-plane/control-plane.ts';
-import { openDataDir } from '../../data-dir.ts';
-import { kedge } from '../testing.ts';
+import { kedge, serveControlPlane } from '../testing.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const EXPERIMENT = '869152369839874233';
 
 async function serve(t: TestContext) {
-  const folder = await mkdtemp(join(tmpdir(), 'kedge-cli-import-'));
-  const config = loadConfig({ dataDir: join(folder, 'data'), port: 0, logLevel: 'fatal' }, {});
-  const [logger, metrics] = [createLogger('test', config.logLevel), createMetrics('test')];
-  const dataDir = openDataDir(config.dataDir);
-  const plane = await openControlPlane({ role: 'test', config, system: realSystem(), logger, metrics, dataDir });
-  const url = await plane.start();
+  const { folder, plane, url, token } = await serveControlPlane();
   t.after(async () => {
     await plane.stop();
     await rm(folder, { recursive: true, maxRetries: 5 });
   });
-  const address = ['--url', url, '--token', dataDir.tokens.admin];
+  const address = ['--url', url, '--token', token];
   const bring = (...args: readonly string[]) => kedge(['import', 'mlflow', ...args, ...address]);
-  return { folder, url, plane, address, bring, client: connect({ url, token: dataDir.tokens.admin }) };
+  return { folder, url, plane, address, bring, client: connect({ url, token }) };
 }
 
 /** A folder as MLflow's file store keeps it: an experiment whose runs each have params, tags, points and a file. */

@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect } from '#client';
-import { realSystem } from '#core/system';
 import { OnnxGraph } from '#learn/onnx';
-import { loadConfig } from '#platform/config';
-import { createLogger, createMetrics } from '#platform/observe';
-import { type OpenControlPlane, openControlPlane } from '../../control-plane/control-plane.ts';
-import { openDataDir } from '../../data-dir.ts';
-import { kedge } from '../testing.ts';
+import type { OpenControlPlane } from '../../control-plane/control-plane.ts';
+import { kedge, serveControlPlane } from '../testing.ts';
 
 let plane: OpenControlPlane;
 let folder = '';
@@ -28,13 +23,7 @@ function times(factor: number): Uint8Array<ArrayBuffer> {
 }
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'kedge-cli-predict-'));
-  const config = loadConfig({ dataDir: join(folder, 'data'), port: 0, logLevel: 'fatal' }, {});
-  const [logger, metrics] = [createLogger('test', config.logLevel), createMetrics('test')];
-  const dataDir = openDataDir(config.dataDir);
-  token = dataDir.tokens.admin;
-  plane = await openControlPlane({ role: 'test', config, system: realSystem(), logger, metrics, dataDir });
-  url = await plane.start();
+  ({ folder, plane, url, token } = await serveControlPlane());
   const { tracking, registry } = connect({ url, token });
   const { id } = await tracking.createTrackingRun({ body: { experiment: 'times' } });
   const signature = { inputs: [{ name: 'x', kind: 'numeric' as const }], output: 'value' as const };

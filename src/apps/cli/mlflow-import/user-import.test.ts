@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { connect } from '#client';
-import { realSystem } from '#core/system';
-import { loadConfig } from '#platform/config';
-import { createLogger, createMetrics } from '#platform/observe';
-import { openControlPlane } from '../../control-plane/control-plane.ts';
-import { openDataDir } from '../../data-dir.ts';
-import { kedge } from '../testing.ts';
+import { kedge, serveControlPlane } from '../testing.ts';
 import { grantOf } from './user-import.ts';
 
 /** What `GET users/list` of MLflow 3.17 answers an administrator. */
@@ -80,17 +73,12 @@ async function serveMlflow(t: TestContext): Promise<string> {
 }
 
 async function serveKedge(t: TestContext) {
-  const folder = await mkdtemp(join(tmpdir(), 'kedge-cli-users-'));
-  const config = loadConfig({ dataDir: join(folder, 'data'), port: 0, logLevel: 'fatal' }, {});
-  const [logger, metrics] = [createLogger('test', config.logLevel), createMetrics('test')];
-  const dataDir = openDataDir(config.dataDir);
-  const plane = await openControlPlane({ role: 'test', config, system: realSystem(), logger, metrics, dataDir });
-  const url = await plane.start();
+  const { folder, plane, url, token } = await serveControlPlane();
   t.after(async () => {
     await plane.stop();
     await rm(folder, { recursive: true, maxRetries: 5 });
   });
-  return { url, token: dataDir.tokens.admin };
+  return { url, token };
 }
 
 test('users come without passwords and with what they hold, once, and a dry run only tells it', async (t) => {

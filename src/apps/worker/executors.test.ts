@@ -93,6 +93,7 @@ async function workOn(t: TestContext, executor: string): Promise<unknown> {
   const bench = await openBench(t, { executor, slots: 6 });
   const [work, failure] = [await bench.start(WORK), await bench.start(FAILURE)];
   const ended = await bench.ended(work);
+  assert.equal(ended.status, 'succeeded', JSON.stringify(ended, null, 1));
   for (const { attempts } of ended.steps.filter(({ units }) => units === null)) {
     const { place } = attempts.at(-1)!;
     assert.equal(place?.executor, executor);

@@ -28,7 +28,7 @@ export interface ControlPlane {
 /** The pipelines domain behind a real HTTP server, over SQLite and files in `dir`. */
 export async function openControlPlane(
   dir: string,
-  { port = 0, leaseMs = 1_000 }: { readonly port?: number; readonly leaseMs?: number } = {},
+  { port = 0, leaseMs = 120_000 }: { readonly port?: number; readonly leaseMs?: number } = {},
 ): Promise<ControlPlane> {
   const system = realSystem();
   const store = openSqlite(join(dir, 'kedge.sqlite'));

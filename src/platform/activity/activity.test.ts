@@ -22,13 +22,16 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 async function openActivity(t: TestContext, open: OpenDatabase, localRole = 'viewer') {
   const database = await open();
   const { db, system, deps, clock } = database;
-  const ongoing = { activeRuns: 0, eventsHandled: true, changed: nobody };
+  const ongoing = { activeRuns: 0, eventsHandled: true, changed: nobody, whileAsked: nobody };
   const authenticator = tokenAuthenticator(new Map(), { localRole });
   const handlers = activityHandlers(
     db,
     {
       activeRuns: async () => ongoing.activeRuns,
-      eventsHandled: async () => ongoing.eventsHandled,
+      eventsHandled: async () => {
+        ongoing.whileAsked();
+        return ongoing.eventsHandled;
+      },
       nextChange: (withinMs) =>
         new Promise((resolve) => {
           clock.after(withinMs, resolve);
@@ -216,6 +219,13 @@ forEachDialect('Activity over HTTP', [], (open) => {
     assert.equal((await client.getSettled()).settled, false);
     Object.assign(ongoing, { activeRuns: 0, eventsHandled: false });
     assert.equal((await client.getSettled()).settled, false);
+  });
+
+  test('a run that starts while the last events are being handled is seen', async (t) => {
+    const { client, ongoing } = await openActivity(t, open);
+    ongoing.whileAsked = () => Object.assign(ongoing, { activeRuns: 1, whileAsked: nobody });
+
+    assert.deepEqual(await client.getSettled(), { settled: false, eventsHandled: true, activeRuns: 1 });
   });
 
   test('who waits until the platform has settled is answered when it has, and in time if it has not', async (t) => {

@@ -34,6 +34,12 @@ export function activityHandlers(db: Database, ongoing: Ongoing, clock: Clock): 
 }
 
 async function stateOf(ongoing: Ongoing) {
+  const state = await lookAt(ongoing);
+  // What was handled at the first look may have started a run after they were counted.
+  return state.settled ? await lookAt(ongoing) : state;
+}
+
+async function lookAt(ongoing: Ongoing) {
   // Runs are counted first: one that ends in between has left events that are then seen as not yet handled.
   const activeRuns = await ongoing.activeRuns();
   const eventsHandled = await ongoing.eventsHandled();

@@ -4,6 +4,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { openSqlite } from '#adapters/sql/sqlite';
 import { ManualClock } from '#core/clock';
 import { sequenceIds } from '#core/ids';
@@ -134,6 +135,32 @@ forEachDialect('The relay', [migration], (open) => {
     await until(database, () => relay.caughtUp());
 
     assert.deepEqual(done, [1, 1, 1, 2]);
+    await relay.stop();
+  });
+
+  test('it has not caught up as long as what is handled brings further events', async (t) => {
+    const database = await open();
+    t.after(database.close);
+    const LAST = 60;
+    const domino: Consumer = {
+      name: 'domino',
+      types: ['a'],
+      action: 'test.domino',
+      async handle(tx, { seq }) {
+        if (seq < LAST) tx.emit({ type: 'a', subject: 'x', data: null });
+        await tx.db.insertInto('seen').values({ consumer: 'domino', seq, place: places++ }).execute();
+      },
+    };
+    const { relay } = relayOf(t, database, [domino]);
+
+    relay.start();
+    await emit(database, 'a');
+    // Asked all the time, so that some of the questions begin just before a commit and end after it.
+    const asked = Array.from({ length: 8 }, async () => {
+      while (!(await relay.caughtUp())) await setImmediate();
+      return (await seenBy(database, 'domino')).length;
+    });
+    assert.deepEqual(await Promise.all(asked), Array(8).fill(LAST));
     await relay.stop();
   });
 

@@ -86,10 +86,17 @@ export class Relay {
     await this.#save().catch(() => {});
   }
 
-  /** Whether every consumer has handled everything that was committed before this call. */
+  /** Whether nothing is left to be handled: neither what was committed before this call nor what came of that. */
   async caughtUp(): Promise<boolean> {
-    const { db, consumers } = this.#options;
+    const { db } = this.#options;
     const end = await lastSeq(db.reader);
+    if (!(await this.#handledUpTo(end))) return false;
+    // What was being handled when `end` was read may have brought events of its own.
+    return (await lastSeq(db.reader)) === end;
+  }
+
+  async #handledUpTo(end: number): Promise<boolean> {
+    const { db, consumers } = this.#options;
     const behind = consumers.filter(({ name }) => (this.#places.get(name) ?? 0) < end);
     if (this.#busy.size > 0 || behind.length === 0) return this.#busy.size === 0;
     // Another relay over the same database may have handled what this one has not looked at yet.

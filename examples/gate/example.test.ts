@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connect } from 'kedge';
+import { compileCache } from '#testing/compile-cache';
 
 const KEDGE = fileURLToPath(new URL('../../bin/kedge.mjs', import.meta.url));
 const CONTROL_PLANE = fileURLToPath(new URL('../../src/apps/control-plane/main.ts', import.meta.url));
@@ -187,7 +188,7 @@ async function start(t: TestContext, python: string): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), 'kedge-gate-'));
   const data = join(folder, 'data');
   const child = fork(CONTROL_PLANE, [], {
-    env: { KEDGE_DATA: data, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'error' },
+    env: { ...compileCache, KEDGE_DATA: data, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'error' },
     execArgv: ['--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

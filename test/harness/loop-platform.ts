@@ -8,6 +8,7 @@ import { realSystem } from '#core/system';
 import { type Config, childEnvironment, loadConfig } from '#platform/config';
 import { createLogger, createMetrics } from '#platform/observe';
 import type { ModelSignature } from '#serving';
+import { compileCache } from '#testing/compile-cache';
 import { type DataDir, openDataDir } from '../../src/apps/data-dir.ts';
 import type { ProcessBase, ReadyMessage } from '../../src/apps/process.ts';
 import { openBlobs } from '../../src/apps/stores.ts';
@@ -147,7 +148,7 @@ class PlatformProcess implements ProcessHandle {
   async start(): Promise<void> {
     const port = this.url ? Number(new URL(this.url).port) : 0;
     const child = fork(this.#module, {
-      env: childEnvironment({ ...this.#config, [this.#portKey]: port }),
+      env: { ...compileCache, ...childEnvironment({ ...this.#config, [this.#portKey]: port }) },
       execArgv: ['--disable-warning=ExperimentalWarning'],
     });
     this.#child = child;

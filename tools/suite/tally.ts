@@ -17,12 +17,16 @@ export interface TallyOptions {
   readonly strict: boolean;
 }
 
+/** How many of the files that took longest the closing report names. */
+const slowestShown = 10;
+
 /** Counts what a run of the suite did, and says it in the end. */
 export class Tally {
   readonly #strict: boolean;
   #passed = 0;
   readonly #failures: Failure[] = [];
   readonly #skips: Skip[] = [];
+  readonly #secondsOf = new Map<string, number>();
 
   constructor(options: TallyOptions) {
     this.#strict = options.strict;
@@ -40,6 +44,11 @@ export class Tally {
     this.#skips.push(skip);
   }
 
+  /** How long a test file ran, beside others. */
+  took(file: string, seconds: number): void {
+    this.#secondsOf.set(file, seconds);
+  }
+
   get exitCode(): 0 | 1 {
     if (this.#failures.length > 0) return 1;
     return this.#strict && this.#skips.length > 0 ? 1 : 0;
@@ -47,7 +56,7 @@ export class Tally {
 
   /** The closing report; its last line is `N passed, N failed, N skipped`. */
   summary(): string {
-    const lines: string[] = [];
+    const lines = this.#slowestLines();
     if (this.#skips.length > 0) {
       lines.push(this.#strict ? 'Skipped, which KEDGE_CI=strict forbids:' : 'Skipped:');
       lines.push(...this.#skipLines());
@@ -58,6 +67,12 @@ export class Tally {
     }
     lines.push(`${this.#passed} passed, ${this.#failures.length} failed, ${this.#skips.length} skipped`);
     return lines.join('\n');
+  }
+
+  #slowestLines(): string[] {
+    const slowest = [...this.#secondsOf].sort(([, one], [, other]) => other - one).slice(0, slowestShown);
+    if (slowest.length === 0) return [];
+    return ['Slowest files:', ...slowest.map(([file, seconds]) => `${seconds.toFixed(1).padStart(7)} s  ${file}`)];
   }
 
   /** One line per reason and file, because a file that lacks its service skips all its tests for the same reason. */

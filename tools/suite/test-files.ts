@@ -15,7 +15,7 @@ interface Reported {
   readonly file?: string;
   readonly skip?: string | boolean;
   readonly todo?: string | boolean;
-  readonly details: { readonly type?: string; readonly error?: unknown };
+  readonly details: { readonly type?: string; readonly error?: unknown; readonly duration_ms?: number };
 }
 
 /** Where the tests are, and what to do with one that failed as soon as it did. */
@@ -39,6 +39,7 @@ export async function runTestFiles(files: readonly string[], options: TestFileOp
   for await (const { type, data } of stream) {
     if (type === 'test:pass') reporter.passed(data);
     else if (type === 'test:fail') reporter.failed(data);
+    else if (type === 'test:complete') reporter.completed(data);
     else if (type === 'test:stdout' || type === 'test:stderr') reporter.printed(data);
   }
 }
@@ -65,6 +66,11 @@ class Reporter {
     else if (data.todo) this.#fail(data.name, file, 'is marked todo; write the test or delete it');
     else if (this.#isFile(data)) this.#fail('the file itself', file, 'holds no test');
     else if (data.details.type !== 'suite') tally.pass();
+  }
+
+  completed(data: Reported): void {
+    if (!this.#isFile(data)) return;
+    this.#options.tally.took(this.#relative(data.file), (data.details.duration_ms ?? 0) / 1000);
   }
 
   failed(data: Reported): void {

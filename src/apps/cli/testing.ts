@@ -6,18 +6,20 @@ import { fileURLToPath } from 'node:url';
 import { realSystem } from '#core/system';
 import { loadConfig } from '#platform/config';
 import { createLogger, createMetrics } from '#platform/observe';
+import { compileCache } from '#testing/compile-cache';
 import { openControlPlane } from '../control-plane/control-plane.ts';
 import { openDataDir } from '../data-dir.ts';
 
 const KEDGE = fileURLToPath(new URL('./main.ts', import.meta.url));
 
-/** Runs a command of the command line in a process of its own, with nothing else in its environment. */
+/** Runs a command of the command line in a process of its own, with nothing of this one's environment. */
 export function kedge(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, ['--disable-warning=ExperimentalWarning', KEDGE, ...args], { env }, (error, ...texts) =>
+    const words = ['--disable-warning=ExperimentalWarning', KEDGE, ...args];
+    execFile(process.execPath, words, { env: { ...compileCache, ...env } }, (error, ...texts) =>
       resolve({ code: Number(error?.code ?? 0), stdout: texts[0], stderr: texts[1] }),
     );
   });

@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openSqlite } from '#adapters/sql/sqlite';
 import { connect } from '#client';
+import { compileCache } from '#testing/compile-cache';
 import { openDataDir } from '../data-dir.ts';
 import type { ReadyMessage } from '../process.ts';
 
@@ -17,7 +18,7 @@ async function start(t: TestContext) {
   const root = await mkdtemp(join(tmpdir(), 'kedge-control-plane-'));
   const dataDir = openDataDir(join(root, 'data'));
   const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), [], {
-    env: { KEDGE_DATA: dataDir.root, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'warn' },
+    env: { ...compileCache, KEDGE_DATA: dataDir.root, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'warn' },
     execArgv: ['--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connect, type Kedge } from '#client';
+import { compileCache } from '#testing/compile-cache';
 import { openDataDir } from '../data-dir.ts';
 import type { ReadyMessage } from '../process.ts';
 import { sendTestSteps } from '../worker/testing/control-plane.ts';
@@ -26,7 +27,10 @@ async function openPlatform(t: TestContext) {
   });
   const start = async () => {
     const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), [], {
-      env: { KEDGE_DATA: dataDir.root, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'error', KEDGE_EMBEDDED_SLOTS: '2' },
+      env: {
+        ...compileCache,
+        ...{ KEDGE_DATA: dataDir.root, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'error', KEDGE_EMBEDDED_SLOTS: '2' },
+      },
       execArgv: ['--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { OnnxGraph } from '#learn/onnx';
 import type { PredictionRecord, RoutingTable } from '#serving';
+import { compileCache } from '#testing/compile-cache';
 
 /** value = 2x */
 function doubling(): Uint8Array<ArrayBuffer> {
@@ -71,6 +72,7 @@ describe('a gateway process', () => {
   function start(): Promise<{ readonly child: ChildProcess; readonly url: string }> {
     const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), [], {
       env: {
+        ...compileCache,
         KEDGE_DATA: folder,
         KEDGE_URL: `http://127.0.0.1:${(controlPlane.address() as AddressInfo).port}`,
         KEDGE_TOKEN: 'gateway-token',
@@ -152,6 +154,7 @@ describe('a gateway process', () => {
     ] as const) {
       const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), [], {
         env: {
+          ...compileCache,
           KEDGE_DATA: folder,
           KEDGE_LOG_LEVEL: 'fatal',
           KEDGE_GATEWAY_PORT: '0',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { compileCache } from '#testing/compile-cache';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
@@ -45,6 +46,7 @@ test('a gateway that is killed with -9 leaves no process of a model behind', asy
   await writeFile(join(folder, 'models/m/1/model.json'), JSON.stringify(declaration));
   const gateway: ChildProcess = fork(MAIN, [], {
     env: {
+      ...compileCache,
       PATH: process.env['PATH'],
       ...{ KEDGE_DATA: folder, KEDGE_URL: 'http://127.0.0.1:1', KEDGE_LOG_LEVEL: 'fatal' },
       ...{ KEDGE_GATEWAY_PORT: '0', KEDGE_GRPC_PORT: '0' },

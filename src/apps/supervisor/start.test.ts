@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { compileCache } from '#testing/compile-cache';
 
 const KEDGE = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 
@@ -30,7 +31,7 @@ async function startAndStop(
   const ports = { '--port': await freePort(), '--gateway-port': await freePort(), '--grpc-port': await freePort() };
   const args = ['up', '--data', join(root, 'data'), '--workers', '2', ...options, ...Object.entries(ports).flat()];
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', KEDGE, ...args], {
-    env: { KEDGE_LOG_LEVEL: 'warn' },
+    env: { ...compileCache, KEDGE_LOG_LEVEL: 'warn' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.after(() => child.kill('SIGKILL'));
@@ -57,7 +58,7 @@ test('a start of some processes only says nothing of the others and does not wai
 test('a process that is started by hand with a setting that cannot be used names it', async (t) => {
   const main = fileURLToPath(new URL('../control-plane/main.ts', import.meta.url));
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main], {
-    env: { KEDGE_PORT: 'many', KEDGE_LOG_LEVEL: 'warn' },
+    env: { ...compileCache, KEDGE_PORT: 'many', KEDGE_LOG_LEVEL: 'warn' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   t.after(() => child.kill('SIGKILL'));

@@ -7,6 +7,7 @@ import { seededRandom } from '#core/random';
 import { AuditLog } from '#platform/audit';
 import { collectGarbage } from '#platform/blobs';
 import { childEnvironment } from '#platform/config';
+import { compileCache } from '#testing/compile-cache';
 import { CrashClient, call } from './artifacts-crash-client.ts';
 import { ArtifactServer } from './artifacts-server.ts';
 import { STORES } from './artifacts-stores.ts';
@@ -90,7 +91,7 @@ async function workUntilKilled(
 function verifyAudit({ config }: ArtifactServer): Promise<string> {
   const args = ['--disable-warning=ExperimentalWarning', KEDGE, 'audit', 'verify', '--data', config.dataDir];
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { env: childEnvironment(config) }, (error, out, err) => {
+    execFile(process.execPath, args, { env: { ...compileCache, ...childEnvironment(config) } }, (error, out, err) => {
       if (error) reject(new Error(`kedge audit verify: ${out}${err}`));
       else resolve(out);
     });

@@ -9,6 +9,7 @@ import { realSystem } from '#core/system';
 import { type Config, childEnvironment, loadConfig } from '#platform/config';
 import { Database } from '#platform/db';
 import type { BlobStore } from '#ports/blob-store';
+import { compileCache } from '#testing/compile-cache';
 import { openDataDir } from '../../../src/apps/data-dir.ts';
 import { openBlobs, openSql } from '../../../src/apps/stores.ts';
 import { CONTROL_PLANE_FLAGS } from '../../../src/apps/supervisor/platform.ts';
@@ -37,7 +38,7 @@ export class ArtifactServer {
 
   async start(): Promise<void> {
     const child = fork(MAIN, {
-      env: childEnvironment(this.config),
+      env: { ...compileCache, ...childEnvironment(this.config) },
       execArgv: ['--disable-warning=ExperimentalWarning', ...CONTROL_PLANE_FLAGS],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

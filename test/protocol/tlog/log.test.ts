@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { openSqlite } from '#adapters/sql/sqlite';
 import { realSystem } from '#core/system';
 import { applyMigrations, type Context, Database, platformMigrations } from '#platform/db';
+import { compileCache } from '#testing/compile-cache';
 import { openDataDir } from '../../../src/apps/data-dir.ts';
 import type { ReadyMessage } from '../../../src/apps/process.ts';
 
@@ -41,6 +42,7 @@ function run(file: string, args: readonly string[], env: Readonly<Record<string,
 const tool = (name: string, ...args: readonly string[]): Promise<Ended> => run(join(TOOLS, name), args);
 const kedge = (...args: readonly string[]): Promise<Ended> =>
   run(process.execPath, ['--disable-warning=ExperimentalWarning', source('apps/cli/main.ts'), ...args], {
+    ...compileCache,
     HOME: '/nonexistent',
   });
 
@@ -77,7 +79,7 @@ async function start(t: TestContext) {
   const dataDir = openDataDir(join(await folder(t), 'data'));
   await writeEntries(dataDir.database);
   const child = fork(source('apps/control-plane/main.ts'), [], {
-    env: { KEDGE_DATA: dataDir.root, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'warn' },
+    env: { ...compileCache, KEDGE_DATA: dataDir.root, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'warn' },
     execArgv: ['--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

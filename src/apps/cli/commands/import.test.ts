@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connect } from '#client';
+import { compileCache } from '#testing/compile-cache';
 import { kedge, serveControlPlane } from '../testing.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -106,7 +107,7 @@ test('an import that is killed goes on where it was, and nothing is there twice'
     '2',
     ...address,
   ];
-  const child = spawn(process.execPath, args, { stdio: 'ignore', env: {} });
+  const child = spawn(process.execPath, args, { stdio: 'ignore', env: compileCache });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const begun = async () => (await client.tracking.searchTrackingRuns({ query: { limit: 1_000 } })).items.length;
   while ((await begun()) < 10 && child.exitCode === null) await new Promise((resolve) => setImmediate(resolve));

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connect } from '#client';
+import { compileCache } from '#testing/compile-cache';
 import { openDataDir } from '../../data-dir.ts';
 import type { ReadyMessage } from '../../process.ts';
 
@@ -23,7 +24,7 @@ async function start(t: TestContext) {
   const root = await mkdtemp(join(tmpdir(), 'kedge-cli-signing-'));
   const dataDir = openDataDir(join(root, 'data'));
   const child = fork(fileURLToPath(new URL('../../control-plane/main.ts', import.meta.url)), [], {
-    env: { KEDGE_DATA: dataDir.root, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'fatal' },
+    env: { ...compileCache, KEDGE_DATA: dataDir.root, KEDGE_PORT: '0', KEDGE_LOG_LEVEL: 'fatal' },
     execArgv: ['--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

@@ -12,6 +12,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { OnnxGraph } from '#learn/onnx';
 import type { PredictionRecord, ProcessView, RoutingTable } from '#serving';
+import { compileCache } from '#testing/compile-cache';
 import { eventually } from '#testing/loop-platform';
 
 /** value = 2x */
@@ -146,6 +147,7 @@ describe('a gateway of two processes', () => {
   async function start(processes: number) {
     const child = fork(fileURLToPath(new URL('../main.ts', import.meta.url)), [], {
       env: {
+        ...compileCache,
         KEDGE_DATA: folder,
         KEDGE_URL: `http://127.0.0.1:${(controlPlane.address() as AddressInfo).port}`,
         ...{ KEDGE_GATEWAY_PROCESSES: String(processes), KEDGE_MODEL_REPOSITORY: join(folder, 'models') },

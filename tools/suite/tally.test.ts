@@ -37,6 +37,17 @@ describe('the tally of a test run', () => {
     assert.deepEqual(reasons, [`  src/a.test.ts: ${skip.reason} (2 tests)`]);
   });
 
+  it('names the ten files that took longest, the longest first, before anything else', () => {
+    const tally = new Tally({ strict: false });
+    tally.skip(skip);
+    for (let i = 1; i <= 12; i++) tally.took(`src/${i}.test.ts`, i * 10);
+    const lines = tally.summary().split('\n');
+    assert.deepEqual(lines.slice(0, 3), ['Slowest files:', '  120.0 s  src/12.test.ts', '  110.0 s  src/11.test.ts']);
+    assert.equal(lines[10], '   30.0 s  src/3.test.ts');
+    assert.equal(lines[11], 'Skipped:');
+    assert.equal(lines.at(-1), '0 passed, 0 failed, 1 skipped');
+  });
+
   it('fails the run for a skip in strict mode, and says why it was skipped', () => {
     const tally = new Tally({ strict: true });
     tally.pass();

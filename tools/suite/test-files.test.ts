@@ -61,6 +61,12 @@ describe('running test files', () => {
     assert.match(output, /is for later\n\s+is marked todo/);
   });
 
+  it('tells how long each file took, also one that fails', () => {
+    const { output } = run('passes.test.ts', 'broken.test.ts');
+    for (const name of ['passes', 'broken'])
+      assert.match(output, new RegExp(` [0-9]+\\.[0-9] s {2}${name}\\.test\\.ts\n`));
+  });
+
   it('fails for a file without tests and for one that cannot be loaded', () => {
     assert.match(run('empty.test.ts').output, /holds no test/);
     const broken = run('broken.test.ts');

@@ -1,11 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { join, relative, sep } from 'node:path';
 import { run } from 'node:test';
 import { inspect } from 'node:util';
 import { nodeFlags } from '../bootstrap/node-binary.mjs';
 import type { Tally } from './tally.ts';
 
-/** Two processes at once: more only makes timing worse on the small machines that this runs on. */
-const concurrency = 2;
+/** One more than there are cores, because many tests wait for processes of others most of their time. */
+const concurrency = availableParallelism() + 1;
 /** The longest file takes four minutes alone on two cores, and several times that on a machine with other work. */
 const fileTimeoutMs = 25 * 60_000;
 const outputBytesMax = 4_000;

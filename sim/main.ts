@@ -6,12 +6,14 @@ import type { Violation } from './world/world.ts';
 
 /**
  * `npm run sim -- --seeds 10000` plays many worlds, `--seed 7 --trace` shows one. `--first` stops at the first that
- * fails, `--mutation` plays them with a product that is broken on purpose. An interrupt ends after the present world.
+ * fails, `--mutation` plays them with a product that is broken on purpose, `--try 37` plays that world before all
+ * others. An interrupt ends after the present world.
  */
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
+    try: { type: 'string' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     first: { type: 'boolean', default: false },
@@ -29,6 +31,8 @@ async function main(): Promise<number> {
   const say = (text: string): void => console.log(text);
   const from = Number(values.seed ?? values.from);
   const count = values.seed === undefined ? Number(values.seeds) : 1;
+  const seeds = Array.from({ length: count }, (_, i) => from + i);
+  if (values.try !== undefined) seeds.unshift(Number(values.try));
   const onTrace = values.trace ? say : undefined;
   const tally = new Tally();
   const startedMs = systemClock.monotonic();
@@ -39,7 +43,8 @@ async function main(): Promise<number> {
     });
   }
   try {
-    for (let seed = from; seed < from + count && !isInterrupted; seed++) {
+    for (const seed of seeds) {
+      if (isInterrupted) break;
       const played = await stage.play(seed, { onTrace });
       tally.add(played);
       if (played.violation) say(wordsOf(seed, played.violation));

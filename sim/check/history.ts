@@ -101,9 +101,24 @@ export function byRun<Row extends { readonly run: string }>(rows: readonly Row[]
 export const runOf = ({ subject }: { readonly subject: string }): string => subject.slice('pipeline-run/'.length);
 
 /** Whether a step is the run of another pipeline, or is divided into such. */
-export const isNested = ({ definition }: Pick<StepRow, 'definition'>): boolean =>
-  JSON.parse(definition).pipeline !== undefined;
+export const isNested = ({ definition }: Pick<StepRow, 'definition'>): boolean => formOf(definition).isNested;
 
 /** Whether a step was divided into units, which do its work. */
-export const isDivided = ({ definition }: Pick<StepRow, 'definition'>): boolean =>
-  JSON.parse(definition).map !== undefined;
+export const isDivided = ({ definition }: Pick<StepRow, 'definition'>): boolean => formOf(definition).isDivided;
+
+interface Form {
+  readonly isNested: boolean;
+  readonly isDivided: boolean;
+}
+
+/** By definition: after every commit each step is asked about several times, and few definitions differ. */
+const forms = new Map<string, Form>();
+
+function formOf(definition: string): Form {
+  const known = forms.get(definition);
+  if (known) return known;
+  const { pipeline, map } = JSON.parse(definition);
+  const form = { isNested: pipeline !== undefined, isDivided: map !== undefined };
+  forms.set(definition, form);
+  return form;
+}

@@ -4,6 +4,8 @@ export interface Mutation {
   readonly name: string;
   /** Any of these invariants may be the first that is seen to break. */
   readonly breaks: readonly number[];
+  /** A world in which it was seen, when it is seen in few: that is played first, and only then the others. */
+  readonly seed?: number;
   readonly patches: readonly Patch[];
 }
 
@@ -25,6 +27,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a report of an older epoch is accepted',
     breaks: [0, 1, 2],
+    seed: 37,
     patches: [
       {
         file: MODEL,
@@ -37,6 +40,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a heartbeat does not extend the lease',
     breaks: [8],
+    seed: 57,
     patches: [
       {
         file: SERVICE,
@@ -58,6 +62,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'events are written after the commit of what they tell',
     breaks: [2],
+    seed: 13,
     patches: [
       { file: DATABASE, find: 'let published = false;', replace: 'let published = false; let later = async () => {};' },
       {
@@ -98,6 +103,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an expired lease is not looked at again before it is taken',
     breaks: [8],
+    seed: 22,
     patches: [
       { file: FINISH, find: ' || attempt.leaseUntil >= tx.now) return;', replace: ') return;' },
       // The coincidence that shows it is rare, unless there is time for a heartbeat in between.
@@ -173,6 +179,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a worker that leaves keeps the lease of what it gave back',
     breaks: [1],
+    seed: 28,
     patches: [
       {
         file: FINISH,
@@ -184,6 +191,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a goodbye takes the steps of whoever has the name since',
     breaks: [5],
+    seed: 58,
     patches: [{ file: 'pipelines/store/attempts.ts', find: ".where('instance', '=', instance)", replace: '' }],
   },
   {
@@ -211,6 +219,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a step stays pre-emptible for ever',
     breaks: [17],
+    seed: 21,
     patches: [
       {
         file: 'pipelines/store/steps.ts',
@@ -222,11 +231,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a pre-emption counts as a loss too',
     breaks: [4],
+    seed: 10,
     patches: [{ file: MODEL, find: "fact.type === 'expired' && !isPreempted", replace: "fact.type === 'expired'" }],
   },
   {
     name: 'a run is cancelled while a run inside it goes on',
     breaks: [0, 20],
+    seed: 15,
     patches: [
       {
         file: 'pipelines/service/advance.ts',
@@ -238,6 +249,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the end of a run inside another is not told to its step',
     breaks: [19],
+    seed: 7,
     patches: [
       {
         file: 'pipelines/service/advance.ts',
@@ -249,6 +261,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'more units are runs at a time than their step says',
     breaks: [19],
+    seed: 7,
     patches: [
       {
         file: 'pipelines/store/units.ts',
@@ -260,6 +273,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'units that wait are forgotten when a run of one ends',
     breaks: [4],
+    seed: 7,
     patches: [
       {
         file: 'pipelines/service/advance.ts',
@@ -271,6 +285,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'units wait although one has failed that ends them',
     breaks: [14],
+    seed: 70,
     patches: [
       {
         file: 'pipelines/service/advance.ts',
@@ -282,6 +297,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a divided step ends with the first of its units',
     breaks: [0, 14],
+    seed: 7,
     patches: [
       {
         file: 'pipelines/service/advance.ts',
@@ -293,6 +309,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'workers lease units that are runs',
     breaks: [0, 19],
+    seed: 7,
     patches: [
       {
         file: 'pipelines/store/units.ts',
@@ -304,6 +321,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a program inside is given another input of its run',
     breaks: [22],
+    seed: 7,
     patches: [
       {
         file: 'pipelines/service/start-run.ts',
@@ -315,6 +333,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a run inside is given what another step has',
     breaks: [22],
+    seed: 7,
     patches: [
       {
         file: 'pipelines/nested/start.ts',
@@ -326,6 +345,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a dead leader is waited for',
     breaks: [4],
+    seed: 8,
     patches: [
       { file: 'platform/domain/leader.ts', find: '|| held.until < now || held.until > now + LEASE_MS', replace: '' },
     ],
@@ -333,6 +353,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a worker reports before the processes of the step have ended',
     breaks: [5],
+    seed: 10,
     patches: [
       {
         file: 'apps/worker/attempt.ts',

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { freePort } from '#testing/free-port';
 
 /** The folder with `torchrun` of an environment with PyTorch, which is too large to install for every test. */
 const torch = process.env['KEDGE_TEST_TORCH'];
@@ -27,15 +27,6 @@ async function printed(): Promise<{ kinds: readonly string[]; pods: number; agen
     pods: job.spec.completions,
     agent: job.spec.template.spec.containers[0],
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert.ok(address && typeof address === 'object');
-  return address.port;
 }
 
 describe('distributed training', () => {

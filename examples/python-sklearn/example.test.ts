@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -10,6 +9,7 @@ import { promisify } from 'node:util';
 import { connect, type Kedge } from 'kedge';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import type { Digest } from '#core/hash';
+import { freePort } from '#testing/free-port';
 
 const PYTHON = process.env['KEDGE_TEST_PYTHON'];
 const skip = PYTHON ? false : 'KEDGE_TEST_PYTHON names no Python with scikit-learn and skl2onnx (tools/ci/python.sh)';
@@ -164,15 +164,4 @@ async function eventually<T>(what: string, found: () => Promise<T | undefined>):
     if (performance.now() > giveUpAt) throw new Error(`not within ${WITHIN_MS} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '#testing/free-port';
 
 const PYTHON = join(process.env['KEDGE_TEST_MLFLOW'] ?? '/nowhere', 'mlflow-3.17', 'bin', 'python');
 const skip = existsSync(PYTHON)
@@ -143,16 +143,5 @@ function ready(platform: ChildProcess): Promise<void> {
       if (text.includes('Kedge is ready')) resolve();
     });
     platform.once('exit', (code) => reject(new Error(`kedge up ended with code ${code} before it was ready`)));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
   });
 }

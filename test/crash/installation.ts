@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { realSystem } from '#core/system';
 import { childEnvironment, loadConfig } from '#platform/config';
 import { createLogger } from '#platform/observe';
+import { freePort } from '#testing/free-port';
 import { openDataDir } from '../../src/apps/data-dir.ts';
 import { CONTROL_PLANE_FLAGS } from '../../src/apps/supervisor/platform.ts';
 import { type ChildSpec, supervise } from '../../src/apps/supervisor/supervise.ts';
@@ -50,14 +49,4 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     throw error;
   }
   return { urls, pids: () => supervisor.pids(), stop: () => supervisor.stop() };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

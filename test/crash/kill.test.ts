@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { loadConfig } from '#platform/config';
+import { freePort } from '#testing/free-port';
 import { startPlatform } from '../../src/apps/supervisor/platform.ts';
 import { assertChainHolds } from './audit-chain.ts';
 import { auditCountsOf, finalStateOf } from './final-state.ts';
@@ -57,14 +56,4 @@ async function play(t: TestContext, kills: number) {
     killer.stop();
     await platform.stop();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  assert.ok(address && typeof address === 'object');
-  server.close();
-  await once(server, 'close');
-  return address.port;
 }

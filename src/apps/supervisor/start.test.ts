@@ -1,25 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { compileCache } from '#testing/compile-cache';
+import { freePort } from '#testing/free-port';
 
 const KEDGE = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
-}
 
 /** Runs `kedge up` from its start until it is stopped once it is ready, and tells what it wrote. */
 async function startAndStop(
@@ -28,8 +18,9 @@ async function startAndStop(
 ): Promise<{ readonly out: string; readonly log: string }> {
   const root = await mkdtemp(join(tmpdir(), 'kedge-up-'));
   t.after(() => rm(root, { recursive: true, maxRetries: 5 }));
-  const ports = { '--port': await freePort(), '--gateway-port': await freePort(), '--grpc-port': await freePort() };
-  const args = ['up', '--data', join(root, 'data'), '--workers', '2', ...options, ...Object.entries(ports).flat()];
+  const ports: string[] = [];
+  for (const name of ['--port', '--gateway-port', '--grpc-port']) ports.push(name, String(await freePort()));
+  const args = ['up', '--data', join(root, 'data'), '--workers', '2', ...options, ...ports];
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', KEDGE, ...args], {
     env: { ...compileCache, KEDGE_LOG_LEVEL: 'warn' },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openFsBlobStore } from '#adapters/blob/fs';
+import { freePort } from '#testing/free-port';
 import { benchOf, fn, isGone, soon } from './testing/bench.ts';
 import { temporaryDir } from './testing/control-plane.ts';
 import { TEST_EXECUTORS } from './testing/test-executors.ts';
@@ -42,15 +42,6 @@ async function startControlPlane(
   assert.ok(child.stdout);
   await once(createInterface({ input: child.stdout }), 'line');
   return child;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  assert.ok(address && typeof address === 'object');
-  await new Promise((resolve) => server.close(resolve));
-  return address.port;
 }
 
 async function openProcesses(t: TestContext, leaseMs = LEASE_MS) {

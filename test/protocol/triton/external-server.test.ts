@@ -1,32 +1,23 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '#testing/free-port';
 import { type GatewayProcess, skipTriton, startGatewayProcess, TRITON_PYTHON } from './gateway-process.ts';
 
 const SERVER = fileURLToPath(new URL('clients/kserve_server.py', import.meta.url));
 const WIRES = ['rest', 'bytes', 'grpc'] as const;
-
-/** Ports that were free a moment ago: the server takes numbers only. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  await Promise.all(servers.map((server) => new Promise<void>((done) => server.listen(0, '127.0.0.1', done))));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
-}
 
 describe("models of KServe's own model server, unmodified", { skip: skipTriton, timeout: 300_000 }, () => {
   let repository: string;
   let gateway: GatewayProcess;
   let stop: () => Promise<void>;
   before(async () => {
-    const [http = 0, grpc = 0] = await freePorts(2);
+    const [http, grpc] = [await freePort(), await freePort()];
     const { PATH = '', HOME = '' } = process.env;
     const env = { PATH, HOME, OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' };
     const server = spawn(TRITON_PYTHON ?? '', [SERVER, String(http), String(grpc)], { env, stdio: 'ignore' });

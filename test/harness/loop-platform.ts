@@ -48,8 +48,9 @@ export interface LoopEvidence {
   readonly data: { readonly [name: string]: string | number };
 }
 
-const SETTLE_WITHIN_MS = 15_000;
-const POLL_MS = 5;
+const SETTLE_WITHIN_MS = 60_000;
+/** Each look costs the processes that are looked at some of the time in which they could go on. */
+const POLL_MS = 20;
 
 /**
  * The whole platform as `kedge up` starts it: control plane (over SQLite and LMDB files) and gateway as processes on

@@ -9,6 +9,9 @@ import { TownPlayer } from '#testing/town-player';
 import { gate, lateness, quality } from './project.ts';
 
 const ENDPOINT = { params: { endpoint: 'lateness' } };
+/** More than an answer takes on a machine with much other work. */
+const PATIENT_TIMEOUT_MS = 20_000;
+/** For models that are too slow. */
 const TIMEOUT_MS = 200;
 /** Several times the timeout, on a machine that has nothing else to do. */
 const SLOW_ROUNDS = 60;
@@ -20,8 +23,8 @@ let player: TownPlayer;
 beforeEach(async () => {
   platform = await openLoopPlatform();
   kedge = platform.kedge;
-  const endpoint = lateness(null, { timeoutMs: TIMEOUT_MS, guardrail: { errorRateMax: 0.05, requestsMin: 20 } });
-  await kedge.resources.applyResources({ body: { resources: [endpoint, quality, gate] } });
+  await answerWithin(PATIENT_TIMEOUT_MS);
+  await kedge.resources.applyResources({ body: { resources: [quality, gate] } });
   const town = new Town({ seed: 3, ridesPerHour: 60 });
   player = new TownPlayer({ platform, town, endpoint: 'lateness', startAt: dayOf(1) });
   await platform.register('lateness', linearModel(2.5), EVIDENCE);
@@ -29,6 +32,11 @@ beforeEach(async () => {
   await player.hour();
 });
 afterEach(() => platform.stop());
+
+async function answerWithin(timeoutMs: number): Promise<void> {
+  const endpoint = lateness(null, { timeoutMs, guardrail: { errorRateMax: 0.05, requestsMin: 20 } });
+  await kedge.resources.applyResources({ body: { resources: [endpoint] } });
+}
 
 const newest = async () => (await kedge.serving.listRollouts(ENDPOINT)).items[0];
 
@@ -105,6 +113,8 @@ test('a candidate that throws while it answers is replaced answer by answer and 
 });
 
 test('a candidate that is slow is scored in a thread of its own and delays no answer of the current one', async (t) => {
+  await answerWithin(TIMEOUT_MS);
+  await platform.settle();
   const prober = new Prober(platform.gatewayUrl, { endpoint: 'lateness', at: () => player.at, pauseMs: 10 });
   assert.equal(await platform.register('lateness', slowModel(SLOW_ROUNDS), EVIDENCE), 2);
 
@@ -127,6 +137,7 @@ test('a candidate that is slow is scored in a thread of its own and delays no an
 });
 
 test('a candidate that is slow while it answers is replaced after the timeout and taken out', async () => {
+  await answerWithin(TIMEOUT_MS);
   const version = await platform.register('lateness', slowModel(SLOW_ROUNDS));
   await platform.settle();
   await force(version);

@@ -222,9 +222,9 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 21,
     patches: [
       {
-        file: 'pipelines/store/steps.ts',
-        find: '...(isPreemptedForGood(step) ? classesAfter(e) : {}),',
-        replace: '',
+        file: 'pipelines/store/step-state.ts',
+        find: 'if (!isPreemptedForGood(step)) return;',
+        replace: 'if (step.epoch >= 0) return;',
       },
     ],
   },

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { statement } from '#platform/db';
 import type { AnyTables } from '#ports/sql';
 import type { RunEvent } from './spec.ts';
 
@@ -39,8 +40,12 @@ export async function appendEvent(
 ): Promise<void> {
   const position = (await lastPosition(db)) + 1;
   const row = { position, ...of, type: event.eventType, body: JSON.stringify(event) };
-  await tables(db).insertInto('lineage_event').values(row).execute();
+  await insertEvent(db, row);
 }
+
+const insertEvent = statement(['position', 'run', 'step', 'type', 'body'], (db, row: Tables['lineage_event']) =>
+  tables(db).insertInto('lineage_event').values(row),
+);
 
 /** How many events of a type there are of a run, or of a step of it. */
 export async function countEvents(
@@ -48,15 +53,20 @@ export async function countEvents(
   of: { readonly run: string; readonly step: string },
   type: RunEvent['eventType'],
 ): Promise<number> {
-  const row = await tables(db)
-    .selectFrom('lineage_event')
-    .select((e) => e.fn.countAll<number>().as('events'))
-    .where('run', '=', of.run)
-    .where('step', '=', of.step)
-    .where('type', '=', type)
-    .executeTakeFirst();
+  const [row] = await selectCount(db, { ...of, type });
   return Number(row?.events ?? 0);
 }
+
+const selectCount = statement(
+  ['run', 'step', 'type'],
+  (db, { run, step, type }: Pick<Tables['lineage_event'], 'run' | 'step' | 'type'>) =>
+    tables(db)
+      .selectFrom('lineage_event')
+      .select((e) => e.fn.countAll<number>().as('events'))
+      .where('run', '=', run)
+      .where('step', '=', step)
+      .where('type', '=', type),
+);
 
 /** Events after a position in their order; of one run, if it is told. */
 export async function eventsAfter(
@@ -74,12 +84,15 @@ export async function eventsAfter(
 }
 
 export async function lastPosition(db: Db): Promise<number> {
-  const row = await tables(db)
-    .selectFrom('lineage_event')
-    .select((e) => e.fn.max('position').as('last'))
-    .executeTakeFirst();
+  const [row] = await selectLast(db, {});
   return Number(row?.last ?? 0);
 }
+
+const selectLast = statement([], (db) =>
+  tables(db)
+    .selectFrom('lineage_event')
+    .select((e) => e.fn.max('position').as('last')),
+);
 
 /** How far the events were sent, and how that goes. */
 export interface Delivery {

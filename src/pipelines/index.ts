@@ -8,6 +8,7 @@ import { pipelineHandlers, workHandlers } from './handlers.ts';
 import { leaseExpiryJob, tendJob } from './jobs.ts';
 import { attemptMigrations } from './migrations/attempts.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
+import { indexMigrations } from './migrations/indexes.ts';
 import { unitMigrations } from './migrations/units.ts';
 import { verificationMigrations } from './migrations/verifications.ts';
 import { requireNestable } from './nested/check.ts';
@@ -77,6 +78,7 @@ export const pipelineMigrations: readonly Migration[] = [
   ...verificationMigrations,
   ...recordMigrations,
   ...nestedMigrations,
+  ...indexMigrations,
 ];
 
 export interface Pipelines

@@ -5,7 +5,7 @@ import { unitManifest } from '../service/units.ts';
 import { placesOf } from '../store/attempts.ts';
 import { definitionsOf } from '../store/kept-steps.ts';
 import { findRun, type StoredRun } from '../store/runs.ts';
-import { stepStates } from '../store/steps.ts';
+import { stepStates } from '../store/step-state.ts';
 import type { Db } from '../store/tables.ts';
 import { unitProducts } from '../store/units.ts';
 import { stepOfUnit } from '../units.ts';

@@ -1,9 +1,10 @@
 import type { Kysely } from 'kysely';
 import { type Digest, digestOfJson } from '#core/hash';
 import { canonicalJson, type Json } from '#core/json';
+import { statement } from '#platform/db';
 import type { Artifact } from '../contract.ts';
 import type { StepStatus } from '../model.ts';
-import type { StepDefinition } from '../store/steps.ts';
+import type { StepAddress, StepDefinition } from '../store/steps.ts';
 import { type Db, tables as storedTables } from '../store/tables.ts';
 import { stepOfUnit } from '../units.ts';
 import type { Environment } from './environment.ts';
@@ -34,9 +35,13 @@ export async function saveOrigin(db: Db, run: string, { source, reproduces }: Pa
 }
 
 export async function originOf(db: Db, run: string): Promise<RunOrigin> {
-  const row = await tables(db).selectFrom('pipeline_run_origin').selectAll().where('run', '=', run).executeTakeFirst();
+  const [row] = await selectOrigin(db, { run });
   return { source: row?.source ? JSON.parse(row.source) : undefined, reproduces: row?.reproduces ?? undefined };
 }
+
+const selectOrigin = statement(['run'], (db, { run }: { readonly run: string }) =>
+  tables(db).selectFrom('pipeline_run_origin').selectAll().where('run', '=', run),
+);
 
 /** Notes where an attempt of a step, or of a unit of it, ran. */
 export async function saveEnvironment(
@@ -45,18 +50,25 @@ export async function saveEnvironment(
   environment: Environment,
 ): Promise<void> {
   const digest = digestOfJson(environment);
-  const row = { run: of.run, step: stepOfUnit(of.step) ?? of.step, environment: digest };
-  await tables(db)
-    .insertInto('pipeline_environment')
-    .values({ digest, body: canonicalJson(environment) })
-    .onConflict((c) => c.doNothing())
-    .execute();
-  await tables(db)
-    .insertInto('pipeline_step_environment')
-    .values(row)
-    .onConflict((c) => c.doNothing())
-    .execute();
+  await insertEnvironment(db, { digest, body: canonicalJson(environment) });
+  await insertStepEnvironment(db, { run: of.run, step: stepOfUnit(of.step) ?? of.step, environment: digest });
 }
+
+const insertEnvironment = statement(['digest', 'body'], (db, row: Tables['pipeline_environment']) =>
+  tables(db)
+    .insertInto('pipeline_environment')
+    .values(row)
+    .onConflict((c) => c.doNothing()),
+);
+
+const insertStepEnvironment = statement(
+  ['run', 'step', 'environment'],
+  (db, row: Tables['pipeline_step_environment']) =>
+    tables(db)
+      .insertInto('pipeline_step_environment')
+      .values(row)
+      .onConflict((c) => c.doNothing()),
+);
 
 /** Where the steps of a run ran: by step, the digests of the environments of all attempts, and what they stand for. */
 export async function environmentsOf(
@@ -64,15 +76,7 @@ export async function environmentsOf(
   run: string,
   step?: string,
 ): Promise<{ readonly bySteps: Map<string, Digest[]>; readonly environments: Record<string, Environment> }> {
-  let query = tables(db)
-    .selectFrom('pipeline_step_environment as s')
-    .innerJoin('pipeline_environment as e', 'e.digest', 's.environment')
-    .select(['s.step', 'e.digest', 'e.body'])
-    .where('s.run', '=', run)
-    .orderBy('s.step')
-    .orderBy('e.digest');
-  if (step !== undefined) query = query.where('s.step', '=', step);
-  const rows = await query.execute();
+  const rows = step === undefined ? await selectEnvironments(db, run).execute() : await selectWhere(db, { run, step });
   const bySteps = new Map<string, Digest[]>();
   const environments: Record<string, Environment> = {};
   for (const { step, digest, body } of rows) {
@@ -81,6 +85,20 @@ export async function environmentsOf(
   }
   return { bySteps, environments };
 }
+
+function selectEnvironments(db: Db, run: string) {
+  return tables(db)
+    .selectFrom('pipeline_step_environment as s')
+    .innerJoin('pipeline_environment as e', 'e.digest', 's.environment')
+    .select(['s.step', 'e.digest', 'e.body'])
+    .where('s.run', '=', run)
+    .orderBy('s.step')
+    .orderBy('e.digest');
+}
+
+const selectWhere = statement(['run', 'step'], (db, { run, step }: StepAddress) =>
+  selectEnvironments(db, run).where('s.step', '=', step),
+);
 
 export interface SealedRecord {
   readonly digest: Digest;
@@ -140,14 +158,8 @@ export interface StepFacts {
 
 /** The steps of a run, or one of them, in the order in which they were declared; not their units. */
 export async function stepFacts(db: Db, run: string, step?: string): Promise<StepFacts[]> {
-  let query = storedTables(db)
-    .selectFrom('pipeline_step')
-    .selectAll()
-    .where('run', '=', run)
-    .where('parent', 'is', null)
-    .orderBy('position');
-  if (step !== undefined) query = query.where('name', '=', step);
-  return (await query.execute()).map((row) => ({
+  const rows = step === undefined ? await selectSteps(db, run).execute() : await selectStep(db, { run, step });
+  return rows.map((row) => ({
     step: row.name,
     status: row.status as StepStatus,
     needs: JSON.parse(row.needs),
@@ -162,6 +174,19 @@ export async function stepFacts(db: Db, run: string, step?: string): Promise<Ste
     cachedFrom: row.cached_from,
   }));
 }
+
+function selectSteps(db: Db, run: string) {
+  return storedTables(db)
+    .selectFrom('pipeline_step')
+    .selectAll()
+    .where('run', '=', run)
+    .where('parent', 'is', null)
+    .orderBy('position');
+}
+
+const selectStep = statement(['run', 'step'], (db, { run, step }: StepAddress) =>
+  selectSteps(db, run).where('name', '=', step),
+);
 
 /** An attempt that a worker has now; of a divided step, one of those of its units. */
 export interface LiveAttempt {

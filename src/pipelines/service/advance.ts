@@ -26,6 +26,7 @@ import { openChildren } from '../nested/store.ts';
 import type { Condition } from '../spec.ts';
 import { type CacheEntry, findCacheEntry } from '../store/cache.ts';
 import { activeRuns, admitRun, findPipeline, findRun, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
+import { stepStates, updateStepState } from '../store/step-state.ts';
 import {
   definitionOf,
   findStep,
@@ -34,8 +35,6 @@ import {
   saveInputs,
   saveKey,
   saveProduct,
-  stepStates,
-  updateStepState,
 } from '../store/steps.ts';
 import type { Db } from '../store/tables.ts';
 import { cancelUnits, hasOpenUnit } from '../store/units.ts';

@@ -17,7 +17,7 @@ import {
   takenSlots,
 } from '../store/queue.ts';
 import { findRun, updateRun } from '../store/runs.ts';
-import { updateStepState } from '../store/steps.ts';
+import { updateStepState } from '../store/step-state.ts';
 import { stepOfUnit } from '../units.ts';
 import type { Wake } from '../wake.ts';
 import { inputsFor } from './inputs.ts';

@@ -4,7 +4,8 @@ import { childrenOf } from '../nested/store.ts';
 import { originOf } from '../record/store.ts';
 import { definitionsOf, productsOf } from '../store/kept-steps.ts';
 import { findRun } from '../store/runs.ts';
-import { type StepDefinition, stepStates } from '../store/steps.ts';
+import { stepStates } from '../store/step-state.ts';
+import type { StepDefinition } from '../store/steps.ts';
 import type { NewStep } from './start-run.ts';
 
 /** What is left to do of a run that is over: its steps as they were declared, and what those that succeeded made. */

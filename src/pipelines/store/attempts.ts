@@ -1,3 +1,4 @@
+import { statement } from '#platform/db';
 import type { AttemptPlace, AttemptUsage, AttemptView, StepError } from '../contract.ts';
 import type { AttemptStatus } from '../model.ts';
 import { stepOfUnit } from '../units.ts';
@@ -11,28 +12,31 @@ export interface StoredAttempt extends AttemptView {
 }
 
 export async function insertAttempt(db: Db, attempt: Omit<StoredAttempt, 'usage'>): Promise<void> {
-  await tables(db)
-    .insertInto('pipeline_attempt')
-    .values({
-      id: attempt.attempt,
-      run: attempt.run,
-      step: attempt.step,
-      epoch: attempt.epoch,
-      worker: attempt.worker,
-      instance: attempt.instance,
-      status: attempt.status,
-      started_at: attempt.startedAt,
-      lease_until: attempt.leaseUntil,
-      finished_at: attempt.finishedAt,
-      error: attempt.error && JSON.stringify(attempt.error),
-    })
-    .execute();
+  const { attempt: id, run, step, epoch, worker, instance, status, error } = attempt;
+  await insertRow(db, {
+    ...{ id, run, step, epoch, worker, instance, status },
+    ...{ started_at: attempt.startedAt, lease_until: attempt.leaseUntil, finished_at: attempt.finishedAt },
+    error: error && JSON.stringify(error),
+  });
 }
 
+const insertRow = statement(
+  [
+    ...(['id', 'run', 'step', 'epoch', 'worker', 'instance', 'status'] as const),
+    ...(['started_at', 'lease_until', 'finished_at', 'error'] as const),
+  ],
+  (db, row: Omit<Tables['pipeline_attempt'], 'usage' | 'executor' | 'job'>) =>
+    tables(db).insertInto('pipeline_attempt').values(row),
+);
+
 export async function findAttempt(db: Db, attempt: string): Promise<StoredAttempt | undefined> {
-  const row = await tables(db).selectFrom('pipeline_attempt').selectAll().where('id', '=', attempt).executeTakeFirst();
+  const [row] = await selectAttempt(db, { attempt });
   return row && attemptOf(row);
 }
+
+const selectAttempt = statement(['attempt'], (db, { attempt }: Pick<StoredAttempt, 'attempt'>) =>
+  tables(db).selectFrom('pipeline_attempt').selectAll().where('id', '=', attempt),
+);
 
 export async function endAttempt(
   db: Db,
@@ -45,18 +49,37 @@ export async function endAttempt(
     readonly place?: AttemptPlace | undefined;
   },
 ): Promise<void> {
-  await tables(db)
-    .updateTable('pipeline_attempt')
-    .set({
-      status: end.status,
-      finished_at: end.now,
-      error: end.error ? JSON.stringify(end.error) : null,
-      usage: end.usage ? JSON.stringify(end.usage) : null,
-      ...(end.place ? placed(end.place) : {}),
-    })
-    .where('id', '=', attempt)
-    .execute();
+  const { executor = null, job = null } = end.place ? placed(end.place) : {};
+  await updateEnded(db, {
+    ...{ attempt, status: end.status, now: end.now, executor, job },
+    error: end.error ? JSON.stringify(end.error) : null,
+    usage: end.usage ? JSON.stringify(end.usage) : null,
+  });
 }
+
+interface EndedAttempt {
+  readonly attempt: string;
+  readonly status: string;
+  readonly now: number;
+  readonly error: string | null;
+  readonly usage: string | null;
+  /** These are kept where they are null. */
+  readonly executor: string | null;
+  readonly job: string | null;
+}
+
+const updateEnded = statement(
+  ['attempt', 'status', 'now', 'error', 'usage', 'executor', 'job'],
+  (db, { attempt, status, now, error, usage, executor, job }: EndedAttempt) =>
+    tables(db)
+      .updateTable('pipeline_attempt')
+      .set((e) => ({
+        ...{ status, finished_at: now, error, usage },
+        executor: e.fn.coalesce(e.val(executor), 'executor'),
+        job: e.fn.coalesce(e.val(job), 'job'),
+      }))
+      .where('id', '=', attempt),
+);
 
 /** Keeps what an attempt runs on, where that is news. */
 export async function savePlace(

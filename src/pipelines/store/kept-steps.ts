@@ -1,6 +1,7 @@
 import type { Digest } from '#core/hash';
 import type { StepState } from '../model.ts';
-import { type StepDefinition, type StepProduct, stateOf } from './steps.ts';
+import { stateOf } from './step-state.ts';
+import type { StepDefinition, StepProduct } from './steps.ts';
 import { type Db, tables } from './tables.ts';
 
 /** A step or unit whose work is in the cache, because it did it or took it from there, and what the cache has of it. */

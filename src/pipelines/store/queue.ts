@@ -1,20 +1,23 @@
 import { sql } from 'kysely';
 import type { Digest } from '#core/hash';
+import { statement } from '#platform/db';
 import type { Candidate, StepClass } from '../matching.ts';
 import { type Db, tables } from './tables.ts';
 
 /** Whether any step may be leased now, by some worker. */
 export async function anyReady(db: Db, now: number): Promise<boolean> {
-  const row = await tables(db)
+  return (await selectAnyReady(db, { now })).length > 0;
+}
+
+const selectAnyReady = statement(['now'], (db, { now }: { readonly now: number }) =>
+  tables(db)
     .selectFrom('pipeline_step')
     .select('name')
     .where('status', '=', 'queued')
     .where('ready_at', '<=', now)
     .where('class', 'is not', null)
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
-}
+    .limit(1),
+);
 
 /** When, after `now`, the next queued step may be leased; undefined when none will by the passing of time alone. */
 export async function nextReadyAt(db: Db, now: number): Promise<number | undefined> {
@@ -56,30 +59,50 @@ export async function boundReady(
 }
 
 /**
- * The distinct classes of queued steps. It jumps from one class to the next in the index, so that its cost grows with
- * the classes and not with the steps. Steps of a paused run have none.
+ * The distinct classes of queued steps that wait for no other. It jumps from one class to the next in the index, so
+ * that its cost grows with the classes and not with the steps. Steps of a paused run have none.
  */
 export async function queuedClasses(db: Db): Promise<{ readonly text: string; readonly class: StepClass }[]> {
-  const { rows } = await sql<{ class: string }>`
-    with recursive classes(class) as (
-      select min(class) from pipeline_step where status = 'queued'
-      union all
-      select (select min(s.class) from pipeline_step s where s.status = 'queued' and s.class > classes.class)
-      from classes where classes.class is not null
-    ) select class from classes where class is not null`.execute(db);
-  return rows.map(({ class: text }) => ({ text, class: JSON.parse(text) }));
+  return (await selectClasses(db, {})).map(({ class: text }) => ({ text, class: JSON.parse(text) }));
 }
+
+const selectClasses = statement([], (db) => ({
+  compile: () =>
+    sql<{ class: string }>`
+      with recursive classes(class) as (
+        select min(class) from pipeline_step where status = 'queued' and ready_at is not null
+        union all
+        select (
+          select min(s.class) from pipeline_step s
+          where s.status = 'queued' and s.ready_at is not null and s.class > classes.class
+        ) from classes where classes.class is not null
+      ) select class from classes where class is not null`.compile(db),
+}));
 
 /**
  * Steps of a class that may be leased now, by priority and then longest ready first. A step whose key another step is
  * computing at the moment is left out: it is answered from the cache when that one succeeds, and may be leased when it
  * does not.
  */
-export async function readySteps(
-  db: Db,
-  query: { readonly now: number; readonly class: string; readonly limit: number },
-): Promise<Candidate[]> {
-  const rows = await tables(db)
+export async function readySteps(db: Db, query: ReadyQuery): Promise<Candidate[]> {
+  return (await selectReady(db, query)).map((row) => ({
+    run: row.run,
+    step: row.name,
+    key: row.cache_key,
+    priority: -row.rank,
+    readyAt: row.ready_at ?? 0,
+    position: row.position,
+  }));
+}
+
+interface ReadyQuery {
+  readonly now: number;
+  readonly class: string;
+  readonly limit: number;
+}
+
+const selectReady = statement(['now', 'class', 'limit'], (db, query: ReadyQuery) =>
+  tables(db)
     .selectFrom('pipeline_step as s')
     .select(['s.run', 's.name', 's.cache_key', 's.rank', 's.ready_at', 's.position'])
     .where('s.status', '=', 'queued')
@@ -100,17 +123,8 @@ export async function readySteps(
     .orderBy('s.ready_at')
     .orderBy('s.run')
     .orderBy('s.position')
-    .limit(query.limit)
-    .execute();
-  return rows.map((row) => ({
-    run: row.run,
-    step: row.name,
-    key: row.cache_key,
-    priority: -row.rank,
-    readyAt: row.ready_at ?? 0,
-    position: row.position,
-  }));
-}
+    .limit(query.limit),
+);
 
 /** Queued steps with this key: what a new cache entry answers. */
 export async function queuedTwins(

@@ -1,4 +1,5 @@
 import type { Digest } from '#core/hash';
+import { statement } from '#platform/db';
 import type { Artifact, RunView } from '../contract.ts';
 import { isFinalRun, type RunStatus } from '../model.ts';
 import type { PipelineSpec } from '../spec.ts';
@@ -79,9 +80,13 @@ export async function insertRun(db: Db, run: StoredRun): Promise<void> {
 }
 
 export async function findRun(db: Db, run: string): Promise<StoredRun | undefined> {
-  const row = await tables(db).selectFrom('pipeline_run').selectAll().where('id', '=', run).executeTakeFirst();
+  const [row] = await selectRun(db, { run });
   return row && runOf(row);
 }
+
+const selectRun = statement(['run'], (db, { run }: Pick<StoredRun, 'run'>) =>
+  tables(db).selectFrom('pipeline_run').selectAll().where('id', '=', run),
+);
 
 export interface RunFilter {
   readonly pipeline?: string | undefined;

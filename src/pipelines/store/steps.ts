@@ -1,12 +1,13 @@
-import type { ExpressionBuilder } from 'kysely';
+import { assert } from '#core/assert';
 import type { Digest } from '#core/hash';
 import { canonicalJson, type Json } from '#core/json';
+import { statement } from '#platform/db';
 import type { Artifact, StepView } from '../contract.ts';
-import { isFinalStep, type StepState, type StepStatus } from '../model.ts';
+import type { StepState, StepStatus } from '../model.ts';
 import type { NestedDefinition } from '../nested/pins.ts';
 import type { Condition } from '../spec.ts';
 import type { ResolvedMap } from '../units.ts';
-import { type Db, storableText, type Tables, tables } from './tables.ts';
+import { type Db, type Tables, tables } from './tables.ts';
 
 /** What an attempt of a step needs to know, with the run's parameters filled in. It does not change during a run. */
 export interface StepDefinition {
@@ -143,78 +144,6 @@ export const emptyStep = {
   parent: null,
 };
 
-/** The states of all steps of a run, in the order in which they were declared. */
-export async function stepStates(db: Db, run: string): Promise<StepState[]> {
-  const rows = await tables(db)
-    .selectFrom('pipeline_step')
-    .select(STATE_COLUMNS)
-    .where('run', '=', run)
-    .where('parent', 'is', null)
-    .orderBy('position')
-    .execute();
-  return rows.map(stateOf);
-}
-
-export const STATE_COLUMNS = [
-  ...(['name', 'status', 'needs', 'epoch', 'retries', 'failures', 'losses', 'ready_at', 'reason'] as const),
-  ...(['on_failure', 'preemptible', 'preemptions', 'within_ms', 'deadline_at'] as const),
-] as const;
-type StateRow = Pick<Tables['pipeline_step'], (typeof STATE_COLUMNS)[number]>;
-
-export function stateOf(row: StateRow): StepState {
-  return {
-    name: row.name,
-    status: row.status as StepStatus,
-    needs: JSON.parse(row.needs),
-    epoch: row.epoch,
-    retries: row.retries,
-    failures: row.failures,
-    losses: row.losses,
-    preemptible: row.preemptible,
-    preemptions: row.preemptions,
-    withinMs: row.within_ms,
-    deadlineAt: row.deadline_at,
-    onFailure: row.on_failure === 1,
-    readyAt: row.ready_at,
-    reason: row.reason,
-  };
-}
-
-/** Writes the state of a step. Its first lease is its start; an end without one leaves the start empty. */
-export async function updateStepState(db: Db, run: string, step: StepState, now: number): Promise<void> {
-  await tables(db)
-    .updateTable('pipeline_step')
-    .set((e) => ({
-      status: step.status,
-      epoch: step.epoch,
-      failures: step.failures,
-      losses: step.losses,
-      preemptions: step.preemptions,
-      deadline_at: step.deadlineAt,
-      ...(isPreemptedForGood(step) ? classesAfter(e) : {}),
-      ready_at: step.readyAt,
-      reason: step.reason && storableText(step.reason),
-      ...(step.status === 'running' || step.status === 'waiting'
-        ? { started_at: e.fn.coalesce('started_at', e.val(now)), progress: null }
-        : {}),
-      ...(isFinalStep(step.status) ? { finished_at: now } : {}),
-    }))
-    .where('run', '=', run)
-    .where('name', '=', step.name)
-    .execute();
-}
-
-function isPreemptedForGood({ preemptible, preemptions }: StepState): boolean {
-  return preemptible > 0 && preemptions >= preemptible;
-}
-
-/** The step is queued by what it asks for once it is pre-emptible no more; in a paused run, when that goes on. */
-function classesAfter(e: ExpressionBuilder<Tables, 'pipeline_step'>) {
-  const where = (column: 'class' | 'class_paused') =>
-    e.case().when(column, 'is', null).then(null).else(e.ref('class_after')).end();
-  return { class: where('class'), class_paused: where('class_paused') };
-}
-
 export interface StepAddress {
   readonly run: string;
   readonly step: string;
@@ -247,18 +176,30 @@ export async function saveProduct(
   { run, step }: StepAddress,
   product: StepProduct & { readonly cachedFrom?: string },
 ): Promise<void> {
-  await tables(db)
-    .updateTable('pipeline_step')
-    .set({
-      outputs: JSON.stringify(product.outputs),
-      result: JSON.stringify(product.result),
-      metrics: JSON.stringify(product.metrics),
-      cached_from: product.cachedFrom ?? null,
-    })
-    .where('run', '=', run)
-    .where('name', '=', step)
-    .execute();
+  await updateProduct(db, {
+    ...{ run, step, cachedFrom: product.cachedFrom ?? null },
+    outputs: JSON.stringify(product.outputs),
+    result: JSON.stringify(product.result),
+    metrics: JSON.stringify(product.metrics),
+  });
 }
+
+interface ProductTexts extends StepAddress {
+  readonly outputs: string;
+  readonly result: string;
+  readonly metrics: string;
+  readonly cachedFrom: string | null;
+}
+
+const updateProduct = statement(
+  ['run', 'step', 'outputs', 'result', 'metrics', 'cachedFrom'],
+  (db, { run, step, outputs, result, metrics, cachedFrom }: ProductTexts) =>
+    tables(db)
+      .updateTable('pipeline_step')
+      .set({ outputs, result, metrics, cached_from: cachedFrom })
+      .where('run', '=', run)
+      .where('name', '=', step),
+);
 
 export async function saveProgress(
   db: Db,
@@ -286,14 +227,18 @@ export async function limitsOf(
   run: string,
   step: string,
 ): Promise<{ readonly definition: StepDefinition; readonly deadlineAt: number | null }> {
-  const row = await tables(db)
+  const [row] = await selectLimits(db, { run, step });
+  assert(row, `run ${run} has no step '${step}'`);
+  return { definition: JSON.parse(row.definition), deadlineAt: row.deadline_at };
+}
+
+const selectLimits = statement(['run', 'step'], (db, { run, step }: StepAddress) =>
+  tables(db)
     .selectFrom('pipeline_step')
     .select(['definition', 'deadline_at'])
     .where('run', '=', run)
-    .where('name', '=', step)
-    .executeTakeFirstOrThrow();
-  return { definition: JSON.parse(row.definition), deadlineAt: row.deadline_at };
-}
+    .where('name', '=', step),
+);
 
 /** What the steps of a run wrote, by step. */
 export async function outputsByStep(db: Db, run: string): Promise<Map<string, Record<string, Artifact>>> {
@@ -329,15 +274,18 @@ export async function findStep(db: Db, run: string, step: string): Promise<Store
 }
 
 export async function findKey(db: Db, run: string, step: string): Promise<KeyedStep | undefined> {
-  const row = await tables(db)
+  const [row] = await selectKey(db, { run, step });
+  return row && keyedOf(row);
+}
+
+const selectKey = statement(['run', 'step'], (db, { run, step }: StepAddress) =>
+  tables(db)
     .selectFrom('pipeline_step')
     .select(['run', 'name', 'cache_key', 'ingredients', 'keyed_at'])
     .where('run', '=', run)
     .where('name', '=', step)
-    .where('cache_key', 'is not', null)
-    .executeTakeFirst();
-  return row && keyedOf(row);
-}
+    .where('cache_key', 'is not', null),
+);
 
 /** Earlier keys of the same step whose work is in the cache, newest first. */
 export async function earlierKeys(

@@ -1,9 +1,11 @@
 import type { Digest } from '#core/hash';
 import { canonicalJson, type Json } from '#core/json';
+import { statement } from '#platform/db';
 import type { Artifact, UnitCounts, UnitView } from '../contract.ts';
 import type { StepState, StepStatus } from '../model.ts';
 import type { CacheEntry } from './cache.ts';
-import { emptyStep, type StepDefinition, type StepProduct, stateOf } from './steps.ts';
+import { STATE_COLUMNS, stateOf } from './step-state.ts';
+import { emptyStep, type StepAddress, type StepDefinition, type StepProduct } from './steps.ts';
 import { type Db, storableText, type Tables, tables } from './tables.ts';
 
 /** Rows in one statement: each binds about thirty values, and SQLite takes 32,766. */
@@ -65,27 +67,28 @@ export async function insertUnits(
 
 /** The state of a unit, as a step that needs nothing. */
 export async function unitState(db: Db, run: string, unit: string): Promise<StepState | undefined> {
-  const row = await tables(db)
-    .selectFrom('pipeline_step')
-    .selectAll()
-    .where('run', '=', run)
-    .where('name', '=', unit)
-    .executeTakeFirst();
+  const [row] = await selectUnit(db, { run, unit });
   return row && stateOf(row);
 }
 
+const selectUnit = statement(['run', 'unit'], (db, { run, unit }: { readonly run: string; readonly unit: string }) =>
+  tables(db).selectFrom('pipeline_step').select(STATE_COLUMNS).where('run', '=', run).where('name', '=', unit),
+);
+
 /** Whether any unit of a step has not ended. It looks into an index and counts nothing. */
 export async function hasOpenUnit(db: Db, run: string, step: string): Promise<boolean> {
-  const row = await tables(db)
+  return (await selectOpenUnit(db, { run, step })).length > 0;
+}
+
+const selectOpenUnit = statement(['run', 'step'], (db, { run, step }: StepAddress) =>
+  tables(db)
     .selectFrom('pipeline_step')
     .select('name')
     .where('run', '=', run)
     .where('parent', '=', step)
     .where('status', 'in', ['queued', 'running'])
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
-}
+    .limit(1),
+);
 
 /** The next units of a step that wait, in their order, as many as there is room for while others go on. */
 export async function waitingUnits(

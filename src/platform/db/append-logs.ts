@@ -78,7 +78,7 @@ interface HeadRow {
   readonly hash: string | null;
 }
 
-const selectHead = statement(['project'], (db, { project }) =>
+const selectHead = statement(['project'], (db, { project }: { readonly project: string }) =>
   db
     .selectFrom('log_head as h')
     .leftJoin('audit_project as p', (join) =>
@@ -94,11 +94,13 @@ const selectHead = statement(['project'], (db, { project }) =>
     .$castTo<HeadRow>(),
 );
 
-const updateHead = statement(['auditSeq', 'auditHash', 'eventSeq'], (db, { auditSeq, auditHash, eventSeq }) =>
-  db
-    .updateTable('log_head')
-    .set({ audit_seq: auditSeq, audit_hash: auditHash, event_seq: eventSeq })
-    .where('id', '=', 1),
+const updateHead = statement(
+  ['auditSeq', 'auditHash', 'eventSeq'],
+  (db, { auditSeq, auditHash, eventSeq }: Omit<HeadRow, 'seq' | 'hash'>) =>
+    db
+      .updateTable('log_head')
+      .set({ audit_seq: auditSeq, audit_hash: auditHash, event_seq: eventSeq })
+      .where('id', '=', 1),
 );
 
 const insertAudit = inserting<AuditRow>('audit', ['seq', 'time', 'actor', 'action', 'subject', 'detail', 'hash']);
@@ -110,7 +112,7 @@ function inserting<Row extends object>(
   table: string,
   columns: readonly (keyof Row & string)[],
 ): (db: Db, rows: readonly Row[]) => Promise<void> {
-  const insertOne = statement(columns, (db, slots) => db.insertInto(table).values(slots));
+  const insertOne = statement(columns, (db, slots: Row) => db.insertInto(table).values(slots));
   return async (db, rows) => {
     const [first] = rows;
     if (first === undefined) return;

@@ -4,3 +4,4 @@ export { type Actor, type Context, Database, type EventDraft, type Tx } from './
 export { GroupCommit } from './group-commit.ts';
 export { applyMigrations, type Migration } from './migrations.ts';
 export { platformMigrations } from './platform-migrations.ts';
+export { statement } from './statement.ts';

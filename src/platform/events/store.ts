@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Json } from '#core/json';
-import type { Tx } from '#platform/db';
+import { statement, type Tx } from '#platform/db';
 import type { AnyTables } from '#ports/sql';
 
 /** A fact as it was committed. `seq` orders all facts of the platform without gaps. */
@@ -14,9 +14,14 @@ export interface PlatformEvent {
 
 /** Events after `after`, oldest first. */
 export async function eventsAfter(db: Kysely<AnyTables>, after: number, limit: number): Promise<PlatformEvent[]> {
-  const rows = await db.selectFrom('event').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute();
-  return rows.map(fromRow);
+  return (await selectAfter(db, { after, limit })).map(fromRow);
 }
+
+const selectAfter = statement(
+  ['after', 'limit'],
+  (db, { after, limit }: { readonly after: number; readonly limit: number }) =>
+    db.selectFrom('event').selectAll().where('seq', '>', after).orderBy('seq').limit(limit),
+);
 
 /** The newest events, newest first, optionally of one subject or of types with a prefix. */
 export async function recentEvents(
@@ -35,9 +40,13 @@ export async function lastSeq(db: Kysely<AnyTables>): Promise<number> {
 }
 
 export async function cursorOf(db: Kysely<AnyTables>, consumer: string): Promise<number> {
-  const row = await db.selectFrom('event_cursor').select('seq').where('consumer', '=', consumer).executeTakeFirst();
+  const [row] = await selectCursor(db, { consumer });
   return row ? row['seq'] : 0;
 }
+
+const selectCursor = statement(['consumer'], (db, { consumer }: { readonly consumer: string }) =>
+  db.selectFrom('event_cursor').select('seq').where('consumer', '=', consumer),
+);
 
 export async function allCursors(db: Kysely<AnyTables>): Promise<ReadonlyMap<string, number>> {
   const rows = await db.selectFrom('event_cursor').selectAll().execute();
@@ -46,12 +55,17 @@ export async function allCursors(db: Kysely<AnyTables>): Promise<ReadonlyMap<str
 
 /** Moves a consumer's cursor forward to `seq`; one that is already further stays where it is. */
 export async function saveCursor(db: Tx['db'], consumer: string, seq: number): Promise<void> {
-  await db
-    .insertInto('event_cursor')
-    .values({ consumer, seq })
-    .onConflict((c) => c.column('consumer').doUpdateSet({ seq }).where('event_cursor.seq', '<', seq))
-    .execute();
+  await upsertCursor(db, { consumer, seq });
 }
+
+const upsertCursor = statement(
+  ['consumer', 'seq'],
+  (db, { consumer, seq }: { readonly consumer: string; readonly seq: number }) =>
+    db
+      .insertInto('event_cursor')
+      .values({ consumer, seq })
+      .onConflict((c) => c.column('consumer').doUpdateSet({ seq }).where('event_cursor.seq', '<', seq)),
+);
 
 function fromRow(row: Record<string, unknown>): PlatformEvent {
   return {

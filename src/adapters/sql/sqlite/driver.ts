@@ -58,9 +58,14 @@ export class SqliteDriver implements Driver {
   async destroy(): Promise<void> {}
 }
 
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly hasRows: boolean;
+}
+
 class SqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements = new Map<string, Prepared>();
   readonly #regex: RegexMatcher;
 
   constructor(database: DatabaseSync, regexLimitMs: number) {
@@ -87,8 +92,8 @@ class SqliteConnection implements DatabaseConnection {
     const parameters = query.parameters as SQLInputValue[];
     this.#regex.begin();
     try {
-      const statement = this.#prepare(query.sql);
-      if (statement.columns().length > 0) {
+      const { statement, hasRows } = this.#prepare(query.sql);
+      if (hasRows) {
         return { rows: statement.all(...parameters) as R[] };
       }
       const { changes, lastInsertRowid } = statement.run(...parameters);
@@ -103,13 +108,14 @@ class SqliteConnection implements DatabaseConnection {
     throw new Error('streaming is not offered by the SQLite adapter');
   }
 
-  #prepare(sql: string): StatementSync {
+  #prepare(sql: string): Prepared {
     const known = this.#statements.get(sql);
     if (known) return known;
     if (this.#statements.size >= STATEMENTS_MAX) this.#statements.clear();
     const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
+    const prepared = { statement, hasRows: statement.columns().length > 0 };
+    this.#statements.set(sql, prepared);
+    return prepared;
   }
 }
 

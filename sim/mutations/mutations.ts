@@ -64,15 +64,24 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: [2],
     seed: 13,
     patches: [
-      { file: DATABASE, find: 'let published = false;', replace: 'let published = false; let later = async () => {};' },
       {
         file: DATABASE,
-        find: 'await appendLogs(trx, { time: now, audit: drafts, events });',
+        find: 'let published: readonly PublishedEvent[] = [];',
+        replace: 'let published: readonly PublishedEvent[] = []; let later = async () => {};',
+      },
+      {
+        file: DATABASE,
+        find: 'published = await appendLogs(trx, { time: now, audit: drafts, events });',
         replace:
           'await appendLogs(trx, { time: now, audit: drafts, events: [] }); if (events.length > 0)' +
-          ' later = () => this.#store.transaction((own) => appendLogs(own, { time: now, audit: [], events }));',
+          ' later = async () => void (published = await' +
+          ' this.#store.transaction((own) => appendLogs(own, { time: now, audit: [], events })));',
       },
-      { file: DATABASE, find: 'if (published) for', replace: 'await later(); if (published) for' },
+      {
+        file: DATABASE,
+        find: 'if (published.length > 0) for',
+        replace: 'await later(); if (published.length > 0) for',
+      },
     ],
   },
   {

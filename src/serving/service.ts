@@ -192,7 +192,7 @@ export class ServingService {
     const deadlineMs = system.clock.monotonic() + ROUTING_WAIT_MS;
     for (;;) {
       const published = Promise.withResolvers<void>();
-      const stop = db.onPublished(published.resolve);
+      const stop = db.onPublished(() => published.resolve());
       const waiting = new AbortController();
       try {
         const leftMs = deadlineMs - system.clock.monotonic();

@@ -9,7 +9,7 @@ import {
   type LogEnd,
   type ProjectRow,
 } from './audit-chain.ts';
-import type { EventDraft } from './database.ts';
+import type { EventDraft, PublishedEvent } from './database.ts';
 import { statement } from './statement.ts';
 
 type Db = Kysely<AnyTables>;
@@ -23,22 +23,21 @@ export interface LogDrafts {
 
 /**
  * Appends what a transaction audits and emits. The one row that numbers audit entries and events is read and written
- * once; the store's writers run one at a time, so it is ours in between.
+ * once; the store's writers run one at a time, so it is ours in between. Returns the events as they are read again.
  */
-export async function appendLogs(db: Db, { time, audit, events }: LogDrafts): Promise<void> {
-  if (audit.length === 0 && events.length === 0) return;
+export async function appendLogs(db: Db, { time, audit, events }: LogDrafts): Promise<readonly PublishedEvent[]> {
+  if (audit.length === 0 && events.length === 0) return [];
   const ends = await endsOf(db, [...new Set(audit.map(({ project }) => project))]);
   const chained = chainAudit(time, audit, ends);
   await insertAudit(db, chained.rows);
   await insertProjectAudit(db, chained.projectRows);
-  await insertEvent(
-    db,
-    events.map(({ type, subject, data }, i) => {
-      return { seq: ends.events + 1 + i, time, type, subject, data: JSON.stringify(data) };
-    }),
-  );
+  const rows = events.map(({ type, subject, data }, i) => {
+    return { seq: ends.events + 1 + i, time, type, subject, data: JSON.stringify(data) };
+  });
+  await insertEvent(db, rows);
   const eventSeq = ends.events + events.length;
   await updateHead(db, { auditSeq: chained.end.seq, auditHash: chained.end.hash, eventSeq });
+  return rows.map((row) => ({ ...row, data: JSON.parse(row.data) }));
 }
 
 interface Ends {

@@ -28,6 +28,14 @@ export interface EventDraft {
   readonly data: Json;
 }
 
+/** A fact as it was committed. `seq` orders all facts of the platform without gaps. */
+export interface PublishedEvent extends EventDraft {
+  readonly seq: number;
+  readonly time: number;
+}
+
+type Listener = (events: readonly PublishedEvent[]) => void;
+
 /** A transaction. Whatever is emitted and audited on it commits together with its writes, or not at all. */
 export interface Tx {
   readonly db: Transaction<AnyTables>;
@@ -57,7 +65,7 @@ const UPKEEP: Context = { actor: { id: 'system:upkeep', roles: [] }, action: 'up
 export class Database {
   readonly #store: SqlStore;
   readonly #system: System;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<Listener>();
 
   constructor(store: SqlStore, system: System) {
     this.#store = store;
@@ -92,8 +100,8 @@ export class Database {
     });
   }
 
-  /** Calls `listener` after each commit that published events. Returns the function that stops it. */
-  onPublished(listener: () => void): () => void {
+  /** Calls `listener` after each commit that published events, with these. Returns the function that stops it. */
+  onPublished(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -107,7 +115,7 @@ export class Database {
     work: (tx: Tx) => Promise<T>,
     check: (drafts: readonly AuditDraft[]) => void = () => {},
   ): Promise<T> {
-    let published = false;
+    let published: readonly PublishedEvent[] = [];
     const result = await this.#store.transaction(async (trx) => {
       const now = this.#system.clock.now();
       const events: EventDraft[] = [];
@@ -122,11 +130,10 @@ export class Database {
       });
       const value = await work(inNameOf(context));
       check(drafts);
-      await appendLogs(trx, { time: now, audit: drafts, events });
-      published = events.length > 0;
+      published = await appendLogs(trx, { time: now, audit: drafts, events });
       return value;
     });
-    if (published) for (const listener of this.#listeners) listener();
+    if (published.length > 0) for (const listener of this.#listeners) listener(published);
     return result;
   }
 }

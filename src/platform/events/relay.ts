@@ -54,7 +54,11 @@ const SAVE_AFTER_MS = 1_000;
 export class Relay {
   readonly #options: RelayOptions;
   readonly #stop = new AbortController();
-  readonly #wakers = new Set<() => void>();
+  readonly #wakers = new Map<Consumer, () => void>();
+  /** Consumers for which nothing was left when they last looked, and who wait. */
+  readonly #idle = new Set<Consumer>();
+  /** What this process committed last, without gaps. */
+  #recent: PlatformEvent[] = [];
   readonly #idlers = new Set<() => void>();
   readonly #running: Promise<void>[] = [];
   readonly #busy = new Set<string>();
@@ -71,7 +75,7 @@ export class Relay {
   }
 
   start(): void {
-    this.#unsubscribe = this.#options.db.onPublished(() => this.#wake());
+    this.#unsubscribe = this.#options.db.onPublished((events) => this.#published(events));
     for (const consumer of this.#options.consumers) this.#running.push(this.#run(consumer));
     this.#running.push(this.#savePlaces());
   }
@@ -117,15 +121,16 @@ export class Relay {
   async #run(consumer: Consumer): Promise<void> {
     const { system, onError, onUnreadable } = this.#options;
     for (let failures = 0; !this.#stop.signal.aborted; ) {
-      const wake = this.#armWake();
+      const wake = this.#armWake(consumer);
       let current: PlatformEvent | undefined;
       try {
         const delivered = await this.#deliverNext(consumer, (event) => {
           current = event;
         });
         failures = 0;
-        if (!delivered) {
-          for (const idler of [...this.#idlers]) idler();
+        if (delivered !== 'some') {
+          this.#idle.add(consumer);
+          this.#tellIdlers();
           await wake.promise;
         }
       } catch (error) {
@@ -134,17 +139,23 @@ export class Relay {
         const delayMs = backoffMs(failures++, system.random, { capMs: RETRY_MS_MAX });
         await sleep(system.clock, delayMs, this.#stop.signal);
       } finally {
+        this.#idle.delete(consumer);
         wake.disarm();
       }
     }
   }
 
-  /** Delivers one batch of what lies behind the consumer's place. Returns whether there was anything. */
-  async #deliverNext(consumer: Consumer, onEvent: (event: PlatformEvent) => void): Promise<boolean> {
+  /**
+   * Delivers one batch of what lies behind the consumer's place. Returns whether there was anything, and whether it was
+   * all that this process has committed so far. What others have committed is found at the next poll.
+   */
+  async #deliverNext(consumer: Consumer, onEvent: (event: PlatformEvent) => void): Promise<'none' | 'some' | 'all'> {
     const { db } = this.#options;
     const { name } = consumer;
-    const events = await this.#eventsAfter(this.#places.get(name) ?? (await cursorOf(db.reader, name)));
-    if (events.length === 0) return false;
+    const place = this.#places.get(name) ?? (await cursorOf(db.reader, name));
+    this.#places.set(name, place);
+    const events = await this.#eventsAfter(place);
+    if (events.length === 0) return 'none';
     this.#busy.add(name);
     try {
       const types = (await consumer.wantedTypes?.(db.reader)) ?? consumer.types;
@@ -160,7 +171,7 @@ export class Relay {
         this.#places.set(name, event.seq);
       }
       if (this.#unsaved.has(name)) this.#saveSoon();
-      return true;
+      return events.at(-1) === this.#recent.at(-1) ? 'all' : 'some';
     } finally {
       this.#busy.delete(name);
     }
@@ -170,7 +181,9 @@ export class Relay {
    * Consumers at one place share one reading. What is committed meanwhile may be missing in it, so no one that comes
    * after a commit joins a reading of before.
    */
-  #eventsAfter(place: number): Promise<PlatformEvent[]> {
+  async #eventsAfter(place: number): Promise<readonly PlatformEvent[]> {
+    const recent = this.#recent.slice(Math.max(0, place + 1 - (this.#recent[0]?.seq ?? 0)));
+    if (recent[0]?.seq === place + 1) return recent;
     const known = this.#reads.get(place);
     if (known) return known;
     const read = eventsAfter(this.#options.db.reader, place, BATCH).finally(() => {
@@ -217,21 +230,45 @@ export class Relay {
   }
 
   /** A promise of the next commit or the next poll. It is armed before events are read, so that none is missed. */
-  #armWake(): { readonly promise: Promise<void>; disarm(): void } {
+  #armWake(consumer: Consumer): { readonly promise: Promise<void>; disarm(): void } {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#options.system.clock.after(this.#options.pollMs ?? 1_000, resolve);
-    this.#wakers.add(resolve);
+    this.#wakers.set(consumer, resolve);
     return {
       promise,
       disarm: () => {
         cancel();
-        this.#wakers.delete(resolve);
+        this.#wakers.delete(consumer);
       },
     };
   }
 
   #wake(): void {
+    for (const waker of [...this.#wakers.values()]) waker();
+  }
+
+  /** Wakes those who want any of what was committed; for the others that wait, it is passed over here. */
+  #published(events: readonly PlatformEvent[]): void {
     this.#reads.clear();
-    for (const waker of [...this.#wakers]) waker();
+    const before = (events[0]?.seq ?? 0) - 1;
+    const isNext = this.#recent.at(-1)?.seq === before;
+    this.#recent = [...(isNext ? this.#recent : []), ...events].slice(-BATCH);
+    for (const [consumer, waker] of [...this.#wakers]) {
+      const { name, types } = consumer;
+      const isAtEnd = this.#idle.has(consumer) && this.#places.get(name) === before;
+      if (!isAtEnd || events.some(({ type }) => types.includes(type))) waker();
+      else this.#passOver(name, before + events.length);
+    }
+  }
+
+  #passOver(name: string, place: number): void {
+    this.#places.set(name, place);
+    this.#unsaved.set(name, place);
+    this.#saveSoon();
+    this.#tellIdlers();
+  }
+
+  #tellIdlers(): void {
+    for (const idler of [...this.#idlers]) idler();
   }
 }

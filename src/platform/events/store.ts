@@ -1,16 +1,8 @@
 import type { Kysely } from 'kysely';
-import type { Json } from '#core/json';
-import { statement, type Tx } from '#platform/db';
+import { type PublishedEvent, statement, type Tx } from '#platform/db';
 import type { AnyTables } from '#ports/sql';
 
-/** A fact as it was committed. `seq` orders all facts of the platform without gaps. */
-export interface PlatformEvent {
-  readonly seq: number;
-  readonly time: number;
-  readonly type: string;
-  readonly subject: string;
-  readonly data: Json;
-}
+export type PlatformEvent = PublishedEvent;
 
 /** Events after `after`, oldest first. */
 export async function eventsAfter(db: Kysely<AnyTables>, after: number, limit: number): Promise<PlatformEvent[]> {

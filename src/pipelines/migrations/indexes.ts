@@ -28,4 +28,11 @@ export const indexMigrations: readonly Migration[] = [
       }
     },
   },
+  {
+    name: 'pipelines/024-dependants',
+    // Of the steps of earlier runs they are not known, so those are read as a whole.
+    async up(db) {
+      await db.schema.alterTable('pipeline_step').addColumn('dependants', 'text').execute();
+    },
+  },
 ];

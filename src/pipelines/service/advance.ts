@@ -26,7 +26,7 @@ import { openChildren } from '../nested/store.ts';
 import type { Condition } from '../spec.ts';
 import { type CacheEntry, findCacheEntry } from '../store/cache.ts';
 import { activeRuns, admitRun, findPipeline, findRun, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
-import { stepStates, updateStepState } from '../store/step-state.ts';
+import { statesAround, stepStates, updateStepState } from '../store/step-state.ts';
 import {
   definitionOf,
   findStep,
@@ -93,11 +93,19 @@ async function unitsFollow(tx: Tx, run: StoredRun, { step, unit }: { step: strin
 }
 
 async function advanceRun(tx: Tx, run: StoredRun, fact: Fact): Promise<Advanced | 'stale'> {
-  const paused = run.pausedAt !== null;
-  let state: RunState = { status: run.status, paused, steps: await stepStates(tx.db, run.run) };
+  const stateOf = (steps: readonly StepState[]): RunState => {
+    return { status: run.status, paused: run.pausedAt !== null, steps };
+  };
+  let around = fact.type === 'succeeded' ? await statesAround(tx.db, { run: run.run, step: fact.step }) : undefined;
+  let state = stateOf(around ?? (await stepStates(tx.db, run.run)));
   let attempt: AttemptStatus | undefined;
   const pending: Fact[] = [fact];
   for (const next of pending) {
+    // What follows from what became ready is decided about the whole run. Its status has not changed until then.
+    if (around && next !== fact) {
+      state = { ...stateOf(await stepStates(tx.db, run.run)), status: state.status };
+      around = undefined;
+    }
     const decision = decide(state, next);
     if (decision === 'stale') {
       assert(next === fact, `a ${next.type} of run ${run.run} was refused`);

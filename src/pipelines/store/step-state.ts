@@ -9,6 +9,36 @@ export async function stepStates(db: Db, run: string): Promise<StepState[]> {
   return (await selectStates(db, { run })).map(stateOf);
 }
 
+/** A step with more dependants than this is not looked at without the others. */
+const DEPENDANTS_MAX = 4;
+
+/**
+ * The states that decide what the success of a step brings, where these are few: its own, and those of the steps that
+ * need it and no other. One of them at least waits for it, so that the run does not end with it, and nothing that
+ * depends on the end of the run follows. Undefined where the whole run has to be read.
+ */
+export async function statesAround(db: Db, { run, step }: StepAddress): Promise<StepState[] | undefined> {
+  const [own] = await selectState(db, { run, step });
+  if (!own || own.parent !== null) return undefined;
+  const dependants: string[] = JSON.parse(own.dependants ?? '[]');
+  if (dependants.length === 0 || dependants.length > DEPENDANTS_MAX) return undefined;
+  const around: StepState[] = [];
+  for (const name of dependants) {
+    const [row] = await selectState(db, { run, step: name });
+    if (row) around.push(stateOf(row));
+  }
+  const needsNoOther = around.every(({ needs, onFailure }) => needs.length === 1 && !onFailure);
+  return needsNoOther && around.some(({ status }) => status === 'queued') ? [stateOf(own), ...around] : undefined;
+}
+
+const selectState = statement(['run', 'step'], (db, { run, step }: StepAddress) =>
+  tables(db)
+    .selectFrom('pipeline_step')
+    .select([...STATE_COLUMNS, 'parent', 'dependants'])
+    .where('run', '=', run)
+    .where('name', '=', step),
+);
+
 export const STATE_COLUMNS = [
   ...(['name', 'status', 'needs', 'epoch', 'retries', 'failures', 'losses', 'ready_at', 'reason'] as const),
   ...(['on_failure', 'preemptible', 'preemptions', 'within_ms', 'deadline_at'] as const),

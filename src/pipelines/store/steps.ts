@@ -83,6 +83,7 @@ export async function insertSteps(
   },
   steps: readonly { readonly state: StepState; readonly definition: StepDefinition }[],
 ): Promise<void> {
+  const dependants = dependantsOf(steps.map(({ state }) => state));
   const rows = steps.map(({ state, definition }, position) => ({
     run: run.run,
     pipeline: run.pipeline,
@@ -90,6 +91,7 @@ export async function insertSteps(
     name: state.name,
     status: state.status,
     needs: JSON.stringify(state.needs),
+    dependants: JSON.stringify(dependants.get(state.name) ?? []),
     epoch: state.epoch,
     retries: state.retries,
     failures: state.failures,
@@ -114,6 +116,15 @@ export async function insertSteps(
     .insertInto('pipeline_step')
     .values(rows.map((row) => ({ ...emptyStep, ...row })))
     .execute();
+}
+
+/** By step, the names of those that need it. */
+function dependantsOf(states: readonly Pick<StepState, 'name' | 'needs'>[]): Map<string, string[]> {
+  const dependants = new Map<string, string[]>();
+  for (const { name, needs } of states) {
+    for (const needed of needs) dependants.set(needed, [...(dependants.get(needed) ?? []), name]);
+  }
+  return dependants;
 }
 
 /** What steps that may run in the same places have in common, `StepClass` in `matching.ts`, as canonical JSON. */
@@ -142,6 +153,7 @@ export const emptyStep = {
   class_paused: null,
   deadline_at: null,
   parent: null,
+  dependants: null,
 };
 
 export interface StepAddress {

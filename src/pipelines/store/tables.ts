@@ -80,6 +80,8 @@ export interface Tables {
     deadline_at: number | null;
     /** The step that this is a unit of. */
     parent: string | null;
+    /** The names of the steps that need it, as JSON; null where that is not known. */
+    dependants: string | null;
   };
   readonly pipeline_attempt: {
     id: string;

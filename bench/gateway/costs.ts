@@ -24,7 +24,8 @@ import { loadWithWrk } from './wrk.ts';
  * - `shadow`: another model scored beside each answer in a rollout on live traffic, and no rollout.
  * - `binary`: tensors as bytes, and as JSON.
  * - `batching`: how many inferences one execution of the model makes, from the gateway's own statistics.
- * - `grpc`: ModelInfer with raw tensors, and a bare echo of grpc-js. The load is h2load of Debian's nghttp2-client.
+ * - `grpc`: ModelInfer with raw tensors, a bare echo of grpc-js, and one of `node:http2` that looks at no message. The
+ *   load is h2load of Debian's nghttp2-client.
  *
  * `ratio` is the rate of the first to the rate of the second; `cpuUs` is processor time of the server a request.
  */
@@ -139,12 +140,14 @@ const variants: Readonly<Record<string, () => Promise<readonly Variant[]>>> = {
     const message = calls.encode(batches[0] as Rows);
     const load: Variant['load'] = ({ grpc }, forSeconds) =>
       loadWithH2load(folder, { address: grpc, method: calls.path, message, connections, seconds: forSeconds, core });
-    const [gateway, echo] = [await start('one', {}), await startServer('grpc-echo-server.ts', [])];
+    const gateway = await start('one', {});
+    const [echo, bare] = [await startServer('grpc-echo-server.ts', []), await startServer('http2-echo-server.ts', [])];
     // The load does not see whether calls are answered.
-    for (const { grpc } of [gateway, echo]) await calls.check(grpc, batches[0] as Rows);
+    for (const { grpc } of [gateway, echo, bare]) await calls.check(grpc, batches[0] as Rows);
     return [
       { name: 'gateway', process: gateway, load },
       { name: 'grpc-js echo', process: echo, load },
+      { name: 'node:http2 echo', process: bare, load },
     ];
   },
 };

@@ -30,7 +30,7 @@ export interface InferMessage {
 export interface InputMessage {
   readonly name: string;
   readonly datatype: string;
-  readonly shape: readonly string[];
+  readonly shape: readonly (string | number)[];
   readonly parameters: Parameters;
   readonly contents: Readonly<Record<string, readonly unknown[]>> | null;
 }
@@ -122,9 +122,14 @@ function isSixtyFour(datatype: string): boolean {
 /** What is a share stays one when it is whole, so that a client reads it from one field. */
 const REAL = new Set(['propensity']);
 
+/** Whether a parameter is a whole number to clients. */
+export function isCounted(name: string, value: number): boolean {
+  return Number.isSafeInteger(value) && !REAL.has(name);
+}
+
 function parameterFrom(name: string, value: string | number): object {
   if (typeof value === 'string') return { string_param: value };
-  return Number.isInteger(value) && !REAL.has(name) ? { int64_param: value } : { double_param: value };
+  return isCounted(name, value) ? { int64_param: value } : { double_param: value };
 }
 
 /** An answer carries its tensors raw, the form that every client reads. */

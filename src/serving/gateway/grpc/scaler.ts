@@ -1,7 +1,9 @@
-import type { ServerWritableStream, UntypedHandleCall } from '@grpc/grpc-js';
 import { sleep } from '#core/clock';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { judgeIdle, loadFor, type ScalingWish, signalValue, wishOf } from '../scaling/scaling-wish.ts';
+import type { RpcCall } from './http2/rpc-call.ts';
+import type { RpcHandler } from './http2/rpc-server.ts';
+import type { Unary } from './unary.ts';
 
 interface ScaledObject {
   readonly scalerMetadata: Readonly<Record<string, string>>;
@@ -12,28 +14,23 @@ interface MetricsRequest {
   readonly metricName: string;
 }
 
-type Unary = <Request extends object>(work: (request: Request) => Promise<object>) => UntypedHandleCall;
-
 /** How often a stream looks whether the answer is another. */
 const LOOK_MS = 1_000;
 
 /** KEDA's external scaler: what an endpoint asks of this gateway, and whether it needs a replica at all. */
-export function scalerHandlers(
-  parts: GatewayParts,
-  unary: Unary,
-  fail: (call: ServerWritableStream<ScaledObject, object>, error: unknown) => void,
-): Record<string, UntypedHandleCall> {
-  const stream = (call: ServerWritableStream<ScaledObject, object>): void => {
-    streamActive(parts, call).then(
-      () => call.end(),
-      (error) => fail(call, error),
-    );
-  };
+export function scalerHandlers(parts: GatewayParts, unary: Unary): Record<string, RpcHandler> {
   return {
     IsActive: unary(async ({ scalerMetadata }: ScaledObject) => ({
       result: idleness(parts, wishOf(scalerMetadata)).active,
     })),
-    StreamIsActive: stream,
+    StreamIsActive: {
+      one(request, call) {
+        streamActive(parts, call, request as ScaledObject).then(
+          () => call.end(),
+          (error) => call.refuse(error),
+        );
+      },
+    },
     GetMetricSpec: unary(async ({ scalerMetadata }: ScaledObject) => {
       const wish = wishOf(scalerMetadata);
       const spec = { targetSize: Math.max(1, Math.round(wish.target)), targetSizeFloat: wish.target };
@@ -54,16 +51,16 @@ function idleness({ load }: GatewayParts, wish: ScalingWish): ReturnType<typeof 
 }
 
 /** Tells it at once and then each time that it changes, until the caller leaves or the gateway closes. */
-async function streamActive(parts: GatewayParts, call: ServerWritableStream<ScaledObject, object>): Promise<void> {
-  const wish = wishOf(call.request.scalerMetadata);
+async function streamActive(parts: GatewayParts, call: RpcCall, { scalerMetadata }: ScaledObject): Promise<void> {
+  const wish = wishOf(scalerMetadata);
   const left = new AbortController();
-  call.once('cancelled', () => left.abort());
+  call.onGone(() => left.abort());
   const signal = AbortSignal.any([parts.signal, parts.draining, left.signal]);
   for (let told: boolean | undefined; !signal.aborted; await sleep(parts.system.clock, LOOK_MS, signal)) {
     const { active: result, because } = idleness(parts, wish);
     if (result !== told) {
       parts.logger.info({ endpoint: wish.endpoint, active: result }, `autoscaler told: ${because}`);
-      call.write({ result });
+      call.send({ result });
     }
     told = result;
   }

@@ -35,7 +35,8 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
   const revision = standIn?.by.revision ?? arm.revision;
   const fallbacks = predictions.filter((prediction) => prediction.fallback ?? prediction.standIn).length;
   const cached = predictions.filter((prediction) => prediction.cached).length;
-  const scores = Float32Array.from(predictions, ({ score }) => score);
+  const scores = new Float32Array(predictions.length);
+  for (let i = 0; i < scores.length; i++) scores[i] = (predictions[i] as Prediction).score;
   return {
     model: call.model,
     version: String(arm.version),
@@ -99,7 +100,7 @@ export async function inferVersion(
     add(statistics.success, doneMs - startedMs);
     const { revision, signature } = arm.arm;
     const id = call.id ?? ids.next('pred');
-    const outputs = scoresAs(signature.output, scores, call);
+    const outputs = scoresAs(signature.output, Float32Array.from(scores), call);
     return { model: call.model, version, id, parameters: { revision }, outputs };
   } catch (error) {
     add(statistics.fail, clock.monotonic() - startedMs);
@@ -222,8 +223,8 @@ function given({ inputs }: InferCall, { columns, entities }: Columns): readonly 
   return [{ name: columns[0].name, datatype: 'FP32', shape: [Math.floor(raw.length / 4)], raw }];
 }
 
-function scoresAs(name: string, values: Float32Array, { outputs }: InferCall): readonly Tensor[] {
-  const scores: Tensor = { name, datatype: 'FP32', shape: [values.length, 1], values: Float32Array.from(values) };
+function scoresAs(name: string, values: Float32Array<ArrayBuffer>, { outputs }: InferCall): readonly Tensor[] {
+  const scores: Tensor = { name, datatype: 'FP32', shape: [values.length, 1], values };
   return asRequested([scores], outputs, { batched: true, labels: new Map() });
 }
 

@@ -25,13 +25,12 @@ export function unaryFor(parts: GatewayParts, { probed }: { readonly probed: boo
         ? callerOf(parts, call).then((caller) => work(request, { caller, asked }))
         : work(request, { asked });
       addLifecycle(parts, call, request.model_name);
-      answer.then(
-        (response) => call.answer(response),
-        (error) => {
+      answer
+        .then((response) => call.answer(response))
+        .catch((error) => {
           const { name, model_name: model = name } = request;
           call.fail(refusalOf(parts, error, { path: call.method.path, model: model ?? '' }));
-        },
-      );
+        });
     },
   });
 }

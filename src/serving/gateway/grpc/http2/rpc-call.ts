@@ -68,6 +68,8 @@ export class RpcCall {
     // What fails closes the stream, and that is told to whoever works for it.
     stream.on('error', ignore);
     stream.on('close', () => this.#close());
+    // A stream whose messages are not taken would be open until they are, although nobody is there any more.
+    stream.on('aborted', () => stream.destroy());
   }
 
   /** Has messages come to `sink` from now on. */
@@ -84,7 +86,8 @@ export class RpcCall {
 
   /** Whether nobody is there who could be answered, or the call is over. */
   get isOver(): boolean {
-    return this.#gone || this.#status !== undefined;
+    // A stream that the client has reset takes nothing any more, and says so only in a later turn.
+    return this.#gone || this.#status !== undefined || this.#stream.closed || this.#stream.destroyed;
   }
 
   /** Whether everything that the client sends is here. */

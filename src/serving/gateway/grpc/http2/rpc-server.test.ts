@@ -30,6 +30,7 @@ describe('a server of gRPC', { timeout: 120_000 }, () => {
   const clock = new ManualClock();
   const budget = new BodyBudget(1_000_000);
   const waiting: RpcCall[] = [];
+  const paused: RpcCall[] = [];
   let server: RpcServer;
   let address: string;
   let client: Client;
@@ -54,6 +55,16 @@ describe('a server of gRPC', { timeout: 120_000 }, () => {
     server.serve(
       { ...unary('/t/Chat'), requestStream: true },
       { many: (call) => ({ message: (message) => void call.send(message), ended: () => call.end() }) },
+    );
+    server.serve(
+      { ...unary('/t/Pause'), requestStream: true },
+      {
+        many(call) {
+          call.pause();
+          paused.push(call);
+          return { message: () => undefined, ended: () => undefined };
+        },
+      },
     );
     address = `127.0.0.1:${await server.listen('127.0.0.1', 0)}`;
     client = new Client(address, credentials.createInsecure());
@@ -235,6 +246,22 @@ describe('a server of gRPC', { timeout: 120_000 }, () => {
     resetting.destroy();
     nothingIsHeld();
     await answersAsEver();
+  });
+
+  test('answers nothing to a client that has left a call which takes no messages now', async () => {
+    const stream = session.request({ ...POST, ':path': '/t/Pause' });
+    stream.write(prefixed(pong));
+    while (paused.length === 0) await new Promise(setImmediate);
+    stream.write(prefixed(pong));
+    stream.close();
+    let gone = false;
+    paused[0]?.onGone(() => {
+      gone = true;
+    });
+    while (!paused[0]?.isOver) await answersAsEver();
+    assert.doesNotThrow(() => paused[0]?.answer(pong));
+    while (!gone) await answersAsEver();
+    nothingIsHeld();
   });
 
   test('lets open calls end when it closes, and ends those that go on', async () => {

@@ -31,8 +31,9 @@ export interface ExecutionRequest {
   /**
    * The command may take further requests of the same command and environment, if it is started with the further words
    * `--serve <mark>`. Then it reads requests, each a line of its input, and ends its output of each on both streams by
-   * the line `\x1e<mark> { code, again, cpuMs, rssPeakBytes }`, where `code` is what would have been its exit code and
-   * `again` whether it is as it was before. An executor that does not keep processes starts the command as it is.
+   * the line `\x1e<mark> { code, again, cpuMs, rssPeakBytes, answer }`, where `code` is what would have been its exit
+   * code, `again` whether it is as it was before, and `answer`, which may be left out, a text for whoever asked. The
+   * line has at most a thousand bytes. An executor that does not keep processes starts the command as it is.
    */
   readonly serves?: boolean;
   readonly limits: ExecutionLimits;
@@ -114,6 +115,8 @@ export interface Exit {
   readonly cpuMs?: number;
   readonly readBytes?: number;
   readonly writtenBytes?: number;
+  /** What a command said at the end of one of several requests. */
+  readonly answer?: string;
   /** Why the adapter concludes that the machine ended the command for want of memory, for people. */
   readonly outOfMemory?: string;
 }

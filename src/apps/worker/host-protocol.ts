@@ -30,7 +30,10 @@ export interface HostRequest {
   readonly parent?: number;
 }
 
-/** What the host leaves at `resultPath`: how the function ended. Without it, the process ended before the function. */
+/**
+ * How the function ended. A host that takes further requests says a short one with the end of its output, by which
+ * neither has to touch the disk; else it lies at `resultPath`. Without it, the process ended before the function.
+ */
 export type HostReport =
   | { readonly ok: true; readonly result: Json }
   | { readonly ok: false; readonly kind: StepErrorKind; readonly message: string };

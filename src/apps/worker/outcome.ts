@@ -15,7 +15,7 @@ export type Outcome =
   | { readonly ok: true; readonly outputs: Record<string, Artifact>; readonly result: Json }
   | { readonly ok: false; readonly error: StepError };
 
-/** The file is written by a process that runs user code, so it is checked like anything from outside. */
+/** It comes from a process that runs user code, so it is checked like anything from outside. */
 const hostReport: z.ZodType<HostReport> = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true), result: jsonValue }),
   z.object({ ok: z.literal(false), kind: z.enum(STEP_ERROR_KINDS), message: z.string() }),
@@ -29,7 +29,7 @@ export async function outcomeOf(
 ): Promise<Outcome> {
   const error = exitError(exit);
   if (error?.kind === 'exit-code' || !error) {
-    const returned = attempt.function ? functionResult(prepared, error) : commandResult(prepared, error);
+    const returned = attempt.function ? functionResult(prepared, exit, error) : commandResult(prepared, error);
     if (!returned.ok) return returned;
     return storeOutputs(prepared.outputs, returned.result, blobs);
   }
@@ -65,8 +65,8 @@ function exitError(exit: Exit): StepError | undefined {
 
 type Returned = { readonly ok: true; readonly result: Json } | { readonly ok: false; readonly error: StepError };
 
-function functionResult({ resultPath }: Prepared, error: StepError | undefined): Returned {
-  const text = readResult(resultPath);
+function functionResult({ resultPath }: Prepared, { answer }: Exit, error: StepError | undefined): Returned {
+  const text = answer ?? readResult(resultPath);
   const report = text === undefined ? undefined : hostReport.safeParse(parseJson(text));
   if (report?.success && report.data.ok && !error) return { ok: true, result: report.data.result };
   if (report?.success && !report.data.ok) {

@@ -85,11 +85,20 @@ export class RunningAttempts {
   }
 }
 
-/** Removes the folder of an attempt that left nothing but its result in it; false for any other, which may be large. */
+/** Removes the folder of an attempt that left nothing but its result in it, if that; false for any other. */
 function removeAtOnce(dir: string): boolean {
   try {
-    unlinkSync(join(dir, 'result.json'));
     rmdirSync(join(dir, 'work'));
+    if (isRemoved(dir)) return true;
+    unlinkSync(join(dir, 'result.json'));
+    return isRemoved(dir);
+  } catch {
+    return false;
+  }
+}
+
+function isRemoved(dir: string): boolean {
+  try {
     rmdirSync(dir);
     return true;
   } catch {

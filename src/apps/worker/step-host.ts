@@ -10,12 +10,14 @@ import { type HostReport, type HostRequest, metricLine, progressLine } from './h
 
 /**
  * The child process in which attempts of function steps run: reads its request from standard input, calls the function
- * and writes a report. It exits then, unless it was started with `--serve <mark>` and the function left nothing behind:
+ * and reports. It exits then, unless it was started with `--serve <mark>` and the function left nothing behind:
  * then it takes the next request. It runs user code, so it decides nothing: the worker judges what it finds.
  */
 
 const ORPHAN_CHECK_MS = 1_000;
 const MESSAGE_LENGTH_MAX = 4_000;
+/** A longer report does not fit into the line that ends the output of a request. */
+const ANSWER_BYTES_MAX = 400;
 
 interface Running {
   readonly request: HostRequest;
@@ -141,13 +143,17 @@ function end(ended: Running, report: HostReport, { mayGoOn }: { readonly mayGoOn
   if (running !== ended) return;
   running = undefined;
   const { request, cpuBefore } = ended;
+  const text = JSON.stringify(report);
+  const answer = JSON.stringify(text);
+  const isShort = mark !== undefined && Buffer.byteLength(answer) <= ANSWER_BYTES_MAX;
   // Read when this says that it is done; a part of it, from a process that was killed, is no JSON.
-  writeFileSync(request.resultPath, JSON.stringify(report));
+  if (!isShort) writeFileSync(request.resultPath, text);
   const code = report.ok ? 0 : 1;
   if (mark === undefined) process.exit(code);
   const { user, system } = process.cpuUsage(cpuBefore);
   const rssPeakBytes = process.resourceUsage().maxRSS * 1024;
-  const served = JSON.stringify({ code, again: mayGoOn, cpuMs: (user + system) / 1_000, rssPeakBytes });
+  const cpuMs = (user + system) / 1_000;
+  const served = JSON.stringify({ code, again: mayGoOn, cpuMs, rssPeakBytes, ...(isShort ? { answer: text } : {}) });
   process.stdout.write(`\x1e${mark} ${served}\n`);
   process.stderr.write(`\x1e${mark} ${served}\n`, () => {
     if (!mayGoOn) process.exit(code);

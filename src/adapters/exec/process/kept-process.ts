@@ -15,6 +15,7 @@ interface Served {
   readonly again: boolean;
   readonly cpuMs: number;
   readonly rssPeakBytes: number;
+  readonly answer?: string;
 }
 
 /** Starts the process; it gives its output to the function. */
@@ -111,9 +112,9 @@ class ServedExecution implements Execution {
     this.#over.add(stream);
     // Whoever was asked to end is on the way out, whatever it says.
     if (!STREAMS.every((name) => this.#over.has(name)) || this.#ending) return;
-    const { code, again, cpuMs, rssPeakBytes } = JSON.parse(said) as Served;
+    const { again, ...told } = JSON.parse(said) as Served;
     this.again = again;
-    this.#finish({ reason: 'exited', code, cpuMs, rssPeakBytes });
+    this.#finish({ reason: 'exited', ...told });
   }
 
   /** The process ended within the request. */

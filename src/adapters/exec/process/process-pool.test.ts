@@ -10,14 +10,14 @@ import { MarkedOutput } from './marked-output.ts';
 const PROGRAM = `
   const mark = process.argv[2];
   const print = (text) => process.stdout.write(text);
-  const served = (code, again) => {
-    const said = '\\x1e' + mark + ' ' + JSON.stringify({ code, again, cpuMs: 1, rssPeakBytes: 2 }) + '\\n';
+  const served = (code, again, answer) => {
+    const said = '\\x1e' + mark + ' ' + JSON.stringify({ code, again, answer, cpuMs: 1, rssPeakBytes: 2 }) + '\\n';
     process.stdout.write(said);
     process.stderr.write(said, () => again || process.exit(code));
   };
   require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
-    const { script, code = 0, again = true } = JSON.parse(line);
-    if (new Function('print', script)(print) !== 'hangs') served(code, again);
+    const { script, code = 0, again = true, answer } = JSON.parse(line);
+    if (new Function('print', script)(print) !== 'hangs') served(code, again, answer);
   });`;
 
 function openPool(t: TestContext, clock = systemClock) {
@@ -64,6 +64,16 @@ test('requests of one command and environment share a process, each with its own
   assert.deepEqual([exit.reason, exit.code, exit.cpuMs, exit.rssPeakBytes], ['exited', 0, 1, 2]);
   assert.equal(exit.outputBytes, output.length);
   assert.equal(await pid(), first);
+});
+
+test('what a program answers at the end of a request is told with its exit, and not with the next', async (t) => {
+  const { run } = openPool(t);
+
+  const told = await run("print('output')", { answer: '{"ok":true}' });
+  const untold = await run("print('output')");
+
+  assert.deepEqual([told.exit.answer, told.output], ['{"ok":true}', 'output']);
+  assert.deepEqual([untold.exit.answer, untold.output], [undefined, 'output']);
 });
 
 test('requests at the same time have processes of their own', async (t) => {

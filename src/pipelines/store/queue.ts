@@ -107,7 +107,9 @@ const selectReady = statement(['now', 'class', 'limit'], (db, query: ReadyQuery)
     .select(['s.run', 's.name', 's.cache_key', 's.rank', 's.ready_at', 's.position'])
     .where('s.status', '=', 'queued')
     .where('s.class', '=', query.class)
-    .where('s.ready_at', '<=', query.now)
+    .where('s.ready_at', 'is not', null)
+    // As a sum, so that no index is looked into by it: that of the queue has the order, and any other has to be sorted.
+    .where(sql<number>`s.ready_at + 0`, '<=', query.now)
     .where((e) =>
       e.not(
         e.exists(

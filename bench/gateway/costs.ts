@@ -27,7 +27,8 @@ import { loadWithWrk } from './wrk.ts';
  * - `grpc`: ModelInfer with raw tensors, a bare echo of grpc-js, and one of `node:http2` that looks at no message. The
  *   load is h2load of Debian's nghttp2-client.
  *
- * `ratio` is the rate of the first to the rate of the second; `cpuUs` is processor time of the server a request.
+ * `ratio` is the rate of the first to the rate of the second, the median of the rounds' own; `cpuUs` is processor time
+ * of the server a request.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -176,9 +177,11 @@ async function main(): Promise<void> {
       perSecond: Math.round(median(rounds[k]?.map(({ perSecond }) => perSecond) ?? [])),
       cpuUs: Math.round(10 * median(rounds[k]?.map(({ cpuUs }) => cpuUs) ?? [])) / 10,
     }));
-    const [first, second] = figures;
-    const share = (a: number, b: number | undefined): number => Math.round((1_000 * a) / (b ?? Number.NaN)) / 1_000;
-    const ratio = second ? { ratio: share(first?.perSecond ?? 0, second.perSecond) } : {};
+    const ratios = rounds[0]?.flatMap(({ perSecond }, i) => {
+      const other = rounds[1]?.[i];
+      return other ? [perSecond / other.perSecond] : [];
+    });
+    const ratio = ratios?.length ? { ratio: Math.round(1_000 * median(ratios)) / 1_000 } : {};
     const batching = positionals[0] === 'batching' ? await batchesOf((compared[0] as Variant).process) : {};
     report({ figures, ...ratio, ...batching });
   } finally {

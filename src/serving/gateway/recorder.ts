@@ -1,6 +1,7 @@
 import { messageOf } from '#core/errors';
 import type { Logger, Metrics } from '#platform/observe';
 import type { SyncEventLog } from '#ports/event-log';
+import { EntryEncoder } from './entry-codec.ts';
 import {
   answeringRevision,
   armNameOf,
@@ -10,7 +11,7 @@ import {
   type ShadowResult,
   shadowArm,
 } from './prediction.ts';
-import { encodeEntry, type LogEntry, type PredictionRecord } from './prediction-record.ts';
+import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 import type { TensorWork } from './tensor-prediction.ts';
 import { RecordBudget } from './tensors/recorded-tensor.ts';
 
@@ -36,6 +37,7 @@ export class Recorder {
   readonly #options: RecorderOptions;
   readonly #outcomes: ReturnType<Metrics['counter']>;
   readonly #standIns: ReturnType<Metrics['counter']>;
+  readonly #encoder = new EntryEncoder();
   #end: number;
   #failing = false;
 
@@ -58,7 +60,7 @@ export class Recorder {
   }
 
   record(predictions: readonly Prediction[]): void {
-    const answered = predictions.filter(({ error }) => !error);
+    const answered = predictions.some(({ error }) => error) ? predictions.filter(({ error }) => !error) : predictions;
     for (const { standIn } of answered) if (standIn) this.#standIns.inc({ by: standIn.by.by });
     const { queueMax, shipped, clock } = this.#options;
     if (this.#end - shipped() + answered.length > queueMax) {
@@ -66,12 +68,12 @@ export class Recorder {
       return;
     }
     const nowMs = clock.monotonic();
-    this.#append(answered.map((prediction) => encodeEntry(entryOf(prediction, nowMs))));
+    this.#append(answered.map((prediction) => this.#encoder.encode(entryOf(prediction, nowMs))));
   }
 
   /** Not held to the limit of the queue: each belongs to a prediction that is in it and waits for this. */
   recordShadows(results: readonly ShadowResult[]): void {
-    this.#append(results.map(({ prediction, shadow }) => encodeEntry({ shadowOf: prediction.id, shadow })));
+    this.#append(results.map(({ prediction, shadow }) => this.#encoder.encode({ shadowOf: prediction.id, shadow })));
   }
 
   #append(entries: readonly Buffer[]): void {
@@ -86,6 +88,8 @@ export class Recorder {
       this.#outcomes.inc({ outcome: 'failed' }, entries.length);
       if (!this.#failing) logger.error({ err: error }, `predictions are not recorded: ${messageOf(error)}`);
       this.#failing = true;
+    } finally {
+      this.#encoder.clear();
     }
   }
 }
@@ -104,10 +108,7 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
       ? prediction.candidateRow
       : prediction.row;
   const { numeric, categories } = row instanceof Error ? prediction.row : row;
-  // An answer of neither arm belongs to no comparison of the two.
-  const rollout = standIn ? undefined : endpoint.routed.rollout;
-  const stoodIn = standIn && { fallback: { ...standIn.failed, by: standIn.by.by } };
-  const record: PredictionRecord = {
+  const record: Mutable<PredictionRecord> = {
     id,
     endpoint: endpoint.routed.name,
     at,
@@ -116,23 +117,28 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
     arm: armNameOf(prediction),
     score,
     propensity: propensityOf(prediction),
-    ...(chosenBy === undefined ? {} : { chosenBy }),
-    ...(fallback && !standIn
-      ? { fallback, shadow: { revision: fallback.revision, score: null, error: fallback.error } }
-      : {}),
-    ...stoodIn,
-    ...(prediction.cached ? { cached: true } : {}),
     numeric,
     categories,
-    ...(entities ? { entities } : {}),
     latencyUs: Math.round((nowMs - prediction.startedMs) * 1_000),
-    ...(prediction.nodes ? { nodes: prediction.nodes } : {}),
-    ...(rollout === undefined ? {} : { rollout }),
-    ...(prediction.tensors ? { tensors: recordedTensors(prediction.tensors) } : {}),
   };
+  if (chosenBy !== undefined) record.chosenBy = chosenBy;
+  if (standIn) {
+    record.fallback = { ...standIn.failed, by: standIn.by.by };
+  } else if (fallback) {
+    record.fallback = fallback;
+    record.shadow = { revision: fallback.revision, score: null, error: fallback.error };
+  }
+  if (prediction.cached) record.cached = true;
+  if (entities) record.entities = entities;
+  if (prediction.nodes) record.nodes = prediction.nodes;
+  // An answer of neither arm belongs to no comparison of the two.
+  if (!standIn && endpoint.routed.rollout !== undefined) record.rollout = endpoint.routed.rollout;
+  if (prediction.tensors) record.tensors = recordedTensors(prediction.tensors);
   const beside = shadowArm(prediction);
   if (!beside) return { prediction: record };
   const besideRow = prediction.candidateRow && rowFor(prediction, beside);
   const other = besideRow && !(besideRow instanceof Error) ? { beside: besideRow } : {};
   return { prediction: record, awaits: beside.arm.revision, ...other };
 }
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };

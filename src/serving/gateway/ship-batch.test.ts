@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { decodeEntry, encodeEntry, type LogEntry, type PredictionRecord } from './prediction-record.ts';
+import { decodeEntry, encodeEntry } from './entry-codec.ts';
+import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 import { BATCH_RECORDS_MAX, batchOf } from './ship-batch.ts';
 
 const record = (id: string, more: Partial<PredictionRecord> = {}): PredictionRecord => ({

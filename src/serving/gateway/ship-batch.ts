@@ -1,5 +1,6 @@
 import type { LogPage } from '#ports/event-log';
-import { decodeEntry, type LogEntry, type PredictionRecord, type ShadowScore } from './prediction-record.ts';
+import { decodeEntry } from './entry-codec.ts';
+import type { LogEntry, PredictionRecord, ShadowScore } from './prediction-record.ts';
 
 export const BATCH_RECORDS_MAX = 2_000;
 /** Below the control plane's limit of a body (1 MiB) with room for what the record becomes in the request. */

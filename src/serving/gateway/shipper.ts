@@ -5,7 +5,8 @@ import { Outage } from '#core/outage';
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import { APPEND_BYTES_MAX, type LogCursor, type LogPage, PAGE_RECORDS_MAX, type SyncEventLog } from '#ports/event-log';
-import { decodeEntry, type PredictionRecord } from './prediction-record.ts';
+import { decodeEntry } from './entry-codec.ts';
+import type { PredictionRecord } from './prediction-record.ts';
 import { noteUnscored, type Unscored } from './score-again.ts';
 import { batchOf, type ShipBatch } from './ship-batch.ts';
 

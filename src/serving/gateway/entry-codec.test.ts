@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { decodeEntry, EntryEncoder, encodeEntry } from './entry-codec.ts';
+import type { LogEntry } from './prediction-record.ts';
+
+const text = fc.oneof(
+  fc.stringMatching(/^[\w:@-]{1,20}$/),
+  fc.string({ unit: 'binary' }).map((it) => it.toWellFormed()),
+);
+const number = fc.double({ noNaN: true });
+const numeric = fc.array(fc.option(number), { maxLength: 40 });
+const shadow = fc.record({ revision: text, score: fc.constant(null), error: text }, { noNullPrototype: true });
+const prediction = fc.record(
+  {
+    ...{ id: text, endpoint: text, at: fc.nat(), receivedAt: fc.maxSafeInteger(), revision: text, arm: text },
+    ...{ score: number, propensity: fc.double({ min: 0, max: 1, noNaN: true }), latencyUs: fc.nat() },
+    ...{ numeric, categories: fc.array(text, { maxLength: 3 }), chosenBy: text, shadow, cached: fc.constant(true) },
+    ...{ entities: fc.dictionary(fc.stringMatching(/^[a-z]+$/), text, { noNullPrototype: true }), rollout: text },
+  },
+  {
+    requiredKeys: [
+      ...(['id', 'endpoint', 'at', 'receivedAt', 'revision', 'arm', 'score', 'propensity'] as const),
+      ...(['latencyUs', 'numeric', 'categories'] as const),
+    ],
+    noNullPrototype: true,
+  },
+);
+const beside = fc.record({ numeric, categories: fc.array(text) }, { noNullPrototype: true });
+const entry = fc.oneof(
+  fc.record({ prediction, awaits: text, beside }, { requiredKeys: ['prediction'], noNullPrototype: true }),
+  fc.record({ shadowOf: text, shadow }, { noNullPrototype: true }),
+) as fc.Arbitrary<LogEntry>;
+
+test('entries are read as they were written, many in one append and others after it', () => {
+  const encoder = new EntryEncoder();
+  fc.assert(
+    fc.property(fc.array(entry, { maxLength: 8 }), (entries) => {
+      const written = entries.map((each) => encoder.encode(each));
+      assert.deepEqual(written.map(decodeEntry), entries);
+      encoder.clear();
+    }),
+  );
+});
+
+test('an append that is larger than the memory that is used again is whole', () => {
+  const encoder = new EntryEncoder();
+  const many = Array.from({ length: 3_000 }, (_, i): LogEntry => {
+    const row = { numeric: Array.from({ length: 30 }, (_, k) => i + k / 7), categories: [] };
+    const numbers = { at: i, receivedAt: i, score: i / 3, propensity: 1, latencyUs: i };
+    return { prediction: { id: `p-${i}`, endpoint: 'e', revision: 'm@1', arm: 'current', ...numbers, ...row } };
+  });
+  assert.deepEqual(many.map((each) => encoder.encode(each)).map(decodeEntry), many);
+});
+
+test('what is not a number is null, and entries of before the numbers stood first are read', () => {
+  const numbers = { at: 7, receivedAt: 8, propensity: 1, latencyUs: 9 };
+  const record = { id: 'p', endpoint: 'e', revision: 'm@1', arm: 'current', categories: [], ...numbers };
+  const read = decodeEntry(encodeEntry({ prediction: { ...record, score: Number.NaN, numeric: [Number.NaN] } }));
+  assert.deepEqual(read, { prediction: { ...record, score: null, numeric: [null] } });
+
+  const rest = JSON.stringify({ prediction: { ...record, score: 0.25, numeric: [] }, awaits: 'm@2' });
+  const before = Buffer.alloc(20);
+  before.writeUInt32LE(2);
+  before.writeDoubleLE(1.5, 4);
+  before.writeDoubleLE(Number.NaN, 12);
+  assert.deepEqual(decodeEntry(Buffer.concat([before, Buffer.from(rest)])), {
+    prediction: { ...record, score: 0.25, numeric: [1.5, null] },
+    awaits: 'm@2',
+  });
+  assert.equal(decodeEntry(Buffer.from('something else')), undefined);
+});

@@ -7,6 +7,11 @@ import { orExplain } from './bootstrap/or-explain.mjs';
 import { ensureInstalled, repositoryRoot } from './bootstrap.mjs';
 
 const node = await orExplain(ensureInstalled());
-// Each test file is a process of its own. What Node makes of the TypeScript is kept, which halves a short one's time.
-const env = { NODE_COMPILE_CACHE: join(repositoryRoot, 'node_modules', '.cache', 'kedge'), ...process.env };
+const env = {
+  // Each test file is a process of its own. What Node makes of the TypeScript is kept, which halves a short one's time.
+  NODE_COMPILE_CACHE: join(repositoryRoot, 'node_modules', '.cache', 'kedge'),
+  // Python's numerical libraries wait by spinning, in a thread for each core, and several clients run at a time.
+  OMP_NUM_THREADS: '1',
+  ...process.env,
+};
 launch(node, join(repositoryRoot, 'tools', 'suite', 'main.ts'), process.argv.slice(2), env);

@@ -8,6 +8,7 @@ os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
 
 import mlflow
 import numpy
+import sklearn
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from sklearn.linear_model import LinearRegression
@@ -19,7 +20,8 @@ major = int(mlflow.__version__.split(".")[0])
 
 def log_model(model, **named):
     name = {"name": "model"} if major >= 3 else {"artifact_path": "model"}
-    return mlflow.sklearn.log_model(model, **name, **named)
+    # Without requirements the client starts a Python for each model, to see what loading it imports.
+    return mlflow.sklearn.log_model(model, pip_requirements=[f"scikit-learn=={sklearn.__version__}"], **name, **named)
 
 
 def rides():

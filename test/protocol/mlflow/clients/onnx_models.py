@@ -36,7 +36,11 @@ def register(name, model, example):
     outputs = dict(zip(names, answers))
     signature = infer_signature(example, outputs)
     with mlflow.start_run():
-        info = mlflow.onnx.log_model(model, name="model", signature=signature, registered_model_name=name)
+        # Without requirements the client starts a Python for each model, to see what loading it imports.
+        needed = [f"onnx=={onnx.__version__}", f"onnxruntime=={onnxruntime.__version__}"]
+        info = mlflow.onnx.log_model(
+            model, name="model", signature=signature, registered_model_name=name, pip_requirements=needed
+        )
     return info.registered_model_version, outputs
 
 

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { HERE, openPeopledPlane, type PeopledPlane } from '../../routes/reach/people.ts';
+import { PreloadedClient } from './preloaded-client.ts';
 import { type MlflowClient, mlflowClients } from './tracking-server.ts';
 
 const SCRIPT = fileURLToPath(new URL('clients/access.py', import.meta.url));
@@ -30,7 +29,11 @@ for (const { version, python } of CLIENTS) {
       await users.create(ctx, { name: 'ada', roles: ['editor'], password: PASSWORD });
       await users.create(ctx, { name: 'bo', roles: ['viewer'], password: PASSWORD });
     });
-    after(() => world.close());
+    const client = new PreloadedClient(python);
+    after(async () => {
+      client.close();
+      await world.close();
+    });
 
     const basic = (user: string, password = PASSWORD): Environment => ({
       MLFLOW_TRACKING_USERNAME: user,
@@ -41,11 +44,8 @@ for (const { version, python } of CLIENTS) {
       (world.as(person)['authorization'] ?? '').slice('Bearer '.length);
 
     async function play(environment: Environment, scene: string, ...more: readonly string[]): Promise<string> {
-      const { PATH = '', HOME = '' } = process.env;
-      const settings = { MLFLOW_DISABLE_TELEMETRY: 'true', GIT_PYTHON_REFRESH: 'quiet' };
-      const env = { PATH, HOME, ...settings, ...environment };
-      const args = [SCRIPT, world.url, scene, ...more];
-      const { stdout } = await promisify(execFile)(python, args, { env, timeout: WITHIN_MS });
+      const args = [world.url, scene, ...more];
+      const stdout = await client.run(SCRIPT, args, { env: environment, withinMs: WITHIN_MS });
       assert.match(stdout, new RegExp(`passed ${scene} with `));
       return stdout;
     }

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { approvalStatement, governanceContract } from '#governance/contract';
 import { createClient, ProblemError } from '#platform/contract';
 import type { Context } from '#platform/db';
 import { registryContract } from '#registry/contract';
+import { PreloadedClient } from './preloaded-client.ts';
 import { openRegistryServer, type RegistryServer } from './registry-server.ts';
 import { mlflowClients } from './tracking-server.ts';
 
@@ -21,11 +20,13 @@ test('unmodified MLflow clients are there to test the registry with', { skip }, 
 });
 
 for (const { version, python } of CLIENTS) {
+  const client = new PreloadedClient(python);
+  after(() => client.close());
+
   /** The client knows the address and a token, and nothing else. */
   const run = async (server: RegistryServer, scenario: string): Promise<void> => {
-    const env = { ...process.env, MLFLOW_TRACKING_TOKEN: 'ada', MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0' };
-    const options = { env: { ...env, MLFLOW_DISABLE_TELEMETRY: 'true' }, timeout: WITHIN_MS };
-    const { stdout } = await promisify(execFile)(python, [SCRIPT, server.url, scenario], options);
+    const env = { MLFLOW_TRACKING_TOKEN: 'ada', MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0' };
+    const stdout = await client.run(SCRIPT, [server.url, scenario], { env, withinMs: WITHIN_MS });
     assert.match(stdout, new RegExp(`passed ${scenario} with ${version.slice('mlflow-'.length)}`));
   };
 

@@ -5,6 +5,7 @@ import sys
 
 import mlflow
 import numpy
+import sklearn
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sklearn.linear_model import LogisticRegression
@@ -28,8 +29,14 @@ def logged(name=None, threshold=20, evidence=None):
         place = {"name": "model"} if major >= 3 else {"artifact_path": "model"}
         model = fitted(threshold)
         # Newer releases save with another format than pickle, which needs to know what may be loaded.
+        # Without requirements the client starts a Python for each model, to see what loading it imports.
         info = mlflow.sklearn.log_model(
-            model, input_example=x[:2], registered_model_name=name, **place, serialization_format="cloudpickle"
+            model,
+            input_example=x[:2],
+            registered_model_name=name,
+            pip_requirements=[f"scikit-learn=={sklearn.__version__}"],
+            serialization_format="cloudpickle",
+            **place,
         )
     return run.info.run_id, info.model_uri
 

@@ -19,41 +19,56 @@ export interface LogDrafts {
   readonly time: number;
   readonly audit: readonly AuditDraft[];
   readonly events: readonly EventDraft[];
+  /** Where the logs end, if that was read in this transaction already. */
+  readonly ends?: Promise<LogEnds> | undefined;
 }
 
 /**
  * Appends what a transaction audits and emits. The one row that numbers audit entries and events is read and written
  * once; the store's writers run one at a time, so it is ours in between. Returns the events as they are read again.
  */
-export async function appendLogs(db: Db, { time, audit, events }: LogDrafts): Promise<readonly PublishedEvent[]> {
+export async function appendLogs(
+  db: Db,
+  { time, audit, events, ends: read }: LogDrafts,
+): Promise<readonly PublishedEvent[]> {
   if (audit.length === 0 && events.length === 0) return [];
-  const ends = await endsOf(db, [...new Set(audit.map(({ project }) => project))]);
+  const ends = await completed(db, audit, await (read ?? logEnds(db, audit[0]?.project ?? '')));
   const chained = chainAudit(time, audit, ends);
-  await insertAudit(db, chained.rows);
-  await insertProjectAudit(db, chained.projectRows);
-  const rows = events.map(({ type, subject, data }, i) => {
+  const eventRows = events.map(({ type, subject, data }, i) => {
     return { seq: ends.events + 1 + i, time, type, subject, data: JSON.stringify(data) };
   });
-  await insertEvent(db, rows);
   const eventSeq = ends.events + events.length;
-  await updateHead(db, { auditSeq: chained.end.seq, auditHash: chained.end.hash, eventSeq });
-  return rows.map((row) => ({ ...row, data: JSON.parse(row.data) }));
+  // None needs the answer to another, so a store that can sends all of them at once.
+  await Promise.all([
+    insertAudit(db, chained.rows),
+    insertProjectAudit(db, chained.projectRows),
+    insertEvent(db, eventRows),
+    updateHead(db, { auditSeq: chained.end.seq, auditHash: chained.end.hash, eventSeq }),
+  ]);
+  return eventRows.map((row) => ({ ...row, data: JSON.parse(row.data) }));
 }
 
-interface Ends {
-  /** Of the audit log of the installation. */
+/** Where the log of the installation ends, that of events, and those of some projects. */
+export interface LogEnds {
   readonly end: LogEnd;
   readonly projects: ReadonlyMap<string, LogEnd>;
   readonly events: number;
 }
 
-async function endsOf(db: Db, [first = '', ...others]: readonly string[]): Promise<Ends> {
-  const [row] = await selectHead(db, { project: first });
+/** Where the logs end, with that of one project: next to all transactions write to one only. */
+export async function logEnds(db: Db, project: string): Promise<LogEnds> {
+  const [row] = await selectHead(db, { project });
   assert(row !== undefined, 'the head of the audit log is missing');
-  const projects = new Map([[first, endOf(row)]]);
-  // Next to all transactions write to one project only.
-  for (const project of others) projects.set(project, endOf((await selectHead(db, { project }))[0]));
-  return { end: { seq: row.auditSeq, hash: row.auditHash }, projects, events: row.eventSeq };
+  const end = { seq: row.auditSeq, hash: row.auditHash };
+  return { end, projects: new Map([[project, endOf(row)]]), events: row.eventSeq };
+}
+
+async function completed(db: Db, audit: readonly AuditDraft[], ends: LogEnds): Promise<LogEnds> {
+  const projects = new Map(ends.projects);
+  for (const { project } of audit) {
+    if (!projects.has(project)) projects.set(project, endOf((await selectHead(db, { project }))[0]));
+  }
+  return { ...ends, projects };
 }
 
 function endOf(row: HeadRow | undefined): LogEnd {

@@ -3,7 +3,7 @@ import { assert } from '#core/assert';
 import type { Json } from '#core/json';
 import type { System } from '#core/system';
 import type { AnyTables, SqlDialect, SqlStore } from '#ports/sql';
-import { appendLogs } from './append-logs.ts';
+import { appendLogs, logEnds } from './append-logs.ts';
 import type { AuditDraft } from './audit-chain.ts';
 
 /** Who acts: a person, a service account, or a part of the platform (`system:automation`). */
@@ -55,6 +55,13 @@ const DEFAULT_PROJECT = 'default';
 /** Under which {@link Database.maintain} runs; no audit row ever carries it. */
 const UPKEEP: Context = { actor: { id: 'system:upkeep', roles: [] }, action: 'upkeep' };
 
+/** What is known of a transaction before it runs. */
+interface Expectation {
+  /** Throws when it drafted what it may not, or did not what it must. */
+  check?(drafts: readonly AuditDraft[]): void;
+  readonly willAudit?: boolean;
+}
+
 /**
  * Invariants:
  * 1. State, events and audit rows of one transaction commit together ({@link Database.transact}).
@@ -83,9 +90,9 @@ export class Database {
 
   /** Runs `work` in a transaction under `context`. `work` must call `tx.audit` at least once. */
   async transact<T>(context: Context, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#run(context, work, (drafts) => {
+    const check = (drafts: readonly AuditDraft[]): void =>
       assert(drafts.length > 0, `the transaction of action '${context.action}' committed nothing to the audit log`);
-    });
+    return this.#run(context, work, { check, willAudit: true });
   }
 
   /** As {@link transact}, for work that may find that nothing has to change and then audits nothing. */
@@ -95,9 +102,9 @@ export class Database {
 
   /** Runs bookkeeping that changes nothing a user declared (cursors, leases, recorded traffic): it is not audited. */
   async maintain<T>(work: (tx: Omit<Tx, 'audit' | 'as'>) => Promise<T>): Promise<T> {
-    return this.#run(UPKEEP, work, (drafts) => {
+    const check = (drafts: readonly AuditDraft[]): void =>
       assert(drafts.length === 0, 'bookkeeping cannot write to the audit log');
-    });
+    return this.#run(UPKEEP, work, { check });
   }
 
   /** Calls `listener` after each commit that published events, with these. Returns the function that stops it. */
@@ -113,7 +120,7 @@ export class Database {
   async #run<T>(
     context: Context,
     work: (tx: Tx) => Promise<T>,
-    check: (drafts: readonly AuditDraft[]) => void = () => {},
+    { check, willAudit = false }: Expectation = {},
   ): Promise<T> {
     let published: readonly PublishedEvent[] = [];
     const result = await this.#store.transaction(async (trx) => {
@@ -128,9 +135,12 @@ export class Database {
         audit: (subject, detail = null) => void drafts.push({ subject, detail, actor: actor.id, action, project }),
         as: inNameOf,
       });
+      // Read along with what the work asks first, which saves a store with round trips one of them.
+      const ends = willAudit ? logEnds(trx, context.project ?? DEFAULT_PROJECT) : undefined;
+      ends?.catch(() => {});
       const value = await work(inNameOf(context));
-      check(drafts);
-      published = await appendLogs(trx, { time: now, audit: drafts, events });
+      check?.(drafts);
+      published = await appendLogs(trx, { time: now, audit: drafts, events, ends });
       return value;
     });
     if (published.length > 0) for (const listener of this.#listeners) listener(published);

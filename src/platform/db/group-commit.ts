@@ -1,5 +1,5 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
-import { CompiledQuery, type KyselyPlugin, type Transaction } from 'kysely';
+import { CompiledQuery, type Dialect, DummyDriver, type KyselyPlugin, Transaction } from 'kysely';
 import { assert } from '#core/assert';
 import type { AnyTables } from '#ports/sql';
 
@@ -13,6 +13,7 @@ const RELEASE = CompiledQuery.raw('release savepoint member');
 const ROLLBACK = CompiledQuery.raw('rollback to savepoint member');
 
 export interface GroupCommitOptions {
+  readonly dialect: Dialect;
   /** Runs a transaction of the database, which commits when `group` resolves. */
   begin(group: (trx: Trx) => Promise<void>): Promise<void>;
   /** Lets what has arrived already get in line before a group begins. */
@@ -76,7 +77,8 @@ export class GroupCommit {
   async #commitGroup(first: Member): Promise<void> {
     const members = [first];
     try {
-      await this.#options.begin(async (trx) => {
+      await this.#options.begin(async (queueing) => {
+        const trx = await unqueued(queueing, this.#options.dialect);
         // Alone so far, it needs no savepoint: when it fails, all that there is of the group fails.
         await first.run(trx);
         for (let size = 1; size < GROUP_MAX && this.#line.length > 0; size++) {
@@ -113,6 +115,23 @@ async function isKept(trx: Trx, member: Member): Promise<boolean> {
   }
   await trx.executeQuery(RELEASE);
   return true;
+}
+
+/**
+ * The transaction with statements that reach the connection as they come. Kysely hands it one after the answer to the
+ * one before: then those that do not need each other's answers could share no round trip, and those behind one that
+ * failed would run after the transaction was rolled back, outside of it.
+ */
+async function unqueued(trx: Trx, dialect: Dialect): Promise<Trx> {
+  const executor = trx.getExecutor();
+  const connection = await executor.provideConnection(async (held) => held);
+  return new Transaction({
+    config: { dialect },
+    dialect,
+    // The connection is there already, and begins and commits with the transaction that was given.
+    driver: new DummyDriver(),
+    executor: executor.withConnectionProvider({ provideConnection: (consumer) => consumer(connection) }),
+  });
 }
 
 function endingWith(scope: { readonly open: boolean }): KyselyPlugin {

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { messageOf } from '#core/errors';
 import { GroupCommit } from '#platform/db';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
+import { bundleWrites } from './bundle-writes.ts';
 import { RegexDialect } from './regex-dialect.ts';
 import { WriterDialect } from './writer.ts';
 
@@ -26,6 +27,7 @@ export async function openPostgres(
     connectionString: url,
     max: connectionsMax,
     connectionTimeoutMillis: 10_000,
+    pipeline: true,
     options: `-c search_path=${schema}`,
     types: {
       getTypeParser: (oid, format) =>
@@ -36,6 +38,7 @@ export async function openPostgres(
   pool.on('error', () => {});
   // The same holds for one in use that breaks between two statements: the next statement fails and tells.
   pool.on('connect', (client) => client.on('error', () => {}));
+  pool.on('connect', bundleWrites);
   const reader = new Kysely<AnyTables>({ dialect: new RegexDialect({ pool, regexLimitMs }) });
   try {
     await createSchema(reader, schema);
@@ -45,8 +48,12 @@ export async function openPostgres(
   }
   // Transactions of this process wait for each other here and not on connections: a pool full of waiting writers would
   // leave the one that has the lock without a connection for what it reads beside its transaction.
-  const writer = new Kysely<AnyTables>({ dialect: new WriterDialect({ pool, regexLimitMs }, `kedge.${schema}`) });
-  const commits = new GroupCommit({ begin: (group) => writer.transaction().execute(group) });
+  const dialect = new WriterDialect({ pool, regexLimitMs }, `kedge.${schema}`);
+  const writer = new Kysely<AnyTables>({ dialect });
+  const commits = new GroupCommit({
+    dialect,
+    begin: (group) => writer.transaction().execute(group),
+  });
   return {
     dialect: 'postgres',
     reader,

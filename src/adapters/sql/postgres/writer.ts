@@ -4,7 +4,7 @@ import { type RegexDialectConfig, RegexDriver } from './regex-dialect.ts';
 /**
  * One writer at a time, as SQLite has it: the outbox and the audit chain need one order of commits, and a lock taken
  * first costs less than the retries of optimistic isolation. It is taken with the begin of each transaction, in one
- * message, and released at commit.
+ * message, which the first statement follows without waiting, and released at commit.
  */
 export class WriterDialect extends PostgresDialect {
   readonly #config: RegexDialectConfig;
@@ -32,6 +32,7 @@ class WriterDriver extends RegexDriver {
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(this.#begin);
+    // When it fails, the transaction is aborted or the connection is gone, so whatever follows fails as well.
+    connection.executeQuery(this.#begin).catch(() => {});
   }
 }

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
-import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import { type Dialect, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import { messageOf } from '#core/errors';
 import { GroupCommit } from '#platform/db';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
@@ -35,14 +35,16 @@ export function openSqlite(path: string, options: SqliteOptions = {}): SqlStore 
   const { regexLimitMs = REGEX_LIMIT_MS } = options;
   const writer = connect(path, options);
   // A memory database belongs to its connection, so there the reader is the writer and waits for its turn.
-  const write = kyselyOver(new SqliteDriver(writer, { regexLimitMs, refuse: () => commits.refuseInside() }));
+  const dialect = dialectOver(new SqliteDriver(writer, { regexLimitMs, refuse: () => commits.refuseInside() }));
+  const write = new Kysely<AnyTables>({ dialect });
   const commits = new GroupCommit({
+    dialect,
     begin: (group) => write.transaction().execute(group),
     // A synced commit takes as long for one as for many, and requests that have arrived are not read while it runs.
     gather: options.durable ? () => setImmediate() : undefined,
   });
   const readConnection = memory ? undefined : connect(path, options);
-  const reader = readConnection ? kyselyOver(new SqliteDriver(readConnection, { regexLimitMs })) : write;
+  const reader = readConnection ? readerOver(readConnection, regexLimitMs) : write;
   return {
     dialect: 'sqlite',
     reader,
@@ -100,13 +102,15 @@ class QueueingAdapter extends SqliteAdapter {
   }
 }
 
-function kyselyOver(driver: SqliteDriver): Kysely<AnyTables> {
-  return new Kysely<AnyTables>({
-    dialect: {
-      createAdapter: () => new QueueingAdapter(),
-      createDriver: () => driver,
-      createIntrospector: (db) => new SqliteIntrospector(db),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    },
-  });
+function readerOver(connection: DatabaseSync, regexLimitMs: number): Kysely<AnyTables> {
+  return new Kysely<AnyTables>({ dialect: dialectOver(new SqliteDriver(connection, { regexLimitMs })) });
+}
+
+function dialectOver(driver: SqliteDriver): Dialect {
+  return {
+    createAdapter: () => new QueueingAdapter(),
+    createDriver: () => driver,
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  };
 }

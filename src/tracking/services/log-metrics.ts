@@ -3,7 +3,7 @@ import { trackingErrors } from '../errors.ts';
 import { type Metric, RUN_METRICS_MAX } from '../model.ts';
 import { insertModelMetrics, type ModelMetric } from '../store/models.ts';
 import type { RunState } from '../store/runs.ts';
-import { appendMetrics, countSeries } from '../store/series.ts';
+import { appendMetrics, countSeries, type KnownSeries, knownSeries } from '../store/series.ts';
 import type { Asker } from './require.ts';
 import { modelNotFound, requireModel } from './require-model.ts';
 
@@ -19,12 +19,17 @@ export interface MetricsOfRun {
   readonly metrics: readonly LoggedMetric[];
 }
 
-/** Logs metrics within a transaction. Errors: `tracking/limit`, and `tracking/model-not-found` of what they name. */
-export async function logMetrics({ db }: Pick<Tx, 'db'>, batches: readonly MetricsOfRun[]): Promise<void> {
-  const added = await appendMetrics(
-    db,
-    batches.map(({ run, metrics }) => ({ run: run.id, experiment: run.experiment, metrics })),
-  );
+/**
+ * Logs metrics within a transaction, to the series that are known unless they are to be read. Errors: `tracking/limit`,
+ * and `tracking/model-not-found` of what the metrics name.
+ */
+export async function logMetrics(
+  { db }: Pick<Tx, 'db'>,
+  batches: readonly MetricsOfRun[],
+  known?: KnownSeries,
+): Promise<void> {
+  const ofRuns = batches.map(({ run, metrics }) => ({ run: run.id, experiment: run.experiment, metrics }));
+  const added = await appendMetrics(db, ofRuns, known ?? (await knownSeries(db, ofRuns)));
   for (const run of added) {
     if ((await countSeries(db, run)) <= RUN_METRICS_MAX) continue;
     throw trackingErrors.limit(`run '${run}' would have more than ${RUN_METRICS_MAX} metrics`);

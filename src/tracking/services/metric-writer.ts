@@ -1,5 +1,6 @@
 import type { Context, Database, Tx } from '#platform/db';
 import { findLifecycles } from '../store/runs.ts';
+import { knownSeries } from '../store/series.ts';
 import { type LoggedMetric, logMetrics, type MetricsOfRun } from './log-metrics.ts';
 import { writable } from './require.ts';
 
@@ -75,7 +76,10 @@ export class MetricWriter {
 
 /** Writes what may be written; returns why the rest may not. */
 async function writeAll(tx: Pick<Tx, 'db'>, group: readonly Waiting[]): Promise<Map<Waiting, unknown>> {
-  const states = await findLifecycles(tx.db, [...new Set(group.map(({ run }) => run))]);
+  const [states, known] = await Promise.all([
+    findLifecycles(tx.db, [...new Set(group.map(({ run }) => run))]),
+    knownSeries(tx.db, group),
+  ]);
   const refused = new Map<Waiting, unknown>();
   const admitted: MetricsOfRun[] = [];
   for (const waiting of group) {
@@ -86,6 +90,6 @@ async function writeAll(tx: Pick<Tx, 'db'>, group: readonly Waiting[]): Promise<
       refused.set(waiting, error);
     }
   }
-  await logMetrics(tx, admitted);
+  await logMetrics(tx, admitted, known);
   return refused;
 }

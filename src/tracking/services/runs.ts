@@ -58,8 +58,10 @@ export class RunService {
         artifactUri: artifactUriOf(experiment.artifactLocation, id),
       } as const;
       const tags = { ...draft.tags, [RUN_NAME_TAG]: name };
-      await runs.insertRun(tx.db, { ...run, experiment: experiment.id, source: undefined });
-      await putKeyed(tx.db, 'tracking_tag', id, tags);
+      await Promise.all([
+        runs.insertRun(tx.db, { ...run, experiment: experiment.id, source: undefined }),
+        putKeyed(tx.db, 'tracking_tag', id, tags),
+      ]);
       tx.audit(`tracking-run/${id}`, { experiment: experiment.name, name });
       // What a new run is, is known: clients wait for this answer before they do anything else.
       return { ...NEW_RUN, ...run, experiment: { id: experiment.id, name: experiment.name }, tags: sortedByKey(tags) };

@@ -1,3 +1,4 @@
+import { statement } from '#platform/db';
 import type { Experiment } from '../contract.ts';
 import { padded } from './bulk.ts';
 import { type Db, type ExperimentTable, tables } from './tables.ts';
@@ -6,12 +7,24 @@ export async function findExperiment(
   db: Db,
   by: { readonly id: string } | { readonly project: string; readonly name: string },
 ): Promise<Experiment | undefined> {
-  const query = tables(db).selectFrom('tracking_experiment').selectAll();
-  const found =
-    'id' in by ? query.where('id', '=', by.id) : query.where('name', '=', by.name).where('project', '=', by.project);
-  const row = await found.executeTakeFirst();
+  const [row] = 'id' in by ? await selectById(db, by) : await selectByName(db, by);
   return row && experimentOf(row);
 }
+
+const selectById = statement(['id'], (db, { id }) =>
+  tables(db)
+    .selectFrom('tracking_experiment')
+    .selectAll()
+    .where('id', '=', id as never),
+);
+
+const selectByName = statement(['project', 'name'], (db, { project, name }) =>
+  tables(db)
+    .selectFrom('tracking_experiment')
+    .selectAll()
+    .where('name', '=', name as never)
+    .where('project', '=', project as never),
+);
 
 /** Newest first, of those whose number is below `before`. */
 export async function listExperiments(

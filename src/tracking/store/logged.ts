@@ -1,7 +1,19 @@
-import { padded } from './bulk.ts';
+import { type BulkInsert, insertMany, padded } from './bulk.ts';
 import { type Db, tables } from './tables.ts';
 
 export type KeyedTable = 'tracking_param' | 'tracking_tag';
+
+const INSERTS = { tracking_param: replacing('tracking_param'), tracking_tag: replacing('tracking_tag') } as const;
+
+function replacing<Table extends KeyedTable>(table: Table): BulkInsert<KeyedTable> {
+  return {
+    name: table,
+    table,
+    columns: { run: 'text', key: 'text', value: 'text' },
+    conflict: (insert) =>
+      insert.onConflict((c) => c.columns(['run', 'key']).doUpdateSet((e) => ({ value: e.ref('excluded.value') }))),
+  };
+}
 
 /** Params or tags by run, or of the given keys only. */
 export async function keyedOf(
@@ -38,13 +50,8 @@ export async function putKeyed(
   run: string,
   values: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const rows = Object.entries(values).map(([key, value]) => ({ run, key, value }));
-  if (rows.length === 0) return;
-  await tables(db)
-    .insertInto(table)
-    .values(rows)
-    .onConflict((c) => c.columns(['run', 'key']).doUpdateSet((e) => ({ value: e.ref('excluded.value') })))
-    .execute();
+  const rows = Object.entries(values).flatMap(([key, value]) => [run, key, value]);
+  await insertMany(db, INSERTS[table], rows);
 }
 
 /** Whether there was such a tag. */

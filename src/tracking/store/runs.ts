@@ -1,4 +1,6 @@
+import type { InferResult } from 'kysely';
 import type { Cause } from '#core/cause';
+import { statement } from '#platform/db';
 import type { RunStatus } from '../contract.ts';
 import type { Run } from '../model.ts';
 import { padded } from './bulk.ts';
@@ -19,26 +21,32 @@ export interface NewRun {
 }
 
 export async function insertRun(db: Db, run: NewRun): Promise<void> {
-  await tables(db)
-    .insertInto('tracking_run')
-    .values({
-      id: run.id,
-      experiment: run.experiment,
-      name: run.name,
-      status: 'running',
-      started_by: run.startedBy,
-      started_at: run.startedAt,
-      ended_at: null,
-      source_run: run.source?.run ?? null,
-      source_step: run.source?.step ?? null,
-      cause: JSON.stringify(run.cause),
-      deleted_at: null,
-      deleted_with_experiment: 0,
-      user_id: run.userId,
-      artifact_uri: run.artifactUri,
-    })
-    .execute();
+  const row: RunTable = {
+    id: run.id,
+    experiment: run.experiment,
+    name: run.name,
+    status: 'running',
+    started_by: run.startedBy,
+    started_at: run.startedAt,
+    ended_at: null,
+    source_run: run.source?.run ?? null,
+    source_step: run.source?.step ?? null,
+    cause: JSON.stringify(run.cause),
+    deleted_at: null,
+    deleted_with_experiment: 0,
+    user_id: run.userId,
+    artifact_uri: run.artifactUri,
+  };
+  await insertRow(db, row);
 }
+
+const RUN_COLUMNS: readonly (keyof RunTable)[] = [
+  ...(['id', 'experiment', 'name', 'status', 'started_by', 'started_at', 'ended_at'] as const),
+  ...(['source_run', 'source_step', 'cause', 'deleted_at', 'deleted_with_experiment'] as const),
+  ...(['user_id', 'artifact_uri'] as const),
+];
+
+const insertRow = statement(RUN_COLUMNS, (db, row) => db.insertInto('tracking_run').values(row));
 
 export interface RunFilter {
   readonly experiment?: string | undefined;
@@ -97,23 +105,29 @@ export interface RunState {
 
 /** What decides whether a run may be written to, without what was logged to it. */
 export async function findLifecycle(db: Db, id: string): Promise<RunState | undefined> {
-  return (await findLifecycles(db, [id])).get(id);
+  const [row] = await selectState(db, { id });
+  return row && stateOf(row);
 }
 
 /** Those of the runs that there are, by their ids. */
 export async function findLifecycles(db: Db, ids: readonly string[]): Promise<Map<string, RunState>> {
-  const rows = await tables(db)
+  const rows = await states(db).where('r.id', 'in', padded(ids)).execute();
+  return new Map(rows.map((row) => [row.id, stateOf(row)]));
+}
+
+const selectState = statement(['id'], (db, { id }) => states(db).where('r.id', '=', id as never));
+
+function states(db: Db) {
+  return tables(db)
     .selectFrom('tracking_run as r')
     .innerJoin('tracking_experiment as e', 'e.id', 'r.experiment')
-    .select(['r.id', 'r.experiment', 'e.project', 'e.created_by', 'r.name', 'r.status', 'r.deleted_at'])
-    .where('r.id', 'in', padded(ids))
-    .execute();
-  return new Map(
-    rows.map(({ id, experiment, project, created_by: experimentOwner, name, status, deleted_at }) => {
-      const lifecycle = deleted_at === null ? 'active' : 'deleted';
-      return [id, { id, experiment, project, experimentOwner, name, status: status as RunStatus, lifecycle }];
-    }),
-  );
+    .select(['r.id', 'r.experiment', 'e.project', 'e.created_by', 'r.name', 'r.status', 'r.deleted_at']);
+}
+
+function stateOf(row: InferResult<ReturnType<typeof states>>[number]): RunState {
+  const { created_by: experimentOwner, deleted_at, status, ...rest } = row;
+  const lifecycle = deleted_at === null ? 'active' : 'deleted';
+  return { ...rest, experimentOwner, status: status as RunStatus, lifecycle };
 }
 
 export interface RunUpdate {

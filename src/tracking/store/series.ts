@@ -7,20 +7,23 @@ import {
   type StoredValue,
   storedValue,
 } from '../model.ts';
-import { type BulkInsert, insertMany, padded } from './bulk.ts';
+import { type BulkInsert, insertMany, isAmong, padded } from './bulk.ts';
 import { type Db, type SeriesTable, tables } from './tables.ts';
 
 const POINTS: BulkInsert<'tracking_point'> = {
   name: 'points',
   table: 'tracking_point',
-  columns: ['series', 'timestamp', 'step', 'value', 'special'],
+  columns: { series: 'bigint', timestamp: 'bigint', step: 'bigint', value: 'double precision', special: 'text' },
   conflict: (insert) => insert.onConflict((c) => c.doNothing()),
 };
 
 const SERIES: BulkInsert<'tracking_series'> = {
   name: 'series',
   table: 'tracking_series',
-  columns: ['id', 'run', 'experiment', 'key', 'step', 'timestamp', 'value', 'special'],
+  columns: {
+    ...{ id: 'bigint', run: 'text', experiment: 'text', key: 'text' },
+    ...{ step: 'bigint', timestamp: 'bigint', value: 'double precision', special: 'text' },
+  },
   conflict: (insert) =>
     insert.onConflict((c) =>
       c.column('id').doUpdateSet((e) => ({
@@ -42,9 +45,8 @@ export interface RunMetrics {
  * Appends points and moves the latest values on. A point that is there already, as after a retry, is not kept twice:
  * its key is looked up, nothing is scanned. Returns the runs that have metrics now which they did not have before.
  */
-export async function appendMetrics(db: Db, batches: readonly RunMetrics[]): Promise<string[]> {
+export async function appendMetrics(db: Db, batches: readonly RunMetrics[], known: KnownSeries): Promise<string[]> {
   const runs = mergedByRun(batches);
-  const known = await knownSeries(db, runs);
   const moved: unknown[] = [];
   const points: unknown[] = [];
   const grown: string[] = [];
@@ -68,8 +70,7 @@ export async function appendMetrics(db: Db, batches: readonly RunMetrics[]): Pro
       points.push(ids.get(metric.key), metric.timestamp, metric.step, value, special);
     }
   }
-  await insertMany(db, SERIES, moved);
-  await insertMany(db, POINTS, points);
+  await Promise.all([insertMany(db, SERIES, moved), insertMany(db, POINTS, points)]);
   return grown;
 }
 
@@ -87,18 +88,35 @@ function mergedByRun(batches: readonly RunMetrics[]): MergedMetrics[] {
   });
 }
 
-/** The series of the metrics, by run and key. Runs that have metrics of the same names are asked for in one query. */
-async function knownSeries(db: Db, runs: readonly MergedMetrics[]): Promise<Map<string, Map<string, SeriesTable>>> {
+/** The series that metrics have, by run and key. */
+export type KnownSeries = ReadonlyMap<string, ReadonlyMap<string, SeriesTable>>;
+
+/** Those of the metrics. Runs that have metrics of the same names are asked for in one query. */
+export async function knownSeries(
+  db: Db,
+  batches: readonly Pick<RunMetrics, 'run' | 'metrics'>[],
+): Promise<KnownSeries> {
   const known = new Map<string, Map<string, SeriesTable>>();
-  const alike = Map.groupBy(runs, ({ latest }) => JSON.stringify([...latest.keys()].sort()));
+  const runs = [...Map.groupBy(batches, ({ run }) => run)].map(([run, each]) => {
+    return { run, keys: [...new Set(each.flatMap(({ metrics }) => metrics.map(({ key }) => key)))] };
+  });
+  const alike = Map.groupBy(runs, ({ keys }) => JSON.stringify(keys.toSorted()));
   for (const group of alike.values()) {
-    const keys = [...(group[0]?.latest.keys() ?? [])];
+    const keys = group[0]?.keys ?? [];
     if (keys.length === 0) continue;
     const rows = await tables(db)
       .selectFrom('tracking_series')
       .selectAll()
-      .where('run', 'in', padded(group.map(({ run }) => run)))
-      .where('key', 'in', padded(keys))
+      .where((e) =>
+        e.and([
+          isAmong(
+            db,
+            'run',
+            group.map(({ run }) => run),
+          ),
+          isAmong(db, 'key', keys),
+        ]),
+      )
       .execute();
     for (const [run, found] of Map.groupBy(rows, (row) => row.run)) {
       known.set(run, new Map(found.map((row) => [row.key, row])));

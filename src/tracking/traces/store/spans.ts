@@ -3,24 +3,25 @@ import { type Db, tables } from '../../store/tables.ts';
 import type { OtlpSpan } from '../otlp.ts';
 import type { SpanRecord } from '../records.ts';
 
-const COLUMNS = [
-  'trace',
-  'span',
-  'parent',
-  'name',
-  'type',
-  'status',
-  'started_us',
-  'ended_us',
-  'attributes',
-  'content',
-] as const;
+const COLUMNS = {
+  trace: 'text',
+  span: 'text',
+  parent: 'text',
+  name: 'text',
+  type: 'text',
+  status: 'text',
+  started_us: 'bigint',
+  ended_us: 'bigint',
+  attributes: 'text',
+  content: 'text',
+} as const;
+const NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
 
 /** Writes spans of one trace; one that is there already is replaced, as it is sent again when more is known of it. */
 export async function putSpans(db: Db, trace: string, records: readonly SpanRecord[]): Promise<void> {
   const values = records.flatMap((record) => {
     const row = { trace, ...record };
-    return COLUMNS.map((column) => row[column]);
+    return NAMES.map((column) => row[column]);
   });
   await insertMany(
     db,

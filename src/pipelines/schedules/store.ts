@@ -115,7 +115,8 @@ export async function nextTickWithin(db: Db, now: number, withinMs: number): Pro
     .selectFrom('schedule')
     .select(({ fn }) => fn.min('next_at').as('at'))
     .where('paused_at', 'is', null)
-    .where('next_at', '<=', now + withinMs)
+    // A monotonic clock tells parts of milliseconds, and PostgreSQL compares an integer with integers only.
+    .where('next_at', '<=', Math.floor(now + withinMs))
     .executeTakeFirst();
   return row?.at == null ? undefined : Math.max(0, Number(row.at) - now);
 }

@@ -212,7 +212,7 @@ async function start(t: TestContext, python: string): Promise<Bench> {
     tokens[name] = (JSON.parse(made.output) as { readonly key: string }).key;
   }
   const client: Bench['client'] = (step) => {
-    const known = { MLFLOW_TRACKING_URI: url, MLFLOW_TRACKING_TOKEN: tokens.ada };
+    const known = { MLFLOW_TRACKING_URI: url, MLFLOW_TRACKING_TOKEN: tokens.ada, OMP_NUM_THREADS: '1' };
     return ran(python, [MODEL, step], { ...known, MLFLOW_DISABLE_TELEMETRY: 'true' });
   };
   return { url, folder, kedge, client, tokens };

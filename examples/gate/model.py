@@ -7,6 +7,7 @@
 import sys
 
 import mlflow
+import sklearn
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sklearn.datasets import load_breast_cancer
@@ -34,6 +35,7 @@ def train():
             name="model",
             input_example=x_test[:2],
             registered_model_name=MODEL,
+            pip_requirements=[f"scikit-learn=={sklearn.__version__}"],
             serialization_format="cloudpickle",
         )
     print(f"registered {MODEL} with an AUC of {auc:.3f}")

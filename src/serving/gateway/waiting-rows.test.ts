@@ -4,14 +4,17 @@ import { endpointOf, openGateway } from './testing/gateway-harness.ts';
 import { brittleModel, slowModel } from './testing/models.ts';
 
 const HASTY_TIMEOUT_MS = 5;
+const PATIENT_TIMEOUT_MS = 60_000;
 
 /** Two endpoints of one model, which runs in a thread: one waits for its answer, the other next to not at all. */
 const open = (model = slowModel(200)) =>
   openGateway({
     runtime: 'thread',
+    // No endpoint is granted more than its gateway.
+    limits: { predictTimeoutMs: PATIENT_TIMEOUT_MS },
     table: async (put) => {
       const current = await put(model, 'm', 1);
-      const patient = endpointOf('patient', current, { timeoutMs: 60_000 });
+      const patient = endpointOf('patient', current, { timeoutMs: PATIENT_TIMEOUT_MS });
       const hasty = endpointOf('hasty', current, { timeoutMs: HASTY_TIMEOUT_MS });
       return { version: 1, endpoints: { patient, hasty } };
     },
@@ -28,7 +31,8 @@ describe('rows that wait for a model in a thread', () => {
       assert.equal((await ask('patient')).status, 200);
       return performance.now() - startedMs;
     };
-    const aloneMs = await timed();
+    // The slowest of some, because other work of the machine may hold up the one that comes afterwards.
+    const aloneMs = Math.max(await timed(), await timed(), await timed());
 
     const hasty = [];
     for (let i = 0; i < 40; i++) {

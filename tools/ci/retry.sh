@@ -18,6 +18,14 @@ install_packages() {
   done
   if [ ${#missing[@]} -eq 0 ]; then return 0; fi
   echo "installing ${missing[*]}" >&2
-  retry apt-get update -qq >&2 || echo 'the package lists could not be refreshed; going on with the old ones' >&2
+  # One refresh does for all scripts of a run.
+  local refreshed=/var/lib/apt/kedge-ci-refreshed
+  if [ -z "$(find "$refreshed" -mmin -60 2>/dev/null || true)" ]; then
+    if retry apt-get update -qq >&2; then
+      touch "$refreshed"
+    else
+      echo 'the package lists could not be refreshed; going on with the old ones' >&2
+    fi
+  fi
   DEBIAN_FRONTEND=noninteractive retry apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }

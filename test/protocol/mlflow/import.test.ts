@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { kedge } from '../../../src/apps/cli/testing.ts';
+import { PreloadedClient } from './preloaded-client.ts';
 import { startStockServer } from './stock-server.ts';
 import { mlflowClients, startServer } from './tracking-server.ts';
 
@@ -18,17 +17,11 @@ test('stock MLflow servers are there to import from', { skip }, () => {
   assert.ok(CLIENTS.length > 0);
 });
 
-async function run(python: string, script: string, ...args: readonly string[]): Promise<string> {
+async function run(client: PreloadedClient, script: string, ...args: readonly string[]): Promise<string> {
   const path = fileURLToPath(new URL(`clients/${script}.py`, import.meta.url));
-  const env = {
-    ...process.env,
-    // A stock server that has much to do cuts a connection now and then.
-    MLFLOW_HTTP_REQUEST_MAX_RETRIES: '4',
-    MLFLOW_DISABLE_TELEMETRY: 'true',
-    OMP_NUM_THREADS: '1',
-  };
-  const { stdout } = await promisify(execFile)(python, [path, ...args], { env, cwd: tmpdir(), timeout: WITHIN_MS });
-  return stdout;
+  // A stock server that has much to do cuts a connection now and then.
+  const env = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: '4' };
+  return client.run(path, args, { env, withinMs: WITHIN_MS });
 }
 
 async function folder(t: TestContext): Promise<string> {
@@ -40,7 +33,7 @@ async function folder(t: TestContext): Promise<string> {
 /** Imports it twice into a control plane of its own, and has the client compare what both say. */
 async function bringIn(
   t: TestContext,
-  { source, python, prompts }: { readonly source: string; readonly python: string; readonly prompts: number },
+  { source, client, prompts }: { readonly source: string; readonly client: PreloadedClient; readonly prompts: number },
 ): Promise<void> {
   const server = await startServer();
   t.after(() => server.stop());
@@ -60,7 +53,7 @@ async function bringIn(
     [done.experiments, done.runs.made, done.traces.made, done.spans, done.versions],
     [planned.experiments, 9, 6, 12, planned.versions],
   );
-  assert.match(await run(python, 'import_compare', source, server.url), /compared \d+ with/);
+  assert.match(await run(client, 'import_compare', source, server.url), /compared \d+ with/);
 
   const again = await bring();
   assert.deepEqual(
@@ -75,15 +68,18 @@ async function bringIn(
 }
 
 for (const { version, python } of CLIENTS) {
+  const client = new PreloadedClient(python);
+  after(() => client.close());
+
   test(`what a stock server of ${version} has is brought in whole, once`, { timeout: WITHIN_MS }, async (t) => {
     const stock = await startStockServer(t, python, await folder(t));
-    assert.match(await run(python, 'import_seed', stock.url), /seeded with/);
-    await bringIn(t, { source: stock.url, python, prompts: version.startsWith('mlflow-2') ? 0 : 2 });
+    assert.match(await run(client, 'import_seed', stock.url), /seeded with/);
+    await bringIn(t, { source: stock.url, client, prompts: version.startsWith('mlflow-2') ? 0 : 2 });
   });
 
   test(`a file store of ${version} is brought in whole, without a server`, { timeout: WITHIN_MS }, async (t) => {
     const store = join(await folder(t), 'mlruns');
-    assert.match(await run(python, 'import_seed', `file:${store}`), /seeded with/);
-    await bringIn(t, { source: `file:${store}`, python, prompts: 0 });
+    assert.match(await run(client, 'import_seed', `file:${store}`), /seeded with/);
+    await bringIn(t, { source: `file:${store}`, client, prompts: 0 });
   });
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -47,7 +48,7 @@ export class PreloadedClient {
   }
 
   #start(): ChildProcessWithoutNullStreams {
-    const child = spawn(this.#python, [PRELOADED], { env: environment() });
+    const child = spawn(this.#python, [PRELOADED], { env: environment(), cwd: tmpdir() });
     child.stderr.pipe(process.stderr);
     child.stdin.on('error', () => {});
     this.#child = child;

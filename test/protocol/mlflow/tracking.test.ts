@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { PreloadedClient } from './preloaded-client.ts';
 import { mlflowClients, startServer } from './tracking-server.ts';
 
 const SCRIPTS = ['tracking', 'search', 'models', 'workspaces', 'traces', 'evaluation'] as const;
@@ -19,6 +18,8 @@ test('unmodified MLflow clients are there to be tested', { skip }, () => {
 });
 
 for (const { version, python } of CLIENTS) {
+  const client = new PreloadedClient(python);
+  after(() => client.close());
   for (const script of SCRIPTS) {
     if (script === 'workspaces' && WITHOUT_WORKSPACES.test(version)) continue;
     if (script === 'evaluation' && WITHOUT_EVALUATION.test(version)) continue;
@@ -27,8 +28,8 @@ for (const { version, python } of CLIENTS) {
       t.after(() => server.stop());
       const path = fileURLToPath(new URL(`clients/${script}.py`, import.meta.url));
       // A retry would hide an answer that should not have been an error, or wait for minutes on one.
-      const env = { ...process.env, MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0', MLFLOW_DISABLE_TELEMETRY: 'true' };
-      const { stdout } = await promisify(execFile)(python, [path, server.url], { env, timeout: WITHIN_MS });
+      const env = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0' };
+      const stdout = await client.run(path, [server.url], { env, withinMs: WITHIN_MS });
       assert.match(stdout, new RegExp(`passed \\w+ with ${version.slice('mlflow-'.length)}`));
     });
   }

@@ -22,101 +22,127 @@ const BYTES = 512 * 1024;
 
 /** Encodes the entries of one append after another into memory that is used again for the next. */
 export class EntryEncoder {
-  readonly #bytes = Buffer.allocUnsafeSlow(BYTES);
-  readonly #view = new DataView(this.#bytes.buffer);
-  #at = 0;
+  readonly #memory = new Memory(BYTES);
+  #at = FIRST;
 
   /** The bytes are sound until {@link clear}. */
   encode(entry: LogEntry): Buffer {
-    const text = textOf(entry);
-    const bytesMax = bytesMaxOf(entry, text);
-    if (this.#at + bytesMax > BYTES) return alone(entry, text, bytesMax);
-    const from = this.#at;
-    this.#at = write(entry, text, { bytes: this.#bytes, view: this.#view, at: from });
-    return this.#bytes.subarray(from, this.#at);
+    const parts = partsOf(entry);
+    const bytesMax = bytesMaxOf(entry, parts);
+    if (this.#at + bytesMax > BYTES) return alone(entry, parts, bytesMax);
+    const end = write(entry, parts, this.#memory, this.#at);
+    const encoded = this.#memory.bytes.subarray(this.#at, end);
+    // The next one begins where its numbers come to lie at a multiple of their size.
+    this.#at = FIRST + ((end - FIRST + NUMBER_BYTES - 1) & -NUMBER_BYTES);
+    return encoded;
   }
 
   clear(): void {
-    this.#at = 0;
+    this.#at = FIRST;
   }
 }
 
 /** One entry by itself. */
 export function encodeEntry(entry: LogEntry): Buffer {
-  const text = textOf(entry);
-  return alone(entry, text, bytesMaxOf(entry, text));
+  const parts = partsOf(entry);
+  return alone(entry, parts, bytesMaxOf(entry, parts));
 }
 
-function alone(entry: LogEntry, text: string, bytesMax: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(bytesMax);
-  return bytes.subarray(0, write(entry, text, { bytes, view: new DataView(bytes.buffer), at: 0 }));
+function alone(entry: LogEntry, parts: Parts, bytesMax: number): Buffer {
+  const memory = new Memory((FIRST + bytesMax + NUMBER_BYTES) & -NUMBER_BYTES);
+  return memory.bytes.subarray(FIRST, write(entry, parts, memory, FIRST));
 }
 
-interface Target {
+/** Where an entry begins whose numbers lie at a multiple of their size. */
+const FIRST = NUMBER_BYTES - COUNT_BYTES;
+
+class Memory {
   readonly bytes: Buffer;
-  readonly view: DataView;
-  readonly at: number;
+  /** In the machine's order, which the gateway asks to be little-endian (`tensors/datatypes.ts`). */
+  readonly counts: Uint32Array;
+  readonly numbers: Float64Array;
+
+  constructor(bytes: number) {
+    this.bytes = Buffer.allocUnsafeSlow(bytes);
+    this.counts = new Uint32Array(this.bytes.buffer);
+    this.numbers = new Float64Array(this.bytes.buffer);
+  }
 }
 
 /** Writes an entry and tells where it ends. */
-function write(entry: LogEntry, text: string, { bytes, view, at }: Target): number {
-  if (!('prediction' in entry)) {
-    view.setUint32(at, 0, true);
-    return at + COUNT_BYTES + bytes.write(text, at + COUNT_BYTES);
+function write(entry: LogEntry, { names, rest }: Parts, { bytes, counts, numbers }: Memory, at: number): number {
+  const from = (at + COUNT_BYTES) / NUMBER_BYTES;
+  let place = from;
+  if ('prediction' in entry) {
+    const { prediction, beside } = entry;
+    for (const name of HEAD) numbers[place++] = prediction[name];
+    place = writeRow(numbers, place, prediction.numeric);
+    if (beside) place = writeRow(numbers, place, beside.numeric);
   }
-  const { prediction, beside } = entry;
-  let end = at + COUNT_BYTES;
-  const put = (value: number | null): void => {
-    view.setFloat64(end, value ?? Number.NaN, true);
-    end += NUMBER_BYTES;
-  };
-  for (const name of HEAD) put(prediction[name]);
-  for (let i = 0; i < prediction.numeric.length; i++) put(prediction.numeric[i] as number | null);
-  for (const value of beside?.numeric ?? []) put(value);
-  view.setUint32(at, (HAS_HEAD | ((end - at) >>> 3)) >>> 0, true);
-  return end + bytes.write(text, end);
+  counts[at / COUNT_BYTES] = place - from + ('prediction' in entry ? HAS_HEAD : 0);
+  let end = place * NUMBER_BYTES;
+  if (names) {
+    bytes.set(names, end);
+    end += names.length;
+  }
+  return end + bytes.write(rest, end);
 }
 
-function bytesMaxOf(entry: LogEntry, text: string): number {
+function writeRow(numbers: Float64Array, place: number, row: readonly (number | null)[]): number {
+  for (let i = 0; i < row.length; i++) numbers[place + i] = row[i] ?? Number.NaN;
+  return place + row.length;
+}
+
+function bytesMaxOf(entry: LogEntry, { names, rest }: Parts): number {
   const rows = 'prediction' in entry ? entry.prediction.numeric.length + (entry.beside?.numeric.length ?? 0) : 0;
-  return COUNT_BYTES + NUMBER_BYTES * (HEAD.length + rows) + 3 * text.length;
+  return COUNT_BYTES + NUMBER_BYTES * (HEAD.length + rows) + (names?.length ?? 0) + 3 * rest.length;
 }
 
-/** The JSON, put together here because a generic writer takes three times as long for the same. */
-function textOf(entry: LogEntry): string {
-  if (!('prediction' in entry)) return JSON.stringify(entry);
+/** The JSON of an entry: bytes that many entries share, and a text of its own. */
+interface Parts {
+  readonly names: Buffer | undefined;
+  readonly rest: string;
+}
+
+/** Put together here because a generic writer takes three times as long for the same. */
+function partsOf(entry: LogEntry): Parts {
+  if (!('prediction' in entry)) return { names: undefined, rest: JSON.stringify(entry) };
   const { prediction, awaits, beside } = entry;
-  const { id, endpoint, revision, arm, categories } = prediction;
-  let text = `{"prediction":{"id":${quoted(id)},"endpoint":${known(endpoint)},"revision":${known(revision)}`;
-  text += `,"arm":${known(arm)},"categories":${categories.length === 0 ? '[]' : JSON.stringify(categories)}`;
+  const { id, categories } = prediction;
+  let rest = quoted(id);
+  if (categories.length > 0) rest += `,"categories":${JSON.stringify(categories)}`;
   for (const name of OPTIONAL) {
     const value = prediction[name];
-    if (value !== undefined) text += `,"${name}":${JSON.stringify(value)}`;
+    if (value !== undefined) rest += `,"${name}":${JSON.stringify(value)}`;
   }
-  text += '}';
-  if (awaits !== undefined) text += `,"awaits":${known(awaits)}`;
-  if (beside) text += `,"beside":${JSON.stringify({ ...beside, numeric: beside.numeric.length })}`;
-  return `${text}}`;
+  rest += '}';
+  if (awaits !== undefined) rest += `,"awaits":${JSON.stringify(awaits)}`;
+  if (beside) rest += `,"beside":${JSON.stringify({ ...beside, numeric: beside.numeric.length })}`;
+  return { names: namesOf(prediction), rest: `${rest}}` };
+}
+
+interface Names {
+  readonly endpoint: string;
+  readonly revision: string;
+  readonly arm: string;
+  readonly bytes: Buffer;
+}
+
+let last: Names | undefined;
+
+/** The names that come again with every entry of an arm. A field that is named twice is what it is named last. */
+function namesOf({ endpoint, revision, arm }: PredictionRecord): Buffer {
+  if (last?.endpoint !== endpoint || last.revision !== revision || last.arm !== arm) {
+    const text = JSON.stringify({ endpoint, revision, arm, categories: [] });
+    last = { endpoint, revision, arm, bytes: Buffer.from(`{"prediction":${text.slice(0, -1)},"id":`) };
+  }
+  return last.bytes;
 }
 
 const PLAIN = /^[\w .:@/-]*$/;
 
 function quoted(text: string): string {
   return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
-}
-
-const KNOWN_MAX = 1_000;
-const knownTexts = new Map<string, string>();
-
-/** Names that come again with every entry. */
-function known(text: string): string {
-  let found = knownTexts.get(text);
-  if (found === undefined) {
-    if (knownTexts.size >= KNOWN_MAX) knownTexts.clear();
-    found = JSON.stringify(text);
-    knownTexts.set(text, found);
-  }
-  return found;
 }
 
 /** An entry as its JSON has it. */

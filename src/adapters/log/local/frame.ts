@@ -28,10 +28,26 @@ export function isFrame(parsed: Parsed): parsed is Frame {
   return typeof parsed === 'object' && 'records' in parsed;
 }
 
-/** The frame of an append whose records, of `recordBytes` together, begin at offset `first`. */
-export function encodeFrame(records: readonly Uint8Array[], first: number, recordBytes: number): Buffer {
-  const bodyBytes = recordBytes + LENGTH_BYTES * records.length;
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + bodyBytes);
+/** Frames up to this length share one memory: to get some of it for each append, and give it back, costs more. */
+const SHARED_BYTES = 256 * 1024;
+
+/** Encodes the frames of one log, each to be written before the next is made. */
+export class FrameEncoder {
+  readonly #shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+
+  /**
+   * The frame of an append whose records, of `recordBytes` together, begin at offset `first`. Its bytes are sound until
+   * the next call.
+   */
+  encode(records: readonly Uint8Array[], first: number, recordBytes: number): Buffer {
+    const bytes = HEADER_BYTES + recordBytes + LENGTH_BYTES * records.length;
+    const frame = bytes <= SHARED_BYTES ? this.#shared.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes);
+    return fillFrame(frame, records, first);
+  }
+}
+
+function fillFrame(frame: Buffer, records: readonly Uint8Array[], first: number): Buffer {
+  const bodyBytes = frame.length - HEADER_BYTES;
   frame.writeUInt32LE(bodyBytes, 4);
   frame.writeBigUInt64LE(BigInt(first), 8);
   frame.writeUInt32LE(records.length, 16);

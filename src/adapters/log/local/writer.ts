@@ -13,7 +13,7 @@ import {
   type ReadQuery,
   type SyncEventLog,
 } from '#ports/event-log';
-import { encodeFrame } from './frame.ts';
+import { FrameEncoder } from './frame.ts';
 import { LocalLogReader } from './reader.ts';
 import { flushFolderOf, SegmentWriter } from './segment-writer.ts';
 import { listSegments, PlaceIndex, segmentPath } from './segments.ts';
@@ -39,6 +39,7 @@ export interface LogEnd {
 export class LocalLogWriter implements SyncEventLog {
   readonly #settings: WriterSettings;
   readonly #unlock: () => void;
+  readonly #frames = new FrameEncoder();
   readonly #index = new PlaceIndex();
   readonly #reader: LocalLogReader;
   readonly #olderBytes = new Map<number, number>();
@@ -125,7 +126,7 @@ export class LocalLogWriter implements SyncEventLog {
     this.#assertOpen();
     if (this.#failure !== undefined) throw this.#broken(this.#failure);
     const first = this.#end + 1;
-    const frame = encodeFrame(records, first, assertRecords(records));
+    const frame = this.#frames.encode(records, first, assertRecords(records));
     this.#assertSpace(frame.length);
     if (this.#segment.bytes > 0 && this.#segment.bytes + frame.length > this.#settings.segmentBytes) this.#roll();
     const before = this.#segment.bytes;

@@ -24,7 +24,11 @@ export function rowsOfMatrix(
   if (shape.length !== 2 || shape[1] !== width || !Number.isSafeInteger(count) || count < 1 || count > rowsMax) {
     return undefined;
   }
-  if (raw) return raw.length === 4 * count * width ? read(count, width, (i) => raw.readFloatLE(4 * i)) : undefined;
+  if (raw) {
+    if (raw.length !== 4 * count * width) return undefined;
+    const view = new DataView(raw.buffer, raw.byteOffset, raw.length);
+    return read(count, width, (i) => view.getFloat32(4 * i, true));
+  }
   return Array.isArray(data) && data.length === count * width ? read(count, width, (i) => data[i]) : undefined;
 }
 

@@ -13,6 +13,8 @@ export const userName = z
     /^[a-z0-9](?:[a-z0-9._@+-]*[a-z0-9])?$/,
     'expected lower case letters, digits and . _ @ + - (as in ada@bank.ch)',
   );
+/** Names that no user can have, as the platform acts under them. */
+export const RESERVED_USER_NAMES: ReadonlySet<string> = new Set(['admin', 'local', 'anonymous', 'system']);
 export const projectName = z
   .string()
   .min(1)

@@ -1,5 +1,5 @@
 import type { Context, Database } from '#platform/db';
-import type { KeyView, UserView } from './contract.ts';
+import { type KeyView, RESERVED_USER_NAMES, type UserView } from './contract.ts';
 import { accountErrors } from './errors.ts';
 import type { Identities } from './identities.ts';
 import { assertStrong, hashPassword } from './passwords.ts';
@@ -9,8 +9,6 @@ import { deleteSessionsOf } from './store/sessions.ts';
 import type { Db } from './store/tables.ts';
 import { findIdentity, findUser, insertUser, listUsers, type StoredUser, updateUser } from './store/users.ts';
 
-/** Names under which the platform itself acts. */
-const RESERVED = new Set(['admin', 'local', 'anonymous', 'system']);
 const KEYS_MAX = 100;
 const DAY_MS = 86_400_000;
 const NAMESAKES_MAX = 100;
@@ -55,7 +53,8 @@ export class Users {
 
   /** Errors: `accounts/user-exists`, `accounts/user-invalid`, `accounts/password-weak`. */
   async create(ctx: Context, { name, roles, password }: UserDraft): Promise<UserView> {
-    if (RESERVED.has(name)) throw accountErrors['user-invalid'](`name: '${name}' is a name of the platform itself`);
+    if (RESERVED_USER_NAMES.has(name))
+      throw accountErrors['user-invalid'](`name: '${name}' is a name of the platform itself`);
     if (password !== undefined) assertStrong(password, name);
     const hash = password === undefined ? null : await hashPassword(password);
     return this.#db.transact(ctx, async (tx) => {
@@ -173,7 +172,7 @@ async function freeName(db: Db, wanted: string): Promise<string> {
   const base = cleaned || 'user';
   for (let count = 1; count <= NAMESAKES_MAX; count++) {
     const name = count === 1 ? base : `${base}-${count}`;
-    if (!RESERVED.has(name) && !(await findUser(db, name))) return name;
+    if (!RESERVED_USER_NAMES.has(name) && !(await findUser(db, name))) return name;
   }
   throw accountErrors['user-exists'](`there are ${NAMESAKES_MAX} users named '${base}' already`);
 }

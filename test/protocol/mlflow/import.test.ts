@@ -72,7 +72,7 @@ for (const { version, python } of CLIENTS) {
   after(() => client.close());
 
   test(`what a stock server of ${version} has is brought in whole, once`, { timeout: WITHIN_MS }, async (t) => {
-    const stock = await startStockServer(t, python, await folder(t));
+    const stock = await startStockServer(t, python, { folder: await folder(t) });
     assert.match(await run(client, 'import_seed', stock.url), /seeded with/);
     await bringIn(t, { source: stock.url, client, prompts: version.startsWith('mlflow-2') ? 0 : 2 });
   });

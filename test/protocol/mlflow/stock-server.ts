@@ -3,27 +3,51 @@ import { delimiter, dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { freePort } from '#testing/free-port';
 
-const WITHIN_MS = 180_000;
+const WITHIN_MS = 300_000;
 const ASK_AGAIN_MS = 100;
 
 export interface StockServer {
   readonly url: string;
 }
 
+export interface StockServerOptions {
+  /** Where it keeps its database and its artifacts. */
+  readonly folder: string;
+  /** With users, of whom the administrator `admin` has this password. */
+  readonly adminPassword?: string;
+}
+
 /** A stock `mlflow server` of an environment that tools/ci/mlflow.sh made, over SQLite, which the test stops. */
-export async function startStockServer(t: TestContext, python: string, folder: string): Promise<StockServer> {
+export async function startStockServer(
+  t: TestContext,
+  python: string,
+  { folder, adminPassword }: StockServerOptions,
+): Promise<StockServer> {
   const port = await freePort();
   const store = `sqlite:///${join(folder, 'mlflow.db')}`;
   const args = ['-m', 'mlflow', 'server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1'];
   args.push('--backend-store-uri', store, '--artifacts-destination', join(folder, 'artifacts'));
+  if (adminPassword !== undefined) args.push('--app-name', 'basic-auth');
   // MLflow 2 finds the server that it runs in by the path.
   const PATH = `${dirname(python)}${delimiter}${process.env['PATH'] ?? ''}`;
-  const env = { ...process.env, PATH, MLFLOW_DISABLE_TELEMETRY: 'true', DO_NOT_TRACK: 'true' };
+  const env = {
+    ...process.env,
+    PATH,
+    MLFLOW_DISABLE_TELEMETRY: 'true',
+    DO_NOT_TRACK: 'true',
+    ...authSettings(adminPassword),
+  };
   const child = spawn(python, args, { env, cwd: folder, stdio: 'ignore', detached: true });
   t.after(() => ended(child));
   const url = `http://127.0.0.1:${port}`;
   await untilHealthy(url, child);
   return { url };
+}
+
+/** Its users are kept in the working folder of the server. */
+function authSettings(adminPassword: string | undefined): Readonly<Record<string, string>> {
+  if (adminPassword === undefined) return {};
+  return { MLFLOW_AUTH_ADMIN_PASSWORD: adminPassword, MLFLOW_FLASK_SERVER_SECRET_KEY: 'of a server that a test stops' };
 }
 
 /** Waits for the thing itself; a stock server takes a quarter of a minute on a machine that has nothing else to do. */

@@ -28,6 +28,7 @@ const USERS = [
     ],
   },
   { id: 3, username: 'not a name', is_admin: false, roles: [] },
+  { id: 4, username: 'admin', is_admin: true, roles: [] },
 ];
 
 test('a permission is the grant of that level, unless it names more than one object or is denied', () => {
@@ -93,12 +94,12 @@ test('users come without passwords and with what they hold, once, and a dry run 
   const before = await names();
 
   const planned = await bring('--users', '--dry-run');
-  assert.deepEqual([planned.users, planned.grants.made, await names()], [{ found: 3, made: 2 }, 3, before]);
+  assert.deepEqual([planned.users, planned.grants.made, await names()], [{ found: 4, made: 2 }, 3, before]);
   const done = await bring('--users');
   assert.deepEqual(
     [done.users, done.grants],
     [
-      { found: 3, made: 2 },
+      { found: 4, made: 2 },
       { found: 4, made: 3 },
     ],
   );
@@ -126,7 +127,12 @@ test('users come without passwords and with what they hold, once, and a dry run 
     done.failures.map(({ what }: { what: string }) => what),
     ["user 'not a name'"],
   );
-  for (const told of [/'bob\.x' has no password/, /'admin2' is an administrator there/, /'\*' stays behind/]) {
+  for (const told of [
+    /'admin' stays behind/,
+    /'bob\.x' has no password/,
+    /'admin2' is an administrator there/,
+    /'\*' stays behind/,
+  ]) {
     assert.ok(
       done.notes.some((note: string) => told.test(note)),
       String(told),
@@ -137,7 +143,7 @@ test('users come without passwords and with what they hold, once, and a dry run 
   assert.deepEqual(
     [again.users, again.grants],
     [
-      { found: 3, made: 0 },
+      { found: 4, made: 0 },
       { found: 4, made: 0 },
     ],
   );

@@ -1,4 +1,4 @@
-import { userName } from '#platform/accounts/contract';
+import { RESERVED_USER_NAMES, userName } from '#platform/accounts/contract';
 import { SourceError, type SourcePermission } from './source.ts';
 import type { ImportPlan } from './tracking-import.ts';
 
@@ -23,6 +23,10 @@ export async function importUsers(plan: ImportPlan): Promise<void> {
   for (const user of users) {
     report.users.found += 1;
     const name = user.username.toLowerCase();
+    if (RESERVED_USER_NAMES.has(name)) {
+      report.notes.push(`user '${name}' stays behind with what it holds: that is a name of the platform itself`);
+      continue;
+    }
     await report.attempt(`user '${user.username}'`, async () => {
       const { success, error } = userName.safeParse(name);
       if (!success) throw new SourceError(error.issues[0]?.message ?? 'no name of a user');

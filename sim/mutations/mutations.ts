@@ -71,9 +71,9 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       {
         file: DATABASE,
-        find: 'published = await appendLogs(trx, { time: now, audit: drafts, events });',
+        find: 'published = await appendLogs(trx, { time: now, audit: drafts, events, ends });',
         replace:
-          'await appendLogs(trx, { time: now, audit: drafts, events: [] }); if (events.length > 0)' +
+          'await appendLogs(trx, { time: now, audit: drafts, events: [], ends }); if (events.length > 0)' +
           ' later = async () => void (published = await' +
           ' this.#store.transaction((own) => appendLogs(own, { time: now, audit: [], events })));',
       },

@@ -13,6 +13,7 @@ import {
   type StoredBlob,
   verified,
 } from '#ports/blob-store';
+import { noted, notePassed } from '../streamed-memory.ts';
 import { errorCode } from './error-code.ts';
 import { sendFile } from './send-file.ts';
 import { removeLeftovers, removeUnlessNewer, writeTemporary } from './temporary.ts';
@@ -63,6 +64,7 @@ class FsBlobStore implements BlobStore {
         this.#assertFits(bytes);
         hash.update(chunk);
         yield chunk;
+        notePassed(chunk.length);
       }
     };
     const temporary = await writeTemporary(join(this.#root, 'tmp'), counted.call(this));
@@ -191,7 +193,7 @@ class FsBlobStore implements BlobStore {
   ): AsyncGenerator<Uint8Array> {
     const stream = createReadStream(path, { highWaterMark: STREAM_CHUNK_BYTES, ...bounds });
     try {
-      yield* stream as AsyncIterable<Uint8Array>;
+      yield* noted(stream as AsyncIterable<Uint8Array>);
     } catch (error) {
       throw errorCode(error) === 'ENOENT' ? blobErrors['not-found'](`${digest} was deleted meanwhile`) : error;
     }

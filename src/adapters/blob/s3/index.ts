@@ -23,6 +23,7 @@ import {
   type StoredBlob,
   verified,
 } from '#ports/blob-store';
+import { noted } from '../streamed-memory.ts';
 import { abortAbandoned, openClient, requireBucket, requireLock } from './client.ts';
 import { isAbsent, translated } from './failures.ts';
 import { type ObjectLock, type S3Location, s3Location } from './location.ts';
@@ -201,7 +202,8 @@ class S3BlobStore implements BlobStore {
   async #sendFile(blob: StoredBlob): Promise<void> {
     const path = await this.#cache.localPath(blob.digest, { bytes: blob.bytes });
     for (let attempt = 1; ; attempt++) {
-      const Body = createReadStream(path, { highWaterMark: STREAM_CHUNK_BYTES });
+      const file = createReadStream(path, { highWaterMark: STREAM_CHUNK_BYTES });
+      const Body = Readable.from(noted(file), { objectMode: false });
       try {
         const command = { ...this.#at(blob.digest), Body, ContentLength: blob.bytes, ...checksumOf(blob) };
         await this.#client.send(withPayloadHash(new PutObjectCommand(command), blob.digest));
@@ -266,7 +268,7 @@ class S3BlobStore implements BlobStore {
     const { Body } = await this.#client.send(command).catch((error: unknown) => {
       throw isAbsent(error) ? blobErrors['not-found'](`${digest} was deleted meanwhile`) : error;
     });
-    if (Body) yield* Body as AsyncIterable<Uint8Array>;
+    if (Body) yield* noted(Body as AsyncIterable<Uint8Array>);
   }
 
   #at(digest: Digest): { readonly Bucket: string; readonly Key: string } {

@@ -151,8 +151,13 @@ export class RpcCall {
     this.#frames.length = 0;
     this.#reader.release();
     const stream = this.#stream;
-    if (!this.#hasHead) refuseStream(stream, headOf(refusal, this.#head));
-    else stream.end();
+    if (!this.#hasHead && this.#head === HEAD) {
+      refuseStream(stream, headOf(refusal));
+      return;
+    }
+    // Clients look for what goes before messages in headers of their own, and not in those that end the call.
+    this.#sendHead();
+    stream.end();
   }
 
   /** Ends the call as what was thrown says. */
@@ -274,8 +279,8 @@ export function refuseStream(stream: ServerHttp2Stream, head: readonly string[])
 }
 
 /** The headers of an answer that is nothing but an error. */
-export function headOf(refusal: Refusal, head: readonly string[] = HEAD): readonly string[] {
-  return [...head, ...trailersOf(refusal).flat()];
+export function headOf(refusal: Refusal): readonly string[] {
+  return [...HEAD, ...trailersOf(refusal).flat()];
 }
 
 function trailersOf({ code, details, metadata = [] }: Refusal): (readonly [string, string])[] {

@@ -19,7 +19,7 @@ export interface Platform {
 
 /**
  * A young generation of 4 MB: with 1 MB a chain of short steps spends a fifth of its time on collecting, with Node's 16
- * the process takes some 60 MB more. `expose-gc` is for what streams large files (`adapters/blob/streamed-memory.ts`).
+ * the process takes some 60 MB more. `expose-gc` is for what streams large files (`core/streamed-memory.ts`).
  */
 export const CONTROL_PLANE_FLAGS = ['--max-semi-space-size=4', '--expose-gc'] as const;
 

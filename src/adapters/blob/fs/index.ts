@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { chmod, mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Digest, digester, digestOf } from '#core/hash';
+import { noted, notePassed } from '#core/streamed-memory';
 import {
   assertDigest,
   BLOB_READ_BYTES_MAX,
@@ -13,7 +14,6 @@ import {
   type StoredBlob,
   verified,
 } from '#ports/blob-store';
-import { noted, notePassed } from '../streamed-memory.ts';
 import { errorCode } from './error-code.ts';
 import { sendFile } from './send-file.ts';
 import { removeLeftovers, removeUnlessNewer, writeTemporary } from './temporary.ts';

@@ -12,6 +12,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { type Digest, digestOf } from '#core/hash';
+import { noted } from '#core/streamed-memory';
 import {
   assertDigest,
   BLOB_READ_BYTES_MAX,
@@ -23,7 +24,6 @@ import {
   type StoredBlob,
   verified,
 } from '#ports/blob-store';
-import { noted } from '../streamed-memory.ts';
 import { abortAbandoned, openClient, requireBucket, requireLock } from './client.ts';
 import { isAbsent, translated } from './failures.ts';
 import { type ObjectLock, type S3Location, s3Location } from './location.ts';

@@ -2,9 +2,10 @@ import { createServer } from 'node:net';
 
 /**
  * Below those that systems give to whoever asks for any port and to connections that go out, so that nobody is given
- * one of these between the moment it is chosen and the moment it is used, or while its server is started again.
+ * one of these between the moment it is chosen and the moment it is used, or while its server is started again. Ray's
+ * workers take those from 10,002 to 19,999.
  */
-const FIRST_PORT = 10_000;
+const FIRST_PORT = 20_000;
 const PORTS = 10_000;
 const TRIES_MAX = 100;
 

@@ -18,6 +18,14 @@ test('an expression finds what JavaScript finds by it', () => {
   );
 });
 
+test('expressions at random are within what is taken', () => {
+  // One of some hundred would not be; this seed has such ones.
+  fc.assert(
+    fc.property(regexPatterns, (expression) => void parseRegex(expression)),
+    { seed: -237852262, numRuns: 3_000 },
+  );
+});
+
 test('letters of either case are found where case does not matter, and only there', () => {
   for (const [expression, found, other] of [
     ['(?i)straße', 'STRAẞE', 'STRASSE'],

@@ -42,17 +42,25 @@ answers() {
   (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# More processors than the machine has, so that jobs of several tests run at a time; a GPU that is none.
-start() {
-  local folder port pid
-  folder=$(mktemp -d "${TMPDIR:-/tmp}/kray.XXXX")
-  trap 'tail -n 20 "$folder/log" >&2 || true; stop "$folder"' ERR
+free_port() {
+  local port
   for _ in $(seq 10); do
-    port=$((20000 + RANDOM % 20000))
+    port=$((20000 + RANDOM % 12000))
     answers "$port" || break
   done
+  echo "$port"
+}
+
+# More processors than the machine has, so that jobs of several tests run at a time; a GPU that is none.
+start() {
+  local folder port agent pid
+  folder=$(mktemp -d "${TMPDIR:-/tmp}/kray.XXXX")
+  trap 'tail -n 20 "$folder/log" >&2 || true; stop "$folder"' ERR
+  # Of the agent too: Ray gives it the same port on every machine, and without it takes no job and does not say why.
+  port=$(free_port) agent=$(free_port)
   RAY_USAGE_STATS_ENABLED=0 RAY_DISABLE_IMPORT_WARNING=1 setsid "$environment/bin/ray" start --head --block --port=0 \
     --node-ip-address=127.0.0.1 --include-dashboard=true --dashboard-host=127.0.0.1 --dashboard-port="$port" \
+    --dashboard-agent-listen-port="$agent" \
     --num-cpus=16 --num-gpus=2 --object-store-memory=100000000 --temp-dir="$folder/ray" --disable-usage-stats \
     >"$folder/log" 2>&1 </dev/null &
   pid=$!

@@ -39,8 +39,7 @@ export class PreloadedClient {
     const child = this.#child ?? this.#start();
     const late = setTimeout(() => child.kill('SIGKILL'), withinMs);
     child.stdin.write(`${JSON.stringify(request)}\n`);
-    const line = await this.#answers?.next();
-    clearTimeout(late);
+    const line = await this.#answers?.next().finally(() => clearTimeout(late));
     assert.ok(line && !line.done, `the client ended or did not answer within ${withinMs} ms`);
     const { code, out, err } = JSON.parse(line.value) as { code: number; out: string; err: string };
     assert.equal(code, 0, `${JSON.stringify(request)} ended with code ${code}\n${out}${err}`);

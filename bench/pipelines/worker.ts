@@ -2,7 +2,8 @@
  * What a step costs with everything: a control plane and its worker as processes under the supervisor, as `kedge up`
  * starts them. A chain of no-op TypeScript functions, each in a process of its own (`process`), in one process after
  * another step (`process-pool`), and with the worker in the control plane (`embedded`), on SQLite; over PostgreSQL with
- * a worker process where KEDGE_TEST_POSTGRES_URL names one. Beside them, what starting a process of Node costs here.
+ * a worker process where KEDGE_TEST_POSTGRES_URL names one. Beside them, what starting a process costs here: Node that
+ * does nothing, and the process of such a step without a platform.
  *
  *   node tools/run.mjs bench/pipelines/worker.ts [steps] [rounds] [units] [which,…]      100, 3 and 0 unless told
  *
@@ -15,6 +16,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
 import { openPostgres } from '#adapters/sql/postgres';
 import { connect, type Kedge } from '#client';
@@ -26,6 +28,7 @@ import { createLogger } from '#platform/observe';
 import { openDataDir } from '../../src/apps/data-dir.ts';
 import { CONTROL_PLANE_FLAGS } from '../../src/apps/supervisor/platform.ts';
 import { supervise } from '../../src/apps/supervisor/supervise.ts';
+import type { HostRequest } from '../../src/apps/worker/host-protocol.ts';
 
 const POSTGRES = process.env['KEDGE_TEST_POSTGRES_URL'] ?? '';
 const [steps, rounds, units] = [
@@ -36,6 +39,7 @@ const [steps, rounds, units] = [
 const ALL = ['embedded', 'process', 'process-pool', ...(POSTGRES === '' ? [] : ['postgres'])];
 const which = process.argv[5]?.split(',') ?? ALL;
 const WITHIN_MS = 300_000;
+const STEP_HOST = fileURLToPath(new URL('../../src/apps/worker/step-host.ts', import.meta.url));
 
 const root = await mkdtemp(join(tmpdir(), 'kedge-bench-worker-'));
 await writeFile(join(root, 'steps.ts'), 'export function noop(): void {}\n');
@@ -126,6 +130,27 @@ async function startOfNode(): Promise<number> {
   return performance.now() - startedAt;
 }
 
+/** The process of a step, started by hand: what it costs without being leased, watched and committed. */
+async function startOfStep(): Promise<number> {
+  const request: HostRequest = {
+    modulePath: join(root, 'steps.ts'),
+    export: 'noop',
+    ...{ params: {}, inputs: {}, outputs: {}, cwd: root, resultPath: join(root, 'result.json') },
+    ...{ resultLengthMax: 1_000, seed: 1, run: 'run', step: 'step' },
+    cause: { kind: 'user', id: 'bench', depth: 0 },
+    client: { url: '' },
+  };
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', STEP_HOST], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { NODE_COMPILE_CACHE: join(root, 'compile-cache') },
+  });
+  child.stdin.end(JSON.stringify(request));
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Error(`the process of the step ended with code ${code}`);
+  return performance.now() - startedAt;
+}
+
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
 function tell(what: string, all: readonly number[]): void {
@@ -138,6 +163,7 @@ for (const [i, name] of which.entries()) opened.push(await open(name, port + i))
 const chains = opened.map((): number[] => []);
 const fans = opened.map((): number[] => []);
 const starts: number[] = [];
+const processes: number[] = [];
 for (let round = -1; round < rounds; round++) {
   for (const [i, { kedge }] of opened.entries()) {
     const took = await timed(kedge, 'chain', steps);
@@ -146,12 +172,17 @@ for (let round = -1; round < rounds; round++) {
     chains[i]?.push(took);
     if (units > 0) fans[i]?.push(unit);
   }
-  for (let i = 0; i < 10; i++) starts.push(await startOfNode());
+  for (let i = 0; i < 10; i++) {
+    starts.push(await startOfNode());
+    const took = await startOfStep();
+    if (round >= 0) processes.push(took);
+  }
 }
 for (const [i, { name }] of opened.entries()) {
   tell(`${name}, a step of ${steps}`, chains[i] ?? []);
   if (units > 0) tell(`${name}, a unit of ${units}`, fans[i] ?? []);
 }
 process.stdout.write(`node -e 0: ${median(starts).toFixed(1)} ms\n`);
+process.stdout.write(`the process of such a step alone: ${median(processes).toFixed(1)} ms\n`);
 await Promise.all(opened.map(({ stop }) => stop()));
 await rm(root, { recursive: true, force: true });

@@ -8,8 +8,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const KEDGE = fileURLToPath(new URL('../../bin/kedge.mjs', import.meta.url));
-/** What the first start leaves behind (compilation, first polls) is over after this. */
-const SETTLE_MS = 3_000;
+/** What a start leaves behind (compilation in the background, collecting its garbage, first polls) is over after this. */
+const SETTLE_MS = 15_000;
 
 interface ProcessFigures {
   readonly process: string;

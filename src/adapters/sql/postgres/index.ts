@@ -4,6 +4,7 @@ import { messageOf } from '#core/errors';
 import { GroupCommit } from '#platform/db';
 import { type AnyTables, type SqlStore, sqlErrors } from '#ports/sql';
 import { bundleWrites } from './bundle-writes.ts';
+import { PreparedStatements } from './prepared-statements.ts';
 import { RegexDialect } from './regex-dialect.ts';
 import { WriterDialect } from './writer.ts';
 
@@ -39,6 +40,8 @@ export async function openPostgres(
   // The same holds for one in use that breaks between two statements: the next statement fails and tells.
   pool.on('connect', (client) => client.on('error', () => {}));
   pool.on('connect', bundleWrites);
+  const prepared = new PreparedStatements();
+  pool.on('connect', (client) => prepared.serve(client));
   const reader = new Kysely<AnyTables>({ dialect: new RegexDialect({ pool, regexLimitMs }) });
   try {
     await createSchema(reader, schema);

@@ -139,6 +139,23 @@ test('stores of two schemas in one database do not see each other', { skip }, as
   await b.close();
 });
 
+test('a statement that the server keeps goes on after its table got another column', { skip }, async () => {
+  const { store, close } = await open({ connectionsMax: 1 });
+  await store.transaction((trx) => trx.schema.createTable('note').addColumn('id', 'integer').execute());
+  await store.transaction((trx) => trx.insertInto('note').values({ id: 1 }).execute());
+  const read = () => store.reader.selectFrom('note').selectAll().where('id', '=', 1).execute();
+  const kept = () => sql<{ n: number }>`select count(*) as n from pg_prepared_statements`.execute(store.reader);
+
+  for (let run = 0; run < 6; run++) await read();
+  const before = (await kept()).rows[0]?.n;
+  await store.transaction((trx) => trx.schema.alterTable('note').addColumn('text', 'text').execute());
+  await read().catch((error) => assert.match(error.message, /cached plan must not change result type/));
+
+  assert.equal(before, 1);
+  assert.deepEqual(await read(), [{ id: 1, text: null }]);
+  await close();
+});
+
 test('a server that cannot be reached is named, without the password', async () => {
   const refused = openPostgres('postgres://ada:secret@127.0.0.1:9/kedge');
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
-import { scheduleSpec } from './spec.ts';
+import { scheduleSpec, timeZone } from './spec.ts';
 
 export { freezeSpec, scheduleSpec } from './spec.ts';
 
@@ -29,6 +29,51 @@ const scheduleView = scheduleSpec.extend({
   last: tickView.nullable(),
 });
 export type ScheduleView = z.output<typeof scheduleView>;
+
+const calendarTick = z.object({
+  at: z.number(),
+  /** Of a tick that was, what became of its run or of itself; `scheduled` or `held` of one to come. */
+  status: z.string(),
+  run: z.string().nullable(),
+  reason: z.string().nullable(),
+});
+export type CalendarTick = z.output<typeof calendarTick>;
+
+const calendarDay = z.object({
+  schedule: z.string(),
+  pipeline: z.string(),
+  /** The local day, such as 2026-02-28. */
+  day: z.string(),
+  /** How many ticks of the day are in which state. */
+  counts: z.record(z.string(), z.number()),
+  /** The first of them. */
+  ticks: z.array(calendarTick),
+});
+export type CalendarDay = z.output<typeof calendarDay>;
+
+const DAY_MS = 86_400_000;
+/** Six weeks, which is what a month has a part of at most, and a day on each side for the zones. */
+const CALENDAR_DAYS_MAX = 44;
+/** As far as times go that JavaScript knows. */
+const TIME_MAX = 8.64e15;
+
+const calendarQuery = pageQuery
+  .extend({
+    /** Epoch milliseconds. */
+    from: z.coerce.number().int().min(0).max(TIME_MAX),
+    /** Epoch milliseconds, not part of the span. */
+    to: z.coerce.number().int().min(0).max(TIME_MAX),
+    /** Whose days they are. */
+    timeZone: timeZone.default('UTC'),
+    schedule: nameSchema.optional(),
+    /** Ticks of a schedule and day that are told each. */
+    each: z.coerce.number().int().min(0).max(100).default(10),
+  })
+  .refine(({ from, to }) => from < to && to - from <= CALENDAR_DAYS_MAX * DAY_MS, {
+    path: ['to'],
+    message: `expected a time after from, at most ${CALENDAR_DAYS_MAX} days later`,
+  });
+export type CalendarQuery = z.output<typeof calendarQuery>;
 
 const ofSchedule = z.object({ schedule: nameSchema });
 
@@ -71,6 +116,15 @@ export const schedulesContract = contract({
     params: ofSchedule,
     query: pageQuery,
     reply: pageOf(tickView),
+    errors: ['pipelines/schedule-not-found'],
+  }),
+  scheduleCalendar: route({
+    method: 'GET',
+    path: '/api/v1/schedule-calendar',
+    summary: 'Ticks of schedules by day: what became of those that were, and those to come; by schedule and day',
+    permission: 'pipelines:read',
+    query: calendarQuery,
+    reply: pageOf(calendarDay),
     errors: ['pipelines/schedule-not-found'],
   }),
   pauseSchedule: route({

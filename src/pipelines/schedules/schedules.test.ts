@@ -4,6 +4,7 @@ import { KedgeError } from '#core/errors';
 import { forEachDialect, type OpenDatabase } from '#testing/databases';
 import { pipelineMigrations } from '../index.ts';
 import { command, context, openPipelines } from '../testing.ts';
+import type { CalendarDay } from './contract.ts';
 import { Schedules } from './service.ts';
 
 const MINUTE_MS = 60_000;
@@ -306,5 +307,64 @@ forEachDialect('Schedules', pipelineMigrations, (open) => {
       ['nightly', 'other'],
     );
     assert.equal(rest.next, undefined);
+  });
+
+  test('a calendar has what became of ticks and those to come, by the local days of a zone', async (t) => {
+    const s = await openSchedules(t, open);
+    await s.schedule({ cron: '0 22 * * *' }, 'late');
+    await s.schedule({ cron: '*/30 * * * *', catchUp: { all: 100 } });
+    const freeze = { reason: 'closed', from: '2001-01-03T00:00:00Z', to: '2001-01-04T00:00:00Z' };
+    await s.resources.apply(apply, [{ kind: 'freeze', name: 'books', spec: freeze }]);
+    await s.clock.advance(HOUR_MS);
+    await s.settle();
+    const day = (date: number) => Date.UTC(2001, 0, date);
+    const query = { from: day(1), to: day(4), timeZone: 'UTC', limit: 100, each: 3 };
+    const told = ({ schedule, day: at, counts, ticks }: CalendarDay) => [schedule, at, counts, ticks.length];
+
+    const first = await s.schedules.calendar({ ...query, limit: 1 });
+    const { items } = await s.schedules.calendar({ ...query, after: first.next });
+    const zoned = await s.schedules.calendar({ ...query, schedule: 'late', timeZone: 'Asia/Tokyo' });
+    const march = {
+      from: Date.UTC(2001, 2, 24),
+      to: Date.UTC(2001, 2, 27),
+      timeZone: 'Europe/Berlin',
+      schedule: 'late',
+    };
+    const summer = await s.schedules.calendar({ ...query, ...march });
+    await s.schedules.pause(context, 'late', 'moving house');
+    const paused = await s.schedules.calendar({ ...query, schedule: 'late', to: day(2) });
+
+    assert.deepEqual(
+      [first.next, ...first.items.map(told)],
+      [
+        'late',
+        ['late', '2001-01-01', { scheduled: 1 }, 1],
+        ['late', '2001-01-02', { scheduled: 1 }, 1],
+        ['late', '2001-01-03', { held: 1 }, 1],
+      ],
+    );
+    assert.equal(first.items[2]?.ticks[0]?.reason, 'will be held: closed');
+    assert.deepEqual(items.map(told), [
+      ['nightly', '2001-01-01', { queued: 2, scheduled: 45 }, 3],
+      ['nightly', '2001-01-02', { scheduled: 48 }, 3],
+      ['nightly', '2001-01-03', { held: 48 }, 3],
+    ]);
+    const runs = new Set((await s.runs()).map(({ run }) => run));
+    assert.ok(runs.has(items[0]?.ticks[1]?.run ?? ''));
+    assert.deepEqual(
+      zoned.items.map(({ day: at }) => at),
+      ['2001-01-02', '2001-01-03', '2001-01-04'],
+    );
+    assert.deepEqual(
+      summer.items.map(({ day: at }) => at),
+      ['2001-03-24', '2001-03-26', '2001-03-27'],
+      'the day on which clocks go forward ends an hour early by UTC',
+    );
+    assert.deepEqual(paused.items[0]?.ticks, [
+      { at: day(1) + 22 * HOUR_MS, status: 'held', run: null, reason: 'moving house' },
+    ]);
+    await assert.rejects(s.schedules.calendar({ ...query, schedule: 'none' }), {
+      code: 'pipelines/schedule-not-found',
+    });
   });
 });

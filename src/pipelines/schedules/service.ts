@@ -5,7 +5,8 @@ import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
 import type { DomainDeps, Job } from '#platform/domain';
 import { pipelineErrors } from '../errors.ts';
-import type { ScheduleView, TickView } from './contract.ts';
+import { calendarOf } from './calendar.ts';
+import type { CalendarDay, CalendarQuery, ScheduleView, TickView } from './contract.ts';
 import { parseCron } from './cron.ts';
 import { scheduleHeld } from './events.ts';
 import { COUNT_MAX, type DueTick, decideTicks, freezeOf, type NamedFreeze, tickParams } from './model.ts';
@@ -145,6 +146,18 @@ export class Schedules {
     return found.length > page.limit ? { items, next: String(items.at(-1)?.at) } : { items };
   }
 
+  /** The ticks of schedules by local day, see {@link calendarOf}. */
+  async calendar(query: CalendarQuery): Promise<Page<CalendarDay> & { items: CalendarDay[] }> {
+    const { db, resources } = this.#deps;
+    const { schedule: name, after, limit } = query;
+    const schedules =
+      name === undefined
+        ? (await listSchedulesWithLast(db.reader, { after, limit: limit + 1 })).map(({ schedule }) => schedule)
+        : [await requireSchedule(db.reader, name)];
+    const freezes = (await resources.list('freeze')).map(namedFreeze);
+    return calendarOf(schedules, query, { db, freezes });
+  }
+
   async pause(context: Context, name: string, reason: string | undefined): Promise<ScheduleView> {
     await this.#deps.db.transact(context, async (tx) => {
       const schedule = await requireSchedule(tx.db, name);
@@ -234,8 +247,11 @@ function viewOf({ name, spec, ...state }: StoredSchedule, last: TickView | null)
 
 /** All freezes, as the transaction sees them. */
 export async function freezesIn({ resources }: Pick<DomainDeps, 'resources'>, tx: Tx): Promise<NamedFreeze[]> {
-  const found = await resources.list('freeze', tx.db);
-  return found.map(({ name, spec }) => ({ name, spec: spec as FreezeSpec }));
+  return (await resources.list('freeze', tx.db)).map(namedFreeze);
+}
+
+function namedFreeze({ name, spec }: { readonly name: string; readonly spec: unknown }): NamedFreeze {
+  return { name, spec: spec as FreezeSpec };
 }
 
 async function requireSchedule(db: Tx['db'] | DomainDeps['db']['reader'], name: string): Promise<StoredSchedule> {

@@ -19,7 +19,10 @@ const cron = z
     }
   });
 
-const timeZone = z.string().max(60).refine(isTimeZone, 'expected a time zone by its IANA name, such as Europe/Berlin');
+export const timeZone = z
+  .string()
+  .max(60)
+  .refine(isTimeZone, 'expected a time zone by its IANA name, such as Europe/Berlin');
 
 /** The spec of the resource kind `schedule`: start a pipeline at these local times. */
 export const scheduleSpec = z.strictObject({

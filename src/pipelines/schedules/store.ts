@@ -161,6 +161,25 @@ export async function listTicks(
   return (await query.execute()).map(tickOf);
 }
 
+/** Ticks of a span of time, ascending, with how the run of each is by now. */
+export async function ticksWithRuns(
+  db: Db,
+  { schedule, from, to }: { readonly schedule: string; readonly from: number; readonly to: number },
+): Promise<(Omit<TickView, 'schedule' | 'decidedAt'> & { readonly runStatus: string | null })[]> {
+  const rows = await tables(db)
+    .selectFrom('schedule_tick as t')
+    .leftJoin('pipeline_run as r', 'r.id', 't.run')
+    .select(['t.at', 't.outcome', 't.run', 't.reason', 'r.status'])
+    .where('t.schedule', '=', schedule)
+    .where('t.at', '>=', from)
+    .where('t.at', '<', to)
+    .orderBy('t.at')
+    .execute();
+  return rows.map(({ at, outcome, run, reason, status }) => {
+    return { at, outcome: outcome as TickView['outcome'], run, reason, runStatus: status };
+  });
+}
+
 export async function removeTicks(db: Db, schedule: string, before: number): Promise<void> {
   await tables(db).deleteFrom('schedule_tick').where('schedule', '=', schedule).where('at', '<', before).execute();
 }

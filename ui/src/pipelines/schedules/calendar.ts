@@ -1,18 +1,4 @@
-/** A tick of a schedule: one that was, with what became of it, or one to come. */
-export interface CalendarTick {
-  readonly schedule: string;
-  readonly at: number;
-  /** What became of it, or of the run that it started; `scheduled` for one to come. */
-  readonly status: string;
-  readonly run: string | null;
-  readonly reason: string | null;
-}
-
-/** Ticks of one schedule on one day. */
-export interface DayEntry {
-  readonly schedule: string;
-  readonly ticks: readonly CalendarTick[];
-}
+import type { CalendarDay } from '#pipelines/schedules/contract';
 
 export type CalendarSpan = 'week' | 'month';
 
@@ -58,27 +44,18 @@ export function zoned(timeZone: string) {
   return { day: (at: number) => days.format(at), time: (at: number) => times.format(at) };
 }
 
-/** The ticks of each day of a time zone: by schedule, and the schedules by their first tick. */
-export function entriesByDay(
-  ticks: readonly CalendarTick[],
-  days: readonly string[],
-  timeZone: string,
-): ReadonlyMap<string, readonly DayEntry[]> {
-  const { day } = zoned(timeZone);
-  const sorted = ticks.toSorted((a, b) => a.at - b.at);
-  const byDay = Map.groupBy(sorted, ({ at }) => day(at));
-  return new Map(
-    days.map((each) => {
-      const bySchedule = Map.groupBy(byDay.get(each) ?? [], ({ schedule }) => schedule);
-      return [each, [...bySchedule].map(([schedule, own]) => ({ schedule, ticks: own }))];
-    }),
+/** The schedules of each day by their first tick. */
+export function entriesByDay(entries: readonly CalendarDay[]): ReadonlyMap<string, readonly CalendarDay[]> {
+  const firstOf = ({ ticks }: CalendarDay): number => ticks[0]?.at ?? 0;
+  return Map.groupBy(
+    entries.toSorted((a, b) => firstOf(a) - firstOf(b)),
+    ({ day }) => day,
   );
 }
 
 /** How many of the ticks are in which state, the most frequent first. */
-export function countsOf(ticks: readonly CalendarTick[]): readonly (readonly [status: string, count: number])[] {
-  const counts = [...Map.groupBy(ticks, ({ status }) => status)].map(([status, own]) => [status, own.length] as const);
-  return counts.sort((a, b) => b[1] - a[1]);
+export function countsOf({ counts }: CalendarDay): readonly (readonly [status: string, count: number])[] {
+  return Object.entries(counts).sort((a, b) => b[1] - a[1]);
 }
 
 export interface FreezeSpan {
@@ -94,18 +71,4 @@ export interface FreezeSpan {
 export function freezesOn(freezes: readonly FreezeSpan[], day: string, timeZone: string): readonly FreezeSpan[] {
   const { day: dayAt } = zoned(timeZone);
   return freezes.filter(({ from, to }) => dayAt(from) <= day && dayAt(to - 1) >= day);
-}
-
-/** A tick to come that a freeze of its pipeline will hold, as such; any other tick as it is. */
-export function heldTick(
-  tick: CalendarTick,
-  freezes: readonly FreezeSpan[],
-  pipeline: string | undefined,
-): CalendarTick {
-  if (tick.status !== 'scheduled') return tick;
-  const freeze = freezes.find(({ from, to, pipelines }) => {
-    const isOf = pipelines.length === 0 || (pipeline !== undefined && pipelines.includes(pipeline));
-    return isOf && tick.at >= from && tick.at < to;
-  });
-  return freeze ? { ...tick, status: 'held', reason: `will be held: ${freeze.reason}` } : tick;
 }

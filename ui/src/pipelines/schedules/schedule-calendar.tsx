@@ -1,5 +1,5 @@
 import { ChevronLeft, ChevronRight, Snowflake } from 'lucide-react';
-import type { ScheduleView } from '#pipelines/schedules/contract';
+import type { CalendarDay, ScheduleView } from '#pipelines/schedules/contract';
 import { exactTime } from '../../data/format.ts';
 import { useNow } from '../../data/use-now.ts';
 import { type Url, useUrl } from '../../data/use-url.ts';
@@ -12,17 +12,15 @@ import { places } from '../../places.ts';
 import {
   type CalendarSpan,
   countsOf,
-  type DayEntry,
   daysOf,
   entriesByDay,
   type FreezeSpan,
   freezesOn,
-  heldTick,
   isDay,
   movedBy,
   zoned,
 } from './calendar.ts';
-import { SCHEDULES_MAX, useFreezes, useTicks } from './use-ticks.ts';
+import { useCalendar, useFreezes } from './use-calendar.ts';
 
 const DAY_MS = 86_400_000;
 /** So many ticks of a schedule on one day are shown each; more are counted. */
@@ -44,24 +42,18 @@ export function ScheduleCalendar({ schedules }: { readonly schedules: readonly S
   const days = daysOf(by, on);
   // A day of any zone begins and ends within fourteen hours of that of UTC.
   const [from, to] = [Date.parse(days[0] ?? on) - DAY_MS, Date.parse(days.at(-1) ?? on) + 2 * DAY_MS];
-  const chosen = url.get('schedule');
-  const shown = chosen === undefined ? schedules : schedules.filter(({ schedule }) => schedule === chosen);
-  const { ticks, isLoading, error, cut } = useTicks(shown, from, to);
+  const span = { from, to, timeZone: zone, schedule: url.get('schedule'), each: EACH_MAX[by] };
+  const { days: ticking, isLoading, error, endsWith } = useCalendar(span);
   const freezes = useFreezes();
-  const pipelines = new Map(shown.map(({ schedule, pipeline }) => [schedule, pipeline]));
-  const held = ticks.map((tick) => heldTick(tick, freezes, pipelines.get(tick.schedule)));
-  const entries = entriesByDay(held, days, zone);
+  const entries = entriesByDay(ticking);
   if (schedules.length === 0) return <Empty what="No schedule is declared, so nothing ticks." />;
   return (
     <Section title="Calendar" note={`days and times of ${zone}${isLoading ? ', loading' : ''}`}>
       <CalendarTools url={url} by={by} on={on} today={today} zone={zone} zones={zones} schedules={schedules} />
       {error ? <Failure error={error} /> : null}
-      {schedules.length > SCHEDULES_MAX && chosen === undefined ? (
-        <Partial>The ticks of the first {SCHEDULES_MAX} schedules are shown; choose one of the others.</Partial>
-      ) : null}
-      {cut.length > 0 ? (
-        <Partial>{cut.join(', ')}: only the 100 next and the 1,000 last ticks are shown.</Partial>
-      ) : null}
+      {endsWith === undefined ? null : (
+        <Partial>The ticks of the schedules up to {endsWith} are shown; choose one of those after it.</Partial>
+      )}
       <div className="calendar" data-by={by} aria-busy={isLoading}>
         {days.slice(0, 7).map((day) => (
           <span key={day} className="calendar-head">
@@ -72,7 +64,6 @@ export function ScheduleCalendar({ schedules }: { readonly schedules: readonly S
           <Day
             key={day}
             day={day}
-            by={by}
             entries={entries.get(day) ?? []}
             freezes={freezesOn(freezes, day, zone)}
             zone={zone}
@@ -155,15 +146,14 @@ function CalendarTools({ url, by, on, today, zone, zones, schedules }: CalendarT
 
 interface DayProps {
   readonly day: string;
-  readonly by: CalendarSpan;
-  readonly entries: readonly DayEntry[];
+  readonly entries: readonly CalendarDay[];
   readonly freezes: readonly FreezeSpan[];
   readonly zone: string;
   readonly isToday: boolean;
   readonly isOutside: boolean;
 }
 
-function Day({ day, by, entries, freezes, zone, isToday, isOutside }: DayProps) {
+function Day({ day, entries, freezes, zone, isToday, isOutside }: DayProps) {
   return (
     <section
       className="calendar-day"
@@ -184,17 +174,17 @@ function Day({ day, by, entries, freezes, zone, isToday, isOutside }: DayProps) 
         </span>
       ))}
       {entries.map((entry) => (
-        <Entry key={entry.schedule} entry={entry} most={EACH_MAX[by]} zone={zone} />
+        <Entry key={entry.schedule} entry={entry} zone={zone} />
       ))}
     </section>
   );
 }
 
-function Entry({ entry, most, zone }: { readonly entry: DayEntry; readonly most: number; readonly zone: string }) {
+function Entry({ entry, zone }: { readonly entry: CalendarDay; readonly zone: string }) {
   const { schedule, ticks } = entry;
   const { time } = zoned(zone);
-  if (ticks.length > most) {
-    const counts = countsOf(ticks);
+  const counts = countsOf(entry);
+  if (counts.reduce((sum, [, count]) => sum + count, 0) > ticks.length) {
     const words = counts.map(([status, count]) => `${count} ${lookOf(status).word ?? status}`).join(', ');
     return (
       <Go className="calendar-tick" to={places.schedules({ schedule })} title={`${schedule}: ${words}`}>

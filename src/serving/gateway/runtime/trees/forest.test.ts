@@ -226,3 +226,59 @@ describe('boosted trees walked without a runtime', () => {
     session.dispose();
   });
 });
+
+/** Trees over one number, each a chain of splits: left ends in a leaf, right goes on. */
+function chains(depths: readonly number[]) {
+  const feature: number[] = [];
+  const value: number[] = [];
+  const left: number[] = [];
+  const right: number[] = [];
+  const add = (column: number, at: number): number => {
+    feature.push(column);
+    value.push(at);
+    left.push(0);
+    right.push(0);
+    return feature.length - 1;
+  };
+  const roots = depths.map((depth, tree) => {
+    const root = add(depth > 0 ? 0 : -1, depth > 0 ? 0.5 : 2 ** tree);
+    for (let level = 1, node = root; level <= depth; level++) {
+      left[node] = add(-1, 2 ** tree * level);
+      right[node] = add(level < depth ? 0 : -1, level < depth ? level + 0.5 : 0);
+      node = right[node] as number;
+    }
+    return root;
+  });
+  return {
+    roots: Int32Array.from(roots),
+    feature: Int32Array.from(feature),
+    value: Float32Array.from(value),
+    left: Int32Array.from(left),
+    right: Int32Array.from(right),
+    missingLeft: new Uint8Array(feature.length).fill(1),
+    base: 0,
+  };
+}
+
+test('trees of all depths end in the leaf that is theirs, however many there are', () => {
+  for (const depths of [[0], [3], [0, 1, 2], [40, 0, 3, 17, 8], [9, 9, 9, 9, 1, 1, 1, 1, 33]]) {
+    const forest = new Forest({
+      columns: [{ kind: 'numeric', index: 0 }],
+      nodes: chains(depths),
+      ...{ numeric: 1, sigmoid: false },
+    });
+    const numeric = Float32Array.from([Number.NaN, 0, 1, 2, 7, 8, 16, 39, 40, 1_000, Number.NEGATIVE_INFINITY]);
+
+    const scores = forest.run({ rows: numeric.length, numeric, categories: [] });
+
+    const expected = Array.from(numeric, (x) =>
+      depths.reduce((sum, depth, tree) => {
+        // Whole numbers: x is past the split at level - 0.5 from that level on; a missing value goes left.
+        const level = x >= 1 ? x + 1 : 1;
+        if (depth === 0) return sum + 2 ** tree;
+        return sum + (level > depth ? 0 : 2 ** tree * level);
+      }, 0),
+    );
+    assert.deepEqual(Array.from(scores), expected, `depths ${depths}`);
+  }
+});

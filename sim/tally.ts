@@ -1,5 +1,13 @@
 import type { Played } from './play.ts';
 
+interface Count {
+  readonly times: number;
+  readonly seeds: number;
+}
+
+/** A tally as it is sent from one process to another. */
+export type Shown = Pick<Tally, 'seeds' | 'failed' | 'steps' | 'commits' | 'runs' | 'virtualMs' | 'faults'>;
+
 /** What many worlds have shown together. */
 export class Tally {
   seeds = 0;
@@ -9,7 +17,7 @@ export class Tally {
   runs = 0;
   virtualMs = 0;
   /** How often each fault has happened, and in how many worlds. */
-  readonly faults = new Map<string, { times: number; seeds: number }>();
+  readonly faults = new Map<string, Count>();
 
   add(played: Played): void {
     this.seeds += 1;
@@ -18,10 +26,23 @@ export class Tally {
     this.commits += played.commits;
     this.runs += played.runs;
     this.virtualMs += played.virtualMs;
-    for (const [name, times] of played.faults) {
-      const known = this.faults.get(name) ?? { times: 0, seeds: 0 };
-      this.faults.set(name, { times: known.times + times, seeds: known.seeds + 1 });
-    }
+    for (const [name, times] of played.faults) this.#count(name, { times, seeds: 1 });
+  }
+
+  /** Adds what other worlds have shown. */
+  merge(other: Shown): void {
+    this.seeds += other.seeds;
+    this.failed += other.failed;
+    this.steps += other.steps;
+    this.commits += other.commits;
+    this.runs += other.runs;
+    this.virtualMs += other.virtualMs;
+    for (const [name, count] of other.faults) this.#count(name, count);
+  }
+
+  #count(name: string, { times, seeds }: Count): void {
+    const known = this.faults.get(name) ?? { times: 0, seeds: 0 };
+    this.faults.set(name, { times: known.times + times, seeds: known.seeds + seeds });
   }
 }
 

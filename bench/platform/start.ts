@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const KEDGE = fileURLToPath(new URL('../../bin/kedge.mjs', import.meta.url));
-/** What a start leaves behind (compilation in the background, collecting its garbage, first polls) is over after this. */
+/** What a start leaves behind (background compilation, its garbage, first polls) is over after this. */
 const SETTLE_MS = 15_000;
 
 interface ProcessFigures {

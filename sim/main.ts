@@ -41,7 +41,8 @@ async function main(): Promise<number> {
 /** A search for one world, and what is to be looked at, stays in this process. */
 function processesOf(): number {
   if (values.processes !== undefined) return Number(values.processes);
-  const isOne = values.seed !== undefined || values.first || values.trace || values.mutation !== undefined;
+  const { seed, first, trace, mutation } = values;
+  const isOne = [seed, mutation, values.try].some((each) => each !== undefined) || first || trace;
   return isOne ? 1 : Math.min(availableParallelism(), Math.ceil(Number(values.seeds) / PROGRESS_EVERY));
 }
 

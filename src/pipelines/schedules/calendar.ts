@@ -31,8 +31,8 @@ export async function calendarOf(
   const items: CalendarDay[] = [];
   let looked = 0;
   for (const [index, schedule] of schedules.entries()) {
-    const isPast = index >= query.limit || looked >= TICKS_MAX;
-    if (isPast) return { items, next: schedules[index - 1]?.name };
+    const isFull = index >= query.limit || looked >= TICKS_MAX;
+    if (isFull) return { items, next: schedules[index - 1]?.name };
     const ticks = await ticksOf(schedule, query, deps);
     looked += ticks.length;
     for (const [day, own] of byDay(ticks, zone)) items.push(dayOf(schedule, { day, ticks: own, each: query.each }));
@@ -49,7 +49,7 @@ async function ticksOf(
   const ticks = was.map(({ at, outcome, run, runStatus, reason }): CalendarTick => {
     return { at, status: runStatus ?? OUTCOMES[outcome] ?? outcome, run, reason };
   });
-  // Only ticks after the cursor are decided yet, and none before it.
+  // Ticks up to the cursor are decided, and stand above if they are remembered; those after it are to come.
   const after = Math.max(from - 1, cursorAt);
   for (const at of ticksBetween(parseCron(spec.cron), spec.timeZone, after, to - 1)) {
     const freeze = freezeOf(freezes, spec.pipeline, at);

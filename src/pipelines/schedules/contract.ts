@@ -54,8 +54,8 @@ export type CalendarDay = z.output<typeof calendarDay>;
 const DAY_MS = 86_400_000;
 /** Six weeks, which is what a month has a part of at most, and a day on each side for the zones. */
 const CALENDAR_DAYS_MAX = 44;
-/** As far as times go that JavaScript knows. */
-const TIME_MAX = 8.64e15;
+/** Days of the year 10,000, which some zone has by then, are written with more digits. */
+const TIME_MAX = Date.UTC(9_999, 11, 31);
 
 const calendarQuery = pageQuery
   .extend({

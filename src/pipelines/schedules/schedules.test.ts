@@ -363,6 +363,8 @@ forEachDialect('Schedules', pipelineMigrations, (open) => {
     assert.deepEqual(paused.items[0]?.ticks, [
       { at: day(1) + 22 * HOUR_MS, status: 'held', run: null, reason: 'moving house' },
     ]);
+    const last = { from: Date.UTC(9_999, 11, 30), to: Date.UTC(9_999, 11, 31), timeZone: 'Pacific/Kiritimati' };
+    assert.equal((await s.schedules.calendar({ ...query, ...last })).items.at(-1)?.day, '9999-12-31');
     await assert.rejects(s.schedules.calendar({ ...query, schedule: 'none' }), {
       code: 'pipelines/schedule-not-found',
     });

@@ -1,4 +1,4 @@
-import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query';
+import { queryOptions, useQuery } from '@tanstack/react-query';
 import type { CalendarDay } from '#pipelines/schedules/contract';
 import { kedge, read } from '../../data/read.ts';
 import type { FreezeSpan } from './calendar.ts';
@@ -28,8 +28,8 @@ interface Calendar {
 
 /** The ticks of schedules by day: what became of those that were, and those to come. */
 export function useCalendar(span: CalendarSpan): Calendar {
-  const { data, error, isFetching } = useQuery({ ...calendar(span), placeholderData: keepPreviousData });
-  return { days: data?.days ?? [], isLoading: isFetching && !data, error, endsWith: data?.endsWith };
+  const { data, error, isPending } = useQuery(calendar(span));
+  return { days: data?.days ?? [], isLoading: isPending, error, endsWith: data?.endsWith };
 }
 
 function calendar(span: CalendarSpan) {

@@ -38,7 +38,7 @@ export const pipelineNestedDue = defineEvent(
   z.object({ run: z.string(), pipeline: z.string(), step: z.string() }),
 );
 
-/** A step waits for a person to approve it, or for a time. */
+/** A step waits for a person to approve it, for a time or for an event, until then at the latest. */
 export const pipelineStepWaiting = defineEvent(
   'pipeline.step-waiting',
   z.object({ run: z.string(), pipeline: z.string(), step: z.string(), until: z.number().nullable() }),

@@ -25,12 +25,14 @@ import { scheduleMigrations } from './schedules/migrations.ts';
 import { Schedules } from './schedules/service.ts';
 import { RunControl } from './service/control.ts';
 import { PipelineService, type PipelinesDeps } from './service/service.ts';
-import { type PipelineSpec, type PoolSpec, pipelineSpec, poolSpec } from './spec.ts';
+import { type PipelineSpec, type PoolSpec, poolSpec } from './spec.ts';
 import { removePipeline, savePipeline } from './store/runs.ts';
 import { triggerHandlers, triggerWebhooks } from './triggers/handlers.ts';
 import { triggerKinds } from './triggers/kinds.ts';
 import { triggerMigrations } from './triggers/migrations.ts';
 import { Triggers } from './triggers/service.ts';
+import { knownWaits } from './waits/known.ts';
+import { waitMigrations } from './waits/migrations.ts';
 
 export { type CodeBundle, storeBundle } from './code/bundle.ts';
 export { packCode } from './code/pack.ts';
@@ -79,6 +81,7 @@ export const pipelineMigrations: readonly Migration[] = [
   ...recordMigrations,
   ...nestedMigrations,
   ...indexMigrations,
+  ...waitMigrations,
 ];
 
 export interface Pipelines
@@ -89,7 +92,7 @@ export interface Pipelines
 export const pipelineKinds: readonly ResourceKind[] = [
   {
     kind: 'pipeline',
-    schema: pipelineSpec,
+    schema: knownWaits,
     references: ({ steps }) => [
       ...steps.flatMap(({ pool }) => (pool ? [{ kind: 'pool', name: pool.name }] : [])),
       ...steps.flatMap(({ pipeline }) => (pipeline === undefined ? [] : [{ kind: 'pipeline', name: pipeline }])),

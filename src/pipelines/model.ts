@@ -58,7 +58,7 @@ export interface StepState {
   readonly needs: readonly string[];
   /** The fencing token: how often the step was leased. Only the attempt that holds it may report. */
   readonly epoch: number;
-  /** Failed attempts after which the step fails for good. */
+  /** Failed attempts after which the step fails for good, in whatever way it fails. */
   readonly retries: number;
   readonly failures: number;
   readonly losses: number;
@@ -124,6 +124,8 @@ export type Fact =
       readonly message: string;
       /** Delay before the next attempt, if there is one. */
       readonly delayMs: number;
+      /** Failures after which a step is tried again that failed so, where that is not the number of the step. */
+      readonly retries?: number | undefined;
     }
   /** The worker ended the attempt because it was told to, or because it stops itself. */
   | { readonly type: 'stopped'; readonly step: string; readonly epoch: number; readonly now: number }
@@ -276,7 +278,7 @@ function mayRunAgain(
   fact: AttemptFact,
   tries: { readonly failures: number; readonly losses: number; readonly retries: number },
 ): boolean {
-  if (fact.type === 'failed') return isRetried(fact.kind) && tries.failures <= tries.retries;
+  if (fact.type === 'failed') return isRetried(fact.kind) && tries.failures <= (fact.retries ?? tries.retries);
   return fact.type === 'stopped' || tries.losses <= LOSSES_MAX;
 }
 

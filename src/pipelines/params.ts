@@ -71,10 +71,10 @@ export function resolveParams(
 const REFERENCE = /\$\{params\.([A-Za-z0-9_-]+)\}/g;
 
 /** The names that `${params.…}` references in a value speak of. */
-export function referencedParams(value: Json): string[] {
+export function referencedParams(value: unknown): string[] {
   if (typeof value === 'string') return [...value.matchAll(REFERENCE)].map((match) => match[1] as string);
   if (value === null || typeof value !== 'object') return [];
-  return (Array.isArray(value) ? value : Object.values(value)).flatMap((item: Json) => referencedParams(item));
+  return Object.values(value).flatMap((item: unknown) => referencedParams(item));
 }
 
 /** Replaces references: a text that is one reference becomes the parameter itself, inside a text it is written out. */

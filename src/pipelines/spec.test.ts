@@ -116,3 +116,17 @@ test('parameters are checked against their types, with the defaults of the rest'
     message: 'is required: it has no default',
   });
 });
+
+test('a wait or a map that is wrong is told by the shape that was meant', () => {
+  const step = { name: 'a', command };
+  const wait = (given: unknown) => issuesOf({ steps: [{ name: 'a', wait: given }] });
+  const map = (given: unknown) => issuesOf({ steps: [{ ...step, map: given }] });
+
+  assert.deepEqual(wait({}), ['steps.0.wait: expected one of for, until, event']);
+  assert.deepEqual(wait({ for: '20d' }), ['steps.0.wait.for: expected a duration from 1ms to 14d']);
+  assert.match(wait({ event: 'x', where: { '1': true } })[0] ?? '', /^steps\.0\.wait: where\.1: /);
+  assert.match(map({ partitions: { every: 'day' } })[0] ?? '', /^steps\.0\.map: partitions\.from: .*expected string/);
+  assert.deepEqual(map({ partitions: { every: 'day', from: '${params.x}' } }), [
+    "steps.0.map: the pipeline declares no parameter 'x'",
+  ]);
+});

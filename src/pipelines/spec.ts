@@ -1,16 +1,18 @@
 import { z } from 'zod';
 import type { Json } from '#core/json';
-import { DURATION_PATTERN, durationMs } from '#core/units';
 import { nameSchema } from '#platform/contract';
-import { partitionsSpec } from './backfills/partitions.ts';
+import { partitionSpan, partitionsSpec } from './backfills/partitions.ts';
+import { duration, durationUpTo } from './durations.ts';
 import { graphIssues, upstreamOf } from './graph.ts';
 import { inputDeclaration } from './inputs.ts';
 import { checkParam, PARAM_TYPES, referencedParams } from './params.ts';
 import { sourceSpec } from './record/source.ts';
+import { backoffSpec, retriesSpec } from './retries.ts';
 import { parseSource } from './sources.ts';
+import { unionWords } from './union-words.ts';
+import { waitSpec } from './waits/spec.ts';
 
 export const STEPS_MAX = 200;
-const TIMEOUT_MS_MAX = durationMs('14d');
 const PARAMS_BYTES_MAX = 16 * 1024;
 
 const JSON_DEPTH_MAX = 64;
@@ -44,14 +46,6 @@ export const stepOrUnit = z
 const paramName = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9_-]{0,59}$/, 'expected a letter, then letters, digits, _ or - (at most 60)');
-
-const duration = z
-  .string()
-  .regex(DURATION_PATTERN, 'expected a duration such as 30m')
-  .refine((text) => {
-    const ms = DURATION_PATTERN.test(text) ? durationMs(text) : 1;
-    return ms >= 1 && ms <= TIMEOUT_MS_MAX;
-  }, 'expected a duration from 1ms to 14d');
 
 const paramDeclaration = z
   .strictObject({
@@ -131,10 +125,13 @@ const stepSpec = z
      */
     inputs: z.record(partName, z.string().max(130)).default({}),
     outputs: z.array(partName).max(50).default([]),
-    cache: z.boolean().default(true),
+    /** Whether its work is taken from an earlier step with the same key; `maxAge` says how old that may be. */
+    cache: z.union([z.boolean(), z.strictObject({ maxAge: durationUpTo('365d') })]).default(true),
     /** `false` says that equal inputs may give other outputs: a reproduction then reports them and does not fail. */
     deterministic: z.boolean().optional(),
-    retries: z.number().int().min(0).max(20).default(2),
+    /** After how many failures it is tried again: a number, or numbers by how it failed. */
+    retries: retriesSpec,
+    backoff: backoffSpec.optional(),
     timeout: duration.default('30m'),
     env: z.record(envName, z.string().max(10_000)).default({}),
     /** What a worker's labels must contain for it to get the step. */
@@ -168,26 +165,28 @@ const stepSpec = z
         within: duration.default('14d'),
       })
       .optional(),
-    /** Instead of a program: waits so long, or until a time such as `${params.at}`. */
-    wait: z
-      .union([z.strictObject({ for: duration }), z.strictObject({ until: z.string().min(1).max(200) })])
-      .optional(),
+    /** Instead of a program: waits so long, until a time, or for an event. */
+    wait: waitSpec.optional(),
     /**
      * Instead of a program: runs another pipeline with `params` as its parameters, and ends as that run does. `outputs`
      * name what of it the step has, as `<step>.<output>`; its result has those of its steps, by their names.
      */
     pipeline: nameSchema.optional(),
     /**
-     * Divides the step into units that run independently, one for each item: of a list, of a count, or of the result of
-     * a needed step, at `<step>.<path>`. In `params`, `${item}`, `${item.<path>}` and `${index}` stand for the item. A
-     * unit of a step that runs a pipeline is a run of it.
+     * Divides the step into units that run independently, one for each item: of a list, of a count, of the result of a
+     * needed step, at `<step>.<path>`, or for each partition of a span. In `params`, `${item}`, `${item.<path>}` and
+     * `${index}` stand for the item. A unit of a step that runs a pipeline is a run of it.
      */
     map: z
-      .union([
-        z.strictObject({ items: z.array(jsonValue).max(10_000), ...unitLimits }),
-        z.strictObject({ count: z.union([z.number().int().min(0).max(10_000), z.string().max(200)]), ...unitLimits }),
-        z.strictObject({ result: z.string().max(200), ...unitLimits }),
-      ])
+      .union(
+        [
+          z.strictObject({ items: z.array(jsonValue).max(10_000), ...unitLimits }),
+          z.strictObject({ count: z.union([z.number().int().min(0).max(10_000), z.string().max(200)]), ...unitLimits }),
+          z.strictObject({ result: z.string().max(200), ...unitLimits }),
+          z.strictObject({ partitions: partitionSpan, ...unitLimits }),
+        ],
+        { error: unionWords(['items', 'count', 'result', 'partitions']) },
+      )
       .optional(),
     /** The step runs only if this holds, and is skipped with all that needs it otherwise. */
     when: condition.optional(),
@@ -298,11 +297,12 @@ export const pipelineSpec = z
         const message = `the pipeline declares no input '${found.name}' (it declares: ${known})`;
         issues.addIssue({ code: 'custom', path: ['steps', index, 'inputs', name], message });
       }
-      for (const [name, value] of Object.entries(step.params)) {
+      const filled = Object.entries(step.params).map(([name, value]) => [['params', name], value] as const);
+      for (const [path, value] of [...filled, [['map'], step.map], [['wait'], step.wait]] as const) {
         const unknown = referencedParams(value).find((param) => !Object.hasOwn(pipeline.params, param));
         if (unknown === undefined) continue;
         const message = `the pipeline declares no parameter '${unknown}'`;
-        issues.addIssue({ code: 'custom', path: ['steps', index, 'params', name], message });
+        issues.addIssue({ code: 'custom', path: ['steps', index, ...path], message });
       }
     }
   });

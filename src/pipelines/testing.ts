@@ -14,6 +14,7 @@ import { pipelineKinds } from './index.ts';
 import { Records } from './record/records.ts';
 import { RunControl } from './service/control.ts';
 import { PipelineService } from './service/service.ts';
+import type { StepErrorKind } from './step-errors.ts';
 
 export const context: Context = { actor: { id: 'user:ada', roles: ['admin'] }, action: 'pipeline-run.start' };
 export const worker: Context = { actor: { id: 'system:worker', roles: ['worker'] }, action: 'pipeline-step.finish' };
@@ -69,7 +70,7 @@ export async function openPipelines(t: TestContext, open: OpenDatabase) {
       const body = { status: 'succeeded', epoch, outputs: Object.fromEntries(written), result: { step } } as const;
       return service.finish(worker, attempt, body);
     },
-    fail: ({ attempt, epoch }: LeasedAttempt, kind: 'threw' | 'invalid-result' = 'threw') =>
+    fail: ({ attempt, epoch }: LeasedAttempt, kind: StepErrorKind = 'threw') =>
       service.finish(worker, attempt, { status: 'failed', epoch, error: { kind, message: 'no' } }),
     events: async (type: string) =>
       (await recentEvents(database.db.reader, { limit: 1_000 })).filter((event) => event.type === type),

@@ -4,7 +4,7 @@ import { forEachDialect } from '#testing/databases';
 import type { LeasedAttempt } from './contract.ts';
 import { pipelineMigrations } from './index.ts';
 import { accepted, command, context, names, openPipelines } from './testing.ts';
-import { unitParams } from './units.ts';
+import { resolveMap, unitParams } from './units.ts';
 
 const score = (map: object, change: object = {}) => ({
   name: 'score',
@@ -27,6 +27,22 @@ test('parameters of a unit are filled from its item', () => {
     c: [7, { d: 'q' }],
     e: null,
   });
+});
+
+test('the partitions of a span are items: those that are over, or begin before its end', () => {
+  const now = Date.parse('2026-03-03T12:00Z');
+  const params = { from: Date.parse('2026-02-27'), to: '2026-03-02' };
+  const items = (partitions: Parameters<typeof resolveMap>[0]) => {
+    const resolved = resolveMap(partitions, { params, now });
+    return 'items' in resolved ? resolved.items : [];
+  };
+  assert.deepEqual(items({ partitions: { every: 'day', from: '${params.from}', to: '${params.to}' } }), [
+    ...['2026-02-27', '2026-02-28', '2026-03-01'],
+  ]);
+  assert.deepEqual(items({ partitions: { every: 'day', from: '2026-03-01' } }), ['2026-03-01', '2026-03-02']);
+  assert.deepEqual(items({ partitions: { every: 'month', from: '2026-01-15' } }), ['2026-02-01']);
+  assert.throws(() => items({ partitions: { every: 'day', from: 'lately' } }), /map\.partitions\.from is "lately"/);
+  assert.throws(() => items({ partitions: { every: 'hour', from: '2020-01-01' } }), /more than 10000/);
 });
 
 forEachDialect('Units of a step', pipelineMigrations, (open) => {

@@ -1,6 +1,7 @@
 import type { Json } from '#core/json';
+import { type PartitionSpan, partitionsBetween } from './backfills/partitions.ts';
 import { valueAt } from './conditions.ts';
-import { interpolate, type ParamValue } from './params.ts';
+import { checkParam, interpolate, type ParamValue } from './params.ts';
 import type { StepSpec } from './spec.ts';
 
 /** Runs of a pipeline that are units of one step and go on at a time, unless the step says otherwise. */
@@ -28,9 +29,13 @@ export type ResolvedMap =
   | { readonly result: readonly [step: string, ...path: string[]] };
 
 /** Throws a `RangeError` that says what was expected. */
-export function resolveMap(map: MapSpec, params: Readonly<Record<string, ParamValue>>): ResolvedMap {
+export function resolveMap(
+  map: MapSpec,
+  { params, now }: { readonly params: Readonly<Record<string, ParamValue>>; readonly now: number },
+): ResolvedMap {
   if ('items' in map) return { items: map.items.map((item) => interpolate(item, params)) };
   if ('count' in map) return { count: checkedCount(interpolate(map.count, params)) };
+  if ('partitions' in map) return { items: partitionsOf(map.partitions, { params, now }) };
   const [step = '', ...path] = map.result.split('.');
   return { result: [step, ...path] };
 }
@@ -44,6 +49,24 @@ export function itemsOf(map: ResolvedMap, result: Json | undefined): readonly Js
   if (found.length > UNITS_MAX)
     throw new RangeError(`${map.result.join('.')} has ${found.length} items, at most ${UNITS_MAX}`);
   return found as readonly Json[];
+}
+
+/** The names of the partitions of a span that are over. */
+function partitionsOf(
+  { every, ...span }: PartitionSpan,
+  { params, now }: { readonly params: Readonly<Record<string, ParamValue>>; readonly now: number },
+): readonly string[] {
+  const dayOf = (name: 'from' | 'to'): string | undefined => {
+    if (span[name] === undefined) return undefined;
+    const found = interpolate(span[name], params);
+    const checked = checkParam('timestamp', found);
+    if ('value' in checked) return new Date(Number(checked.value)).toISOString();
+    throw new RangeError(`map.partitions.${name} is ${JSON.stringify(found)}: expected ${checked.expected}`);
+  };
+  const [from = '', to] = [dayOf('from'), dayOf('to')];
+  const found = partitionsBetween({ param: '', every, from }, { from, to, now }, UNITS_MAX + 1);
+  if (found.length <= UNITS_MAX) return found;
+  throw new RangeError(`map.partitions: there are more than ${UNITS_MAX} from ${from} on`);
 }
 
 function checkedCount(count: Json): number {

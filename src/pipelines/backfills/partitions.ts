@@ -28,6 +28,14 @@ export const partitionsSpec = z
   });
 export type PartitionsSpec = z.output<typeof partitionsSpec>;
 
+/** Spans that begin on or after `from` and before `to`, times such as `${params.at}`, and are over. */
+export const partitionSpan = z.strictObject({
+  every: z.enum(['hour', 'day', 'week', 'month']),
+  from: z.string().min(1).max(200),
+  to: z.string().min(1).max(200).optional(),
+});
+export type PartitionSpan = z.output<typeof partitionSpan>;
+
 /**
  * The names of the partitions that begin on or after `from` and before `to`, both days or times, in order; at most
  * `limit` of them. Partitions of the calendar that are not over at `now` are not there yet.

@@ -8,7 +8,7 @@ import { explainMiss } from '../service/explain.ts';
 import { artifactOf, textOfResult } from '../service/inputs.ts';
 import type { NewStep } from '../service/start-run.ts';
 import { parseSource, stepRead } from '../sources.ts';
-import { findCacheEntry } from '../store/cache.ts';
+import { findCacheEntry, freshSince } from '../store/cache.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { earlierKeys, type StepDefinition } from '../store/steps.ts';
 import { findCacheEntries } from '../store/units.ts';
@@ -61,7 +61,9 @@ class Planner {
       return { ...base, outcome: 'skip', reason: obstacle };
     }
     if (definition.approval || definition.wait) {
-      const reason = definition.approval ? 'waits for a person to approve it' : 'waits for a time';
+      const { approval, wait } = definition;
+      const awaited = wait && 'event' in wait ? wait.event : 'a time';
+      const reason = approval ? 'waits for a person to approve it' : `waits for ${awaited}`;
       return { ...base, outcome: 'wait', reason };
     }
     if (definition.pipeline) return this.#nested(base, definition);
@@ -135,7 +137,7 @@ class Planner {
     const { code, seed, pipeline, run } = this.#run;
     const ingredients = ingredientsOf({ definition, inputs, code, seed });
     const key = cacheKeyOf(ingredients);
-    const hit = await findCacheEntry(this.#tx.db, key);
+    const hit = await findCacheEntry(this.#tx.db, key, freshSince(definition, this.#tx.now));
     if (hit) {
       this.#products.set(base.step, { outputs: hit.outputs, result: hit.result });
       const reason = `step '${hit.step}' of run ${hit.run} did this work`;
@@ -146,6 +148,7 @@ class Planner {
     const { text, other, differences } = explainMiss(
       { run, step: base.step, key, ingredients, keyedAt: of.keyedAt },
       earlier,
+      definition,
     );
     return { ...base, outcome: 'run', reason: text, key, other: other?.run ?? null, differences };
   }
@@ -169,7 +172,7 @@ class Planner {
       const unit = { ...shared, params: unitParams(shared.params, item, index) };
       return cacheKeyOf(ingredientsOf({ definition: unit, inputs, code, seed }));
     });
-    const known = await findCacheEntries(this.#tx.db, keys);
+    const known = await findCacheEntries(this.#tx.db, keys, freshSince(shared, this.#tx.now));
     const entries = keys.map((key) => known.get(key));
     const cached = entries.filter((entry) => entry !== undefined).length;
     const units = { all: items.length, cached };

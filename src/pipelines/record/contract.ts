@@ -26,7 +26,7 @@ const stepRecord = z.object({
   program: z.object({
     function: z.object({ module: z.string(), export: z.string() }).optional(),
     command: z.array(z.string()).optional(),
-    waits: z.enum(['approval', 'time']).optional(),
+    waits: z.enum(['approval', 'time', 'event']).optional(),
     pipeline: z.object({ name: z.string(), generation: z.number().int(), run: z.string().nullable() }).optional(),
   }),
   params: z.record(z.string(), jsonValue),

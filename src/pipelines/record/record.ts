@@ -55,7 +55,9 @@ function stepRecord(
 ): StepRecord {
   const { definition, inputs } = facts;
   const { pipeline } = definition;
-  const waits = definition.approval ? ('approval' as const) : definition.wait ? ('time' as const) : undefined;
+  const { wait } = definition;
+  const waited = wait && ('event' in wait ? ('event' as const) : ('time' as const));
+  const waits = definition.approval ? ('approval' as const) : waited;
   return {
     ...{ step: facts.step, status: facts.status },
     program: {

@@ -24,7 +24,7 @@ import {
 import { nestedProduct } from '../nested/product.ts';
 import { openChildren } from '../nested/store.ts';
 import type { Condition } from '../spec.ts';
-import { type CacheEntry, findCacheEntry } from '../store/cache.ts';
+import { type CacheEntry, findCacheEntry, freshSince } from '../store/cache.ts';
 import { activeRuns, admitRun, findPipeline, findRun, type StoredRun, updateRun, waitingRuns } from '../store/runs.ts';
 import { statesAround, stepStates, updateStepState } from '../store/step-state.ts';
 import {
@@ -39,6 +39,7 @@ import {
 import type { Db } from '../store/tables.ts';
 import { cancelUnits, hasOpenUnit } from '../store/units.ts';
 import { type ResolvedMap, stepOfUnit } from '../units.ts';
+import { waitsUntil } from '../waits/spec.ts';
 import { resolveInputs } from './inputs.ts';
 import { advanceUnit, expand, gather } from './units.ts';
 
@@ -150,10 +151,7 @@ async function prepare(tx: Tx, run: StoredRun, step: string): Promise<Fact[]> {
   const reason = when && obstacleOf(when, await comparedOf(tx, run, when));
   if (reason !== undefined) return [{ type: 'unmet', step, reason, now: tx.now }];
   if (approval) return [{ type: 'opened', step, now: tx.now, until: tx.now + approval.withinMs }];
-  if (wait) {
-    const until = 'forMs' in wait ? tx.now + wait.forMs : wait.untilMs;
-    return [{ type: 'opened', step, now: tx.now, until }];
-  }
+  if (wait) return [{ type: 'opened', step, now: tx.now, until: waitsUntil(wait, tx.now) }];
   let inputs: Record<string, Artifact>;
   try {
     inputs = await resolveInputs(tx, run.run, definition);
@@ -243,7 +241,7 @@ async function lookUp(
   const ingredients = ingredientsOf({ definition, inputs, code: run.code, seed: run.seed });
   const key = cacheKeyOf(ingredients);
   await saveKey(tx.db, { run: run.run, step, key, ingredients, keyedAt: tx.now });
-  return findCacheEntry(tx.db, key);
+  return findCacheEntry(tx.db, key, freshSince(definition, tx.now));
 }
 
 async function saveRun(

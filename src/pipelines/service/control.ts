@@ -10,6 +10,7 @@ import { lateRuns, markLate } from '../store/lateness.ts';
 import { crowdedPipelines, findPipeline, findRun, overdueRuns, pauseRun, type StoredRun } from '../store/runs.ts';
 import { elapsedSteps, overdueSteps, pauseSteps } from '../store/step-times.ts';
 import { definitionOf, findStep } from '../store/steps.ts';
+import { elapsedOf } from '../waits/spec.ts';
 import { admitNext, advance, nextAdmitted, runSubject } from './advance.ts';
 import { leftOf } from './left.ts';
 import type { PipelinesDeps } from './service.ts';
@@ -212,15 +213,15 @@ async function endStep(tx: Tx, { run: runId, step }: { readonly run: string; rea
   tx.audit(runSubject(runId), { step, status, reason, epoch });
 }
 
-/** A wait is over; an approval that nobody gave in time is refused. */
+/** A wait is over; an approval that nobody gave in time is refused, and an event that did not come fails its step. */
 async function elapse(tx: Tx, { run: runId, step }: { readonly run: string; readonly step: string }): Promise<void> {
   const run = await requireRun(tx, runId);
   const found = await findStep(tx.db, runId, step);
   if (found?.status !== 'waiting' || (found.readyAt ?? 0) > tx.now) return;
-  const { approval } = await definitionOf(tx.db, runId, step);
-  const reason = approval ? 'nobody decided in time' : 'the time has come';
-  const advanced = await advance(tx, run, { type: 'decided', step, now: tx.now, ok: !approval, reason });
-  if (advanced !== 'stale') tx.audit(runSubject(runId), { step, reason });
+  const { wait } = await definitionOf(tx.db, runId, step);
+  const elapsed = wait ? elapsedOf(wait) : { ok: false, reason: 'nobody decided in time' };
+  const advanced = await advance(tx, run, { type: 'decided', step, now: tx.now, ...elapsed });
+  if (advanced !== 'stale') tx.audit(runSubject(runId), { step, reason: elapsed.reason });
 }
 
 async function requireRun(tx: Pick<Tx, 'db'> | { readonly db: PipelinesDeps['db']['reader'] }, runId: string) {

@@ -5,7 +5,7 @@ import { pipelineErrors } from '../errors.ts';
 import { childrenOf } from '../nested/store.ts';
 import { findCacheEntry } from '../store/cache.ts';
 import { findRun } from '../store/runs.ts';
-import { definitionOf, earlierKeys, findKey, findStep, type KeyedStep } from '../store/steps.ts';
+import { definitionOf, earlierKeys, findKey, findStep, type KeyedStep, type StepDefinition } from '../store/steps.ts';
 import type { Db } from '../store/tables.ts';
 import { lastVerification } from '../store/verifications.ts';
 
@@ -20,7 +20,8 @@ export async function explainCache(db: Db, runId: string, stepName: string): Pro
   if (!run) throw pipelineErrors['run-not-found'](`there is no pipeline run '${runId}'`);
   const step = await findStep(db, runId, stepName);
   if (!step) throw pipelineErrors['step-not-found'](`run '${runId}' has no step '${stepName}'`);
-  const { cache, pipeline } = await definitionOf(db, runId, stepName);
+  const definition = await definitionOf(db, runId, stepName);
+  const { cache, pipeline } = definition;
   const nothing = { key: null, other: null, verification: null, differences: [] };
   if (pipeline) {
     const child = (await childrenOf(db, runId)).get(stepName);
@@ -41,7 +42,7 @@ export async function explainCache(db: Db, runId: string, stepName: string): Pro
     { pipeline: run.pipeline, step: stepName, run: runId, keyedAt: keyed.keyedAt },
     EARLIER_MAX,
   );
-  return { ...explainMiss(keyed, earlier), verification };
+  return { ...explainMiss(keyed, earlier, definition), verification };
 }
 
 async function explainHit(db: Db, { key }: KeyedStep): Promise<Explained> {
@@ -52,7 +53,11 @@ async function explainHit(db: Db, { key }: KeyedStep): Promise<Explained> {
 }
 
 /** Names the ingredients in which a key differs from the nearest of earlier ones. */
-export function explainMiss(keyed: KeyedStep, earlier: readonly KeyedStep[]): Explained {
+export function explainMiss(
+  keyed: KeyedStep,
+  earlier: readonly KeyedStep[],
+  { cacheMaxAgeMs }: Pick<StepDefinition, 'cacheMaxAgeMs'>,
+): Explained {
   let nearest: { readonly keyed: KeyedStep; readonly differences: IngredientDifference[] } | undefined;
   for (const candidate of earlier) {
     const differences = differencesOf(candidate.ingredients, keyed.ingredients);
@@ -65,10 +70,12 @@ export function explainMiss(keyed: KeyedStep, earlier: readonly KeyedStep[]): Ex
   }
   const { run, key, keyedAt } = nearest.keyed;
   const names = nearest.differences.map(({ ingredient }) => ingredient).join(', ');
+  const absent =
+    cacheMaxAgeMs === undefined ? 'not in the cache yet' : 'not in the cache yet, or older than its maxAge,';
   const text =
     nearest.differences.length > 0
       ? `compared with the nearest earlier key, that of run ${run}, these differ: ${names}`
-      : `run ${run} has the same key, but its work was not in the cache yet when this step became ready`;
+      : `run ${run} has the same key, but its work was ${absent} when this step became ready`;
   const differences = nearest.differences.map((item): { ingredient: string; before: Json; now: Json } => ({ ...item }));
   return { ...base, text, other: { run, key, at: keyedAt }, differences };
 }

@@ -8,19 +8,17 @@ import type { Artifact, FinishBody, StepError } from '../contract.ts';
 import { pipelineErrors } from '../errors.ts';
 import { type AttemptStatus, type Fact, isFinalStep } from '../model.ts';
 import { saveEnvironment } from '../record/store.ts';
+import { backoffOf, retriesFor } from '../retries.ts';
 import { endAttempt, endLease, findAttempt, type StoredAttempt } from '../store/attempts.ts';
-import { type CacheEntry, insertCacheEntry } from '../store/cache.ts';
+import { type CacheEntry, freshSince, insertCacheEntry } from '../store/cache.ts';
 import { queuedTwins } from '../store/queue.ts';
 import { findRun } from '../store/runs.ts';
-import { definitionOf, findKey, findStep, saveProduct, saveProgress } from '../store/steps.ts';
+import { definitionOf, findKey, findStep, type StepDefinition, saveProduct, saveProgress } from '../store/steps.ts';
 import { type Advanced, advance, runSubject, takeFromCache } from './advance.ts';
 import { noteVerification } from './verify.ts';
 
 /** Queued steps that one finish answers from the cache; further ones do their work themselves. */
 const TWINS_MAX = 100;
-const RETRY_BASE_MS = 1_000;
-/** The longest pause before another attempt. */
-export const RETRY_CAP_MS = 60_000;
 
 /** Fails with `pipelines/output-missing` unless every output is stored with the length that was reported. */
 export async function requireOutputs(blobs: BlobStore, outputs: Readonly<Record<string, Artifact>>): Promise<void> {
@@ -44,20 +42,21 @@ export async function finish(tx: Tx, attemptId: string, body: FinishBody, system
   if (attempt.status !== 'running') return { status: repeated(attempt, body), isRepeat: true };
   const run = await findRun(tx.db, attempt.run);
   if (!run) throw staleAttempt(attempt);
-  const report = await checkPromises(tx, attempt, body);
+  const definition = await definitionOf(tx.db, attempt.run, attempt.step);
+  const report = checkPromises(definition, body);
   if (body.status !== 'stopped' && body.environment) await saveEnvironment(tx.db, attempt, body.environment);
   await saveProgress(tx.db, attempt, report);
   if (report.status === 'succeeded') {
     const product = { outputs: report.outputs, result: report.result ?? null, metrics: report.metrics ?? {} };
     await saveProduct(tx.db, attempt, product);
   }
-  const advanced = await advance(tx, run, factOf(attempt, report, { now: tx.now, system }));
+  const advanced = await advance(tx, run, factOf(attempt, report, { now: tx.now, system, definition }));
   if (advanced === 'stale') throw staleAttempt(attempt);
   const status = advanced.attempt ?? attempt.status;
   const error = report.status === 'failed' ? report.error : undefined;
   await endAttempt(tx.db, attempt.attempt, { status, now: tx.now, error, usage: report.usage, place: body.place });
   auditStep(tx, attempt, { advanced, report });
-  if (report.status === 'succeeded') await fillCache(tx, attempt, report);
+  if (report.status === 'succeeded') await fillCache(tx, attempt, report, definition);
   if (report.status === 'succeeded' && run.verifies !== null) await noteVerification(tx, attempt, report);
   return { status, isRepeat: false };
 }
@@ -114,9 +113,8 @@ function repeated(attempt: StoredAttempt, body: FinishBody): AttemptStatus {
 }
 
 /** A success without all declared outputs is a failure, whatever the worker says. */
-async function checkPromises(tx: Tx, attempt: StoredAttempt, body: FinishBody): Promise<FinishBody> {
+function checkPromises({ outputs: declared }: StepDefinition, body: FinishBody): FinishBody {
   if (body.status !== 'succeeded') return body;
-  const declared = (await definitionOf(tx.db, attempt.run, attempt.step)).outputs;
   const missing = declared.filter((name) => !Object.hasOwn(body.outputs, name));
   const extra = Object.keys(body.outputs).filter((name) => !declared.includes(name));
   if (missing.length === 0 && extra.length === 0) return body;
@@ -127,15 +125,16 @@ async function checkPromises(tx: Tx, attempt: StoredAttempt, body: FinishBody): 
 }
 
 function factOf(
-  attempt: StoredAttempt,
+  { step, epoch }: StoredAttempt,
   report: FinishBody,
-  { now, system }: { readonly now: number; readonly system: System },
+  by: { readonly now: number; readonly system: System; readonly definition: StepDefinition },
 ): Fact {
-  const { step, epoch } = attempt;
+  const { now } = by;
   if (report.status !== 'failed') return { type: report.status, step, epoch, now };
   const { kind, message } = report.error;
-  const delayMs = Math.ceil(backoffMs(epoch - 1, system.random, { baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS }));
-  return { type: 'failed', step, epoch, now, kind, message, delayMs };
+  const { retry = {} } = by.definition;
+  const delayMs = Math.ceil(backoffMs(epoch - 1, by.system.random, backoffOf(retry)));
+  return { type: 'failed', step, epoch, now, kind, message, delayMs, retries: retriesFor(retry, kind) };
 }
 
 /** One audit row for each final outcome of a step; what is tried again is told by its attempts. */
@@ -154,7 +153,12 @@ function auditStep(
 }
 
 /** Keeps the product under its key, and answers every queued step that waits for the same work. */
-async function fillCache(tx: Tx, attempt: StoredAttempt, report: FinishBody & { status: 'succeeded' }): Promise<void> {
+async function fillCache(
+  tx: Tx,
+  attempt: StoredAttempt,
+  report: FinishBody & { status: 'succeeded' },
+  definition: StepDefinition,
+): Promise<void> {
   const keyed = await findKey(tx.db, attempt.run, attempt.step);
   if (!keyed) return;
   const entry: CacheEntry = {
@@ -166,7 +170,7 @@ async function fillCache(tx: Tx, attempt: StoredAttempt, report: FinishBody & { 
     result: report.result ?? null,
     metrics: report.metrics ?? {},
   };
-  await insertCacheEntry(tx.db, entry);
+  await insertCacheEntry(tx.db, entry, freshSince(definition, tx.now));
   await answerTwins(tx, entry, keyed.key);
 }
 

@@ -26,6 +26,7 @@ import type { AttemptStatus, StepStatus } from '../model.ts';
 import { isFinalRun, isFinalStep } from '../model.ts';
 import { childrenOf, openTree } from '../nested/store.ts';
 import type { Pins } from '../references.ts';
+import { BACKOFF_MS, BACKOFF_MS_MAX } from '../retries.ts';
 import { SeenWorkers } from '../seen-workers.ts';
 import {
   attemptsOfRun,
@@ -46,7 +47,7 @@ import { verificationsOfRun } from '../store/verifications.ts';
 import { Wake } from '../wake.ts';
 import { advance, runSubject } from './advance.ts';
 import { explainCache } from './explain.ts';
-import { bury, expire, finish, RETRY_CAP_MS, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
+import { bury, expire, finish, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
 import { type LeaseDeps, type LeaseRequest, type LeaveRequest, lease, leaseNow } from './lease.ts';
 import { keyedRunId, type StartRun, startRun, viewOf } from './start-run.ts';
 
@@ -348,12 +349,12 @@ export class PipelineService {
     const { db, system } = this.#deps;
     const boundsAt = (now: number) => ({
       lease: now + Math.max(CANCEL_MS, this.#leaseMs),
-      ready: now + RETRY_CAP_MS,
+      ...{ ready: now + BACKOFF_MS, retried: now + BACKOFF_MS_MAX },
     });
     if (!(await anyBeyond(db.reader, boundsAt(system.clock.now())))) return;
     await db.maintain(async (tx) => {
       await boundLeases(tx.db, { latest: boundsAt(tx.now).lease, now: tx.now });
-      await boundReady(tx.db, { latest: boundsAt(tx.now).ready, now: tx.now });
+      await boundReady(tx.db, boundsAt(tx.now), tx.now);
     });
     this.#wake.all();
   }

@@ -10,16 +10,18 @@ import { pipelineRunStarted } from '../events.ts';
 import { upstreamOf } from '../graph.ts';
 import type { StepState } from '../model.ts';
 import { pinNested } from '../nested/pins.ts';
-import { checkParam, interpolate, type ParamValue, resolveParams } from '../params.ts';
+import { interpolate, type ParamValue, resolveParams } from '../params.ts';
 import type { Source } from '../record/source.ts';
 import { type RunOrigin, saveOrigin } from '../record/store.ts';
 import { type Pins, parseReference, pinReferences } from '../references.ts';
+import { retriesMax, retryPolicyOf } from '../retries.ts';
 import type { PipelineSpec, StepSpec } from '../spec.ts';
 import { findPipeline, findRun, insertRun, type StoredRun } from '../store/runs.ts';
 import { updateStepState } from '../store/step-state.ts';
 import { pauseSteps } from '../store/step-times.ts';
 import { insertSteps, type StepDefinition, type StepProduct, saveProduct } from '../store/steps.ts';
 import { type MapSpec, NESTED_AT_ONCE, type ResolvedMap, resolveMap } from '../units.ts';
+import { resolveWait } from '../waits/spec.ts';
 import { admitNext, runSubject } from './advance.ts';
 import { givenInputsOf } from './given.ts';
 
@@ -116,7 +118,7 @@ export async function buildRun(
   for (const step of pipeline.spec.steps) {
     const references = await pinReferences(tx, step.inputs, { pins, project: run.project });
     const pinned = { ...givenTo(step, inputs), ...references };
-    const definition = definitionFrom(step, params, pinned);
+    const definition = definitionFrom(step, { params, pinned, now: tx.now });
     const nested = step.pipeline === undefined ? undefined : inside.get(step.pipeline);
     steps.push({ state: initialState(step), definition: { ...definition, ...(nested ? { pipeline: nested } : {}) } });
   }
@@ -222,7 +224,7 @@ function initialState(step: StepSpec): StepState {
     status: 'queued',
     needs: upstreamOf(step),
     epoch: 0,
-    retries: step.retries,
+    retries: retriesMax(step.retries),
     failures: 0,
     losses: 0,
     preemptible: step.preemptible?.losses ?? 0,
@@ -244,9 +246,9 @@ function partitionOfRun({ partitions }: PipelineSpec, params: Readonly<Record<st
   return (partitions && partitionOf(partitions, params[partitions.param])) ?? null;
 }
 
-function mapOf({ name }: StepSpec, map: MapSpec, params: Readonly<Record<string, ParamValue>>): ResolvedMap {
+function mapOf({ name }: StepSpec, map: MapSpec, from: Parameters<typeof resolveMap>[1]): ResolvedMap {
   try {
-    return resolveMap(map, params);
+    return resolveMap(map, from);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw pipelineErrors['invalid-params'](`step '${name}': ${error.message}`);
@@ -258,22 +260,15 @@ function unitLimitsOf({ map, pipeline }: StepSpec): StepDefinition['unitLimits']
   return { concurrency: map.concurrency ?? NESTED_AT_ONCE, stopsAtFailure: map.failures === 'stop' };
 }
 
-function waitOf(
-  { name, wait }: StepSpec,
-  params: Readonly<Record<string, ParamValue>>,
-): { readonly forMs: number } | { readonly untilMs: number } {
-  if (wait && 'for' in wait) return { forMs: durationMs(wait.for) };
-  const found = interpolate(wait?.until ?? '', params);
-  const checked = checkParam('timestamp', found);
-  if ('value' in checked && typeof checked.value === 'number') return { untilMs: checked.value };
-  throw pipelineErrors['invalid-params'](`step '${name}' waits until '${String(found)}': expected a time`);
-}
-
 function definitionFrom(
   step: StepSpec,
-  params: Readonly<Record<string, ParamValue>>,
-  pinned: Readonly<Record<string, Artifact>>,
+  from: {
+    readonly params: Readonly<Record<string, ParamValue>>;
+    readonly pinned: Readonly<Record<string, Artifact>>;
+    readonly now: number;
+  },
 ): StepDefinition {
+  const { params, pinned } = from;
   const values = Object.entries(step.params).map(([name, value]) => [name, interpolate(value, params)] as const);
   return {
     function: step.function,
@@ -282,8 +277,10 @@ function definitionFrom(
     inputs: step.inputs,
     pinned,
     outputs: step.outputs,
-    cache: step.cache && !step.onFailure,
+    cache: step.cache !== false && !step.onFailure,
+    cacheMaxAgeMs: typeof step.cache === 'object' ? durationMs(step.cache.maxAge) : undefined,
     deterministic: step.deterministic,
+    retry: retryPolicyOf(step),
     timeoutMs: durationMs(step.timeout),
     env: step.env,
     labels: step.labels,
@@ -291,14 +288,14 @@ function definitionFrom(
     pool: step.pool,
     preemptible: step.preemptible && { on: step.preemptible.on, after: step.preemptible.after },
     when: step.when,
-    map: step.map && mapOf(step, step.map, params),
+    map: step.map && mapOf(step, step.map, from),
     unitLimits: unitLimitsOf(step),
     approval: step.approval && {
       message: step.approval.message,
       independent: step.approval.independent,
       withinMs: durationMs(step.approval.within),
     },
-    wait: step.wait && waitOf(step, params),
+    wait: step.wait && resolveWait(step.name, step.wait, params),
   };
 }
 

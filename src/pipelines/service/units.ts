@@ -5,6 +5,7 @@ import { cacheKeyOf, ingredientsOf } from '../cache-key.ts';
 import { type Artifact, RESULT_LENGTH_MAX } from '../contract.ts';
 import { type AttemptStatus, decide, type Fact, type StepState } from '../model.ts';
 import { nestedUnits } from '../nested/units.ts';
+import { freshSince } from '../store/cache.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { updateStepState } from '../store/step-state.ts';
 import { definitionOf, type StepDefinition, saveProduct } from '../store/steps.ts';
@@ -49,6 +50,7 @@ export async function expand(
   const known = await findCacheEntries(
     tx.db,
     drafts.flatMap(({ keyed }) => (keyed ? [keyed.key] : [])),
+    freshSince(shared, tx.now),
   );
   const units = drafts.map((draft) => ({ ...draft, hit: draft.keyed && known.get(draft.keyed.key) }));
   await insertUnits(tx.db, { ...to, nested: false }, units);

@@ -1,5 +1,5 @@
 import type { Digest } from '#core/hash';
-import type { StepProduct } from './steps.ts';
+import type { StepDefinition, StepProduct } from './steps.ts';
 import { type Db, tables } from './tables.ts';
 
 export interface CacheEntry extends StepProduct {
@@ -10,8 +10,19 @@ export interface CacheEntry extends StepProduct {
   readonly createdAt: number;
 }
 
-export async function findCacheEntry(db: Db, key: Digest): Promise<CacheEntry | undefined> {
-  const row = await tables(db).selectFrom('pipeline_cache').selectAll().where('cache_key', '=', key).executeTakeFirst();
+/** The times from which on work may be taken from the cache for a step, and replaces what is there. */
+export function freshSince({ cacheMaxAgeMs }: StepDefinition, now: number): number {
+  return cacheMaxAgeMs === undefined ? 0 : now - cacheMaxAgeMs;
+}
+
+/** What the cache has under a key, if that was done at or after `since`. */
+export async function findCacheEntry(db: Db, key: Digest, since = 0): Promise<CacheEntry | undefined> {
+  const row = await tables(db)
+    .selectFrom('pipeline_cache')
+    .selectAll()
+    .where('cache_key', '=', key)
+    .where('created_at', '>=', since)
+    .executeTakeFirst();
   return (
     row && {
       key,
@@ -25,19 +36,22 @@ export async function findCacheEntry(db: Db, key: Digest): Promise<CacheEntry | 
   );
 }
 
-/** Keeps the product of a key. The first one stays: equal keys promise equal work. */
-export async function insertCacheEntry(db: Db, entry: CacheEntry): Promise<void> {
+/**
+ * Keeps the product of a key. The first one stays, because equal keys promise equal work, unless it was done before
+ * `since`.
+ */
+export async function insertCacheEntry(db: Db, entry: CacheEntry, since = 0): Promise<void> {
+  const row = {
+    run: entry.run,
+    step: entry.step,
+    created_at: entry.createdAt,
+    metrics: JSON.stringify(entry.metrics),
+    outputs: JSON.stringify(entry.outputs),
+    result: JSON.stringify(entry.result),
+  };
   await tables(db)
     .insertInto('pipeline_cache')
-    .values({
-      cache_key: entry.key,
-      run: entry.run,
-      step: entry.step,
-      created_at: entry.createdAt,
-      metrics: JSON.stringify(entry.metrics),
-      outputs: JSON.stringify(entry.outputs),
-      result: JSON.stringify(entry.result),
-    })
-    .onConflict((c) => c.column('cache_key').doNothing())
+    .values({ cache_key: entry.key, ...row })
+    .onConflict((c) => c.column('cache_key').doUpdateSet(row).where('pipeline_cache.created_at', '<', since))
     .execute();
 }

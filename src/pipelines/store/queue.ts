@@ -1,8 +1,8 @@
-import { sql } from 'kysely';
+import { type ExpressionBuilder, sql } from 'kysely';
 import type { Digest } from '#core/hash';
 import { statement } from '#platform/db';
 import type { Candidate, StepClass } from '../matching.ts';
-import { type Db, tables } from './tables.ts';
+import { type Db, type Tables, tables } from './tables.ts';
 
 /** Whether any step may be leased now, by some worker. */
 export async function anyReady(db: Db, now: number): Promise<boolean> {
@@ -32,9 +32,21 @@ export async function nextReadyAt(db: Db, now: number): Promise<number | undefin
   return row?.ready_at ?? undefined;
 }
 
+/** Times after which a step of any kind, or one that has failed, is ready by the wrong clock alone. */
+interface ReadyBounds {
+  readonly ready: number;
+  readonly retried: number;
+}
+
 /** Whether a step is ready, or a live lease begins or ends, only after these times. */
-export async function anyBeyond(db: Db, after: { readonly lease: number; readonly ready: number }): Promise<boolean> {
-  if ((await nextReadyAt(db, after.ready)) !== undefined) return true;
+export async function anyBeyond(db: Db, after: ReadyBounds & { readonly lease: number }): Promise<boolean> {
+  const step = await tables(db)
+    .selectFrom('pipeline_step')
+    .select('name')
+    .where((e) => isBeyond(e, after))
+    .limit(1)
+    .executeTakeFirst();
+  if (step) return true;
   const row = await tables(db)
     .selectFrom('pipeline_attempt')
     .select('id')
@@ -45,17 +57,19 @@ export async function anyBeyond(db: Db, after: { readonly lease: number; readonl
   return row !== undefined;
 }
 
-/** Steps that would be ready only after `latest` are ready `now`. */
-export async function boundReady(
-  db: Db,
-  { latest, now }: { readonly latest: number; readonly now: number },
-): Promise<void> {
+/** Steps that would be ready only after these times are ready `now`. */
+export async function boundReady(db: Db, after: ReadyBounds, now: number): Promise<void> {
   await tables(db)
     .updateTable('pipeline_step')
     .set({ ready_at: now })
-    .where('status', '=', 'queued')
-    .where('ready_at', '>', latest)
+    .where((e) => isBeyond(e, after))
     .execute();
+}
+
+/** Only a step that has failed may have declared a long pause. */
+function isBeyond(e: ExpressionBuilder<Tables, 'pipeline_step'>, { ready, retried }: ReadyBounds) {
+  const isLate = e.or([e('failures', '=', 0), e('ready_at', '>', retried)]);
+  return e.and([e('status', '=', 'queued'), e('ready_at', '>', ready), isLate]);
 }
 
 /**

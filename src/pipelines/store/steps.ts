@@ -5,8 +5,10 @@ import { statement } from '#platform/db';
 import type { Artifact, StepView } from '../contract.ts';
 import type { StepState, StepStatus } from '../model.ts';
 import type { NestedDefinition } from '../nested/pins.ts';
+import type { RetryPolicy } from '../retries.ts';
 import type { Condition } from '../spec.ts';
 import type { ResolvedMap } from '../units.ts';
+import type { ResolvedWait } from '../waits/spec.ts';
 import { type Db, type Tables, tables } from './tables.ts';
 
 /** What an attempt of a step needs to know, with the run's parameters filled in. It does not change during a run. */
@@ -20,7 +22,11 @@ export interface StepDefinition {
   readonly pinned: Readonly<Record<string, Artifact>>;
   readonly outputs: readonly string[];
   readonly cache: boolean;
+  /** Work that is older is not taken from the cache. */
+  readonly cacheMaxAgeMs?: number | undefined;
   readonly deterministic?: boolean | undefined;
+  /** How it is tried again, where that is not the number of its state with the usual pauses. */
+  readonly retry?: RetryPolicy | undefined;
   readonly timeoutMs: number;
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
@@ -52,7 +58,7 @@ export interface StepDefinition {
     | undefined;
   /** The step runs another pipeline as that was declared when the run was started. */
   readonly pipeline?: NestedDefinition | undefined;
-  readonly wait?: { readonly forMs: number } | { readonly untilMs: number } | undefined;
+  readonly wait?: ResolvedWait | undefined;
 }
 
 /** What a step produced, by a process or from the cache. */
@@ -107,6 +113,7 @@ export async function insertSteps(
     pool: definition.pool?.name ?? null,
     pool_slots: definition.pool?.slots ?? 0,
     on_failure: state.onFailure ? 1 : 0,
+    awaits: definition.wait && 'event' in definition.wait ? definition.wait.event : null,
     definition: JSON.stringify(definition),
     metrics: '{}',
     outputs: '{}',
@@ -154,6 +161,7 @@ export const emptyStep = {
   deadline_at: null,
   parent: null,
   dependants: null,
+  awaits: null,
 };
 
 export interface StepAddress {

@@ -82,6 +82,8 @@ export interface Tables {
     parent: string | null;
     /** The names of the steps that need it, as JSON; null where that is not known. */
     dependants: string | null;
+    /** The type of event that it waits for. */
+    awaits: string | null;
   };
   readonly pipeline_attempt: {
     id: string;

@@ -227,14 +227,19 @@ function viewOf(row: Tables['pipeline_step']): UnitView {
   };
 }
 
-/** Those of the keys that are in the cache. */
-export async function findCacheEntries(db: Db, keys: readonly Digest[]): Promise<Map<string, CacheEntry>> {
+/** Those of the keys that are in the cache, from work that was done at or after `since`. */
+export async function findCacheEntries(
+  db: Db,
+  keys: readonly Digest[],
+  since: number,
+): Promise<Map<string, CacheEntry>> {
   const found = new Map<string, CacheEntry>();
   for (let from = 0; from < keys.length; from += ROWS) {
     const rows = await tables(db)
       .selectFrom('pipeline_cache')
       .selectAll()
       .where('cache_key', 'in', keys.slice(from, from + ROWS))
+      .where('created_at', '>=', since)
       .execute();
     for (const row of rows) {
       found.set(row.cache_key, {

@@ -14,8 +14,11 @@ import { freezeOf } from '../schedules/model.ts';
 import { freezesIn } from '../schedules/service.ts';
 import { causeSchema } from '../shapes.ts';
 import { findRun, type StoredRun } from '../store/runs.ts';
+import { endWaits } from '../waits/happened.ts';
+import { awaitedTypes } from '../waits/store.ts';
 import type { FiringView, TriggerView } from './contract.ts';
 import { triggerHeld } from './events.ts';
+import { fieldsOfEvent } from './fields.ts';
 import { decideTrigger, type TriggerFact, type TriggerOutcome, triggerParams } from './model.ts';
 import { REPLAY_MS, refusalOf, type SignedRequest } from './signature.ts';
 import {
@@ -59,13 +62,15 @@ export class Triggers {
     return { name: 'pipelines/triggers', everyMs: LOOK_EVERY_MS, run: () => this.look() };
   }
 
+  /** Takes events for triggers, and for the steps that wait for one: both are asked about each event once. */
   consumer(): Consumer {
     return {
       name: 'pipelines.triggers',
       types: [...eventTypes().keys()],
-      wantedTypes,
+      wantedTypes: async (db) => [...(await wantedTypes(db)), ...(await awaitedTypes(db))],
       action: 'trigger.fire',
       handle: async (tx, event) => {
+        await endWaits(tx, event);
         await this.#happened(tx, `event/${event.type}`, event);
         if (event.type === datasetCommitted.type) {
           return this.#happened(tx, `dataset/${datasetCommitted.read(event).dataset}`, event);
@@ -140,14 +145,7 @@ export class Triggers {
     const triggers = await listTriggers(tx.db, source);
     const cause = triggers.length > 0 ? await causeOfEvent(tx, event) : undefined;
     if (!cause) return;
-    const { seq, time, type, subject } = event;
-    const fields: Record<string, Json> = {
-      ...(event.data as { readonly [name: string]: Json }),
-      seq,
-      time,
-      type,
-      subject,
-    };
+    const fields = fieldsOfEvent(event);
     for (const trigger of triggers) {
       const { on } = trigger.spec;
       if ('pipeline' in on && !on.status.some((wanted) => wanted === fields['status'])) continue;

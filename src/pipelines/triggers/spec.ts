@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DURATION_PATTERN } from '#core/units';
 import { nameSchema } from '#platform/contract';
+import { unionWords } from '../union-words.ts';
 import { whereSpec } from './where.ts';
 
 const duration = z.string().regex(DURATION_PATTERN, 'expected a duration such as 30s or 1h');
@@ -24,20 +25,8 @@ const source = z.union(
     /** The platform publishes an event of this type, and its fields are as `where` says. */
     z.strictObject({ event: z.string().min(1).max(100), where: whereSpec.default({}) }),
   ],
-  { error: (issue) => wordsOf(issue.code === 'invalid_union' ? issue : { input: issue.input, errors: [] }) },
+  { error: unionWords(SOURCES) },
 );
-
-/** What is wrong with the source that was meant: the one whose name is there. */
-function wordsOf({
-  input,
-  errors,
-}: Pick<z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>, 'input' | 'errors'>): string {
-  const given = input !== null && typeof input === 'object' ? Object.keys(input) : [];
-  const meant = SOURCES.findIndex((name) => given.includes(name));
-  const [first] = errors?.[meant] ?? [];
-  if (!first) return `expected one of ${SOURCES.join(', ')}`;
-  return `${[...first.path, ''].join('.').slice(0, -1) || SOURCES[meant]}: ${first.message}`;
-}
 
 /** The spec of the resource kind `trigger`: start a pipeline when something happens. */
 export const triggerSpec = z.strictObject({

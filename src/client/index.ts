@@ -13,6 +13,7 @@ export {
   type Project,
   pool,
   project,
+  quota,
   type Resource,
   rule,
   schedule,

@@ -4,7 +4,7 @@ import type { datasetSpec } from '#datasets/contract';
 import type { featureViewSpec } from '#features/contract';
 import type { gatePolicySpec } from '#governance/contract';
 import type { monitorSpec } from '#monitoring/contract';
-import type { poolSpec } from '#pipelines/contract';
+import type { poolSpec, quotaSpec } from '#pipelines/contract';
 import type { freezeSpec, scheduleSpec } from '#pipelines/schedules/contract';
 import type { triggerSpec } from '#pipelines/triggers/contract';
 import type { ResourceDraft } from '#platform/resources/contract';
@@ -45,6 +45,9 @@ export const featureView: Builder<typeof featureViewSpec> = builder('feature-vie
 
 /** Slots that steps of all pipelines share, such as the connections that a warehouse allows. */
 export const pool: Builder<typeof poolSpec> = builder('pool');
+
+/** How many steps of the runs of the project of this name run at a time. */
+export const quota: Builder<typeof quotaSpec> = builder('quota');
 
 /** When a pipeline starts by itself: local times of a time zone, and what becomes of those that were missed. */
 export const schedule: Builder<typeof scheduleSpec> = builder('schedule');

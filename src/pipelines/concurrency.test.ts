@@ -99,6 +99,25 @@ forEachDialect('Concurrency of pipelines', pipelineMigrations, (open) => {
     });
   });
 
+  test('a project runs so many steps at a time as its quota says, on all workers together', async (t) => {
+    const p = await openPipelines(t, open);
+    const quota = (steps: number) => p.resources.apply(context, [{ kind: 'quota', name: 'team', spec: { steps } }]);
+    await quota(2);
+    await p.declare(['a', 'b', 'c'].map((name) => ({ name, command: command(name), cache: false })));
+    await p.service.startRun(context, { pipeline: 'p', project: 'team', cause });
+    const leased = [...(await p.lease('w1', 1)), ...(await p.lease('w2', 8))];
+    assert.deepEqual(names(leased), ['a', 'b']);
+    await p.start();
+    assert.deepEqual(names(await p.lease('w3')), ['a', 'b', 'c'], 'runs of no project have none');
+
+    await p.succeed(leased[0]!);
+    assert.deepEqual(names(await p.lease('w1')), ['c']);
+    await quota(0);
+    await p.service.startRun(context, { pipeline: 'p', project: 'team', cause });
+    assert.deepEqual(await p.lease('w1'), []);
+    await assert.rejects(quota(-1), { code: 'resources/invalid' });
+  });
+
   test('a worker gets what fits beside what it holds, and what it never could run is left to others', async (t) => {
     const p = await openPipelines(t, open);
     await p.declare([

@@ -19,7 +19,7 @@ import { digestSchema, jsonValue, stepName, stepOrUnit } from './spec.ts';
 import { STEP_ERROR_KINDS } from './step-errors.ts';
 
 export * from './shapes.ts';
-export { type PipelineSpec, pipelineSpec, poolSpec } from './spec.ts';
+export { type PipelineSpec, pipelineSpec, poolSpec, quotaSpec } from './spec.ts';
 export { type FinishBody, type LeasedAttempt, workContract } from './work-contract.ts';
 export { jsonValue, STEP_ERROR_KINDS };
 

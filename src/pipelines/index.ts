@@ -25,7 +25,7 @@ import { scheduleMigrations } from './schedules/migrations.ts';
 import { Schedules } from './schedules/service.ts';
 import { RunControl } from './service/control.ts';
 import { PipelineService, type PipelinesDeps } from './service/service.ts';
-import { type PipelineSpec, type PoolSpec, poolSpec } from './spec.ts';
+import { type PipelineSpec, type PoolSpec, poolSpec, type QuotaSpec, quotaSpec } from './spec.ts';
 import { removePipeline, savePipeline } from './store/runs.ts';
 import { triggerHandlers, triggerWebhooks } from './triggers/handlers.ts';
 import { triggerKinds } from './triggers/kinds.ts';
@@ -102,6 +102,7 @@ export const pipelineKinds: readonly ResourceKind[] = [
     onDelete: (tx, name) => removePipeline(tx.db, name),
   } satisfies ResourceKind<PipelineSpec>,
   { kind: 'pool', schema: poolSpec } satisfies ResourceKind<PoolSpec>,
+  { kind: 'quota', schema: quotaSpec } satisfies ResourceKind<QuotaSpec>,
   ...scheduleKinds,
   ...triggerKinds,
 ];

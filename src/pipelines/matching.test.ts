@@ -26,6 +26,7 @@ const offer = (change: Partial<Offer> = {}): Offer => ({
   held: {},
   pools: new Map(),
   running: new Map(),
+  quotas: new Map(),
   now: 0,
   ...change,
 });
@@ -45,6 +46,20 @@ test('projects take turns: the one with the fewest running steps is next', () =>
 
   const taken = match([big, small], offer({ slots: 4, running: new Map([['big', 1]]) }));
   assert.deepEqual(names(taken), ['small-5', 'big-1', 'small-6', 'big-2']);
+});
+
+test('a project runs no more steps than its quota, and holds up no other', () => {
+  const big = queue(ofClass({ project: 'big' }), ...[1, 2, 3].map((n) => step(`big-${n}`, { readyAt: n })));
+  const more = queue(ofClass({ project: 'big', labels: { a: 'x' } }), step('big-x', { priority: 9 }));
+  const free = queue(ofClass(), step('free', { readyAt: 9 }));
+  const at = (running: number) => {
+    const limits = { running: new Map([['big', running]]), quotas: new Map([['big', 3]]), labels: { a: 'x' } };
+    return names(match([big, more, free], offer(limits)));
+  };
+
+  assert.deepEqual(at(1), ['big-x', 'free', 'big-1']);
+  assert.deepEqual(at(3), ['free']);
+  assert.deepEqual(at(4), ['free'], 'a quota that was lowered takes nothing away');
 });
 
 test('what a worker lacks it never gets, and what it has is not given away twice', () => {

@@ -10,6 +10,8 @@ export interface Offer {
   readonly pools: ReadonlyMap<string, number>;
   /** Running steps of each project. */
   readonly running: ReadonlyMap<string, number>;
+  /** How many steps of a project may run at a time. A project that is absent has no such limit. */
+  readonly quotas: ReadonlyMap<string, number>;
   readonly now: number;
 }
 
@@ -91,6 +93,10 @@ class Matching {
     const step = queue?.steps[queue.next];
     if (!queue || !step) return false;
     const { pool, resources, project } = queue.class;
+    if (this.#load(project) >= (this.#offer.quotas.get(project ?? '') ?? Number.POSITIVE_INFINITY)) {
+      this.#close((other) => other.project === project);
+      return true;
+    }
     if (pool && (this.#pools.get(pool.name) ?? 0) < pool.slots) {
       this.#close((other) => other.pool?.name === pool.name);
       return true;

@@ -233,6 +233,14 @@ export const poolSpec = z.strictObject({
 });
 export type PoolSpec = z.output<typeof poolSpec>;
 
+/** The spec of the resource kind `quota`, which has the name of its project. */
+export const quotaSpec = z.strictObject({
+  description: z.string().max(2_000).default(''),
+  /** How many steps of the runs of the project run at a time, on all workers together. */
+  steps: z.number().int().min(0).max(1_000_000),
+});
+export type QuotaSpec = z.output<typeof quotaSpec>;
+
 /** The spec of the resource kind `pipeline`. */
 export const pipelineSpec = z
   .strictObject({

@@ -65,6 +65,8 @@ export interface LeaseDeps {
   readonly leaseMs: number;
   /** The slots of a pool as it is declared, in the transaction. */
   poolSlots(tx: Pick<Tx, 'db'>, pool: string): Promise<number>;
+  /** How many steps of a project may run at a time, if that is declared. */
+  quotaOf(tx: Pick<Tx, 'db'>, project: string): Promise<number | undefined>;
   /** Whether the worker has said meanwhile that it ends. */
   readonly hasLeft: () => boolean;
 }
@@ -110,12 +112,13 @@ export async function leaseNow(
       steps: await readySteps(tx.db, { now: tx.now, class: text, limit }),
     })),
   );
+  const quotas = await quotasOf(tx, queues, deps);
   const offer = {
-    ...{ slots, labels, capacity, now: tx.now },
-    // Neither decides anything where no step asks for resources, or all are of one project.
+    ...{ slots, labels, capacity, quotas, now: tx.now },
+    // Neither decides anything where no step asks for resources, or all are of one project without a quota.
     held: queues.some(asksForResources) ? await heldResources(tx.db, worker) : {},
     pools: await freeSlots(tx, queues, deps),
-    running: isOfOneProject(queues) ? new Map() : await runningByProject(tx.db),
+    running: isOfOneProject(queues) && quotas.size === 0 ? new Map() : await runningByProject(tx.db),
   };
   const leased: LeasedAttempt[] = [];
   for (const candidate of match(queues, offer)) {
@@ -128,6 +131,19 @@ const asksForResources = (queue: Queue): boolean => Object.keys(queue.class.reso
 
 const isOfOneProject = (queues: readonly Queue[]): boolean =>
   new Set(queues.map((queue) => queue.class.project)).size <= 1;
+
+async function quotasOf(
+  tx: Pick<Tx, 'db'>,
+  queues: readonly Queue[],
+  deps: Pick<LeaseDeps, 'quotaOf'>,
+): Promise<Map<string, number>> {
+  const quotas = new Map<string, number>();
+  for (const project of new Set(queues.flatMap((queue) => queue.class.project ?? []))) {
+    const quota = await deps.quotaOf(tx, project);
+    if (quota !== undefined) quotas.set(project, quota);
+  }
+  return quotas;
+}
 
 async function freeSlots(
   tx: Pick<Tx, 'db'>,

@@ -322,7 +322,11 @@ export class PipelineService {
     const { db, system, blobs, resources } = this.#deps;
     const poolSlots = async (tx: Pick<Tx, 'db'>, name: string): Promise<number> =>
       Number((await resources.find('pool', name, tx.db))?.spec['slots'] ?? 0);
-    return { db, system, blobs, wake: this.#wake, leaseMs: this.#leaseMs, hasLeft, poolSlots };
+    const quotaOf = async (tx: Pick<Tx, 'db'>, project: string): Promise<number | undefined> => {
+      const quota = await resources.find('quota', project, tx.db);
+      return quota && Number(quota.spec['steps']);
+    };
+    return { db, system, blobs, wake: this.#wake, leaseMs: this.#leaseMs, hasLeft, poolSlots, quotaOf };
   }
 
   /** Takes steps from workers that fell silent. Returns how many. */

@@ -1,5 +1,5 @@
 import type { Clock } from '#core/clock';
-import { sleep } from '#core/clock';
+import { sleepToBeat } from '#core/clock';
 import { mayUse } from '#platform/access';
 import type { Actor, Database } from '#platform/db';
 import type { CallerTable } from './caller-table.ts';
@@ -34,7 +34,7 @@ export class Callers {
       // Read before the table, so that a change in between shows under a tag that is asked for again.
       const tag = await callersFingerprint(db.reader);
       if (tag !== after || clock.monotonic() >= deadlineMs) return this.#table(tag);
-      await sleep(clock, LOOK_MS);
+      await sleepToBeat(clock, LOOK_MS);
     }
   }
 

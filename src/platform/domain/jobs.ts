@@ -1,4 +1,4 @@
-import { sleep } from '#core/clock';
+import { sleep, sleepToBeat } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { System } from '#core/system';
 import type { Logger } from '#platform/observe';
@@ -11,6 +11,9 @@ export interface Job {
   /** Must be safe to run again after it was cut off anywhere. */
   run(signal: AbortSignal): Promise<void>;
 }
+
+/** Jobs that run as often as this are run together; what runs seldom wakes nobody worth sparing. */
+const BEAT_MS_MAX = 60_000;
 
 interface JobDeps {
   readonly system: System;
@@ -29,7 +32,7 @@ export function startJobs(jobs: readonly Job[], { system, logger, leader }: JobD
       } catch (error) {
         logger.error({ job: job.name, err: error }, `job failed: ${messageOf(error)}`);
       }
-      await sleep(system.clock, job.everyMs, stop.signal);
+      await (job.everyMs > BEAT_MS_MAX ? sleep : sleepToBeat)(system.clock, job.everyMs, stop.signal);
     }
   };
   const running = jobs.map(loop);

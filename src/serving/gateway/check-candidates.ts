@@ -1,4 +1,4 @@
-import { sleep } from '#core/clock';
+import { sleepToBeat } from '#core/clock';
 import type { System } from '#core/system';
 import type { CheckReport, CheckResult } from '../checks/check-result.ts';
 import type { CheckWork } from '../checks/routes.ts';
@@ -31,6 +31,6 @@ export async function checkCandidates(options: CheckingOptions): Promise<void> {
       if (work) await report({ rollout, source, results: await check(work) });
       done.add(rollout);
     }
-    await sleep(system.clock, LOOK_MS, signal);
+    await sleepToBeat(system.clock, LOOK_MS, signal);
   }
 }

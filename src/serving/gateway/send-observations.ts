@@ -1,4 +1,4 @@
-import { sleep } from '#core/clock';
+import { sleepToBeat } from '#core/clock';
 import type { System } from '#core/system';
 import type { Observation } from '../live/observation.ts';
 import type { RecentLog } from './recent-log.ts';
@@ -37,6 +37,6 @@ export async function sendObservations({ router, system, signal, recent, send }:
         await send({ rollout, source, ...block, ...(logs.length > 0 ? { logs: [...logs] } : {}) });
       }
     }
-    await sleep(system.clock, lookMs, signal);
+    await sleepToBeat(system.clock, lookMs, signal);
   }
 }

@@ -1,4 +1,4 @@
-import { sleep } from '#core/clock';
+import { sleepToBeat } from '#core/clock';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { judgeIdle, loadFor, type ScalingWish, signalValue, wishOf } from '../scaling/scaling-wish.ts';
 import type { RpcCall } from './http2/rpc-call.ts';
@@ -56,7 +56,7 @@ async function streamActive(parts: GatewayParts, call: RpcCall, { scalerMetadata
   const left = new AbortController();
   call.onGone(() => left.abort());
   const signal = AbortSignal.any([parts.signal, parts.draining, left.signal]);
-  for (let told: boolean | undefined; !signal.aborted; await sleep(parts.system.clock, LOOK_MS, signal)) {
+  for (let told: boolean | undefined; !signal.aborted; await sleepToBeat(parts.system.clock, LOOK_MS, signal)) {
     const { active: result, because } = idleness(parts, wish);
     if (result !== told) {
       parts.logger.info({ endpoint: wish.endpoint, active: result }, `autoscaler told: ${because}`);

@@ -61,6 +61,10 @@ export async function copyFile(from: string, to: string): Promise<void> {
   return link(from, to);
 }
 
+export async function chmod(path: string): Promise<void> {
+  fileAt(path);
+}
+
 export const constants = { COPYFILE_FICLONE: 0 };
 
 interface Stats {

@@ -28,6 +28,15 @@ export function ingredientsOf({ definition, inputs, code, seed }: KeyParts): { r
     outputs: [...definition.outputs].sort(),
     env: definition.env,
     seed,
+    ...declaredOnly(definition),
+  };
+}
+
+/** Ingredients that a step without them has no trace of: keys of before they could be declared stay as they are. */
+function declaredOnly({ files = {}, runtime = {} }: StepDefinition): { readonly [name: string]: Json } {
+  return {
+    ...(Object.keys(files).length > 0 ? { files } : {}),
+    ...(Object.keys(runtime).length > 0 ? { runtime } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
+import { contentContract } from './code/contract.ts';
 import {
   artifacts,
   attemptPlace,
@@ -18,14 +19,11 @@ import {
 import { digestSchema, jsonValue, stepName, stepOrUnit } from './spec.ts';
 import { STEP_ERROR_KINDS } from './step-errors.ts';
 
+export { CODE_MEDIA_TYPE, FILE_MEDIA_TYPE } from './code/contract.ts';
 export * from './shapes.ts';
 export { type PipelineSpec, pipelineSpec, poolSpec, quotaSpec } from './spec.ts';
 export { type FinishBody, type LeasedAttempt, workContract } from './work-contract.ts';
 export { jsonValue, STEP_ERROR_KINDS };
-
-/** The largest code bundle as it is sent: its texts, and what JSON adds to them. */
-export const CODE_UPLOAD_BYTES_MAX = 17 * 1024 * 1024;
-export const CODE_MEDIA_TYPE = 'application/vnd.kedge.code';
 
 const attemptView = z.object({
   attempt: z.string(),
@@ -203,17 +201,7 @@ export const startRunBody = z.strictObject({
 });
 
 export const pipelinesContract = contract({
-  putPipelineCode: route({
-    method: 'POST',
-    path: '/api/v1/pipeline-code',
-    summary: 'Store a code bundle and answer its digest, for the code of a pipeline',
-    permission: 'pipelines:write',
-    upload: [CODE_MEDIA_TYPE],
-    bodyBytesMax: CODE_UPLOAD_BYTES_MAX,
-    reply: z.object({ digest: digestSchema, files: z.number().int() }),
-    errors: ['pipelines/code-invalid'],
-    audit: 'pipeline-code.put',
-  }),
+  ...contentContract,
   startPipelineRun: route({
     method: 'POST',
     path: '/api/v1/pipelines/:pipeline/runs',
@@ -228,6 +216,8 @@ export const pipelinesContract = contract({
       'pipelines/unknown-reference',
       'pipelines/not-nestable',
       'pipelines/code-missing',
+      'pipelines/file-missing',
+      'pipelines/files-invalid',
     ],
     audit: 'pipeline-run.start',
   }),

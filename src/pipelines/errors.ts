@@ -9,6 +9,8 @@ export const pipelineErrors = defineErrors('pipelines', {
   'not-nestable': { status: 400, title: 'A pipeline cannot run another as it says' },
   'code-missing': { status: 400, title: 'The code bundle is not in the blob store' },
   'code-invalid': { status: 400, title: 'The code cannot be bundled' },
+  'file-missing': { status: 400, title: 'A file of a step is not in the blob store' },
+  'files-invalid': { status: 400, title: 'The files of a step cannot be taken' },
   'run-finished': { status: 409, title: 'The run is over' },
   'schedule-not-found': { status: 404, title: 'No such schedule' },
   'run-not-so': { status: 409, title: 'The run or step is not in a state for this' },

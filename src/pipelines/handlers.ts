@@ -9,6 +9,7 @@ export function pipelineHandlers(service: PipelineService, control: RunControl):
       const { digest, files } = await service.putCode(ctx, upload.bytes);
       return { digest, files: Object.keys(files).length };
     },
+    putPipelineFile: ({ upload }, ctx) => service.putFile(ctx, upload.bytes),
     startPipelineRun: ({ params, body }, ctx) => {
       const cause = { kind: 'user', id: ctx.actor.id, depth: 0 } as const;
       return service.startRun(ctx, { pipeline: params.pipeline, ...body, cause });

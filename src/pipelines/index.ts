@@ -35,6 +35,7 @@ import { knownWaits } from './waits/known.ts';
 import { waitMigrations } from './waits/migrations.ts';
 
 export { type CodeBundle, storeBundle } from './code/bundle.ts';
+export { type PackedFiles, packFiles } from './code/files.ts';
 export { packCode } from './code/pack.ts';
 export { unpackCode } from './code/unpack.ts';
 export type {

@@ -9,6 +9,7 @@ import { checkParam, PARAM_TYPES, referencedParams } from './params.ts';
 import { sourceSpec } from './record/source.ts';
 import { backoffSpec, retriesSpec } from './retries.ts';
 import { parseSource } from './sources.ts';
+import { stepFiles, stepRuntime } from './step-files.ts';
 import { unionWords } from './union-words.ts';
 import { waitSpec } from './waits/spec.ts';
 
@@ -74,7 +75,7 @@ const envName = z
 
 const WORK = ['function', 'command', 'approval', 'wait', 'pipeline'] as const;
 /** What only programs have. A run of another pipeline has the places and times of its own steps. */
-const OF_PROGRAMS = ['env', 'labels', 'resources', 'pool', 'preemptible', 'within'] as const;
+const OF_PROGRAMS = ['env', 'runtime', 'labels', 'resources', 'pool', 'preemptible', 'within'] as const;
 
 const comparable = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);
 
@@ -116,6 +117,10 @@ const stepSpec = z
       .optional(),
     /** A program and its arguments, never given to a shell. */
     command: z.array(z.string().min(1).max(4_096)).min(1).max(100).optional(),
+    /** Files that lie where the command starts: `{ 'train.py': './train.py' }`, beside the project file. */
+    files: stepFiles.optional(),
+    /** What else a program depends on: `{ interpreter: 'Python 3.11' }`. Another text is other work to the cache. */
+    runtime: stepRuntime.optional(),
     needs: z.array(stepName).max(STEPS_MAX).default([]),
     /** Values for the step: literals, or texts with `${params.x}` in them. */
     params: z.record(paramName, jsonValue).default({}),
@@ -197,6 +202,8 @@ const stepSpec = z
       refuse('function', `expected exactly one of ${WORK.join(', ')}`);
     }
     if ((step.approval || step.wait) && step.outputs.length > 0) refuse('outputs', 'a step that waits writes none');
+    if (step.files && !step.command) refuse('files', 'only commands have files: a function has the code bundle');
+    if ((step.approval || step.wait) && step.runtime) refuse('runtime', 'only programs have it');
     if ((step.approval || step.wait) && (step.preemptible || step.within)) {
       refuse(step.within ? 'within' : 'preemptible', 'only programs are tried');
     }

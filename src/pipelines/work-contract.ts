@@ -42,6 +42,8 @@ const leasedAttempt = z.object({
   pipeline: z.string(),
   step: z.string(),
   command: z.array(z.string()).optional(),
+  /** Of a command: files for the folder where it starts, by their path there. */
+  files: z.record(z.string(), z.string()).optional(),
   function: z.object({ code: digestSchema, module: z.string(), export: z.string() }).optional(),
   params: z.record(z.string(), jsonValue),
   inputs: artifacts,

@@ -6,7 +6,7 @@ import { sleep, systemClock } from '#core/clock';
 import type { Digest } from '#core/hash';
 import { canonicalJson } from '#core/json';
 import type { RunDetail } from '#pipelines';
-import { CODE_MEDIA_TYPE } from '#pipelines/contract';
+import { CODE_MEDIA_TYPE, FILE_MEDIA_TYPE } from '#pipelines/contract';
 import { type ProjectFile, readProjectFile } from '../cli/project-file.ts';
 import { type OutputContract, type TestCase, type TestCaseInput, testCase } from './case.ts';
 import { checkRun, type Written } from './check.ts';
@@ -106,13 +106,17 @@ class CaseRun {
     return resultOf({ status: detail.status, reason: detail.reason, steps, problems });
   }
 
-  /** The pipeline with its code sent to the platform. */
+  /** The pipeline with its code and files sent to the platform. */
   async #pipeline(): Promise<DeclaredPipeline> {
     const { project, test, platform } = this.#parts;
+    const { pipelines } = platform.kedge;
     const declared = await declaredPipeline(project, test.pipeline);
+    for (const bytes of declared.files.values()) {
+      await pipelines.putPipelineFile({ upload: { contentType: FILE_MEDIA_TYPE, bytes } });
+    }
     if (!declared.bundle) return declared;
     const bytes = new TextEncoder().encode(canonicalJson({ files: declared.bundle.files }));
-    await platform.kedge.pipelines.putPipelineCode({ upload: { contentType: CODE_MEDIA_TYPE, bytes } });
+    await pipelines.putPipelineCode({ upload: { contentType: CODE_MEDIA_TYPE, bytes } });
     return declared;
   }
 

@@ -204,3 +204,32 @@ test('what is expected of a result may leave out fields, but no items', () => {
   assert.equal(missingIn({ a: {} }, { a: null }), 'a is null, expected an object');
   assert.equal(missingIn(1, undefined), 'it is absent, expected 1');
 });
+
+test('commands have their files, and a file that is not there is told with its step', async () => {
+  const of = (from: string) => ({
+    project: 'filed',
+    resources: [
+      {
+        ...{ kind: 'pipeline', name: 'filed' },
+        spec: { steps: [{ name: 'say', command: ['node', 'lib/say.cjs'], files: { 'lib/say.cjs': from } }] },
+      },
+    ],
+  });
+  await writeFile(join(folder, 'say.cjs'), "console.log('said', __filename.split('/').slice(-2).join('/'))");
+  await writeFile(join(folder, 'filed.json'), JSON.stringify(of('say.cjs')));
+  await writeFile(join(folder, 'lost.json'), JSON.stringify(of('lost.cjs')));
+  const [filed, lost] = [
+    await openPipelineTest(join(folder, 'filed.json')),
+    await openPipelineTest(join(folder, 'lost.json')),
+  ];
+  try {
+    const run = await filed.run();
+    assert.deepEqual([run.status, run.steps['say']?.log], ['succeeded', ['said lib/say.cjs']], run.explain());
+    await assert.rejects(lost.run(), {
+      name: 'PipelineTestError',
+      message: /pipeline 'filed', step 'say': files\.lib\/say\.cjs: lost\.cjs does not exist/,
+    });
+  } finally {
+    await Promise.all([filed.close(), lost.close()]);
+  }
+});

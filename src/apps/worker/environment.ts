@@ -28,7 +28,9 @@ interface Probe {
   readonly lists: boolean;
 }
 
+/** It starts where the files of the step lie, of which none is to be taken for a module of Python's own. */
 const PYTHON = [
+  'import sys; sys.path[:] = [path for path in sys.path if path]',
   'import importlib.metadata as m, platform',
   'print(platform.python_version())',
   'print("\\n".join(sorted({"%s==%s" % (d.metadata["Name"], d.version) for d in m.distributions()})))',

@@ -1,12 +1,13 @@
 import { constants, mkdirSync } from 'node:fs';
-import { copyFile, link, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, copyFile, link, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { assert } from '#core/assert';
 import type { Digest } from '#core/hash';
 import type { Json } from '#core/json';
 import { envPart, type LeasedAttempt, unpackCode } from '#pipelines';
 import { RESULT_LENGTH_MAX } from '#pipelines/contract';
-import type { BlobStore } from '#ports/blob-store';
+import { assertDigest, type BlobStore } from '#ports/blob-store';
 import type { HostRequest } from './host-protocol.ts';
 
 const HOST = fileURLToPath(import.meta.resolve('./step-host.ts'));
@@ -46,6 +47,7 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
   const outputs = Object.fromEntries(attempt.outputs.map((name) => [name, join(outDir, name)]));
   const places = { cwd, outputs, resultPath: join(dir, 'result.json') };
   if (!attempt.function) {
+    await placeFiles(attempt.files ?? {}, { cwd, blobs: around.blobs });
     const env = await commandEnvironment(attempt, { ...places, inputs, dir, connection: around.connection });
     return { ...places, command: runnable(attempt.command ?? []), env };
   }
@@ -71,6 +73,24 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
   // Node keeps what it made of the TypeScript there, which halves the start of every step after the first.
   const env = { NODE_COMPILE_CACHE: join(around.scratchDir, 'compile-cache'), ...attempt.env };
   return { ...places, command, env, stdin: Buffer.from(JSON.stringify(request)), serves: true };
+}
+
+/**
+ * Copies what the step declares as its files into the folder where its command starts. They are its own: it may write
+ * to them, and start them as programs.
+ */
+async function placeFiles(
+  files: Readonly<Record<string, string>>,
+  { cwd, blobs }: { readonly cwd: string; readonly blobs: BlobStore },
+): Promise<void> {
+  for (const [path, digest] of Object.entries(files)) {
+    const to = join(cwd, path);
+    assert(to.startsWith(`${cwd}${sep}`), `the file '${path}' would leave its folder`);
+    assertDigest(digest);
+    await mkdir(dirname(to), { recursive: true });
+    await copyFile(await blobs.localPath(digest), to, constants.COPYFILE_FICLONE);
+    await chmod(to, 0o755);
+  }
 }
 
 /** The command line of this product is there wherever a worker is, in the version of the worker. */

@@ -31,6 +31,9 @@ const stepRecord = z.object({
   }),
   params: z.record(z.string(), jsonValue),
   env: z.record(z.string(), z.string()),
+  /** The files that a command was given by their paths, and what it is said to depend on, where that is declared. */
+  files: z.record(z.string(), z.string()).optional(),
+  runtime: z.record(z.string(), z.string()).optional(),
   deterministic: z.boolean(),
   inputs: z.record(z.string(), recordedInput),
   outputs: z.record(z.string(), recordedOutput),

@@ -84,11 +84,13 @@ function stepSide({ run, step }: OfRun): StepDifference['before'] {
 }
 
 /** The ingredients of its cache key; of a step without one, what the record has of them. */
-function ingredientsOf({ run }: OfRun, { step, program, params, env, inputs, outputs }: StepRecord): Json {
-  const known = run.keys.get(step)?.ingredients;
+function ingredientsOf({ run }: OfRun, record: StepRecord): Json {
+  const { program, params, env, files, runtime, inputs, outputs } = record;
+  const known = run.keys.get(record.step)?.ingredients;
   if (known !== undefined && known !== null) return known;
   const { code, seed } = run.view.record;
   const digests = Object.fromEntries(Object.entries(inputs).map(([name, { digest }]) => [name, digest]));
   const own = program.function ? { code, ...program.function } : { command: program.command ?? [] };
-  return { program: own, params, inputs: digests, outputs: Object.keys(outputs).sort(), env, seed };
+  const more = { ...(files ? { files } : {}), ...(runtime ? { runtime } : {}) };
+  return { program: own, params, inputs: digests, outputs: Object.keys(outputs).sort(), env, seed, ...more };
 }

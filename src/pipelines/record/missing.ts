@@ -1,5 +1,5 @@
 import type { Digest } from '#core/hash';
-import type { BlobStore } from '#ports/blob-store';
+import { assertDigest, type BlobStore } from '#ports/blob-store';
 import type { Artifact } from '../contract.ts';
 import type { StepDefinition } from '../store/steps.ts';
 
@@ -19,6 +19,7 @@ export async function missingOf(
   if (usesCode && run.code && !(await blobs.has(run.code))) {
     missing.push(`its code bundle ${run.code} is gone: check out the commit of its record and apply that`);
   }
+  missing.push(...(await missingFiles(blobs, run.definitions)));
   const known = new Map<string, string | undefined>();
   for (const { name, definition } of run.definitions) {
     for (const [input, artifact] of Object.entries(definition.pinned)) {
@@ -26,6 +27,22 @@ export async function missingOf(
       const gone = known.get(artifact.digest);
       if (gone) missing.push(`step '${name}' reads ${definition.inputs[input]} as '${input}', and ${gone}`);
       if (missing.length >= NAMED_MAX) return [...missing, '…'];
+    }
+  }
+  return missing;
+}
+
+async function missingFiles(
+  blobs: BlobStore,
+  definitions: readonly { readonly name: string; readonly definition: StepDefinition }[],
+): Promise<string[]> {
+  const missing: string[] = [];
+  for (const { name, definition } of definitions) {
+    for (const [path, digest] of Object.entries(definition.files ?? {})) {
+      assertDigest(digest);
+      if (missing.length < NAMED_MAX && !(await blobs.has(digest))) {
+        missing.push(`the file ${path} of step '${name}' is gone, ${digest}`);
+      }
     }
   }
   return missing;

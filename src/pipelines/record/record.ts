@@ -68,6 +68,8 @@ function stepRecord(
     },
     params: { ...definition.params },
     env: { ...definition.env },
+    ...(definition.files ? { files: { ...definition.files } } : {}),
+    ...(definition.runtime ? { runtime: { ...definition.runtime } } : {}),
     deterministic: definition.deterministic !== false,
     inputs: Object.fromEntries(
       Object.entries(inputs).map(([name, found]) => [name, { ...found, from: definition.inputs[name] ?? '' }]),

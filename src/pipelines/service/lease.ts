@@ -196,6 +196,7 @@ async function leaseStep(
       pipeline: run.pipeline,
       step,
       ...(definition.command ? { command: [...definition.command] } : {}),
+      ...(definition.files ? { files: { ...definition.files } } : {}),
       ...(definition.function && run.code ? { function: { code: run.code, ...definition.function } } : {}),
       params: { ...definition.params },
       inputs: await inputsFor(tx, { run: runId, ...found }, deps),

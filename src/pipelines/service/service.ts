@@ -2,7 +2,7 @@ import { messageOf } from '#core/errors';
 import type { Page } from '#platform/contract';
 import type { Context, Tx } from '#platform/db';
 import type { DomainDeps } from '#platform/domain';
-import type { BlobStore } from '#ports/blob-store';
+import type { BlobStore, StoredBlob } from '#ports/blob-store';
 import type { CodeBundle } from '../code/bundle.ts';
 import { readBundle, storeBundle } from '../code/bundle.ts';
 import {
@@ -46,6 +46,7 @@ import { listUnits, unitCounts } from '../store/units.ts';
 import { verificationsOfRun } from '../store/verifications.ts';
 import { Wake } from '../wake.ts';
 import { advance, runSubject } from './advance.ts';
+import { putFile, requireContent } from './content.ts';
 import { explainCache } from './explain.ts';
 import { bury, expire, finish, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
 import { type LeaseDeps, type LeaseRequest, type LeaveRequest, lease, leaseNow } from './lease.ts';
@@ -100,10 +101,8 @@ export class PipelineService {
 
   async startRun(context: Context, request: StartRun): Promise<RunView> {
     const { db, blobs } = this.#deps;
-    const code = (await findPipeline(db.reader, request.pipeline))?.spec.code;
-    if (code !== undefined && !(await blobs.has(code))) {
-      throw pipelineErrors['code-missing'](`the code ${code} of pipeline '${request.pipeline}' is not stored`);
-    }
+    const spec = (await findPipeline(db.reader, request.pipeline))?.spec;
+    await requireContent(blobs, { pipeline: request.pipeline, spec });
     // A repeated request changes nothing, so it leaves no audit row either.
     const started = await db.react(context, async (tx) => {
       const known = request.key && (await findRun(tx.db, keyedRunId(request.pipeline, request.key)));
@@ -206,6 +205,10 @@ export class PipelineService {
       tx.audit(`pipeline-code/${bundle.digest}`, { files: Object.keys(bundle.files) });
     });
     return bundle;
+  }
+
+  putFile(context: Context, bytes: AsyncIterable<Uint8Array>): Promise<StoredBlob> {
+    return putFile(this.#deps, context, bytes);
   }
 
   /** A newer request of the same worker ends an older one that still waits: its answer would go to nobody. */

@@ -273,6 +273,8 @@ function definitionFrom(
   return {
     function: step.function,
     command: step.command,
+    files: step.files,
+    runtime: step.runtime,
     params: Object.fromEntries(values),
     inputs: step.inputs,
     pinned,

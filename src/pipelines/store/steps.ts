@@ -15,6 +15,9 @@ import { type Db, type Tables, tables } from './tables.ts';
 export interface StepDefinition {
   readonly function?: { readonly module: string; readonly export: string } | undefined;
   readonly command?: readonly string[] | undefined;
+  /** Path below the working folder to digest. */
+  readonly files?: Readonly<Record<string, string>> | undefined;
+  readonly runtime?: Readonly<Record<string, string>> | undefined;
   readonly params: Readonly<Record<string, Json>>;
   /** Name of the input to where it comes from, see `Source`. */
   readonly inputs: Readonly<Record<string, string>>;

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect, type Kedge, pipeline } from '#client';
+import { digestOf } from '#core/hash';
 import { realSystem } from '#core/system';
 import { workContract } from '#pipelines/contract';
 import { loadConfig } from '#platform/config';
@@ -117,4 +118,29 @@ test('runs are listed and described as a tree where a step is a run of its own',
   assert.match((await run('runs', '--within', id)).stdout, new RegExp(`^RUN.*\\n${child?.run} .*\\n$`));
   await run('runs', 'cancel', id);
   assert.match((await run('runs', 'get', `${child?.run}`)).stdout, /^train cancelled, started by step make/);
+});
+
+test('apply sends the files of commands, and names one that it may not read', async () => {
+  const file = join(folder, 'filed.yaml');
+  const step = (from: string) => ({ name: 'say', command: ['sh', 'say.sh'], files: { 'say.sh': from } });
+  // JSON is YAML too.
+  const declare = (from: string) =>
+    writeFile(file, JSON.stringify({ kind: 'pipeline', name: 'filed', spec: { steps: [step(from)] } }));
+  await writeFile(join(folder, 'say.sh'), 'echo one\n');
+  await declare('./say.sh');
+  assert.equal((await run('apply', file)).stdout, '+ pipeline filed\n');
+  assert.equal((await run('apply', file)).stdout, '= pipeline filed\n');
+  await writeFile(join(folder, 'say.sh'), 'echo two\n');
+  assert.match((await run('apply', file)).stdout, /^~ pipeline filed {2}\(steps\)\n$/);
+
+  const started = await api.pipelines.startPipelineRun({ params: { pipeline: 'filed' }, body: { params: {} } });
+  const { attempts } = await work.leaseWork({ body: { worker: 'w', slots: 1, waitMs: 10_000 } });
+  assert.deepEqual([attempts[0]?.run, attempts[0]?.files], [started.run, { 'say.sh': digestOf('echo two\n') }]);
+  const { attempt = '', epoch = 0 } = attempts[0] ?? {};
+  await work.finishWork({ params: { attempt }, body: { status: 'succeeded', epoch, outputs: {} } });
+
+  await declare('../../etc/passwd');
+  const refused = await run('apply', file);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /pipeline 'filed', step 'say': files\.say\.sh: \.\.\/\.\.\/etc\/passwd/);
 });

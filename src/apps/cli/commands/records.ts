@@ -101,15 +101,26 @@ function headOf({ run, pipeline, generation, status, source, code, params, seed,
 }
 
 function tableOf({ steps }: Record): string {
-  const rows = steps.flatMap(({ step, status, inputs, outputs, result, places = [], program: { pipeline } }) => [
+  const rows = steps.flatMap(({ step, status, inputs, outputs, result, files = {}, runtime = {}, ...ran }) => [
     [step, status, null, null],
-    ...(pipeline ? [['', '', `run ${pipeline.run ?? 'of nothing'} of pipeline ${pipeline.name}`, null]] : []),
-    ...places.map(({ worker, executor, job }) => ['', '', `on  ${job === null ? worker : `${executor} ${job}`}`, null]),
+    ...nestedRows(ran.program.pipeline),
+    ...(ran.places ?? []).map(({ worker, executor, job }) => [
+      '',
+      '',
+      `on  ${job === null ? worker : `${executor} ${job}`}`,
+      null,
+    ]),
+    ...Object.entries(runtime).map(([name, text]) => ['', '', `${name} ${text}`, null]),
+    ...Object.entries(files).map(([path, digest]) => ['', '', `file ${path}`, short(digest)]),
     ...Object.entries(inputs).map(([name, { from, digest }]) => ['', '', `in  ${name} = ${from}`, short(digest)]),
     ...Object.entries(outputs).map(([name, { digest }]) => ['', '', `out ${name}`, short(digest)]),
     ...(result === null ? [] : [['', '', 'result', short(result)]]),
   ]);
   return formatTable(['step', 'status', 'content', 'digest'], rows);
+}
+
+function nestedRows(nested: Record['steps'][number]['program']['pipeline']): (string | null)[][] {
+  return nested ? [['', '', `run ${nested.run ?? 'of nothing'} of pipeline ${nested.name}`, null]] : [];
 }
 
 function short(digest: string | null): string | null {

@@ -2,8 +2,8 @@ import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Kedge } from '#client';
 import { canonicalJson } from '#core/json';
-import { packCode } from '#pipelines';
-import { CODE_MEDIA_TYPE } from '#pipelines/contract';
+import { packCode, packFiles } from '#pipelines';
+import { CODE_MEDIA_TYPE, FILE_MEDIA_TYPE } from '#pipelines/contract';
 import { ProblemError } from '#platform/contract';
 import type { ResourceChange, ResourceDraft } from '#platform/resources/contract';
 import { UsageError } from '../failure.ts';
@@ -51,10 +51,11 @@ export function resourceCommands(program: Command): void {
   );
 }
 
-/** Applies a project file: packs the code of its pipelines, sends everything, prints the plan. */
+/** Applies a project file: packs code and files of its pipelines, sends everything, prints the plan. */
 export async function apply(kedge: Kedge, file = '', options: CommandOptions = {}): Promise<readonly ResourceChange[]> {
   const project = await readProjectFile(file);
-  const packed = await withCode(kedge, project.resources, dirname(project.path));
+  const folder = dirname(project.path);
+  const packed = await withFiles(kedge, await withCode(kedge, project.resources, folder), folder);
   const resources = await withSource(kedge, packed, project.path);
   const changes = await applied(kedge, resources, { file, dryRun: options['dryRun'] === true });
   if (options.json) printJson(changes);
@@ -105,6 +106,30 @@ async function withCode(
       upload: { contentType: CODE_MEDIA_TYPE, bytes: new TextEncoder().encode(canonicalJson({ files })) },
     });
     result.push({ ...resource, spec: { ...resource.spec, code: digest } });
+  }
+  return result;
+}
+
+/** Steps name what commands read beside the project file by digest, and the control plane has it. */
+async function withFiles(
+  kedge: Kedge,
+  resources: readonly ResourceDraft[],
+  directory: string,
+): Promise<ResourceDraft[]> {
+  const sent = new Set<string>();
+  const result: ResourceDraft[] = [];
+  for (const resource of resources) {
+    if (resource.kind !== 'pipeline') {
+      result.push(resource);
+      continue;
+    }
+    const { spec, contents } = await packFiles(resource, directory);
+    for (const [digest, bytes] of contents) {
+      if (sent.has(digest)) continue;
+      await kedge.pipelines.putPipelineFile({ upload: { contentType: FILE_MEDIA_TYPE, bytes } });
+      sent.add(digest);
+    }
+    result.push({ ...resource, spec: { ...spec } });
   }
   return result;
 }

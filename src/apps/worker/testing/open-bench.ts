@@ -7,12 +7,19 @@ import { type Bench, benchOf } from './bench.ts';
 import { openControlPlane, temporaryDir } from './control-plane.ts';
 import { TEST_EXECUTORS } from './test-executors.ts';
 
-/** A control plane over HTTP and a worker with real processes or jobs, in the process of the test. */
+/**
+ * A control plane over HTTP and a worker with real processes or jobs, in the process of the test. With `isRemote` the
+ * worker takes its executor for one of another machine, to which only the directory of the attempt goes.
+ */
 export async function openBench(
   t: TestContext,
-  { executor = 'process', slots = 2 } = {},
+  {
+    executor = 'process',
+    slots = 2,
+    isRemote,
+  }: { readonly executor?: string; readonly slots?: number; readonly isRemote?: boolean } = {},
 ): Promise<Bench & { stopWorker(): Promise<void> }> {
-  const { open, isRemote } = TEST_EXECUTORS[executor]!;
+  const { open, isRemote: isElsewhere } = TEST_EXECUTORS[executor]!;
   const { dir, remove } = await temporaryDir();
   const plane = await openControlPlane(dir);
   const bench = benchOf(plane.url, plane.blobs);
@@ -25,7 +32,7 @@ export async function openBench(
     blobs: plane.blobs,
     executor: opened,
     executorName: executor,
-    isRemote,
+    isRemote: isRemote ?? isElsewhere,
     system: realSystem(),
     slots,
     resources: { cpu: 4, gpu: 1 },

@@ -70,6 +70,7 @@ export const constants = { COPYFILE_FICLONE: 0 };
 interface Stats {
   readonly size: number;
   isFile(): boolean;
+  isDirectory(): boolean;
 }
 
 export async function stat(path: string): Promise<Stats> {
@@ -81,7 +82,9 @@ export async function stat(path: string): Promise<Stats> {
 /** As with `throwIfNoEntry: false`. */
 export function statSync(path: string): Stats | undefined {
   const content = disk.get(path);
-  return content === undefined ? undefined : { size: content?.length ?? 0, isFile: () => content !== null };
+  return content === undefined
+    ? undefined
+    : { size: content?.length ?? 0, isFile: () => content !== null, isDirectory: () => content === null };
 }
 
 export async function* createReadStream(path: string): AsyncGenerator<Uint8Array> {

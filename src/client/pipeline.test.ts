@@ -122,3 +122,41 @@ test('an output or a result that does not fit an input does not compile', () => 
   ];
   assert.equal(wrong.length, 7);
 });
+
+test('a directory is read without its slash, and is no file to a pipeline that is given it', () => {
+  const scored = pipeline('scored', {
+    inputs: { model: { type: 'directory' }, notes: {}, parts: { type: 'directories' } },
+    steps: [{ name: 'score', command: ['score'], inputs: { model: 'input:model' }, outputs: ['report/'] }],
+  });
+  const outer = pipeline('outer', {
+    steps: [
+      { name: 'fit', command: ['fit'], outputs: ['model/', 'notes.txt'] },
+      { name: 'each', command: ['each'], outputs: ['part/'], map: { count: 3 } },
+      pipelineStep('score', scored, {
+        inputs: { model: 'fit.model', notes: 'fit.notes.txt', parts: 'each.part' },
+        outputs: ['score.report/'],
+      }),
+      { name: 'read', command: ['read'], inputs: { report: 'score.score.report', parts: 'each.part' } },
+    ],
+  });
+  const wrong = pipeline('wrong', {
+    steps: [
+      { name: 'fit', command: ['fit'], outputs: ['model/', 'notes.txt'] },
+      { name: 'each', command: ['each'], outputs: ['part/'], map: { count: 3 } },
+      // @ts-expect-error: a directory is no file.
+      pipelineStep('one', scored, { inputs: { model: 'fit.model', notes: 'fit.model', parts: 'each.part' } }),
+      // @ts-expect-error: a file is no directory.
+      pipelineStep('two', scored, { inputs: { model: 'fit.notes.txt', notes: 'fit.notes.txt', parts: 'each.part' } }),
+      // @ts-expect-error: one directory is no list of them.
+      pipelineStep('three', scored, { inputs: { model: 'fit.model', notes: 'fit.notes.txt', parts: 'fit.model' } }),
+      // @ts-expect-error: an input names a directory without the slash.
+      { name: 'read', command: ['read'], inputs: { model: 'fit.model/' } },
+    ],
+  });
+  const given = { model: 'fit.model', notes: 'fit.notes.txt', parts: 'each.part' };
+  // @ts-expect-error: `score` writes the directory `report/`.
+  const unlike = pipelineStep('s', scored, { inputs: given, outputs: ['score.report'] });
+
+  assert.deepEqual([wrong.name, unlike.outputs], ['wrong', ['score.report']]);
+  assert.deepEqual(pipelineSpec.parse(outer.spec).steps[2]?.outputs, ['score.report/']);
+});

@@ -67,7 +67,21 @@ type Written<Step> = Step extends {
   readonly name: infer Name extends string;
   readonly outputs: readonly (infer Output extends string)[];
 }
-  ? `${Name}.${Output}`
+  ? `${Name}.${WithoutSlash<Output>}`
+  : never;
+/** Inputs name an output without the slash that makes it a directory. */
+type WithoutSlash<Output> = Output extends `${infer Directory}/` ? Directory : Output & string;
+type FilesOf<Step> = Step extends {
+  readonly name: infer Name extends string;
+  readonly outputs: readonly (infer Output extends string)[];
+}
+  ? `${Name}.${Exclude<Output, `${string}/`>}`
+  : never;
+type DirectoriesOf<Step> = Step extends {
+  readonly name: infer Name extends string;
+  readonly outputs: readonly (infer Output extends string)[];
+}
+  ? `${Name}.${WithoutSlash<Extract<Output, `${string}/`>>}`
   : never;
 type Divided<Step> = Step extends { readonly map: object } ? Step : never;
 type Whole<Step> = Step extends { readonly map: object } ? never : Step;
@@ -78,12 +92,16 @@ type GivenIn<Spec, Type> = {
 
 /** The sources of a pipeline that have a type: what may stand for an input which is declared so. */
 type SourceOf<Spec, Type> = Type extends 'file'
-  ? Written<Whole<StepsIn<Spec>>> | ResultsIn<Spec> | GivenIn<Spec, 'file' | 'json'>
+  ? FilesOf<Whole<StepsIn<Spec>>> | ResultsIn<Spec> | GivenIn<Spec, 'file' | 'json'>
   : Type extends 'files'
-    ? Written<Divided<StepsIn<Spec>>> | GivenIn<Spec, 'files'>
-    : Type extends 'json'
-      ? ResultsIn<Spec> | GivenIn<Spec, 'json'>
-      : `${Type & string}:${string}` | GivenIn<Spec, Type>;
+    ? FilesOf<Divided<StepsIn<Spec>>> | GivenIn<Spec, 'files'>
+    : Type extends 'directory'
+      ? DirectoriesOf<Whole<StepsIn<Spec>>> | GivenIn<Spec, 'directory'>
+      : Type extends 'directories'
+        ? DirectoriesOf<Divided<StepsIn<Spec>>> | GivenIn<Spec, 'directories'>
+        : Type extends 'json'
+          ? ResultsIn<Spec> | GivenIn<Spec, 'json'>
+          : `${Type & string}:${string}` | GivenIn<Spec, Type>;
 
 /** An input as it is if the pipeline has its source, else what it may be. */
 type Known<Spec, Text> = Text extends `result:${string}`

@@ -73,9 +73,10 @@ function ofRun(name: string, artifact: Artifact, { namespace, make }: DatasetCon
   return { namespace, name, facets };
 }
 
-function statistics(side: 'Input' | 'Output', { bytes, manifest }: Artifact, { make }: DatasetContext) {
+function statistics(side: 'Input' | 'Output', { bytes, manifest, directory }: Artifact, { make }: DatasetContext) {
+  const file = { size: directory?.bytes ?? bytes, fileCount: directory?.files ?? 1 };
   // The length of a list of files is not the length of the files.
-  const body = manifest ? {} : { size: bytes, fileCount: 1 };
+  const body = manifest ? {} : file;
   return side === 'Input'
     ? make.published('InputStatisticsInputDatasetFacet', body)
     : make.published('OutputStatisticsOutputDatasetFacet', body);
@@ -113,11 +114,11 @@ function outside(
   };
 }
 
-function contentFacets({ digest, bytes, manifest }: Artifact, make: FacetMaker, commit?: number): Facets {
+function contentFacets({ digest, bytes, manifest, directory }: Artifact, make: FacetMaker, commit?: number): Facets {
   return {
     version: make.published('DatasetVersionDatasetFacet', { datasetVersion: digest }),
     kedge_content: make.own('KedgeContentDatasetFacet', {
-      ...{ digest, bytes, list: manifest === true },
+      ...{ digest, bytes, list: manifest === true || directory !== undefined },
       ...(commit === undefined ? {} : { commit }),
     }),
   };

@@ -26,5 +26,6 @@ export const pipelineErrors = defineErrors('pipelines', {
   'attempt-not-found': { status: 404, title: 'No such attempt' },
   'stale-attempt': { status: 409, title: 'The attempt no longer holds its step; its work is discarded' },
   'output-missing': { status: 400, title: 'An output is not in the blob store as it was reported' },
+  'directory-invalid': { status: 400, title: 'A directory cannot be taken as an output' },
   'log-full': { status: 413, title: 'The log of the attempt is at its limit' },
 });

@@ -1,3 +1,4 @@
+import { outputName } from './outputs.ts';
 import { parseSource, stepRead } from './sources.ts';
 
 /** The parts of a declared step that make the graph. */
@@ -58,8 +59,9 @@ function sourceProblem(text: string, byName: ReadonlyMap<string, GraphStep>): st
   const step = byName.get(found.step);
   if (!step) return `there is no step '${found.step}'`;
   if (step.onFailure) return `step '${found.step}' runs only after a failure`;
-  if (found.kind === 'result' || step.outputs.includes(found.output)) return undefined;
-  const known = step.outputs.join(', ') || 'none';
+  const outputs = step.outputs.map(outputName);
+  if (found.kind === 'result' || outputs.includes(found.output)) return undefined;
+  const known = outputs.join(', ') || 'none';
   return `step '${found.step}' declares no output '${found.output}' (it declares: ${known})`;
 }
 

@@ -49,6 +49,9 @@ export type {
   StepError,
   StepView,
 } from './contract.ts';
+export { type DirectoryFile, filesOfDirectory } from './directories/manifest.ts';
+export { packDirectory } from './directories/pack.ts';
+export { unpackDirectory } from './directories/unpack.ts';
 export { pipelineErrors } from './errors.ts';
 export {
   pipelineRunFinished,
@@ -59,6 +62,7 @@ export {
   pipelineStepWaiting,
 } from './events.ts';
 export type { RunStatus } from './model.ts';
+export { isDirectory, outputName } from './outputs.ts';
 export { type RunFacts, runFacts, runGraph } from './record/record.ts';
 export { liveAttempts, type StepFacts, stepFacts } from './record/store.ts';
 export { type Pin, type Pins, parseReference } from './references.ts';

@@ -2,12 +2,15 @@ import { z } from 'zod';
 import { parseReference } from './references.ts';
 
 /**
- * What an input of a pipeline is: one file, the list of files that the units of a step wrote, JSON that a step
- * returned, or what a reference of that kind stands for (`dataset`).
+ * What an input of a pipeline is: one file or directory, the list of those that the units of a step wrote (`files`,
+ * `directories`), JSON that a step returned, or what a reference of that kind stands for (`dataset`).
  */
 const inputType = z
   .string()
-  .regex(/^[a-z][a-z0-9-]{0,39}$/, 'expected file, files, json or the kind of a reference, as in dataset');
+  .regex(
+    /^[a-z][a-z0-9-]{0,39}$/,
+    'expected file, directory, files, directories, json or the kind of a reference, as in dataset',
+  );
 
 /** Something that a pipeline is given, by the step that runs it or by whoever starts it. */
 export const inputDeclaration = z
@@ -23,7 +26,10 @@ export const inputDeclaration = z
   });
 export type InputDeclaration = z.output<typeof inputDeclaration>;
 
-/** Whether something of one type may stand where another is declared. A file may hold anything; a list is none. */
+/**
+ * Whether something of one type may stand where another is declared. A file may hold anything; a list or a directory is
+ * none.
+ */
 export function fitsInput(type: string, declared: string): boolean {
   return type === declared || (type === 'json' && declared === 'file');
 }

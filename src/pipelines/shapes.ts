@@ -29,6 +29,8 @@ export const artifact = z.object({
   bytes: z.number().int().min(0),
   /** The content is JSON that names blobs, which a worker provides as local files beside it. */
   manifest: z.literal(true).optional(),
+  /** It is a directory, whose manifest is the content: how many files it has, and how long they are together. */
+  directory: z.object({ files: z.number().int().min(0), bytes: z.number().int().min(0) }).optional(),
 });
 export type Artifact = z.output<typeof artifact>;
 export const artifacts = z.record(z.string(), artifact);

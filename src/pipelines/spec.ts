@@ -5,6 +5,7 @@ import { partitionSpan, partitionsSpec } from './backfills/partitions.ts';
 import { duration, durationUpTo } from './durations.ts';
 import { graphIssues, upstreamOf } from './graph.ts';
 import { inputDeclaration } from './inputs.ts';
+import { outputDeclaration, outputName } from './outputs.ts';
 import { checkParam, PARAM_TYPES, referencedParams } from './params.ts';
 import { sourceSpec } from './record/source.ts';
 import { backoffSpec, retriesSpec } from './retries.ts';
@@ -36,7 +37,7 @@ export const stepName = z
     /^[a-z][a-z0-9_-]{0,59}$/,
     'expected a lower case letter, then lower case letters, digits, - or _ (at most 60)',
   );
-/** Names of parameters, inputs and outputs. The name of an output is also the name of its file. */
+/** Names of inputs. */
 const partName = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9._-]{0,59}$/, 'expected a letter, then letters, digits, . _ or - (at most 60)');
@@ -129,7 +130,8 @@ const stepSpec = z
      * something outside: `dataset:flights`. Those of a step that runs a pipeline are what that is given.
      */
     inputs: z.record(partName, z.string().max(130)).default({}),
-    outputs: z.array(partName).max(50).default([]),
+    /** Files that it writes, and directories, whose names end with a slash. Inputs name both without it. */
+    outputs: z.array(outputDeclaration).max(50).default([]),
     /** Whether its work is taken from an earlier step with the same key; `maxAge` says how old that may be. */
     cache: z.union([z.boolean(), z.strictObject({ maxAge: durationUpTo('365d') })]).default(true),
     /** `false` says that equal inputs may give other outputs: a reproduction then reports them and does not fail. */
@@ -221,7 +223,7 @@ const stepSpec = z
       refuse('onFailure', 'such a step waits for all others: it has no needs and no inputs');
     }
     for (const part of ['inputs', 'outputs', 'params'] as const) {
-      const names = part === 'outputs' ? step.outputs : Object.keys(step[part]);
+      const names = part === 'outputs' ? step.outputs.map(outputName) : Object.keys(step[part]);
       const clash = firstClash(names);
       if (clash) refuse(part, `'${clash[0]}' and '${clash[1]}' have the same name in the environment`);
     }

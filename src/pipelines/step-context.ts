@@ -5,9 +5,12 @@ import type { Json } from '#core/json';
 export interface StepContext {
   /** The parameters of the step, with those of the run filled in. */
   readonly params: Readonly<Record<string, Json>>;
-  /** Local paths of the inputs, by name. The files are read-only. */
+  /** Local paths of the inputs, by name. Files are read-only; a directory is a copy for this step alone. */
   readonly inputs: Readonly<Record<string, string>>;
-  /** The path to write a declared output to, as one file. Throws for a name that the step does not declare. */
+  /**
+   * The path to write a declared output to: as one file, or as a directory, which is named without its slash. Throws
+   * for a name that the step does not declare.
+   */
   output(name: string): string;
   /** Says how far the step is, for people. */
   progress(n: number, of: number, text?: string): void;

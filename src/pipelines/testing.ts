@@ -10,7 +10,9 @@ import type { Context } from '#platform/db';
 import { recentEvents } from '#platform/events';
 import type { OpenDatabase } from '#testing/databases';
 import type { Artifact, LeasedAttempt } from './contract.ts';
+import { manifestOf } from './directories/manifest.ts';
 import { pipelineKinds } from './index.ts';
+import { isDirectory, outputName } from './outputs.ts';
 import { Records } from './record/records.ts';
 import { RunControl } from './service/control.ts';
 import { PipelineService } from './service/service.ts';
@@ -42,10 +44,17 @@ export async function openPipelines(t: TestContext, open: OpenDatabase) {
     const { digest, bytes } = await blobs.put(Buffer.from(text));
     return { digest, bytes };
   };
+  const putDirectory = async (texts: Readonly<Record<string, string>>): Promise<Artifact> => {
+    const entries = Object.entries(texts).map(async ([path, text]) => ({ path, ...(await put(text)) }));
+    const { text, artifact } = manifestOf(await Promise.all(entries));
+    await blobs.put(Buffer.from(text));
+    return artifact;
+  };
   return {
     ...database,
     blobs,
     service,
+    putDirectory,
     control: new RunControl({ ...database.deps, blobs }),
     records: new Records({ ...database.deps, blobs }),
     put,
@@ -62,10 +71,16 @@ export async function openPipelines(t: TestContext, open: OpenDatabase) {
       service.leave(worker, { worker: name, instance, keep: [...keep], died: false }),
     /** What the next process of a worker tells of the one before it. */
     died: (name: string, instance = name) => service.leave(worker, { worker: name, instance, keep: [], died: true }),
-    /** Reports a success with content made of the step's name for each output. */
+    /** Reports a success with content made of the step's name for each output; a directory has it in `a/b.txt`. */
     async succeed({ attempt, epoch, outputs, step }: LeasedAttempt, content = '') {
       const written = await Promise.all(
-        outputs.map(async (name) => [name, await put(`${step}.${name}${content}`)] as const),
+        outputs.map(async (name) => {
+          const text = `${step}.${outputName(name)}${content}`;
+          return [
+            outputName(name),
+            isDirectory(name) ? await putDirectory({ 'a/b.txt': text }) : await put(text),
+          ] as const;
+        }),
       );
       const body = { status: 'succeeded', epoch, outputs: Object.fromEntries(written), result: { step } } as const;
       return service.finish(worker, attempt, body);

@@ -94,7 +94,7 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
   const tracking = createTracking({ ...deps, artifactRoot: base.config.artifactRoot, lock: registeredFiles });
   await tracking.placeDefaultExperiment();
   // Asked for only once everything is connected.
-  const sources = { ...trackedSources(tracking), pipelineRun: pipelineContent(() => pipelines) };
+  const sources = { ...trackedSources(tracking), pipelineRun: pipelineContent(() => pipelines, stores.blobs) };
   const registry = createRegistry({ ...deps, gate: governance.gate, sources });
   const pipelines = createPipelines({ ...deps, pins: pinsOf({ ...deps, datasets }), leaseMs: base.config.leaseMs });
   const pipelineRunOf = pipelineRunOfVersion(tracking);

@@ -1,6 +1,6 @@
 import type { Json } from '#core/json';
 import { canonicalJson } from '#core/json';
-import type { PipelineSpec, RunDetail } from '#pipelines';
+import { outputName, type PipelineSpec, type RunDetail } from '#pipelines';
 import { type Expected, missingIn, type OutputContract, type TestCase } from './case.ts';
 import type { Derived } from './derive.ts';
 import type { TestOutput, TestStep } from './result.ts';
@@ -33,7 +33,7 @@ export function checkRun(run: RunToCheck): string[] {
 
 function undeclaredOutputs({ detail, declared, derived, undeclared }: RunToCheck): string[] {
   return detail.steps.flatMap(({ step, attempts }) => {
-    const outputs = declared.steps.find(({ name }) => name === step)?.outputs ?? [];
+    const outputs = (declared.steps.find(({ name }) => name === step)?.outputs ?? []).map(outputName);
     if (!derived.runs.includes(step)) return [];
     const found = new Set(attempts.flatMap(({ attempt }) => undeclared.get(attempt) ?? []));
     return [...found]
@@ -52,7 +52,8 @@ function brokenContracts({ name: pipeline, contracts, steps, fixtures, declared 
     if (slash >= 0 && key.slice(0, slash) !== pipeline) return [];
     const of = key.slice(slash + 1);
     const [step = '', output = ''] = [of.slice(0, of.indexOf('.')), of.slice(of.indexOf('.') + 1)];
-    if (!declared.steps.find(({ name }) => name === step)?.outputs.includes(output)) {
+    const known = declared.steps.find(({ name }) => name === step)?.outputs.map(outputName);
+    if (!known?.includes(output)) {
       return [`contracts: '${of}' is no output of pipeline '${pipeline}': correct its name`];
     }
     const given = fixtures.get(of);

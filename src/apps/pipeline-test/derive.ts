@@ -1,5 +1,5 @@
 import type { PipelineSpec } from '#pipelines';
-import { envPart, parseReference, parseSource } from '#pipelines';
+import { envPart, outputName, parseReference, parseSource } from '#pipelines';
 import type { TestCase } from './case.ts';
 import { withGivenInputs } from './given-inputs.ts';
 
@@ -10,7 +10,7 @@ export interface Derived {
   readonly spec: Record<string, unknown>;
   /** Steps that are run, not stood in for. */
   readonly runs: readonly string[];
-  /** Outputs that fixtures stand for, by step. */
+  /** Outputs that fixtures stand for, as they are declared, by step. */
   readonly given: Readonly<Record<string, readonly string[]>>;
   /** What the case gives, by output; for an input of the pipeline, by that of the step which stands for the giver. */
   readonly fixtures: TestCase['given'];
@@ -23,7 +23,7 @@ export interface Derived {
 const STAND_IN = [
   "const fs = require('node:fs');",
   "const { outputs, result } = JSON.parse(fs.readFileSync(process.argv[1], 'utf8'));",
-  'for (const [name, from] of outputs) fs.copyFileSync(from, process.env[name]);',
+  'for (const [name, from] of outputs) fs.cpSync(from, process.env[name], { recursive: true });',
   'if (result !== undefined) fs.writeFileSync(process.env.KEDGE_RESULT, JSON.stringify(result));',
 ].join('\n');
 
@@ -68,14 +68,14 @@ export function derive(
 
 /** The variable by which a stand-in finds where to write an output. */
 export function outputVariable(output: string): string {
-  return `KEDGE_OUTPUT_${envPart(output)}`;
+  return `KEDGE_OUTPUT_${envPart(outputName(output))}`;
 }
 
 /** Steps that something is given for, with the outputs that are. */
 function givenOutputs(spec: PipelineSpec, { given, results }: Pick<TestCase, 'given' | 'results'>) {
   const found = new Map<string, string[]>();
   for (const { name, outputs } of spec.steps) {
-    const these = outputs.filter((output) => given[`${name}.${output}`] !== undefined);
+    const these = outputs.filter((output) => given[`${name}.${outputName(output)}`] !== undefined);
     if (these.length > 0 || results[name] !== undefined) found.set(name, these);
   }
   return found;
@@ -92,7 +92,7 @@ function unknownNames(
   { steps = [], given, results }: Pick<TestCase, 'steps' | 'given' | 'results'>,
 ) {
   const names = spec.steps.map(({ name }) => name);
-  const outputs = spec.steps.flatMap((step) => step.outputs.map((output) => `${step.name}.${output}`));
+  const outputs = spec.steps.flatMap((step) => step.outputs.map((output) => `${step.name}.${outputName(output)}`));
   const problems: string[] = [];
   for (const name of steps) {
     if (!names.includes(name)) problems.push(`steps: the pipeline has no step '${name}' (it has: ${names.join(', ')})`);
@@ -127,7 +127,7 @@ function problemsOf(step: Step, { runs, given, kept, results }: Around): string[
     if (read?.kind === 'result') looked.push(read.step);
     if (read?.kind !== 'output') return [];
     const [source = '', output = ''] = [from.slice(0, from.indexOf('.')), from.slice(from.indexOf('.') + 1)];
-    if (runs.includes(source) || given.get(source)?.includes(output)) return [];
+    if (runs.includes(source) || given.get(source)?.some((name) => outputName(name) === output)) return [];
     const how = `give '${from}' (a file, text, json or rows), or run '${source}' too`;
     return [`step '${step.name}' reads ${from} as '${input}', and nothing provides it: ${how}`];
   });

@@ -1,7 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import type { Kedge } from '#client';
 import { messageOf } from '#core/errors';
+import { isDirectory, outputName } from '#pipelines';
 import { ProblemError } from '#platform/contract';
 import type { Fixture, TestCase } from './case.ts';
 import { outputVariable } from './derive.ts';
@@ -22,6 +23,15 @@ export async function contentOf(fixture: Fixture, name: string, folder: string):
   });
 }
 
+/** Where the folder lies that stands for a directory. */
+async function folderOf(fixture: Fixture, name: string, folder: string): Promise<string> {
+  if (!('file' in fixture)) throw new PipelineTestError(`given '${name}': it is a directory: give { file: <folder> }`);
+  const path = resolve(folder, fixture.file);
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isDirectory()) throw new PipelineTestError(`given '${name}': ${path} is no folder`);
+  return path;
+}
+
 /** Writes what a stand-in copies, and the file that tells it so. */
 export async function writePlan(
   of: {
@@ -35,9 +45,13 @@ export async function writePlan(
   const contents = new Map<string, Uint8Array>();
   const outputs: [string, string][] = [];
   for (const [i, output] of of.outputs.entries()) {
-    const name = `${of.step}.${output}`;
+    const name = `${of.step}.${outputName(output)}`;
     const fixture = test.given[name];
     if (!fixture) continue;
+    if (isDirectory(output)) {
+      outputs.push([outputVariable(output), await folderOf(fixture, name, of.folder)]);
+      continue;
+    }
     const content = await contentOf(fixture, name, of.folder);
     const path = `${of.path}.${i}`;
     await writeFile(path, content);

@@ -20,10 +20,14 @@ export function withGivenInputs(
     return [isInput ? `${giver}.${name.slice(PREFIX.length)}` : name, fixture] as const;
   });
   const { steps: stand } = pipelineSpec.parse({
-    steps: [{ name: giver, command: ['true'], outputs: Object.keys(declared) }],
+    steps: [{ name: giver, command: ['true'], outputs: Object.entries(declared).map(asOutput) }],
   });
   const steps = spec.steps.map((step) => ({ ...step, inputs: renamed(step.inputs, giver) }));
   return { spec: { ...rest, steps: [...stand, ...steps] }, given: Object.fromEntries(fixtures), giver };
+}
+
+function asOutput([name, { type }]: readonly [string, { readonly type: string }]): string {
+  return type === 'directory' ? `${name}/` : name;
 }
 
 function renamed(inputs: Readonly<Record<string, string>>, giver: string): Record<string, string> {

@@ -3,9 +3,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Kedge } from '#client';
 import { sleep, systemClock } from '#core/clock';
-import type { Digest } from '#core/hash';
 import { canonicalJson } from '#core/json';
-import type { RunDetail } from '#pipelines';
+import { type Artifact, filesOfDirectory, type RunDetail } from '#pipelines';
 import { CODE_MEDIA_TYPE, FILE_MEDIA_TYPE } from '#pipelines/contract';
 import { type ProjectFile, readProjectFile } from '../cli/project-file.ts';
 import { type OutputContract, type TestCase, type TestCaseInput, testCase } from './case.ts';
@@ -14,7 +13,7 @@ import { type DeclaredPipeline, declaredPipeline } from './declared.ts';
 import { type Derived, derive } from './derive.ts';
 import { commitRows, PipelineTestError, planPath, writePlan } from './fixtures.ts';
 import { openTestPlatform, type TestPlatform } from './platform.ts';
-import { resultOf, type TestResult, type TestStep, testOutput } from './result.ts';
+import { resultOf, type TestOutput, type TestResult, type TestStep, testOutput } from './result.ts';
 
 const POLL_MS = 20;
 const LINES_MAX = 1_000;
@@ -167,7 +166,7 @@ class CaseRun {
       const params = { run: detail.run, step: step.step };
       const { items } = await kedge.pipelines.readStepLog({ params, query: { limit: LINES_MAX } });
       const outputs = Object.entries(step.outputs).map(
-        async ([name, { digest }]) => [name, testOutput(digest, await blobs.read(digest as Digest))] as const,
+        async ([name, artifact]) => [name, await outputOf(artifact, blobs)] as const,
       );
       steps[step.step] = {
         ...{ status: step.status, reason: step.reason, result: step.result, metrics: step.metrics },
@@ -178,4 +177,14 @@ class CaseRun {
     }
     return steps;
   }
+}
+
+async function outputOf({ digest, directory }: Artifact, blobs: TestPlatform['blobs']): Promise<TestOutput> {
+  const output = testOutput(digest, await blobs.read(digest));
+  if (!directory) return output;
+  const files: [string, TestOutput][] = [];
+  for (const file of await filesOfDirectory(blobs, digest)) {
+    files.push([file.path, testOutput(file.digest, await blobs.read(file.digest))]);
+  }
+  return { ...output, files: Object.fromEntries(files) };
 }

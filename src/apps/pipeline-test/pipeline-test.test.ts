@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -231,5 +231,35 @@ test('commands have their files, and a file that is not there is told with its s
     });
   } finally {
     await Promise.all([filed.close(), lost.close()]);
+  }
+});
+
+test('a folder stands for a directory that a step reads, and what one wrote is there by its paths', async () => {
+  const steps = [
+    { name: 'fit', command: ['false'], outputs: ['model/'] },
+    {
+      name: 'copy',
+      command: script('fs.cpSync(e.KEDGE_INPUT_MODEL, path.join(e.KEDGE_OUTPUT_ALL, "in"), { recursive: true })'),
+      inputs: { model: 'fit.model' },
+      outputs: ['all/'],
+    },
+  ];
+  const resource = { kind: 'pipeline', name: 'directories', spec: { steps } };
+  await writeFile(join(folder, 'directories.json'), JSON.stringify({ project: 'd', resources: [resource] }));
+  await mkdir(join(folder, 'fixture', 'data'), { recursive: true });
+  await writeFile(join(folder, 'fixture', 'data', 'a.txt'), 'as given');
+  const tests = await openPipelineTest(join(folder, 'directories.json'));
+  try {
+    const run = await tests.run({ given: { 'fit.model': { file: 'fixture' } } });
+    assert.deepEqual([run.status, run.problems], ['succeeded', []], run.explain());
+    const { files } = run.steps['copy']?.outputs['all'] ?? {};
+    assert.deepEqual(Object.keys(files ?? {}), ['in/data/a.txt']);
+    assert.equal(files?.['in/data/a.txt']?.text(), 'as given');
+    const refused = (fixture: { file: string } | { text: string }, message: RegExp) =>
+      assert.rejects(tests.run({ given: { 'fit.model': fixture } }), { name: 'PipelineTestError', message });
+    await refused({ text: 'x' }, /given 'fit\.model': it is a directory: give \{ file: <folder> \}/);
+    await refused({ file: 'directories.json' }, /given 'fit\.model': .* is no folder/);
+  } finally {
+    await tests.close();
   }
 });

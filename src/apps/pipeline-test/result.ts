@@ -5,7 +5,10 @@ import type { RunDetail } from '#pipelines';
 export interface TestOutput {
   readonly digest: string;
   readonly bytes: number;
+  /** Of a directory, the list of its files as JSON. */
   readonly content: Uint8Array;
+  /** Of a directory: its files, by their paths in it. */
+  readonly files?: Readonly<Record<string, TestOutput>>;
   text(): string;
   /** Throws a `SyntaxError` for what is not JSON. */
   json(): unknown;

@@ -1,10 +1,18 @@
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { messageOf } from '#core/errors';
+import { KedgeError, messageOf } from '#core/errors';
 import type { Json } from '#core/json';
 import { formatBytes } from '#core/units';
-import type { Artifact, LeasedAttempt, StepError } from '#pipelines';
+import {
+  type Artifact,
+  isDirectory,
+  type LeasedAttempt,
+  outputName,
+  packDirectory,
+  pipelineErrors,
+  type StepError,
+} from '#pipelines';
 import { jsonValue, RESULT_LENGTH_MAX, STEP_ERROR_KINDS } from '#pipelines/contract';
 import type { BlobStore } from '#ports/blob-store';
 import type { Exit } from '#ports/executor';
@@ -31,7 +39,7 @@ export async function outcomeOf(
   if (error?.kind === 'exit-code' || !error) {
     const returned = attempt.function ? functionResult(prepared, exit, error) : commandResult(prepared, error);
     if (!returned.ok) return returned;
-    return storeOutputs(prepared.outputs, returned.result, blobs);
+    return storeOutputs({ declared: attempt.outputs, paths: prepared.outputs }, returned.result, blobs);
   }
   return { ok: false, error };
 }
@@ -105,24 +113,46 @@ function parseJson(text: string): Json | undefined {
   }
 }
 
-async function storeOutputs(paths: Readonly<Record<string, string>>, result: Json, blobs: BlobStore): Promise<Outcome> {
+interface Written {
+  /** As the step declares its outputs. */
+  readonly declared: readonly string[];
+  readonly paths: Readonly<Record<string, string>>;
+}
+
+async function storeOutputs({ declared, paths }: Written, result: Json, blobs: BlobStore): Promise<Outcome> {
+  const places = declared.map((output) => ({
+    output,
+    name: outputName(output),
+    path: paths[outputName(output)] ?? '',
+  }));
   const missing: string[] = [];
-  for (const [name, path] of Object.entries(paths)) {
+  for (const { output, path } of places) {
     const found = await stat(path).catch(() => undefined);
-    if (!found) missing.push(name);
-    else if (!found.isFile()) missing.push(`${name} (it is not a file)`);
+    if (!found) missing.push(output);
+    else if (isDirectory(output) && found.isFile()) missing.push(`${output} (it is a file, not a directory)`);
+    else if (!isDirectory(output) && !found.isFile()) missing.push(`${output} (${aDirectory(output, found)})`);
   }
   if (missing.length > 0) {
     return { ok: false, error: { kind: 'missing-output', message: `not written: ${missing.join(', ')}` } };
   }
   const outputs: Record<string, Artifact> = {};
-  for (const [name, path] of Object.entries(paths)) {
+  for (const { output, name, path } of places) {
     try {
-      const { digest, bytes } = await blobs.put(createReadStream(path));
-      outputs[name] = { digest, bytes };
+      outputs[name] = isDirectory(output) ? await packDirectory(blobs, path) : await storeFile(path, blobs);
     } catch (error) {
-      return { ok: false, error: { kind: 'transfer', message: `output '${name}': ${messageOf(error)}` } };
+      const isRefused = error instanceof KedgeError && error.code === pipelineErrors['directory-invalid'].code;
+      const kind = isRefused ? 'missing-output' : 'transfer';
+      return { ok: false, error: { kind, message: `output '${output}': ${messageOf(error)}` } };
     }
   }
   return { ok: true, outputs, result };
+}
+
+async function storeFile(path: string, blobs: BlobStore): Promise<Artifact> {
+  const { digest, bytes } = await blobs.put(createReadStream(path));
+  return { digest, bytes };
+}
+
+function aDirectory(output: string, found: { isDirectory(): boolean }): string {
+  return found.isDirectory() ? `it is a directory, not a file: declare '${output}/'` : 'it is not a file';
 }

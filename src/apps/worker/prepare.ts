@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { assert } from '#core/assert';
 import type { Digest } from '#core/hash';
 import type { Json } from '#core/json';
-import { envPart, type LeasedAttempt, unpackCode } from '#pipelines';
+import { envPart, type LeasedAttempt, outputName, unpackCode, unpackDirectory } from '#pipelines';
 import { RESULT_LENGTH_MAX } from '#pipelines/contract';
 import { assertDigest, type BlobStore } from '#ports/blob-store';
 import type { HostRequest } from './host-protocol.ts';
@@ -38,13 +38,9 @@ export async function prepare(attempt: LeasedAttempt, dir: string, around: Surro
   // At once: a thread that made the folders would be waited for longer than that takes.
   mkdirSync(cwd, { recursive: true });
   if (attempt.outputs.length > 0) mkdirSync(outDir);
-  const inputs: Record<string, string> = {};
-  const pathOf = await pathsFor(dir, around);
-  for (const [name, artifact] of Object.entries(attempt.inputs)) {
-    const path = await pathOf(artifact.digest, { bytes: artifact.bytes });
-    inputs[name] = artifact.manifest ? await withLocalPaths(path, { pathOf, to: join(dir, name) }) : path;
-  }
-  const outputs = Object.fromEntries(attempt.outputs.map((name) => [name, join(outDir, name)]));
+  const inputs = await bringInputs(attempt.inputs, dir, around);
+  const names = attempt.outputs.map(outputName);
+  const outputs = Object.fromEntries(names.map((name) => [name, join(outDir, name)]));
   const places = { cwd, outputs, resultPath: join(dir, 'result.json') };
   if (!attempt.function) {
     await placeFiles(attempt.files ?? {}, { cwd, blobs: around.blobs });
@@ -101,6 +97,28 @@ function runnable([program, ...args]: readonly string[]): readonly string[] {
     : [program, ...args];
 }
 
+/** A local path for each input. Directories are copies in a folder whose name no input can have. */
+async function bringInputs(
+  artifacts: LeasedAttempt['inputs'],
+  dir: string,
+  around: Surroundings,
+): Promise<Record<string, string>> {
+  const inputs: Record<string, string> = {};
+  const pathOf = await pathsFor(dir, around);
+  for (const [name, { digest, bytes, manifest, directory }] of Object.entries(artifacts)) {
+    const folder = join(dir, '_directories', name);
+    if (directory) {
+      await unpackDirectory(around.blobs, digest, folder);
+      inputs[name] = folder;
+      continue;
+    }
+    const path = await pathOf(digest, { bytes });
+    const to = join(dir, name);
+    inputs[name] = manifest ? await withLocalPaths(path, { pathOf, to, folder, blobs: around.blobs }) : path;
+  }
+  return inputs;
+}
+
 type PathOf = BlobStore['localPath'];
 
 /**
@@ -124,15 +142,26 @@ async function pathsFor(dir: string, { blobs, isRemote }: Surroundings): Promise
   };
 }
 
-/** A manifest as the step reads it: each of the `blobs` it lists has the path of a local file beside its digest. */
+interface Listed {
+  readonly digest: Digest;
+  readonly directory?: boolean;
+}
+
+/** A list as the step reads it: each of its `blobs` has the path of a local file, or directory, beside its digest. */
 async function withLocalPaths(
-  manifestPath: string,
-  { pathOf, to }: { readonly pathOf: PathOf; readonly to: string },
+  listPath: string,
+  of: { readonly pathOf: PathOf; readonly to: string; readonly folder: string; readonly blobs: BlobStore },
 ): Promise<string> {
-  const manifest = JSON.parse(await readFile(manifestPath, 'utf8')) as { blobs: readonly { digest: Digest }[] };
-  const listed = manifest.blobs.map(async (blob) => ({ ...blob, path: await pathOf(blob.digest) }));
-  await writeFile(to, JSON.stringify({ ...manifest, blobs: await Promise.all(listed) }));
-  return to;
+  const list = JSON.parse(await readFile(listPath, 'utf8')) as { readonly blobs: readonly Listed[] };
+  const files = await Promise.all(list.blobs.map((blob) => (blob.directory ? undefined : of.pathOf(blob.digest))));
+  const listed: unknown[] = [];
+  for (const [i, blob] of list.blobs.entries()) {
+    const path = files[i] ?? join(of.folder, `${i}`);
+    if (blob.directory) await unpackDirectory(of.blobs, blob.digest, path);
+    listed.push({ ...blob, path });
+  }
+  await writeFile(of.to, JSON.stringify({ ...list, blobs: listed }));
+  return of.to;
 }
 
 interface CommandPlaces {

@@ -1,4 +1,5 @@
 import { fitsInput } from '../inputs.ts';
+import { outputName, outputType } from '../outputs.ts';
 import { checkParam, type ParamDeclaration } from '../params.ts';
 import { parseSource } from '../sources.ts';
 import type { PipelineSpec, StepSpec } from '../spec.ts';
@@ -78,7 +79,8 @@ function typeOf(text: string, { steps, inputs = {} }: PipelineSpec): string | un
   if (source?.kind === 'input') return inputs[source.name]?.type;
   if (source?.kind === 'output') {
     const step = steps.find(({ name }) => name === source.step);
-    return step && (step.map ? 'files' : 'file');
+    const written = step?.outputs.find((output) => outputName(output) === source.output);
+    return written === undefined ? undefined : outputType(written, { isDivided: step?.map !== undefined });
   }
   return source?.kind === 'result' ? 'json' : source?.reference.kind;
 }

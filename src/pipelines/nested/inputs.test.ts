@@ -192,7 +192,7 @@ forEachDialect('Inputs of nested pipelines', pipelineMigrations, (open) => {
     );
     await refused(
       { inner: { ...INNER, inputs: { ...INNER.inputs, data: { type: '../etc' } } } },
-      /inputs\.data\.type: expected file, files, json or the kind of a reference/,
+      /inputs\.data\.type: expected file, directory, files, directories, json or the kind of a reference/,
     );
     await s.apply(train(both));
   });

@@ -1,5 +1,6 @@
 import type { Json } from '#core/json';
 import { RESULT_LENGTH_MAX } from '../contract.ts';
+import { outputName } from '../outputs.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { listSteps, type StepDefinition, type StepProduct } from '../store/steps.ts';
 import type { Db } from '../store/tables.ts';
@@ -14,12 +15,13 @@ export async function nestedProduct(
   definition: StepDefinition,
 ): Promise<{ readonly product: StepProduct } | { readonly reason: string }> {
   if (status !== 'succeeded') return { reason: `run ${run} ${status === 'failed' ? '' : 'was '}${status}: ${reason}` };
-  const missing = definition.outputs.filter((name) => !outputs[name]);
+  const declared = definition.outputs.map(outputName);
+  const missing = declared.filter((name) => !outputs[name]);
   if (missing.length > 0) return { reason: `missing-output: run ${run} did not write ${missing.join(', ')}` };
   const steps = await listSteps(db, run);
   const results = steps.flatMap(({ step, result }): [string, Json][] => (result === null ? [] : [[step, result]]));
   const result = results.length === 0 ? null : Object.fromEntries(results);
   const isSmall = JSON.stringify(result).length <= RESULT_LENGTH_MAX;
-  const taken = definition.outputs.flatMap((name) => (outputs[name] ? [[name, outputs[name]] as const] : []));
+  const taken = declared.flatMap((name) => (outputs[name] ? [[name, outputs[name]] as const] : []));
   return { product: { outputs: Object.fromEntries(taken), result: isSmall ? result : null, metrics: {} } };
 }

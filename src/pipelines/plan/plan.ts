@@ -1,12 +1,13 @@
-import { digestOf } from '#core/hash';
 import type { Json } from '#core/json';
 import type { Tx } from '#platform/db';
 import { cacheKeyOf, ingredientsOf } from '../cache-key.ts';
 import { obstacleOf, sourceOf, valueAt } from '../conditions.ts';
 import type { Artifact } from '../contract.ts';
+import { outputName } from '../outputs.ts';
 import { explainMiss } from '../service/explain.ts';
 import { artifactOf, textOfResult } from '../service/inputs.ts';
 import type { NewStep } from '../service/start-run.ts';
+import { listed, listOf } from '../service/units.ts';
 import { parseSource, stepRead } from '../sources.ts';
 import { findCacheEntry, freshSince } from '../store/cache.ts';
 import type { StoredRun } from '../store/runs.ts';
@@ -180,13 +181,12 @@ class Planner {
       return { ...base, outcome: 'run', reason: `${cached} of its ${items.length} units are cached`, units };
     }
     const outputs = Object.fromEntries(
-      definition.outputs.map((output) => {
+      definition.outputs.map(outputName).map((output) => {
         const blobs = entries.flatMap((entry, index) => {
           const made = entry?.outputs[output];
-          return made ? [{ unit: unitName(base.step, index), digest: made.digest, bytes: made.bytes }] : [];
+          return made ? [listed(unitName(base.step, index), made)] : [];
         });
-        const text = JSON.stringify({ blobs });
-        return [output, { digest: digestOf(text), bytes: Buffer.byteLength(text), manifest: true as const }];
+        return [output, listOf(blobs).artifact];
       }),
     );
     this.#products.set(base.step, { outputs, result: entries.map((entry) => entry?.result ?? null) });

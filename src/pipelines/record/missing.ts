@@ -1,6 +1,7 @@
 import type { Digest } from '#core/hash';
 import { assertDigest, type BlobStore } from '#ports/blob-store';
 import type { Artifact } from '../contract.ts';
+import { filesOfDirectory } from '../directories/manifest.ts';
 import type { StepDefinition } from '../store/steps.ts';
 
 /** How many things that are missing one message names. */
@@ -48,8 +49,11 @@ async function missingFiles(
   return missing;
 }
 
-async function goneOf(blobs: BlobStore, { digest, manifest }: Artifact): Promise<string | undefined> {
+async function goneOf(blobs: BlobStore, { digest, manifest, directory }: Artifact): Promise<string | undefined> {
   if (!(await blobs.has(digest))) return `its content ${digest} is gone`;
+  for (const file of directory ? await filesOfDirectory(blobs, digest) : []) {
+    if (!(await blobs.has(file.digest))) return `its file ${file.path}, ${file.digest}, is gone`;
+  }
   if (!manifest) return undefined;
   const listed = JSON.parse(new TextDecoder().decode(await blobs.read(digest))) as {
     readonly blobs: readonly { readonly digest: Digest }[];

@@ -1,6 +1,7 @@
 import { digestOfJson } from '#core/hash';
 import { pipelineErrors } from '../errors.ts';
 import { childrenOf } from '../nested/store.ts';
+import { outputName } from '../outputs.ts';
 import { unitManifest } from '../service/units.ts';
 import { placesOf } from '../store/attempts.ts';
 import { definitionsOf } from '../store/kept-steps.ts';
@@ -85,7 +86,7 @@ function stepRecord(
 async function dividedOutputs(db: Db, run: string, { step, definition }: StepFacts): Promise<StepRecord['outputs']> {
   const products = await unitProducts(db, run, step);
   const outputs: Record<string, StepRecord['outputs'][string]> = {};
-  for (const output of definition.outputs) {
+  for (const output of definition.outputs.map(outputName)) {
     const units = products.filter((product) => product.outputs[output]).length;
     if (units > 0) outputs[output] = { ...(await unitManifest({ db }, { run, step, output })).artifact, units };
   }

@@ -1,12 +1,16 @@
 import { assert } from '#core/assert';
 import { backoffMs } from '#core/backoff';
+import { messageOf } from '#core/errors';
 import type { Digest } from '#core/hash';
+import { canonicalJson } from '#core/json';
 import type { System } from '#core/system';
 import type { Tx } from '#platform/db';
 import type { BlobStore } from '#ports/blob-store';
 import type { Artifact, FinishBody, StepError } from '../contract.ts';
+import { filesOfDirectory, manifestOf } from '../directories/manifest.ts';
 import { pipelineErrors } from '../errors.ts';
 import { type AttemptStatus, type Fact, isFinalStep } from '../model.ts';
+import { isDirectory, outputName } from '../outputs.ts';
 import { saveEnvironment } from '../record/store.ts';
 import { backoffOf, retriesFor } from '../retries.ts';
 import { endAttempt, endLease, findAttempt, type StoredAttempt } from '../store/attempts.ts';
@@ -22,12 +26,29 @@ const TWINS_MAX = 100;
 
 /** Fails with `pipelines/output-missing` unless every output is stored with the length that was reported. */
 export async function requireOutputs(blobs: BlobStore, outputs: Readonly<Record<string, Artifact>>): Promise<void> {
-  for (const [name, { digest, bytes }] of Object.entries(outputs)) {
+  for (const [name, { digest, bytes, directory }] of Object.entries(outputs)) {
     const stored = (await blobs.has(digest)) ? await blobs.size(digest) : undefined;
-    if (stored === bytes) continue;
+    if (stored === bytes) {
+      if (directory) await requireDirectory(blobs, { name, digest, directory });
+      continue;
+    }
     const found = stored === undefined ? 'is not stored' : `has ${stored} bytes there, not ${bytes}`;
     throw pipelineErrors['output-missing'](`output '${name}' (${digest}) ${found}`);
   }
+}
+
+/** Of a directory the manifest is looked into: each of its files was stored before it. */
+async function requireDirectory(
+  blobs: BlobStore,
+  of: { readonly name: string; readonly digest: Digest; readonly directory: NonNullable<Artifact['directory']> },
+): Promise<void> {
+  const refuse = (why: string): Error => pipelineErrors['output-missing'](`output '${of.name}' ${why}`);
+  const files = await filesOfDirectory(blobs, of.digest).catch((error: unknown) => {
+    throw refuse(messageOf(error));
+  });
+  const { directory } = manifestOf(files).artifact;
+  if (canonicalJson(directory) === canonicalJson(of.directory)) return;
+  throw refuse(`(${of.digest}) has not the files that were reported`);
 }
 
 export interface Finished {
@@ -115,13 +136,23 @@ function repeated(attempt: StoredAttempt, body: FinishBody): AttemptStatus {
 /** A success without all declared outputs is a failure, whatever the worker says. */
 function checkPromises({ outputs: declared }: StepDefinition, body: FinishBody): FinishBody {
   if (body.status !== 'succeeded') return body;
-  const missing = declared.filter((name) => !Object.hasOwn(body.outputs, name));
-  const extra = Object.keys(body.outputs).filter((name) => !declared.includes(name));
-  if (missing.length === 0 && extra.length === 0) return body;
-  const message = missing.length > 0 ? `not written: ${missing.join(', ')}` : `not declared: ${extra.join(', ')}`;
+  const message = brokenPromise(declared, body.outputs);
+  if (message === undefined) return body;
   const error: StepError = { kind: 'missing-output', message };
   const { epoch, progress, metrics, usage } = body;
   return { status: 'failed', epoch, error, progress, metrics, usage };
+}
+
+function brokenPromise(declared: readonly string[], written: Readonly<Record<string, Artifact>>): string | undefined {
+  const names = declared.map(outputName);
+  const missing = names.filter((name) => !Object.hasOwn(written, name));
+  if (missing.length > 0) return `not written: ${missing.join(', ')}`;
+  const extra = Object.keys(written).filter((name) => !names.includes(name));
+  if (extra.length > 0) return `not declared: ${extra.join(', ')}`;
+  const other = declared.find(
+    (output) => isDirectory(output) !== (written[outputName(output)]?.directory !== undefined),
+  );
+  return other && `not written: ${other} (${isDirectory(other) ? 'it is a file' : 'it is a directory'})`;
 }
 
 function factOf(

@@ -54,9 +54,15 @@ async function pinned(tx: Tx, asked: Asked): Promise<GivenInput> {
   const { text, type, pins, project, refuse } = asked;
   const reference = parseReference(text);
   if (!reference) throw refuse(`is '${text}': expected <kind>:<name>, as in dataset:flights`);
-  const made = reference.kind === 'run' ? 'file' : reference.kind;
-  if (!fitsInput(made, type)) throw refuse(`is '${text}': expected ${type}, found ${made}`);
-  if (reference.kind === 'run') return outputOfRun(tx, reference.name, asked);
+  const requireFit = (made: string): void => {
+    if (!fitsInput(made, type)) throw refuse(`is '${text}': expected ${type}, found ${made}`);
+  };
+  if (reference.kind === 'run') {
+    const found = await outputOfRun(tx, reference.name, asked);
+    requireFit(found.directory ? 'directory' : 'file');
+    return found;
+  }
+  requireFit(reference.kind);
   const pin = pins[reference.kind];
   if (!pin) throw refuse(`is '${text}': expected a kind among ${['run', ...Object.keys(pins)].join(', ')}`);
   return { ...(await pin(tx, reference.name, { project })), from: text };

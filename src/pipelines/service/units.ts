@@ -106,8 +106,19 @@ export async function unitManifest(
 ): Promise<{ readonly text: string; readonly artifact: Artifact }> {
   const blobs = (await unitProducts(tx.db, of.run, of.step)).flatMap(({ name, outputs }) => {
     const artifact = outputs[of.output];
-    return artifact ? [{ unit: name, digest: artifact.digest, bytes: artifact.bytes }] : [];
+    return artifact ? [listed(name, artifact)] : [];
   });
+  return listOf(blobs);
+}
+
+type Listed = ReturnType<typeof listed>;
+
+/** What a unit wrote, in the list of what all wrote. */
+export function listed(unit: string, { digest, bytes, directory }: Artifact) {
+  return { unit, digest, bytes, ...(directory ? { directory: true } : {}) };
+}
+
+export function listOf(blobs: readonly Listed[]): { readonly text: string; readonly artifact: Artifact } {
   const text = JSON.stringify({ blobs });
   return { text, artifact: { digest: digestOf(text), bytes: Buffer.byteLength(text), manifest: true } };
 }

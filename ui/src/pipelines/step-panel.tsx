@@ -1,10 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
-import { formatBytes } from '#core/units';
 import type { RunDetail, StepView } from '#pipelines/contract';
 import { formatNumber } from '../data/format.ts';
 import { read } from '../data/read.ts';
 import { Age } from '../kit/age.tsx';
-import { Id, JsonBlock } from '../kit/copy.tsx';
+import { JsonBlock } from '../kit/copy.tsx';
 import { KeyFigures } from '../kit/key-figures.tsx';
 import { Go } from '../kit/link.tsx';
 import { Section } from '../kit/page.tsx';
@@ -13,6 +12,7 @@ import { StatusChip } from '../kit/status.tsx';
 import { DataTable } from '../kit/table/data-table.tsx';
 import { places } from '../places.ts';
 import { StepLog } from './log/step-log.tsx';
+import { Outputs } from './outputs.tsx';
 import { StepActions } from './run-actions.tsx';
 import { progressText } from './run-words.ts';
 import { Units } from './units.tsx';
@@ -82,37 +82,6 @@ const SHOWN_LENGTH = 80;
 function shown(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text;
-}
-
-function Outputs({ step }: { readonly step: StepView }) {
-  const rows = Object.entries(step.outputs).map(([name, artifact]) => ({ name, ...artifact }));
-  return (
-    <Section title="Outputs">
-      <DataTable
-        label="outputs"
-        isPlain
-        rows={rows}
-        idOf={(row) => row.name}
-        columns={[
-          { id: 'name', header: 'Output', value: (row) => row.name },
-          { id: 'digest', header: 'Digest', value: (row) => row.digest, cell: (row) => <Id value={row.digest} /> },
-          {
-            id: 'bytes',
-            header: 'Size',
-            value: (row) => row.bytes,
-            cell: (row) => formatBytes(row.bytes),
-            isNumeric: true,
-          },
-          {
-            id: 'get',
-            header: '',
-            value: () => null,
-            cell: (row) => <a href={`/api/v1/blobs/${row.digest}`}>Download</a>,
-          },
-        ]}
-      />
-    </Section>
-  );
 }
 
 function Attempts({ step }: { readonly step: StepView }) {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Kedge } from '#client';
+import { formatBytes } from '#core/units';
 import { formatTable } from '../table.ts';
 import { connected, printJson, withKedge } from './connected.ts';
 import { endOf } from './runs.ts';
@@ -113,10 +114,14 @@ function tableOf({ steps }: Record): string {
     ...Object.entries(runtime).map(([name, text]) => ['', '', `${name} ${text}`, null]),
     ...Object.entries(files).map(([path, digest]) => ['', '', `file ${path}`, short(digest)]),
     ...Object.entries(inputs).map(([name, { from, digest }]) => ['', '', `in  ${name} = ${from}`, short(digest)]),
-    ...Object.entries(outputs).map(([name, { digest }]) => ['', '', `out ${name}`, short(digest)]),
+    ...Object.entries(outputs).map(([name, made]) => ['', '', `out ${shownOutput(name, made)}`, short(made.digest)]),
     ...(result === null ? [] : [['', '', 'result', short(result)]]),
   ]);
   return formatTable(['step', 'status', 'content', 'digest'], rows);
+}
+
+function shownOutput(name: string, { directory }: Record['steps'][number]['outputs'][string]): string {
+  return directory ? `${name}/ (${directory.files} files, ${formatBytes(directory.bytes)})` : name;
 }
 
 function nestedRows(nested: Record['steps'][number]['program']['pipeline']): (string | null)[][] {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StepContext } from '#pipelines';
 import { double } from './steps-arithmetic.ts';
@@ -20,6 +20,21 @@ export function train({ inputs, output, seed }: StepContext): { readonly sum: nu
   const sum = numbers.reduce((total, n) => total + double(n), 0);
   writeFileSync(output('model.txt'), `sum ${sum} seed ${seed}`);
   return { sum };
+}
+
+/** Writes the directory that it reads. */
+export function copiesDirectory({ inputs, output }: StepContext): void {
+  cpSync(inputs['model'] ?? '', output('copy'), { recursive: true });
+}
+
+/** The files of each directory of a list. */
+export function listsDirectories({ inputs }: StepContext): readonly (readonly string[])[] {
+  const { blobs } = JSON.parse(readFileSync(inputs['parts'] ?? '', 'utf8')) as { blobs: readonly { path: string }[] };
+  return blobs.map(({ path }) =>
+    readdirSync(path, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => `${entry.parentPath}/${entry.name}`.slice(path.length + 1)),
+  );
 }
 
 export function fails(): never {

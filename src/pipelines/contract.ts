@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { contract, nameSchema, pageOf, pageQuery, route } from '#platform/contract';
 import { contentContract } from './code/contract.ts';
+import { logPage, logQuery } from './log-shapes.ts';
 import {
   artifacts,
   attemptPlace,
@@ -9,7 +10,6 @@ import {
   causeSchema,
   givenInputs,
   id,
-  logStream,
   metrics,
   progress,
   runStatus,
@@ -20,6 +20,7 @@ import { digestSchema, jsonValue, stepName, stepOrUnit } from './spec.ts';
 import { STEP_ERROR_KINDS } from './step-errors.ts';
 
 export { CODE_MEDIA_TYPE, FILE_MEDIA_TYPE } from './code/contract.ts';
+export * from './log-shapes.ts';
 export * from './shapes.ts';
 export { type PipelineSpec, pipelineSpec, poolSpec, quotaSpec } from './spec.ts';
 export { type FinishBody, type LeasedAttempt, workContract } from './work-contract.ts';
@@ -147,16 +148,6 @@ const runDetail = runView.extend({
   eta: z.object({ at: z.number(), runs: z.number().int(), unknown: z.number().int() }).nullable(),
 });
 export type RunDetail = z.output<typeof runDetail>;
-
-const logLine = z.object({
-  /** Orders the lines of a step over all its attempts. */
-  position: z.number().int(),
-  epoch: z.number().int(),
-  at: z.number(),
-  stream: logStream,
-  text: z.string(),
-});
-export type LogLine = z.output<typeof logLine>;
 
 const workerView = z.object({
   worker: z.string(),
@@ -340,15 +331,8 @@ export const pipelinesContract = contract({
     summary: 'Read the log of a step after a position. To follow it, ask again after `next` until `done`',
     permission: 'pipelines:read',
     params: ofStep,
-    query: z.object({
-      after: z.coerce.number().int().min(0).default(0),
-      /** The last lines before this position, instead of the first ones after `after`. */
-      before: z.coerce.number().int().min(1).optional(),
-      /** Only lines with this text. The case of ASCII letters does not matter. */
-      contains: z.string().min(1).max(200).optional(),
-      limit: z.coerce.number().int().min(1).max(2_000).default(500),
-    }),
-    reply: z.object({ items: z.array(logLine), next: z.number().int(), done: z.boolean() }),
+    query: logQuery,
+    reply: logPage,
     errors: ['pipelines/run-not-found', 'pipelines/step-not-found'],
   }),
   explainStepCache: route({

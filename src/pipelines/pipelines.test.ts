@@ -213,65 +213,6 @@ forEachDialect('Pipelines', pipelineMigrations, (open) => {
     assert.equal((await p.service.explainCache(await p.start(), 'a')).outcome, 'off');
   });
 
-  test('a log is read after a position over all attempts, a line sent twice is kept once', async (t) => {
-    const p = await openPipelines(t, open);
-    await p.declare([{ name: 'a', command: command('a'), retries: 1 }]);
-    const run = await p.start();
-    const line = (seq: number, text: string) => ({ seq, at: 5, stream: 'stdout', text }) as const;
-    const [first] = await p.lease();
-    await p.service.appendLog(first!.attempt, 1, [line(1, 'one'), line(2, 'tw\0o')]);
-    await p.service.appendLog(first!.attempt, 1, [line(2, 'twice'), line(3, 'three')]);
-    await p.fail(first!);
-    await p.clock.advance(1_000);
-    const [second] = await p.lease();
-    await p.service.appendLog(second!.attempt, 2, [line(1, 'again')]);
-
-    const head = await p.service.stepLog(run, 'a', { after: 0, limit: 2 });
-    const tail = await p.service.stepLog(run, 'a', { after: head.next, limit: 10 });
-    await p.succeed(second!);
-    const end = await p.service.stepLog(run, 'a', { after: tail.next, limit: 10 });
-
-    assert.deepEqual(
-      head.items.map((item) => item.text),
-      ['one', 'tw\uFFFDo'],
-    );
-    assert.deepEqual(
-      tail.items.map((item) => [item.epoch, item.text]),
-      [
-        [1, 'three'],
-        [2, 'again'],
-      ],
-    );
-    assert.deepEqual([tail.done, end.items, end.done], [false, [], true]);
-  });
-
-  test('a log is read backwards from its end, and searched, where % and _ stand for themselves', async (t) => {
-    const p = await openPipelines(t, open);
-    await p.declare([{ name: 'a', command: command('a') }]);
-    const run = await p.start();
-    const [attempt] = await p.lease();
-    const texts = ['Epoch 1', 'loss_a 10 %', 'epoch 2', 'loss-a 9', 'EPOCH 3', 'end!'];
-    const lines = texts.map((text, at) => ({ seq: at + 1, at: 5, stream: 'stdout' as const, text }));
-    await p.service.appendLog(attempt!.attempt, 1, lines);
-    const read = async (page: { after?: number; before?: number; contains?: string; limit?: number }) => {
-      const found = await p.service.stepLog(run, 'a', { after: 0, limit: 10, ...page });
-      return { ...found, texts: found.items.map(({ text }) => text) };
-    };
-
-    const last = await read({ before: Number.MAX_SAFE_INTEGER, limit: 2 });
-    const older = await read({ before: last.items[0]!.position, limit: 2 });
-    const found = await read({ contains: 'epoch' });
-    const foundLast = await read({ contains: 'ePoch', before: Number.MAX_SAFE_INTEGER, limit: 1 });
-    const further = await read({ contains: 'epoch', after: found.next });
-
-    assert.deepEqual([last.texts, last.next, older.texts], [texts.slice(4), 1_000_006, texts.slice(2, 4)]);
-    assert.deepEqual([found.texts, found.next], [['Epoch 1', 'epoch 2', 'EPOCH 3'], 1_000_006]);
-    assert.deepEqual([foundLast.texts, further.texts, further.next], [['EPOCH 3'], [], 1_000_006]);
-    assert.deepEqual((await read({ contains: 's_a' })).texts, ['loss_a 10 %']);
-    assert.deepEqual((await read({ contains: '%' })).texts, ['loss_a 10 %']);
-    assert.deepEqual((await read({ contains: 'd!' })).texts, ['end!']);
-  });
-
   test('runs are listed newest first, by pipeline and status, page by page', async (t) => {
     const p = await openPipelines(t, open);
     await p.declare([{ name: 'a', command: command('a'), cache: false }]);

@@ -4,10 +4,6 @@ import { STEP_ERROR_KINDS } from './step-errors.ts';
 
 /** The largest JSON result of a step, in characters of JSON. */
 export const RESULT_LENGTH_MAX = 256 * 1024;
-export const LOG_BATCH_LINES_MAX = 500;
-export const LOG_LINE_LENGTH_MAX = 8_192;
-/** Lines that the log of one attempt keeps. */
-export const LOG_LINES_MAX = 50_000;
 export const LEASE_WAIT_MS_MAX = 10_000;
 export const id = z.string().min(1).max(100);
 
@@ -74,5 +70,3 @@ export type AttemptPlace = z.output<typeof attemptPlace>;
 
 export const stepError = z.object({ kind: z.enum(STEP_ERROR_KINDS), message: z.string().max(4_000) });
 export type StepError = z.output<typeof stepError>;
-
-export const logStream = z.enum(['stdout', 'stderr', 'worker']);

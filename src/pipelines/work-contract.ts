@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { contract, route } from '#platform/contract';
+import { LOG_BATCH_LINES_MAX, LOG_LINE_LENGTH_MAX, LOG_LINES_MAX, logStream } from './log-shapes.ts';
 import { environmentSchema } from './record/environment.ts';
 import {
   artifacts,
@@ -9,10 +10,6 @@ import {
   causeSchema,
   id,
   LEASE_WAIT_MS_MAX,
-  LOG_BATCH_LINES_MAX,
-  LOG_LINE_LENGTH_MAX,
-  LOG_LINES_MAX,
-  logStream,
   metrics,
   progress,
   RESULT_LENGTH_MAX,

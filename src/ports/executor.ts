@@ -89,6 +89,11 @@ export interface Execution {
   waitedMs?(): number;
   /** What the cluster calls the job that the command is, once that is known. Only of executors of clusters. */
   job?(): string | undefined;
+  /**
+   * Stops reading what the command writes, or goes on. Over a pipe, the command then waits when it writes more. What it
+   * wrote before it ended is read in any case. Not every executor can.
+   */
+  hold?(isHeld: boolean): void;
   /** Asks the command and all it started to end, and kills what is left after `graceMs`. Resolves when all ended. */
   stop(graceMs: number): Promise<void>;
 }

@@ -13,7 +13,10 @@ import { LineSplitter } from './output-lines.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import type { WorkerOptions } from './run-worker.ts';
 
-const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
+/** Output that is looked at, for the log, for what a step says of itself, and to count what the log leaves out. */
+const OUTPUT_BYTES_MAX = 16 * 1024 * 1024 * 1024;
+/** On a cluster output lies in a folder that others share until the worker has read it. */
+const REMOTE_OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
 /** From asking a step to end to killing it. */
 const GRACE_MS = 3_000;
 /** Beats per lease, so that a few lost ones do not cost the lease. */
@@ -81,6 +84,7 @@ class AttemptRun {
       system,
       hurry,
       send: (lines, signal) => client.appendWorkLog({ params, body: { epoch, lines }, signal }),
+      hold: (isHeld) => this.#execution?.hold?.(isHeld),
     });
   }
 
@@ -134,6 +138,7 @@ class AttemptRun {
   async #execute({ command, cwd, env, stdin, serves }: Prepared): Promise<Exit> {
     const stdout = new LineSplitter((line) => this.#line(line));
     const stderr = new LineSplitter((line) => this.#logs.push('stderr', line));
+    const outputBytesMax = this.#options.isRemote ? REMOTE_OUTPUT_BYTES_MAX : OUTPUT_BYTES_MAX;
     this.#execution = await this.#options.executor.start({
       id: this.#attempt.attempt,
       command,
@@ -142,7 +147,7 @@ class AttemptRun {
       ...(stdin ? { stdin } : {}),
       ...(serves ? { serves } : {}),
       resources: this.#attempt.resources,
-      limits: { wallMs: this.#attempt.timeoutMs, outputBytesMax: OUTPUT_BYTES_MAX, graceMs: GRACE_MS },
+      limits: { wallMs: this.#attempt.timeoutMs, outputBytesMax, graceMs: GRACE_MS },
       onOutput: (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),
     });
     if (this.#interruption) void this.#execution.stop(GRACE_MS);

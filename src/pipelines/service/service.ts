@@ -10,7 +10,8 @@ import {
   type CacheExplanation,
   type FinishBody,
   type LeasedAttempt,
-  type LogLine,
+  type LogPage,
+  type LogQuery,
   type Progress,
   pipelinesContract,
   type RunDetail,
@@ -23,7 +24,7 @@ import { attemptMsOf } from '../deadlines.ts';
 import { pipelineErrors } from '../errors.ts';
 import { etaOf } from '../eta.ts';
 import type { AttemptStatus, StepStatus } from '../model.ts';
-import { isFinalRun, isFinalStep } from '../model.ts';
+import { isFinalRun } from '../model.ts';
 import { childrenOf, openTree } from '../nested/store.ts';
 import type { Pins } from '../references.ts';
 import { BACKOFF_MS, BACKOFF_MS_MAX } from '../retries.ts';
@@ -38,10 +39,10 @@ import {
   savePlace,
 } from '../store/attempts.ts';
 import { earlierDurations } from '../store/lateness.ts';
-import { appendLines, type LogPage, lastPosition, type NewLogLine, readLines } from '../store/log.ts';
+import { appendLines, type NewLogLine } from '../store/log.ts';
 import { anyBeyond, boundReady } from '../store/queue.ts';
 import { findPipeline, findRun, listRuns, type RunFilter, type StoredRun } from '../store/runs.ts';
-import { findStep, limitsOf, listSteps, saveProgress } from '../store/steps.ts';
+import { limitsOf, listSteps, saveProgress } from '../store/steps.ts';
 import { listUnits, unitCounts } from '../store/units.ts';
 import { verificationsOfRun } from '../store/verifications.ts';
 import { Wake } from '../wake.ts';
@@ -50,6 +51,7 @@ import { putFile, requireContent } from './content.ts';
 import { explainCache } from './explain.ts';
 import { bury, expire, finish, release, requireAttempt, requireOutputs, staleAttempt } from './finish.ts';
 import { type LeaseDeps, type LeaseRequest, type LeaveRequest, lease, leaseNow } from './lease.ts';
+import { readStepLog } from './log.ts';
 import { keyedRunId, type StartRun, startRun, viewOf } from './start-run.ts';
 
 export interface PipelinesDeps extends DomainDeps {
@@ -175,23 +177,8 @@ export class PipelineService {
     return found.length > filter.limit ? { items, next: items.at(-1)?.run } : { items };
   }
 
-  /** Lines after a position. `done` says that none will follow: the step is final and these are the last. */
-  async stepLog(
-    runId: string,
-    stepName: string,
-    page: LogPage,
-  ): Promise<{ items: LogLine[]; next: number; done: boolean }> {
-    const { reader } = this.#deps.db;
-    await this.#run(runId);
-    const step = await findStep(reader, runId, stepName);
-    if (!step) throw pipelineErrors['step-not-found'](`run '${runId}' has no step '${stepName}'`);
-    const of = { run: runId, step: stepName };
-    // Where no line matches it is gone on after all that was looked at, which is at least what was there before.
-    const seen = page.contains === undefined ? page.after : Math.max(page.after, await lastPosition(reader, of));
-    const items = await readLines(reader, of, page);
-    const isAll = items.length < page.limit;
-    const done = isFinalStep(step.status) && isAll;
-    return { items, next: isAll ? Math.max(seen, items.at(-1)?.position ?? 0) : (items.at(-1)?.position ?? 0), done };
+  stepLog(runId: string, step: string, query: LogQuery): Promise<LogPage> {
+    return readStepLog(this.#deps.db.reader, { run: runId, step }, query);
   }
 
   explainCache(runId: string, step: string): Promise<CacheExplanation> {
@@ -283,7 +270,7 @@ export class PipelineService {
     await this.#deps.db.maintain(async (tx) => {
       const attempt = await requireAttempt(tx, attemptId, epoch);
       if (attempt.status !== 'running') throw staleAttempt(attempt);
-      await appendLines(tx.db, attempt, lines);
+      await appendLines(tx, attempt, lines);
     });
   }
 

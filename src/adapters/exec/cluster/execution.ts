@@ -55,6 +55,7 @@ export class ClusterExecution implements Execution {
   /** Not earlier than this the cluster is told again to end the job. */
   #pressAt = 0;
   #outputBytes = 0;
+  #isHeld = false;
 
   constructor(request: ExecutionRequest, options: ClusterExecutionOptions) {
     this.id = request.id;
@@ -72,6 +73,11 @@ export class ClusterExecution implements Execution {
 
   job(): string | undefined {
     return this.#job;
+  }
+
+  /** What is not read stays in the files of the job: its command does not wait. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -144,7 +150,7 @@ export class ClusterExecution implements Execution {
       if (started && !this.#hasStarted) [this.#hasStarted, this.#seenAt] = [true, this.#now()];
       if ((await this.#pass(folder)) > 0) look.again();
       if (exit || state.phase === 'ended') settledAt ??= this.#now() + SETTLE_MS;
-      const isSettled = settledAt !== undefined && this.#now() >= settledAt;
+      const isSettled = settledAt !== undefined && this.#now() >= settledAt && !this.#isHeld;
       if (exit && (isSettled || folder.hasPassed(exit))) return this.#with(exit);
       // A job that waits is not waited for: its launcher finds that it has nothing to do, should it come after all.
       if (this.#killAt !== undefined && !this.#hasStarted && (await folder.claim())) {
@@ -183,12 +189,15 @@ export class ClusterExecution implements Execution {
   }
 
   #pass(folder: JobFolder): Promise<number> {
-    return folder.passOutput((stream: OutputStream, chunk) => {
-      const room = this.#request.limits.outputBytesMax - this.#outputBytes;
-      const passed = chunk.subarray(0, Math.max(0, room));
-      this.#outputBytes += passed.length;
-      if (passed.length > 0) this.#request.onOutput?.(stream, passed);
-    });
+    return folder.passOutput(
+      (stream: OutputStream, chunk) => {
+        const room = this.#request.limits.outputBytesMax - this.#outputBytes;
+        const passed = chunk.subarray(0, Math.max(0, room));
+        this.#outputBytes += passed.length;
+        if (passed.length > 0) this.#request.onOutput?.(stream, passed);
+      },
+      () => this.#isHeld,
+    );
   }
 
   async #ask(): Promise<JobState | undefined> {

@@ -93,13 +93,13 @@ export class JobFolder {
     return this.#events;
   }
 
-  /** Passes on what came since the last call. Answers how many bytes that were. */
-  async passOutput(pass: (stream: OutputStream, chunk: Uint8Array) => void): Promise<number> {
+  /** Passes on what came since the last call, until it is held. Answers how many bytes that were. */
+  async passOutput(pass: (stream: OutputStream, chunk: Uint8Array) => void, isHeld: () => boolean): Promise<number> {
     let count = 0;
     for (const stream of STREAMS) {
       const file = await open(join(this.path, stream), 'r');
       try {
-        for (;;) {
+        while (!isHeld()) {
           const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
           const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES, this.#read[stream]);
           if (bytesRead === 0) break;

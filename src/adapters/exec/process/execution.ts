@@ -93,6 +93,14 @@ export class ProcessExecution implements Execution {
     this.#child?.stdin?.write(bytes);
   }
 
+  hold(isHeld: boolean): void {
+    if (this.#ended) return;
+    for (const stream of [this.#child?.stdout, this.#child?.stderr]) {
+      if (isHeld) stream?.pause();
+      else stream?.resume();
+    }
+  }
+
   async stop(graceMs: number): Promise<void> {
     this.#end('stopped', graceMs);
     await this.exited;
@@ -129,6 +137,8 @@ export class ProcessExecution implements Execution {
       pollMs = Math.min(2 * pollMs, GROUP_POLL_MS_MAX);
     }
     this.#kill();
+    // What is left in the pipes is little, and has to be read for them to close.
+    this.hold(false);
     this.#ended = true;
     for (const cancel of this.#cancels) cancel();
     // A process that left the group may hold the pipes open for ever.

@@ -45,8 +45,7 @@ export class KeptProcess {
 
   /** Serves a request; `done` is told when it is over, and whether the process can take another. */
   serve(request: ExecutionRequest, done: (again: boolean) => void): Execution {
-    const stop = (graceMs: number): Promise<void> => this.#process.stop(graceMs);
-    const execution = new ServedExecution(request, { clock: this.#clock, stop });
+    const execution = new ServedExecution(request, { clock: this.#clock, process: this.#process });
     this.#serving = execution;
     this.#process.write(request.stdin ?? new Uint8Array());
     this.#process.write(Buffer.from('\n'));
@@ -69,7 +68,7 @@ class ServedExecution implements Execution {
   again = false;
   readonly #request: ExecutionRequest;
   readonly #clock: Clock;
-  readonly #stop: (graceMs: number) => Promise<void>;
+  readonly #process: ProcessExecution;
   readonly #startedAt: number;
   readonly #cancelLimit: () => void;
   readonly #over = new Set<OutputStream>();
@@ -77,21 +76,26 @@ class ServedExecution implements Execution {
   #ending: 'timeout' | 'stopped' | undefined;
   #outputBytes = 0;
   #outputBytesCut = 0;
+  #isOver = false;
 
   constructor(
     request: ExecutionRequest,
-    { clock, stop }: { readonly clock: Clock; readonly stop: (graceMs: number) => Promise<void> },
+    { clock, process }: { readonly clock: Clock; readonly process: ProcessExecution },
   ) {
     this.id = request.id;
     this.#request = request;
     this.#clock = clock;
-    this.#stop = stop;
+    this.#process = process;
     this.#startedAt = clock.monotonic();
     this.exited = new Promise((resolve) => {
       this.#end = resolve;
     });
     const { wallMs, graceMs = GRACE_MS } = request.limits;
     this.#cancelLimit = clock.after(wallMs, () => this.#interrupt('timeout', graceMs));
+  }
+
+  hold(isHeld: boolean): void {
+    if (!this.#isOver) this.#process.hold(isHeld);
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -129,11 +133,13 @@ class ServedExecution implements Execution {
 
   #interrupt(reason: 'timeout' | 'stopped', graceMs: number): void {
     this.#ending ??= reason;
-    void this.#stop(graceMs);
+    void this.#process.stop(graceMs);
   }
 
   #finish(exit: Omit<Exit, 'durationMs' | 'outputBytes' | 'outputBytesCut'>): void {
     this.#cancelLimit();
+    this.hold(false);
+    this.#isOver = true;
     this.#end({
       ...exit,
       durationMs: this.#clock.monotonic() - this.#startedAt,

@@ -151,3 +151,18 @@ test('the end of a request is found however its bytes arrive, and nothing that o
     assert.equal(seen.join(''), 'one\x1etwo\x1emark\n[{"code":0}]three', `in pieces of ${size}`);
   }
 });
+
+test('a request that is held loses nothing, and does not hold the next one of its process', async (t) => {
+  const { start, run } = openPool(t);
+  const { execution, output } = await start("print('x'.repeat(500000))");
+
+  execution.hold?.(true);
+  assert.equal((await run('print("other")')).output, 'other');
+  assert.ok(output().length < 500_000, `${output().length} bytes`);
+  execution.hold?.(false);
+  await execution.exited;
+  execution.hold?.(true);
+
+  assert.equal(output().length, 500_000);
+  assert.equal((await run('print("again")')).output, 'again');
+});

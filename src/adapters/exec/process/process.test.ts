@@ -258,3 +258,56 @@ describe('process executor', () => {
     assert.notEqual(grouped.execution.isolated?.memory, 'unlimited');
   });
 });
+
+describe('a command that is held', () => {
+  const BYTES = 2_000_000;
+  const script = `head -c ${BYTES} /dev/zero`;
+
+  /** Is held from its first output on. */
+  async function startHeld(t: TestContext, command: string) {
+    const executor = openProcessExecutor({ clock: systemClock, environment });
+    let bytes = 0;
+    const request = {
+      command: ['/bin/sh', '-c', command],
+      cwd: '/',
+      env: {},
+      limits: { ...LIMITS, outputBytesMax: 1e9 },
+    };
+    const first = Promise.withResolvers<void>();
+    const execution = await executor.start({
+      ...request,
+      id: 'held',
+      onOutput: (_, chunk) => {
+        bytes += chunk.length;
+        execution.hold?.(true);
+        first.resolve();
+      },
+    });
+    t.after(() => execution.stop(0));
+    await first.promise;
+    const other = async () => (await executor.start({ ...request, command: ['true'], id: 'other' })).exited;
+    return { execution, other, bytes: () => bytes };
+  }
+
+  it('waits when it writes more, and loses nothing', async (t) => {
+    const { execution, other, bytes } = await startHeld(t, script);
+    for (let i = 0; i < 5; i++) await other();
+    assert.ok(bytes() < BYTES / 2, `${bytes()} bytes`);
+
+    while (bytes() < BYTES) {
+      execution.hold?.(false);
+      await setImmediate();
+    }
+
+    assert.deepEqual([(await execution.exited).code, bytes()], [0, BYTES]);
+  });
+
+  it('is read to its end when it ends, and can be stopped', async (t) => {
+    const little = await startHeld(t, 'echo one; echo two >&2; exit 3');
+    assert.deepEqual([(await little.execution.exited).code, little.bytes()], [3, 8]);
+
+    const stuck = await startHeld(t, `${script}; sleep 60`);
+    await stuck.execution.stop(0);
+    assert.equal((await stuck.execution.exited).reason, 'stopped');
+  });
+});

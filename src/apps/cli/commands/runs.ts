@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Kedge } from '#client';
 import { sleep, systemClock } from '#core/clock';
 import { formatDuration } from '#core/units';
+import { LOG_PAGE_LINES_MAX } from '#pipelines/contract';
 import { UsageError } from '../failure.ts';
 import { connected, printJson, withKedge } from './connected.ts';
 
@@ -115,11 +116,12 @@ export async function waitFor(kedge: Kedge, run: string, json: boolean): Promise
 
 async function printLog(kedge: Kedge, of: { run: string; step: string }, follow: boolean): Promise<void> {
   for (let after = 0; ; ) {
-    const page = await kedge.pipelines.readStepLog({ params: of, query: { after } });
-    for (const line of page.items) process.stdout.write(`${of.step} | ${line.text}\n`);
+    const page = await kedge.pipelines.readStepLog({ params: of, query: { after, limit: LOG_PAGE_LINES_MAX } });
+    // In one piece: what reads it may be slow, and each write waits for it.
+    if (page.items.length > 0) process.stdout.write(page.items.map(({ text }) => `${of.step} | ${text}\n`).join(''));
     after = page.next;
-    if (page.done || (page.items.length === 0 && !follow)) return;
-    if (page.items.length === 0) await pause();
+    if (page.done || (!page.more && !follow)) return;
+    if (!page.more) await pause();
   }
 }
 

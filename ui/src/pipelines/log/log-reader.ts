@@ -1,19 +1,23 @@
-import type { LogLine } from '#pipelines/contract';
+import type { LogPage } from '#pipelines/contract';
 import { kedge } from '../../data/read.ts';
-import { appended, emptyWindow, LIMITS, type LogWindow, prepended } from './log-window.ts';
+import { appended, emptyWindow, type LogWindow, prepended } from './log-window.ts';
 
 const POLL_MS = 1_000;
 const RETRY_MS = 3_000;
 const PAGE_LINES = 1_000;
+/** A search that has found so many waits until they are scrolled past. */
+const ENOUGH_LINES = 200;
 
 export interface LogState extends LogWindow {
   /** The step is over and its end is in the window. */
   readonly isDone: boolean;
   readonly isLoaded: boolean;
+  /** A search goes on in the lines that it has not looked at. */
+  readonly isSearching: boolean;
   readonly error: Error | null;
 }
 
-export const initialLog: LogState = { ...emptyWindow, isDone: false, isLoaded: false, error: null };
+export const initialLog: LogState = { ...emptyWindow, isDone: false, isLoaded: false, isSearching: false, error: null };
 
 interface OfLog {
   readonly run: string;
@@ -32,6 +36,9 @@ export class LogReader {
   readonly #abort = new AbortController();
   #state = initialLog;
   #next = 0;
+  /** Up to where was looked before the window, if that is further than its first line. */
+  #previous: number | undefined;
+  #isFollowed = true;
   #isBusy = false;
   #timer: number | undefined;
 
@@ -46,8 +53,7 @@ export class LogReader {
     void this.#reading(async () => {
       const before = await this.#read({ before: line, limit: PAGE_LINES / 2 });
       const after = await this.#read({ after: line - 1, limit: PAGE_LINES });
-      const hasNewer = after.items.length === PAGE_LINES;
-      const window = { ...emptyWindow, hasOlder: before.items.length === PAGE_LINES / 2, hasNewer };
+      const window = { ...emptyWindow, hasOlder: before.more, hasNewer: after.more };
       this.#set({ ...appended(appended(window, before.items), after.items), isDone: after.done });
       this.#next = after.next;
     });
@@ -58,40 +64,88 @@ export class LogReader {
     window.clearTimeout(this.#timer);
   }
 
+  /** Whether the end is looked at: then the window stays at it, however much is written. */
+  follows(isFollowed: boolean): void {
+    this.#isFollowed = isFollowed;
+  }
+
   toEnd(): Promise<void> {
     return this.#reading(async () => {
-      const { items, next, done } = await this.#read({ before: Number.MAX_SAFE_INTEGER, limit: PAGE_LINES });
-      const isAll = items.length < PAGE_LINES;
-      this.#set({ ...appended({ ...emptyWindow, hasOlder: !isAll }, items), isDone: done });
-      this.#next = next;
+      const page = await this.#read({ before: Number.MAX_SAFE_INTEGER, limit: PAGE_LINES });
+      this.#previous = page.previous;
+      const isSearching = page.more && page.items.length < ENOUGH_LINES;
+      this.#set({
+        ...appended({ ...emptyWindow, hasOlder: page.more }, page.items),
+        ...{ isDone: page.done, isSearching },
+      });
+      this.#next = page.next;
+      if (isSearching) await this.#readOlder(page.items.length);
+    });
+  }
+
+  toStart(): Promise<void> {
+    return this.#reading(async () => {
+      const page = await this.#read({ after: 0, limit: PAGE_LINES });
+      this.#previous = undefined;
+      this.#next = page.next;
+      const isSearching = page.more && page.items.length < ENOUGH_LINES;
+      const window = appended({ ...emptyWindow, hasNewer: page.more }, page.items);
+      this.#set({ ...window, isDone: page.done, isSearching });
+      if (isSearching) await this.#readNewer();
     });
   }
 
   older(): Promise<void> {
-    const [first] = this.#state.lines;
-    if (!first || !this.#state.hasOlder) return Promise.resolve();
-    return this.#reading(async () => {
-      const { items } = await this.#read({ before: first.position, limit: PAGE_LINES });
-      this.#set(prepended(this.#state, { items, hasOlder: items.length === PAGE_LINES }));
-    });
+    return this.#state.hasOlder ? this.#reading(() => this.#readOlder(0)) : Promise.resolve();
   }
 
   newer(): Promise<void> {
-    const last = this.#state.lines.at(-1);
-    if (!last || !this.#state.hasNewer) return Promise.resolve();
-    return this.#reading(async () => {
-      const { items, next, done } = await this.#read({ after: last.position, limit: PAGE_LINES });
-      this.#next = next;
-      this.#set({ ...appended(this.#state, items, LIMITS), hasNewer: items.length === PAGE_LINES, isDone: done });
-    });
+    return this.#state.hasNewer ? this.#reading(() => this.#readNewer()) : Promise.resolve();
+  }
+
+  /** A search may look at many lines and find few: it goes on until there is something to look at. */
+  async #readOlder(already: number): Promise<void> {
+    let found = already;
+    let page: LogPage;
+    do {
+      const before = this.#previous ?? this.#state.lines[0]?.position ?? Number.MAX_SAFE_INTEGER;
+      page = await this.#read({ before, limit: PAGE_LINES });
+      this.#previous = page.previous;
+      found += page.items.length;
+      const window = prepended(this.#state, { items: page.items, hasOlder: page.more });
+      if (window.hasNewer && !this.#state.hasNewer) this.#next = window.lines.at(-1)?.position ?? this.#next;
+      this.#set({ ...window, isSearching: page.more && found < ENOUGH_LINES });
+    } while (this.#state.isSearching);
+  }
+
+  async #readNewer(): Promise<void> {
+    let found = 0;
+    let page: LogPage;
+    do {
+      page = await this.#read({ after: this.#next, limit: PAGE_LINES });
+      found += page.items.length;
+      this.#append(page, { isSearching: page.more && found < ENOUGH_LINES, hasNewer: page.more });
+    } while (this.#state.isSearching);
   }
 
   async #follow(): Promise<void> {
+    let isBehind = false;
     await this.#reading(async () => {
-      const { items, next, done } = await this.#read({ after: this.#next, limit: PAGE_LINES });
-      this.#next = next;
-      this.#set({ ...appended(this.#state, items), isDone: done });
+      const page = await this.#read({ after: this.#next, limit: PAGE_LINES });
+      isBehind = page.more;
+      this.#append(page, { hasNewer: page.more });
     });
+    // More is written than is read this way, and what is between would be seen by nobody.
+    if (isBehind && this.#isFollowed) await this.toEnd();
+  }
+
+  #append(page: LogPage, change: Partial<LogState>): void {
+    const [first] = this.#state.lines;
+    const window = appended(this.#state, page.items);
+    // What was looked at in vain before the window is no longer next to it.
+    if (first && window.lines[0] !== first) this.#previous = undefined;
+    this.#next = page.next;
+    this.#set({ ...window, isDone: page.done, ...change });
   }
 
   /** Does one thing at a time, then waits for what is written next. */
@@ -103,7 +157,7 @@ export class LogReader {
       await run();
       if (this.#state.error) this.#set({ error: null });
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.#set({ error: error as Error });
+      if (!this.#abort.signal.aborted) this.#set({ error: error as Error, isSearching: false });
     } finally {
       this.#isBusy = false;
     }
@@ -117,11 +171,7 @@ export class LogReader {
     this.#timer = window.setTimeout(again, error ? RETRY_MS : POLL_MS);
   }
 
-  async #read(page: { readonly after?: number; readonly before?: number; readonly limit: number }): Promise<{
-    readonly items: LogLine[];
-    readonly next: number;
-    readonly done: boolean;
-  }> {
+  async #read(page: { readonly after?: number; readonly before?: number; readonly limit: number }): Promise<LogPage> {
     const { run, step, contains } = this.#of;
     const query = { ...page, ...(contains ? { contains } : {}) };
     const reply = await kedge.pipelines.readStepLog({ params: { run, step }, query, signal: this.#abort.signal });

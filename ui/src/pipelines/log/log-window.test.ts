@@ -6,7 +6,7 @@ import { appended, emptyWindow, prepended } from './log-window.ts';
 
 const linesFrom = (first: number, count: number, length = 10): LogLine[] =>
   Array.from({ length: count }, (_, at) => {
-    return { position: first + at, epoch: 1, at: 0, stream: 'stdout', text: 'x'.repeat(length) };
+    return { position: first + at, epoch: 1, number: first + at, at: 0, stream: 'stdout', text: 'x'.repeat(length) };
   });
 
 test('a window that is full drops the other end and knows that there is more', () => {

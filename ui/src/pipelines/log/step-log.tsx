@@ -23,7 +23,7 @@ export function StepLog({ run, step }: { readonly run: string; readonly step: St
   const contains = useSettled(search.trim());
   const line = url.number('line');
   const { state, reader } = useLog({ run, step: step.step, contains, line: contains ? undefined : line });
-  const { lines, isDone, isLoaded, error } = state;
+  const { lines, isDone, isLoaded, isSearching, error } = state;
   const isStarted = step.startedAt !== null || lines.length > 0;
   return (
     <Section
@@ -44,7 +44,7 @@ export function StepLog({ run, step }: { readonly run: string; readonly step: St
       {error ? <Partial>The log is not renewed: {error.message}</Partial> : null}
       {lines.length > 0 ? (
         <LogLines state={state} reader={reader} marked={contains ? undefined : line} contains={contains} />
-      ) : isLoaded ? (
+      ) : isLoaded && !isSearching ? (
         <p className="muted">{contains ? `No line has “${contains}”.` : emptyText(step, isDone)}</p>
       ) : (
         <Loading rows={4} height={LINE_HEIGHT} />
@@ -84,11 +84,22 @@ function useLog({ run, step, contains, line }: OfLog) {
   return { state, reader };
 }
 
-function noteOf({ lines, isDone, hasOlder, hasNewer }: LogState, contains: string, isStarted: boolean): string {
+function noteOf(state: LogState, contains: string, isStarted: boolean): string {
+  const { lines, isDone, hasOlder, hasNewer, isSearching } = state;
+  const what = contains ? `${countOf(state)} with “${contains}”` : countOf(state);
+  if (isSearching) return `${what} so far, the search goes on`;
+  return isDone || hasNewer || !isStarted || (hasOlder && lines.length === 0) ? what : `${what}, follows`;
+}
+
+/** How many lines the page holds; of one attempt and without a search, which ones. */
+function countOf({ lines, hasOlder, hasNewer }: LogState): string {
   const count = lines.length === 1 ? '1 line' : `${formatCount(lines.length)} lines`;
-  const of = hasOlder || hasNewer ? `${count} of more, others as you scroll` : count;
-  const what = contains ? `${of} with “${contains}”` : of;
-  return isDone || hasNewer || !isStarted ? what : `${what}, follows`;
+  const [first, last] = [lines[0], lines.at(-1)];
+  if (!hasOlder && !hasNewer) return count;
+  if (!first || !last || first.epoch !== last.epoch || last.number - first.number !== lines.length - 1) {
+    return `${count} of more, others as you scroll`;
+  }
+  return `lines ${formatCount(first.number)} to ${formatCount(last.number)}, others as you scroll`;
 }
 
 function emptyText(step: StepView, isDone: boolean): string {
@@ -110,28 +121,37 @@ function LogLines({ state, reader, marked, contains }: LogLinesProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const [isFollowing, setFollowing] = useState(marked === undefined);
   const { start, end } = useVisibleRows(scroller, { count: lines.length, rowHeight: LINE_HEIGHT, allUpTo: ALL_UP_TO });
+  function follow(is: boolean): void {
+    setFollowing(is);
+    reader?.follows(is);
+  }
   useKeptPlace(scroller, lines, isFollowing && !hasNewer);
   // biome-ignore lint/correctness/useExhaustiveDependencies: once for each line that is pointed at.
   useLayoutEffect(() => {
     const at = lines.findIndex(({ position }) => position === marked);
     const element = scroller.current;
     if (!element || at < 0) return;
-    setFollowing(false);
+    follow(false);
     element.scrollTop = at * LINE_HEIGHT - element.clientHeight / 3;
   }, [marked]);
   function onScroll(): void {
     const element = scroller.current;
     if (!element) return;
     const below = element.scrollHeight - element.scrollTop - element.clientHeight;
-    setFollowing(below < END_SLACK_PX && !hasNewer);
+    follow(below < END_SLACK_PX && !hasNewer);
     if (element.scrollTop < NEAR_PX && hasOlder) void reader?.older();
     else if (below < NEAR_PX && hasNewer) void reader?.newer();
   }
   async function toEnd(): Promise<void> {
     if (hasNewer) await reader?.toEnd();
-    setFollowing(true);
+    follow(true);
     const element = scroller.current;
     if (element) element.scrollTop = element.scrollHeight;
+  }
+  async function toStart(): Promise<void> {
+    follow(false);
+    if (hasOlder) await reader?.toStart();
+    if (scroller.current) scroller.current.scrollTop = 0;
   }
   const isMany = lines.some(({ epoch }) => epoch !== lines[0]?.epoch);
   return (
@@ -150,11 +170,18 @@ function LogLines({ state, reader, marked, contains }: LogLinesProps) {
         ))}
         <div style={{ height: (lines.length - end) * LINE_HEIGHT }} />
       </div>
-      {isFollowing && !hasNewer ? null : (
-        <button type="button" className="button log-end" onClick={() => void toEnd()}>
-          To the end
-        </button>
-      )}
+      <div className="log-ways">
+        {hasOlder ? (
+          <button type="button" className="button" onClick={() => void toStart()}>
+            To the start
+          </button>
+        ) : null}
+        {isFollowing && !hasNewer ? null : (
+          <button type="button" className="button" onClick={() => void toEnd()}>
+            To the end
+          </button>
+        )}
+      </div>
     </div>
   );
 }
@@ -184,8 +211,6 @@ function useKeptPlace(
   }, [scroller, lines, isFollowing]);
 }
 
-const EPOCH_SPAN = 1_000_000;
-
 interface LineProps {
   readonly line: LogLine;
   /** More than one attempt is in the window. */
@@ -194,9 +219,8 @@ interface LineProps {
   readonly contains: string;
 }
 
-function Line({ line: { position, epoch, at, stream, text }, isMany, isMarked, contains }: LineProps) {
+function Line({ line: { position, epoch, number, at, stream, text }, isMany, isMarked, contains }: LineProps) {
   const url = useUrl();
-  const number = position - epoch * EPOCH_SPAN;
   return (
     <div className="log-line" data-stream={stream} data-marked={isMarked || undefined}>
       <Go

@@ -21,11 +21,12 @@ export async function explainCache(db: Db, runId: string, stepName: string): Pro
   const step = await findStep(db, runId, stepName);
   if (!step) throw pipelineErrors['step-not-found'](`run '${runId}' has no step '${stepName}'`);
   const definition = await definitionOf(db, runId, stepName);
-  const { cache, pipeline } = definition;
+  const { cache, pipeline, map } = definition;
   const nothing = { key: null, other: null, verification: null, differences: [] };
   if (pipeline) {
     const child = (await childrenOf(db, runId)).get(stepName);
-    const where = child === undefined ? 'once it is started' : `in run ${child}`;
+    const notYet = map ? 'in the run of its unit' : 'once it is started';
+    const where = child === undefined ? notYet : `in run ${child}`;
     const text = `the step runs pipeline '${pipeline.name}', of which each step is looked for in the cache ${where}`;
     return { outcome: 'off', text, ...nothing };
   }

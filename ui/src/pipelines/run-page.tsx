@@ -15,7 +15,8 @@ import { places } from '../places.ts';
 import { Gantt } from './gantt/gantt.tsx';
 import { Graph } from './graph/graph.tsx';
 import { RunActions } from './run-actions.tsx';
-import { causeOf, durationOf, durationText, firstInterest } from './run-words.ts';
+import { RunText } from './run-text.tsx';
+import { causeOf, durationOf, durationText, firstInterest, placeWithin } from './run-words.ts';
 import { StepPanel } from './step-panel.tsx';
 
 export function RunPage() {
@@ -56,13 +57,35 @@ function RunDetailView({ run }: { readonly run: RunDetail }) {
   const choose = (name: string) => url.set({ step: name, ...STEP_KEYS });
   return (
     <Columns facts={<RunFacts run={run} />}>
-      <p className="verdict">{sentenceOf(run, now)}</p>
+      <Within run={run} />
+      <p className="verdict">
+        <RunText text={sentenceOf(run, now)} />
+      </p>
       <Section title="Steps" note="wall time from the start of the run">
         {run.steps.length > 1 ? <Graph steps={run.steps} chosen={step?.step} onChoose={choose} /> : null}
         <Gantt run={run} chosen={step?.step} onChoose={choose} />
       </Section>
       {step ? <StepPanel key={step.step} run={run} step={step} /> : null}
     </Columns>
+  );
+}
+
+/** Leads from a run that is a step or unit of another back to it. */
+function Within({ run }: { readonly run: RunDetail }) {
+  const within = placeWithin(run);
+  if (!within) return null;
+  return <WithinRun {...within} />;
+}
+
+function WithinRun({ run, text, to }: NonNullable<ReturnType<typeof placeWithin>>) {
+  const parent = useQuery(read('pipelines', 'getPipelineRun', { params: { run } }));
+  return (
+    <p className="muted">
+      {`This run is ${text} of `}
+      <Go to={to} title={run}>
+        {parent.data ? `a run of ${parent.data.pipeline}` : run}
+      </Go>
+    </p>
   );
 }
 

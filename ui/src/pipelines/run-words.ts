@@ -1,6 +1,6 @@
-import type { RunDetail, RunView, StepView } from '#pipelines/contract';
+import type { RunDetail, RunView, StepView, UnitView } from '#pipelines/contract';
 import { formatDurationShort, formatTime } from '../data/format.ts';
-import { placeOfSubject } from '../places.ts';
+import { placeOfSubject, places } from '../places.ts';
 
 interface Cause {
   /** Who, without when. */
@@ -26,6 +26,23 @@ export function paramsText(params: RunView['params']): string {
   return Object.entries(params)
     .map(([name, value]) => `${name}=${value}`)
     .join(' ');
+}
+
+/** What a unit stands for: fields by their names, anything else as JSON. */
+export function itemText(item: UnitView['item']): string {
+  if (typeof item === 'string') return item;
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) return JSON.stringify(item);
+  return Object.entries(item)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
+}
+
+/** The unit or step that a run is in the run around it, and where that is shown. */
+export function placeWithin({ cause: { within } }: Pick<RunView, 'cause'>) {
+  if (!within) return undefined;
+  const [step = ''] = within.step.split(':');
+  const what = step === within.step ? 'step' : 'unit';
+  return { run: within.run, step, text: `${what} ${within.step}`, to: places.run(within.run, { step }) };
 }
 
 /** How long a run took, or takes so far. */

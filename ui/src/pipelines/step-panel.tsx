@@ -14,6 +14,7 @@ import { places } from '../places.ts';
 import { StepLog } from './log/step-log.tsx';
 import { Outputs } from './outputs.tsx';
 import { StepActions } from './run-actions.tsx';
+import { RunText } from './run-text.tsx';
 import { progressText } from './run-words.ts';
 import { Units } from './units.tsx';
 
@@ -23,13 +24,17 @@ export function StepPanel({ run, step }: { readonly run: RunDetail; readonly ste
   return (
     <>
       <Section title={`Step ${step.step}`} note={progressText(step)} aside={<StepState run={run} step={step} />}>
-        {step.reason && step.status !== 'cached' ? <p className="verdict">{step.reason}</p> : null}
+        {step.reason && step.status !== 'cached' ? (
+          <p className="verdict">
+            <RunText text={step.reason} />
+          </p>
+        ) : null}
         {metrics.length > 0 ? (
           <KeyFigures figures={metrics.map(([label, value]) => ({ label, value: formatNumber(value) }))} />
         ) : null}
         <CacheExplanationLine run={run.run} step={step} />
       </Section>
-      {step.units ? <Units run={run.run} step={step} /> : <StepLog run={run.run} step={step} />}
+      <StepWork run={run.run} step={step} />
       {Object.keys(step.outputs).length > 0 ? <Outputs step={step} /> : null}
       {step.result === null ? null : (
         <Section title="Result" note="what the step returned">
@@ -38,6 +43,19 @@ export function StepPanel({ run, step }: { readonly run: RunDetail; readonly ste
       )}
       {step.attempts.length > 0 ? <Attempts step={step} /> : null}
     </>
+  );
+}
+
+/** Where the work of the step is told: in its units, in a run of its own, or in its log. */
+function StepWork({ run, step }: { readonly run: string; readonly step: StepView }) {
+  if (step.units) return <Units run={run} step={step} />;
+  if (step.child === undefined) return <StepLog run={run} step={step} />;
+  return (
+    <Section title="Run" note="the step runs a pipeline, whose steps have their own logs">
+      <p>
+        <Go to={places.run(step.child)}>{step.child}</Go>
+      </p>
+    </Section>
   );
 }
 
@@ -56,7 +74,7 @@ function CacheExplanationLine({ run, step }: { readonly run: string; readonly st
     <Load query={explanation} loading={<Loading rows={1} />}>
       {({ text, other, differences }) => (
         <div className="cache">
-          <strong>Cache:</strong> {text}{' '}
+          <strong>Cache:</strong> <RunText text={text} />{' '}
           {other ? (
             <Go to={places.run(other.run, { step: step.step })}>
               The other run, <Age at={other.at} />

@@ -13,6 +13,8 @@ import { DataTable } from '../kit/table/data-table.tsx';
 import { Choice } from '../kit/tabs.tsx';
 import { places } from '../places.ts';
 import { StepLog } from './log/step-log.tsx';
+import { RunLink } from './run-text.tsx';
+import { itemText } from './run-words.ts';
 
 const UNITS_LISTED_MAX = 1_000;
 const STATUSES = ['failed', 'running', 'queued', 'succeeded', 'cached', 'cancelled'] as const;
@@ -34,10 +36,11 @@ export function Units({ run, step }: UnitsProps) {
   const units = useQuery(read('pipelines', 'listUnits', { params: { run, step: step.step }, query }));
   const counts: Readonly<Record<string, number>> = step.units ?? {};
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const areRuns = units.data?.items.some(({ child }) => child !== undefined) ?? false;
   const chosen = units.data?.items.find(({ unit }) => unit === url.get('unit'));
   return (
     <>
-      <Section title="Units" note={`${formatCount(all)}, each a step by itself, or a run`}>
+      <Section title="Units" note={`${formatCount(all)}, each ${areRuns ? 'a run of its own' : 'a step by itself'}`}>
         <div className="toolbar">
           <Choice
             label="State of the units"
@@ -63,10 +66,14 @@ export function Units({ run, step }: UnitsProps) {
               <DataTable
                 label="units"
                 name="unit-"
-                rows={items}
-                columns={columns}
+                rows={failedFirst(items)}
+                columns={columnsOf(items)}
                 idOf={(row) => row.unit}
-                to={(row) => url.href({ unit: row.unit, log: undefined, line: undefined })}
+                to={(row) =>
+                  row.child === undefined
+                    ? url.href({ unit: row.unit, log: undefined, line: undefined })
+                    : places.run(row.child)
+                }
                 empty={<Empty what={status ? `No unit is ${status}.` : 'It has no units yet.'} />}
               />
             </>
@@ -85,10 +92,32 @@ function stepOf({ unit, status, startedAt, finishedAt, reason }: UnitView, step:
   return { ...step, step: unit, status, startedAt, finishedAt, reason, units: null };
 }
 
+/** What failed is what somebody comes for; the rest, and they among themselves, stay in their order. */
+function failedFirst(items: readonly UnitView[]): readonly UnitView[] {
+  return items.toSorted((a, b) => Number(b.status === 'failed') - Number(a.status === 'failed'));
+}
+
+/** Units that are runs have no attempts, and a row leads to its run. What no unit has takes no room. */
+function columnsOf(items: readonly UnitView[]): readonly Column<UnitView>[] {
+  const areRuns = items.some(({ child }) => child !== undefined);
+  const areCached = items.some(({ cachedFrom }) => cachedFrom !== null);
+  return columns.filter(({ id }) => {
+    if (id === 'attempts') return !areRuns;
+    if (id === 'run') return areRuns;
+    return id !== 'from' || areCached;
+  });
+}
+
 const columns: readonly Column<UnitView>[] = [
   { id: 'unit', header: 'Unit', value: (row) => row.unit },
+  {
+    id: 'run',
+    header: 'Run',
+    value: (row) => row.child ?? null,
+    cell: ({ child }) => child && <RunLink run={child} />,
+  },
   { id: 'status', header: 'Status', value: (row) => row.status, cell: (row) => <StatusChip status={row.status} /> },
-  { id: 'item', header: 'Item', value: (row) => JSON.stringify(row.item), isWide: true },
+  { id: 'item', header: 'Item', value: (row) => itemText(row.item) },
   { id: 'attempts', header: 'Attempts', value: (row) => row.epoch, isNumeric: true },
   { id: 'started', header: 'Started', value: (row) => row.startedAt, cell: (row) => <Age at={row.startedAt} /> },
   {
@@ -102,19 +131,18 @@ const columns: readonly Column<UnitView>[] = [
     isNumeric: true,
   },
   {
-    id: 'run',
-    header: 'Run',
-    value: (row) => row.child ?? null,
-    cell: (row) => (row.child === undefined ? null : <Go to={places.run(row.child)}>{row.child.slice(0, 16)}…</Go>),
-  },
-  {
     id: 'from',
     header: 'From the cache of',
     value: (row) => row.cachedFrom,
-    cell: (row) => (row.cachedFrom ? <Go to={places.run(row.cachedFrom)}>{row.cachedFrom.slice(0, 16)}…</Go> : null),
+    cell: ({ cachedFrom }) => cachedFrom && <RunLink run={cachedFrom} />,
   },
-  { id: 'reason', header: 'Reason', value: (row) => row.reason },
+  { id: 'reason', header: 'Reason', value: reasonOf, isWide: true },
 ];
+
+/** Without the run that failed, which stands beside it. */
+function reasonOf({ reason, child }: UnitView): string | null {
+  return reason?.replace(`run ${child} failed: `, '') ?? null;
+}
 
 function tookOf({ startedAt, finishedAt }: UnitView): number | null {
   return startedAt === null || finishedAt === null ? null : finishedAt - startedAt;

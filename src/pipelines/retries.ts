@@ -6,8 +6,6 @@ import type { StepErrorKind } from './step-errors.ts';
 const RETRIES_MAX = 20;
 /** Failed attempts after which a step that declares nothing is tried again. */
 const RETRIES = 2;
-/** The longest pause before another attempt that can be declared. */
-export const BACKOFF_MS_MAX = durationMs('1h');
 /** The longest pause of a step that declares none. */
 export const BACKOFF_MS = 60_000;
 const FIRST_MS = 1_000;

@@ -37,6 +37,18 @@ forEachDialect('Time and pipelines', pipelineMigrations, (open) => {
     );
   });
 
+  test('a clock that was half an hour ahead holds up no step that has failed and declares no pause', async (t) => {
+    const p = await openPipelines(t, open);
+    await p.declare([{ name: 'a', command: command('a') }]);
+    await p.start();
+    p.clock.set(1_800_000);
+    await p.fail((await p.lease())[0]!);
+    p.clock.set(-1_800_000);
+    await p.clock.advance(1_000);
+    await leaseExpiryJob(p.service, p.clock).run(new AbortController().signal);
+    assert.deepEqual(names(await p.lease()), ['a']);
+  });
+
   test('a worker that sends heartbeats and nothing else loses its step an hour after the timeout', async (t) => {
     const p = await openPipelines(t, open);
     await p.declare([{ name: 'a', command: command('a'), timeout: '10m' }]);

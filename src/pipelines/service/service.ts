@@ -27,7 +27,7 @@ import type { AttemptStatus, StepStatus } from '../model.ts';
 import { isFinalRun } from '../model.ts';
 import { childrenOf, openTree } from '../nested/store.ts';
 import type { Pins } from '../references.ts';
-import { BACKOFF_MS, BACKOFF_MS_MAX } from '../retries.ts';
+import { BACKOFF_MS } from '../retries.ts';
 import { SeenWorkers } from '../seen-workers.ts';
 import {
   attemptsOfRun,
@@ -343,7 +343,7 @@ export class PipelineService {
     const { db, system } = this.#deps;
     const boundsAt = (now: number) => ({
       lease: now + Math.max(CANCEL_MS, this.#leaseMs),
-      ...{ ready: now + BACKOFF_MS, retried: now + BACKOFF_MS_MAX },
+      ready: now + BACKOFF_MS,
     });
     if (!(await anyBeyond(db.reader, boundsAt(system.clock.now())))) return;
     await db.maintain(async (tx) => {

@@ -1,7 +1,8 @@
-import { type ExpressionBuilder, sql } from 'kysely';
+import { type ExpressionBuilder, type SqlBool, sql } from 'kysely';
 import type { Digest } from '#core/hash';
 import { statement } from '#platform/db';
 import type { Candidate, StepClass } from '../matching.ts';
+import { BACKOFF_MS } from '../retries.ts';
 import { type Db, type Tables, tables } from './tables.ts';
 
 /** Whether any step may be leased now, by some worker. */
@@ -32,14 +33,8 @@ export async function nextReadyAt(db: Db, now: number): Promise<number | undefin
   return row?.ready_at ?? undefined;
 }
 
-/** Times after which a step of any kind, or one that has failed, is ready by the wrong clock alone. */
-interface ReadyBounds {
-  readonly ready: number;
-  readonly retried: number;
-}
-
 /** Whether a step is ready, or a live lease begins or ends, only after these times. */
-export async function anyBeyond(db: Db, after: ReadyBounds & { readonly lease: number }): Promise<boolean> {
+export async function anyBeyond(db: Db, after: ReadyBound & { readonly lease: number }): Promise<boolean> {
   const step = await tables(db)
     .selectFrom('pipeline_step')
     .select('name')
@@ -57,8 +52,8 @@ export async function anyBeyond(db: Db, after: ReadyBounds & { readonly lease: n
   return row !== undefined;
 }
 
-/** Steps that would be ready only after these times are ready `now`. */
-export async function boundReady(db: Db, after: ReadyBounds, now: number): Promise<void> {
+/** Steps that would be ready only after that are ready `now`. */
+export async function boundReady(db: Db, after: ReadyBound, now: number): Promise<void> {
   await tables(db)
     .updateTable('pipeline_step')
     .set({ ready_at: now })
@@ -66,9 +61,14 @@ export async function boundReady(db: Db, after: ReadyBounds, now: number): Promi
     .execute();
 }
 
-/** Only a step that has failed may have declared a long pause. */
-function isBeyond(e: ExpressionBuilder<Tables, 'pipeline_step'>, { ready, retried }: ReadyBounds) {
-  const isLate = e.or([e('failures', '=', 0), e('ready_at', '>', retried)]);
+interface ReadyBound {
+  /** When each step is ready by then that declares no pause; others are by as much later as theirs is longer. */
+  readonly ready: number;
+}
+
+/** Whether a step is to be ready later than any pause explains: a clock was wrong. */
+function isBeyond(e: ExpressionBuilder<Tables, 'pipeline_step'>, { ready }: ReadyBound) {
+  const isLate = sql<SqlBool>`ready_at - coalesce(pause_max_ms - ${sql.lit(BACKOFF_MS)}, 0) > ${ready}`;
   return e.and([e('status', '=', 'queued'), e('ready_at', '>', ready), isLate]);
 }
 

@@ -116,6 +116,7 @@ export async function insertSteps(
     pool: definition.pool?.name ?? null,
     pool_slots: definition.pool?.slots ?? 0,
     on_failure: state.onFailure ? 1 : 0,
+    pause_max_ms: definition.retry?.backoff?.capMs ?? null,
     awaits: definition.wait && 'event' in definition.wait ? definition.wait.event : null,
     definition: JSON.stringify(definition),
     metrics: '{}',
@@ -165,6 +166,7 @@ export const emptyStep = {
   parent: null,
   dependants: null,
   awaits: null,
+  pause_max_ms: null,
 };
 
 export interface StepAddress {

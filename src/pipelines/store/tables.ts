@@ -82,6 +82,8 @@ export interface Tables {
     parent: string | null;
     /** The names of the steps that need it, as JSON; null where that is not known. */
     dependants: string | null;
+    /** The longest pause before another attempt, where it declares one. */
+    pause_max_ms: number | null;
     /** The type of event that it waits for. */
     awaits: string | null;
   };

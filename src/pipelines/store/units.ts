@@ -46,6 +46,7 @@ export async function insertUnits(
       preemptions: 0,
       class_after: parent.class_after,
       within_ms: parent.within_ms,
+      pause_max_ms: parent.pause_max_ms,
     },
     ...{ needs: '[]', epoch: 0, failures: 0, losses: 0, on_failure: 0, ready_at: of.now },
     // Runs of pipelines are for no worker.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
@@ -66,7 +66,12 @@ async function openProcesses(t: TestContext, leaseMs = LEASE_MS) {
       () => starts().length === times,
       () => `the step was started ${starts().length} times, not ${times}`,
     );
-  return { ...benchOf(url, blobs), controlPlane, startWorker, restart, starts, startedTimes, go, steps };
+  /** Lets the step end. What it reads is there whole, as soon as it is there. */
+  const letGo = (): void => {
+    writeFileSync(`${go}.new`, 'done');
+    renameSync(`${go}.new`, go);
+  };
+  return { ...benchOf(url, blobs), controlPlane, startWorker, restart, starts, startedTimes, letGo, steps };
 }
 
 test('a killed worker loses its step to another after the lease, and its orphaned process ends', async (t) => {
@@ -85,7 +90,7 @@ test('a killed worker loses its step to another after the lease, and its orphane
     () => isGone(orphan ?? 0),
     () => 'the process of the killed worker goes on',
   );
-  writeFileSync(bench.go, 'done');
+  bench.letGo();
   const done = await bench.ended(run);
 
   assert.equal(done.status, 'succeeded', done.reason ?? '');
@@ -111,7 +116,7 @@ test('a worker that is started again takes up its work at once, however long its
   await bench.restart();
   bench.startWorker('w1');
   await bench.startedTimes(2);
-  writeFileSync(bench.go, 'done');
+  bench.letGo();
   const done = await bench.ended(run);
 
   assert.equal(done.status, 'succeeded', done.reason ?? '');
@@ -132,7 +137,7 @@ test('a killed control plane costs neither the attempt that runs nor anything th
 
   await kill(bench.controlPlane);
   // The step ends while nobody is there to be told.
-  writeFileSync(bench.go, 'done');
+  bench.letGo();
   const [pid] = bench.starts();
   await soon(
     () => isGone(pid ?? 0),
@@ -186,7 +191,7 @@ for (const [name, { skip, isRemote }] of Object.entries(TEST_EXECUTORS)) {
     await bench.startedTimes(2);
     // Nothing starts before all that was left has ended.
     assert.ok(isGone(orphan));
-    writeFileSync(bench.go, 'done');
+    bench.letGo();
     const done = await bench.ended(run);
 
     assert.equal(done.status, 'succeeded', done.reason ?? '');

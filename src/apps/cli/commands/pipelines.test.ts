@@ -144,3 +144,20 @@ test('apply sends the files of commands, and names one that it may not read', as
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /pipeline 'filed', step 'say': files\.say\.sh: \.\.\/\.\.\/etc\/passwd/);
 });
+
+test('the log of a step or of a unit is printed, and a name that the run has not is told', async () => {
+  const steps = [{ name: 'fit', command: ['fit'], map: { count: 2 }, cache: false, retries: 0 }];
+  await api.resources.applyResources({ body: { resources: [pipeline('parts', { steps })] } });
+  const { run: id } = await api.pipelines.startPipelineRun({ params: { pipeline: 'parts' }, body: { params: {} } });
+  const { attempts } = await work.leaseWork({ body: { worker: 'w', slots: 2, waitMs: 10_000 } });
+  for (const { attempt, epoch, step } of attempts) {
+    const lines = [{ seq: 1, at: 1, stream: 'stdout' as const, text: `I am ${step}` }];
+    await work.appendWorkLog({ params: { attempt }, body: { epoch, lines } });
+    await work.finishWork({ params: { attempt }, body: { status: 'succeeded', epoch, outputs: {} } });
+  }
+
+  assert.equal((await run('logs', id, 'fit:1')).stdout, 'fit:1 | I am fit:1\n');
+  const unknown = await run('logs', id, 'fitt');
+  assert.deepEqual([unknown.code, unknown.stdout], [1, '']);
+  assert.match(unknown.stderr, /has no step 'fitt'/);
+});

@@ -11,14 +11,15 @@ const POLL_MS = 300;
 
 export function runCommands(program: Command): void {
   startCommand(program.command('run <pipeline>'));
-  connected(program.command('logs <run> [step]').description('print the log of a run, or of one of its steps'))
+  connected(
+    program.command('logs <run> [step]').description('print the log of a run, of a step, or of a unit (fit:12)'),
+  )
     .option('-f, --follow', 'go on until the step has ended')
     .action(
       withKedge(async (kedge, [run = '', step], options) => {
-        const detail = await kedge.pipelines.getPipelineRun({ params: { run } });
-        for (const { step: name } of detail.steps) {
-          if (step === undefined || step === name)
-            await printLog(kedge, { run, step: name }, options['follow'] === true);
+        const { steps } = await kedge.pipelines.getPipelineRun({ params: { run } });
+        for (const name of step === undefined ? steps.map((each) => each.step) : [step]) {
+          await printLog(kedge, { run, step: name }, options['follow'] === true);
         }
       }),
     );

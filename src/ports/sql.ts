@@ -42,6 +42,12 @@ export const SQLITE_REGEX_FUNCTION = 'kedge_has_match';
 /** What an adapter for PostgreSQL knows a statement by that matches regular expressions. */
 export const POSTGRES_REGEX_OPERATOR = 'operator(pg_catalog.~)';
 
+/**
+ * Begins a statement whose best plan depends on its values, as that of a search does: which metric, which value of a
+ * param. PostgreSQL plans it anew each time.
+ */
+export const PLANNED_BY_VALUES = '/* planned by values */';
+
 /** Whether `text`, which is not null, has a match of the expression anywhere. */
 export function matchesRegex(dialect: SqlDialect, text: Expression<unknown>, regex: Regex): Expression<SqlBool> {
   if (dialect === 'sqlite') return sql<SqlBool>`${sql.raw(SQLITE_REGEX_FUNCTION)}(${text}, ${re2Regex(regex)}) = 1`;

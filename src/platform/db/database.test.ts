@@ -4,6 +4,7 @@ import { AuditLog, verifyChain } from '#platform/audit';
 import { forEachDialect } from '#testing/databases';
 import type { Context } from './database.ts';
 import type { Migration } from './migrations.ts';
+import { together } from './together.ts';
 
 const migration: Migration = {
   name: 'test/001-note',
@@ -143,6 +144,37 @@ forEachDialect('The database', [migration], (open) => {
     assert.equal(!altered.ok && altered.seq, 2);
     assert.equal(!removed.ok && removed.seq, 2);
     assert.equal(!cutOff.ok && cutOff.seq, 2);
+    await close();
+  });
+
+  test('statements sent together are answered in their order, also within a transaction', async () => {
+    const { db, close } = await open();
+    const note = (of: typeof db.reader, id: string) => of.selectFrom('note').select('id').where('id', '=', id);
+
+    const inside = await db.transact(context, async (tx) => {
+      tx.audit('note/a');
+      await tx.db
+        .insertInto('note')
+        .values(['a', 'b'].map((id) => ({ id })))
+        .execute();
+      return together(tx.db, [note(tx.db, 'a'), note(tx.db, 'none'), note(tx.db, 'b')]);
+    });
+    const outside = await together(db.reader, [note(db.reader, 'b'), note(db.reader, 'a')]);
+
+    const idsOf = (rows: readonly { readonly id?: unknown }[]) => rows.map(({ id }) => id);
+    assert.deepEqual(inside.map(idsOf), [['a'], [], ['b']]);
+    assert.deepEqual(outside.map(idsOf), [['b'], ['a']]);
+    await close();
+  });
+
+  test('of statements sent together one that fails fails all, and the connection goes on', async () => {
+    const { db, close } = await open();
+    const one = db.reader.selectNoFrom((e) => e.lit(1).as('one'));
+
+    await assert.rejects(together(db.reader, [one, db.reader.selectFrom('nothing').selectAll(), one]), /nothing/);
+
+    const [rows] = await together(db.reader, [one]);
+    assert.equal(rows[0]?.one, 1);
     await close();
   });
 });

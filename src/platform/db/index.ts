@@ -5,3 +5,4 @@ export { GroupCommit } from './group-commit.ts';
 export { applyMigrations, type Migration } from './migrations.ts';
 export { platformMigrations } from './platform-migrations.ts';
 export { statement } from './statement.ts';
+export { together } from './together.ts';

@@ -62,7 +62,7 @@ export class LogService {
   ): Promise<void> {
     await this.#deps.db.transact(context, async (tx) => {
       const state = await requireWritable(tx.db, context, run);
-      const before = (await logged.keyedOf(tx.db, 'tracking_tag', [run], [key])).get(run)?.[key];
+      const before = (await logged.keyedOf(tx.db, 'tracking_tag', run, [key])).get(key);
       await logInto(tx, context, state, { metrics: [], params: {}, tags: { [key]: change(before) } });
     });
   }
@@ -79,10 +79,10 @@ export async function logInto(tx: Tx, asker: Asker, run: RunState, { metrics, pa
 async function logParams(tx: Tx, run: string, params: Readonly<Record<string, string>>): Promise<void> {
   const keys = Object.keys(params);
   if (keys.length === 0) return;
-  const known = (await logged.keyedOf(tx.db, 'tracking_param', [run], keys)).get(run) ?? {};
+  const known = await logged.keyedOf(tx.db, 'tracking_param', run, keys);
   const fresh: [string, string][] = [];
   for (const [key, value] of Object.entries(params)) {
-    const before = Object.hasOwn(known, key) ? known[key] : undefined;
+    const before = known.get(key);
     if (before === undefined) fresh.push([key, value]);
     else if (before !== value) throw paramChanged(run, { key, before, value });
   }

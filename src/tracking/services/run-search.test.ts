@@ -6,9 +6,11 @@ import type { BlobStore } from '#ports/blob-store';
 import { forEachDialect } from '#testing/databases';
 import { trackingMigrations } from '../migrations/index.ts';
 import type { Comparison, Filter, Order } from '../search/index.ts';
+import type { RunWithLineage } from '../store/runs.ts';
 import { ExperimentService } from './experiments.ts';
+import { LineageService } from './lineage.ts';
 import { LogService } from './logging.ts';
-import { RunService, type RunWithLineage } from './runs.ts';
+import { RunService } from './runs.ts';
 
 const ada: Context = { actor: { id: 'user:ada', roles: ['editor'] }, action: 'test' };
 const KEYS = ['a', 'b', 'A b'];
@@ -194,6 +196,32 @@ forEachDialect('Run search', trackingMigrations, (openDb) => {
         assertOrdered(found, by);
       }),
       { numRuns: 40, seed: 5 },
+    );
+    await close();
+  });
+
+  test('runs ordered by a metric that the filter demands are found by the data sets that they read', async () => {
+    const drafts = [1, 2, 3].map((a) => ({ metrics: { a }, params: {}, tags: {}, startedAt: 0, endedAt: null }));
+    const { deps, all, find, close } = await filled(drafts);
+    const lineage = new LineageService({ ...deps, blobs: {} as BlobStore });
+    const dataset = { name: 'flights', digest: 'd', sourceType: 'local', source: '{}' };
+    for (const { id, name } of all) {
+      if (name !== 'run-1') await lineage.logInputs(ada, id, { datasets: [{ dataset, tags: [] }], models: [] });
+    }
+    const field = { entity: 'metrics', key: 'a' } as const;
+    const of: Comparison[] = [
+      { kind: 'compare', field, operator: '>', value: 0 },
+      { kind: 'compare', field: { entity: 'datasets', key: 'name' }, operator: '=', value: 'flights' },
+    ];
+
+    const { items } = await find({ kind: 'and', of }, [{ field, descending: true }]);
+
+    assert.deepEqual(
+      items.map(({ name, lineage: { datasets } }) => [name, datasets.length]),
+      [
+        ['run-2', 1],
+        ['run-0', 1],
+      ],
     );
     await close();
   });

@@ -2,9 +2,7 @@ import { digestOf } from '#core/hash';
 import type { Context } from '#platform/db';
 import type { RunStatus } from '../contract.ts';
 import { trackingErrors } from '../errors.ts';
-import type { Run } from '../model.ts';
 import type { FoundPage } from '../store/found.ts';
-import { lineageOf, type RunLineage } from '../store/lineage.ts';
 import { putKeyed } from '../store/logged.ts';
 import { countRuns, type RunQuery, searchRunIds } from '../store/run-search.ts';
 import * as runs from '../store/runs.ts';
@@ -12,11 +10,6 @@ import { artifactUriOf, type TrackingDeps } from './deps.ts';
 import { RUN_NAME_TAG } from './logging.ts';
 import { requireActiveExperiment, requireRun, requireWritable, visibleExperiments } from './require.ts';
 import { madeUpName } from './run-name.ts';
-
-/** A run with the data sets and logged models that it read and made. */
-export interface RunWithLineage extends Run {
-  readonly lineage: RunLineage;
-}
 
 export interface MlflowRunDraft {
   readonly experiment: string;
@@ -35,7 +28,7 @@ export class RunService {
   }
 
   /** Starts a run. Its name is repeated in the tag mlflow.runName, from where it comes when it is given only there. */
-  async create(context: Context, draft: MlflowRunDraft): Promise<RunWithLineage> {
+  async create(context: Context, draft: MlflowRunDraft): Promise<runs.RunWithLineage> {
     const { db, system } = this.#deps;
     const id = uuidOf(system.ids.next('run'));
     const tagged = Object.hasOwn(draft.tags, RUN_NAME_TAG) ? draft.tags[RUN_NAME_TAG] : undefined;
@@ -68,10 +61,10 @@ export class RunService {
     });
   }
 
-  async get(context: Context, id: string): Promise<RunWithLineage> {
+  async get(context: Context, id: string): Promise<runs.RunWithLineage> {
     const { reader } = this.#deps.db;
     await requireRun(reader, context, { id, level: 'READ' });
-    const [run] = await this.#withLineage([id]);
+    const [run] = await runs.runsOf(reader, [id]);
     if (!run) throw trackingErrors['run-not-found'](`Run with id=${id} not found`);
     return run;
   }
@@ -85,7 +78,7 @@ export class RunService {
       readonly endedAt?: number | undefined;
       readonly name?: string | undefined;
     },
-  ): Promise<RunWithLineage> {
+  ): Promise<runs.RunWithLineage> {
     await this.#deps.db.react(context, async (tx) => {
       const before = await requireWritable(tx.db, context, id);
       const name = change.name === before.name ? undefined : change.name;
@@ -123,12 +116,12 @@ export class RunService {
   }
 
   /** Experiments that do not exist, or not in this project, have no runs. */
-  async search(context: Context, query: RunQuery): Promise<FoundPage<RunWithLineage>> {
+  async search(context: Context, query: RunQuery): Promise<FoundPage<runs.RunWithLineage>> {
     const { db } = this.#deps;
     const experiments = await visibleExperiments(db.reader, context, query.experiments);
     if (experiments.length === 0) return { items: [], next: undefined };
     const found = await searchRunIds(db.reader, db.dialect, { ...query, experiments });
-    return { items: await this.#withLineage(found.items), next: found.next };
+    return { items: await runs.runsOf(db.reader, found.items), next: found.next };
   }
 
   async count(context: Context, query: Pick<RunQuery, 'experiments' | 'filter' | 'lifecycle'>): Promise<number> {
@@ -136,16 +129,7 @@ export class RunService {
     const experiments = await visibleExperiments(db.reader, context, query.experiments);
     return experiments.length === 0 ? 0 : countRuns(db.reader, db.dialect, { ...query, experiments });
   }
-
-  async #withLineage(ids: readonly string[]): Promise<RunWithLineage[]> {
-    const { reader } = this.#deps.db;
-    const found = await runs.runsOf(reader, ids);
-    const lineage = await lineageOf(reader, ids);
-    return found.map((run) => ({ ...run, lineage: lineage.get(run.id) ?? NO_LINEAGE }));
-  }
 }
-
-const NO_LINEAGE: RunLineage = { datasets: [], inputModels: [], outputModels: [] };
 
 const NEW_RUN = {
   status: 'running',
@@ -154,7 +138,7 @@ const NEW_RUN = {
   source: null,
   params: {},
   metrics: {},
-  lineage: NO_LINEAGE,
+  lineage: runs.NO_LINEAGE,
 } as const;
 
 function sortedByKey(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

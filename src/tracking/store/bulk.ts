@@ -87,7 +87,8 @@ function unnested<Table extends keyof Tables>(db: Db, insert: BulkInsert<Table>,
 /** As PostgreSQL writes an item of an array. */
 function arrayItem(value: unknown): string {
   if (value === null) return 'null';
-  return typeof value === 'string' ? `"${value.replaceAll(/["\\]/g, '\\$&')}"` : String(value);
+  if (typeof value !== 'string') return String(value);
+  return /["\\]/.test(value) ? `"${value.replaceAll(/["\\]/g, '\\$&')}"` : `"${value}"`;
 }
 
 function into<Table extends keyof Tables>(db: Db, insert: BulkInsert<Table>): Insert<Table> {

@@ -1,7 +1,10 @@
 import type { Expression, SqlBool } from 'kysely';
 import { sql } from 'kysely';
+import { PLANNED_BY_VALUES } from '#ports/sql';
 import { afterRow, type KeyValue, keyValuesOf, type OrderTerm, orderOf, pageToken } from './filter/index.ts';
 import type { Db } from './tables.ts';
+
+const PLANNED = sql.raw(PLANNED_BY_VALUES);
 
 export interface FoundPage<T> {
   readonly items: readonly T[];
@@ -39,7 +42,7 @@ export async function findPage(db: Db, selection: Selection, search: PagedSearch
     where.push(afterRow(terms, values));
   }
   const keys = terms.map((term, i) => sql`${term.expression} as ${sql.ref(`k${i}`)}`);
-  const query = sql<Record<string, KeyValue>>`
+  const query = sql<Record<string, KeyValue>>`${PLANNED}
     select ${selection.id} as id, ${sql.join(keys)} from ${selection.from}
     where ${sql.join(
       where.map((condition) => sql`(${condition})`),
@@ -66,7 +69,8 @@ export async function countFound(db: Db, { from, where }: Pick<Selection, 'from'
     where.map((condition) => sql`(${condition})`),
     sql` and `,
   );
-  const { rows } = await sql<{ count: number }>`select count(*) as count from ${from} where ${conditions}`.execute(db);
+  const query = sql<{ count: number }>`${PLANNED} select count(*) as count from ${from} where ${conditions}`;
+  const { rows } = await query.execute(db);
   return Number(rows[0]?.count ?? 0);
 }
 

@@ -1,4 +1,6 @@
-import { padded } from './bulk.ts';
+import type { InferResult } from 'kysely';
+import { together } from '#platform/db';
+import { isAmong, padded } from './bulk.ts';
 import { type DatasetTable, type Db, tables } from './tables.ts';
 
 export interface Dataset {
@@ -112,30 +114,44 @@ export async function putModelLinks(
   }
 }
 
+/** The data sets that runs read. */
+export function datasetInputRows(db: Db, runs: readonly string[]) {
+  return tables(db)
+    .selectFrom('tracking_dataset_input as i')
+    .innerJoin('tracking_dataset as d', 'd.id', 'i.dataset')
+    .selectAll('d')
+    .select(['i.run', 'i.tags'])
+    .where(isAmong(db, 'i.run', runs))
+    .orderBy('i.position');
+}
+
+/** The logged models that runs read and made. */
+export function modelLinkRows(db: Db, runs: readonly string[]) {
+  return tables(db)
+    .selectFrom('tracking_model_link')
+    .selectAll()
+    .where(isAmong(db, 'run', runs))
+    .orderBy('step')
+    .orderBy('model');
+}
+
 export async function lineageOf(db: Db, runs: readonly string[]): Promise<Map<string, RunLineage>> {
+  if (runs.length === 0) return new Map();
+  return lineageFrom(...(await together(db, [datasetInputRows(db, runs), modelLinkRows(db, runs)])));
+}
+
+/** The lineage of runs by their ids. */
+export function lineageFrom(
+  inputs: readonly InferResult<ReturnType<typeof datasetInputRows>>[number][],
+  links: readonly InferResult<ReturnType<typeof modelLinkRows>>[number][],
+): Map<string, RunLineage> {
   const found = new Map<string, { datasets: DatasetInput[]; inputModels: ModelLink[]; outputModels: ModelLink[] }>();
-  if (runs.length === 0) return found;
   const of = (run: string) => {
     const known = found.get(run) ?? { datasets: [], inputModels: [], outputModels: [] };
     found.set(run, known);
     return known;
   };
-  const inputs = await tables(db)
-    .selectFrom('tracking_dataset_input as i')
-    .innerJoin('tracking_dataset as d', 'd.id', 'i.dataset')
-    .selectAll('d')
-    .select(['i.run', 'i.tags'])
-    .where('i.run', 'in', padded(runs))
-    .orderBy('i.position')
-    .execute();
   for (const row of inputs) of(row.run).datasets.push({ dataset: datasetOf(row), tags: JSON.parse(row.tags) as Tag[] });
-  const links = await tables(db)
-    .selectFrom('tracking_model_link')
-    .selectAll()
-    .where('run', 'in', padded(runs))
-    .orderBy('step')
-    .orderBy('model')
-    .execute();
   for (const { run, direction, model, step } of links) {
     const lineage = of(run);
     (direction === 'input' ? lineage.inputModels : lineage.outputModels).push({ model, step });

@@ -1,4 +1,4 @@
-import { type BulkInsert, insertMany, padded } from './bulk.ts';
+import { type BulkInsert, insertMany, isAmong } from './bulk.ts';
 import { type Db, tables } from './tables.ts';
 
 export type KeyedTable = 'tracking_param' | 'tracking_tag';
@@ -15,20 +15,39 @@ function replacing<Table extends KeyedTable>(table: Table): BulkInsert<KeyedTabl
   };
 }
 
-/** Params or tags by run, or of the given keys only. */
+/** Params or tags of runs. */
+export function keyedRows(db: Db, table: KeyedTable, runs: readonly string[]) {
+  return tables(db)
+    .selectFrom(table)
+    .selectAll()
+    .where(isAmong(db, 'run', runs))
+    .orderBy('run')
+    .orderBy('key');
+}
+
+/** The params or tags of a run that have one of the keys. */
 export async function keyedOf(
   db: Db,
   table: KeyedTable,
-  runs: readonly string[],
-  keys?: readonly string[],
-): Promise<Map<string, Record<string, string>>> {
-  let query = tables(db).selectFrom(table).selectAll().where('run', 'in', padded(runs)).orderBy('run').orderBy('key');
-  if (keys) query = query.where('key', 'in', padded(keys));
-  const byRun = new Map<string, [string, string][]>();
-  for (const { run, key, value } of await query.execute()) {
-    const entries = byRun.get(run);
-    if (entries) entries.push([key, value]);
-    else byRun.set(run, [[key, value]]);
+  run: string,
+  keys: readonly string[],
+): Promise<Map<string, string>> {
+  const rows = await keyedRows(db, table, [run])
+    .where(isAmong(db, 'key', keys))
+    .execute();
+  return new Map(rows.map(({ key, value }) => [key, value]));
+}
+
+/** What rows say by run and key. */
+export function recordsByRun<Row extends { readonly run: string; readonly key: string }, Value>(
+  rows: readonly Row[],
+  read: (row: Row) => Value,
+): Map<string, Record<string, Value>> {
+  const byRun = new Map<string, [string, Value][]>();
+  for (const row of rows) {
+    const entries = byRun.get(row.run);
+    if (entries) entries.push([row.key, read(row)]);
+    else byRun.set(row.run, [[row.key, read(row)]]);
   }
   // Built from entries, so that a key such as __proto__ is a key like any other.
   return new Map([...byRun].map(([run, entries]) => [run, Object.fromEntries(entries)]));

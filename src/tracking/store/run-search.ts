@@ -43,7 +43,8 @@ const ID = column<string>('r.id');
 function selectionOf(query: Omit<RunQuery, 'limit' | 'token'>, dialect: SqlDialect): Selection {
   const driven = drivingMetric(query);
   const joined = query.order.map((order, i) => joinOf(order, i, driven));
-  const compare = (comparison: Comparison) => compareRun(comparison, dialect);
+  const run = driven ? column<string>('o0.run') : ID;
+  const compare = (comparison: Comparison) => compareRun(comparison, run, dialect);
   const rest = driven ? driven.rest : query.filter;
   const where = [
     inList(column('r.experiment'), query.experiments),
@@ -104,7 +105,9 @@ function drivingConditions(
   dialect: SqlDialect,
 ): Expression<SqlBool>[] {
   return [
-    sql<SqlBool>`r.id = o0.run`,
+    // PostgreSQL takes `r.id = o0.run` to say that either may stand for the other, looks at runs first, and only then
+    // at the params of each. What looks different leaves the runs for last, when the filter has dropped most of them.
+    sql<SqlBool>`r.id = o0.run || ''`,
     inList(column('o0.experiment'), experiments),
     sql<SqlBool>`o0.key = ${order.field.key}`,
     sql<SqlBool>`o0.special <> 'NaN'`,
@@ -170,16 +173,16 @@ function attributeOf(key: string): Attribute {
 }
 
 /** One comparison, true or false: what a run does not have meets no comparison but IS NULL. */
-function compareRun(comparison: Comparison, dialect: SqlDialect): Expression<SqlBool> {
+function compareRun(comparison: Comparison, run: Expression<string>, dialect: SqlDialect): Expression<SqlBool> {
   const { field, operator } = comparison;
   if (field.entity === 'attributes') {
     const { expression, nullable } = attributeOf(field.key);
     const compared = comparisonOf(expression, comparison, dialect);
     return nullable ? sql<SqlBool>`${expression} is not null and ${compared}` : compared;
   }
-  if (field.entity === 'datasets') return compareDataset(comparison, dialect);
+  if (field.entity === 'datasets') return compareDataset(comparison, run, dialect);
   const table = sql.table(TABLES[field.entity] ?? '');
-  const of = sql`select 1 from ${table} as c where c.run = r.id and c.key = ${field.key}`;
+  const of = sql`select 1 from ${table} as c where c.run = ${run} and c.key = ${field.key}`;
   if (operator === 'IS NULL') return sql<SqlBool>`not exists (${of})`;
   if (operator === 'IS NOT NULL') return sql<SqlBool>`exists (${of})`;
   const compared = comparisonOf(column('c.value'), comparison, dialect);
@@ -189,10 +192,10 @@ function compareRun(comparison: Comparison, dialect: SqlDialect): Expression<Sql
   return sql<SqlBool>`exists (${of} and c.special <> 'NaN' and ${compared})`;
 }
 
-function compareDataset(comparison: Comparison, dialect: SqlDialect): Expression<SqlBool> {
+function compareDataset(comparison: Comparison, run: Expression<string>, dialect: SqlDialect): Expression<SqlBool> {
   const what = comparison.field.key === 'context' ? column('i.context') : column(`d.${comparison.field.key}`);
   const compared = comparisonOf(what, comparison, dialect);
   return sql<SqlBool>`exists (
     select 1 from tracking_dataset_input i join tracking_dataset d on d.id = i.dataset
-    where i.run = r.id and ${what} is not null and ${compared})`;
+    where i.run = ${run} and ${what} is not null and ${compared})`;
 }

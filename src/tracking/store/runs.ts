@@ -1,11 +1,12 @@
-import type { InferResult } from 'kysely';
+import type { Compilable, InferResult } from 'kysely';
 import type { Cause } from '#core/cause';
-import { statement } from '#platform/db';
+import { statement, together } from '#platform/db';
 import type { RunStatus } from '../contract.ts';
 import type { Run } from '../model.ts';
-import { padded } from './bulk.ts';
-import { keyedOf } from './logged.ts';
-import { latestOf } from './series.ts';
+import { isAmong, padded } from './bulk.ts';
+import { datasetInputRows, lineageFrom, modelLinkRows, type RunLineage } from './lineage.ts';
+import { keyedRows, recordsByRun } from './logged.ts';
+import { latestRows, pointOf } from './series.ts';
 import { type Db, type RunTable, tables } from './tables.ts';
 
 export interface NewRun {
@@ -63,33 +64,35 @@ export interface RunFilter {
 
 /** Newest first. */
 export async function searchRuns(db: Db, filter: RunFilter): Promise<Run[]> {
-  let query = tables(db)
-    .selectFrom('tracking_run')
-    .selectAll()
-    .where('deleted_at', filter.lifecycle === 'active' ? 'is' : 'is not', null)
-    .orderBy('started_at', 'desc')
-    .orderBy('id', 'desc')
+  let query = rowsOf(db)
+    .where('r.deleted_at', filter.lifecycle === 'active' ? 'is' : 'is not', null)
+    .orderBy('r.started_at', 'desc')
+    .orderBy('r.id', 'desc')
     .limit(filter.limit);
-  if (filter.experiment !== undefined) query = query.where('experiment', '=', filter.experiment);
+  if (filter.experiment !== undefined) query = query.where('r.experiment', '=', filter.experiment);
   const { project } = filter;
   if (project !== undefined) {
-    query = query.where('experiment', 'in', (e) =>
+    query = query.where('r.experiment', 'in', (e) =>
       e.selectFrom('tracking_experiment').select('id').where('project', '=', project),
     );
   }
-  if (filter.experiments !== undefined) query = query.where('experiment', 'in', padded(filter.experiments));
-  if (filter.status !== undefined) query = query.where('status', '=', filter.status);
-  if (filter.sourceRun !== undefined) query = query.where('source_run', '=', filter.sourceRun);
+  if (filter.experiments !== undefined) query = query.where('r.experiment', 'in', padded(filter.experiments));
+  if (filter.status !== undefined) query = query.where('r.status', '=', filter.status);
+  if (filter.sourceRun !== undefined) query = query.where('r.source_run', '=', filter.sourceRun);
   const { after } = filter;
   if (after !== undefined) {
-    query = query.where((e) => e(e.refTuple('started_at', 'id'), '<', e.tuple(after.startedAt, after.id)));
+    query = query.where((e) => e(e.refTuple('r.started_at', 'r.id'), '<', e.tuple(after.startedAt, after.id)));
   }
-  return assemble(db, await query.execute());
+  const rows = await query.execute();
+  if (rows.length === 0) return [];
+  const ids = rows.map((row) => row.id);
+  return runsFrom(rows, ...(await together(db, loggedRows(db, ids))));
 }
 
 export async function findRun(db: Db, id: string): Promise<Run | undefined> {
-  const row = await tables(db).selectFrom('tracking_run').selectAll().where('id', '=', id).executeTakeFirst();
-  return row && (await assemble(db, [row]))[0];
+  const row = rowsOf(db).where('r.id', '=', id);
+  const [run] = runsFrom(...(await together(db, [row, ...loggedRows(db, [id])])));
+  return run;
 }
 
 export interface RunState {
@@ -146,11 +149,26 @@ export async function updateRun(db: Db, id: string, { status, endedAt, name }: R
   await tables(db).updateTable('tracking_run').set(set).where('id', '=', id).execute();
 }
 
-/** The runs of these ids, in their order, with what was logged to them. */
-export async function runsOf(db: Db, ids: readonly string[]): Promise<Run[]> {
+/** A run with the data sets and logged models that it read and made. */
+export interface RunWithLineage extends Run {
+  readonly lineage: RunLineage;
+}
+
+export const NO_LINEAGE: RunLineage = { datasets: [], inputModels: [], outputModels: [] };
+
+/** The runs of these ids, in their order, with what was logged to them and their lineage. */
+export async function runsOf(db: Db, ids: readonly string[]): Promise<RunWithLineage[]> {
   if (ids.length === 0) return [];
-  const rows = await tables(db).selectFrom('tracking_run').selectAll().where('id', 'in', padded(ids)).execute();
-  const byId = new Map((await assemble(db, rows)).map((run) => [run.id, run]));
+  const [rows, params, tags, metrics, inputs, links] = await together(db, [
+    // First, so that a run which has ended is shown with all that was logged to it before.
+    rowsOf(db).where(isAmong(db, 'r.id', ids)),
+    ...loggedRows(db, ids),
+    datasetInputRows(db, ids),
+    modelLinkRows(db, ids),
+  ]);
+  const lineage = lineageFrom(inputs, links);
+  const found = runsFrom(rows, params, tags, metrics);
+  const byId = new Map(found.map((run) => [run.id, { ...run, lineage: lineage.get(run.id) ?? NO_LINEAGE }]));
   return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
@@ -163,22 +181,41 @@ export async function setRunDeleted(db: Db, id: string, at: number | null): Prom
     .execute();
 }
 
-async function assemble(db: Db, rows: readonly RunTable[]): Promise<Run[]> {
-  if (rows.length === 0) return [];
-  const ids = rows.map((row) => row.id);
-  const experiments = await tables(db)
-    .selectFrom('tracking_experiment')
-    .select(['id', 'name'])
-    .where('id', 'in', [...new Set(rows.map((row) => row.experiment))])
-    .execute();
-  const names = new Map(experiments.map((row) => [row.id, row.name]));
-  const params = await keyedOf(db, 'tracking_param', ids);
-  const tags = await keyedOf(db, 'tracking_tag', ids);
-  const metrics = await latestOf(db, ids);
+/**
+ * Rows of runs with the names of their experiments. No join, which takes the index that has runs in their order from a
+ * list of them in SQLite.
+ */
+function rowsOf(db: Db) {
+  return tables(db)
+    .selectFrom('tracking_run as r')
+    .selectAll('r')
+    .select((e) =>
+      e
+        .selectFrom('tracking_experiment as of')
+        .select('of.name')
+        .whereRef('of.id', '=', 'r.experiment')
+        .as('experiment_name'),
+    );
+}
+
+type Rows<Query extends (...of: never[]) => Compilable> = readonly InferResult<ReturnType<Query>>[number][];
+
+function loggedRows(db: Db, ids: readonly string[]) {
+  const [params, tags] = [keyedRows(db, 'tracking_param', ids), keyedRows(db, 'tracking_tag', ids)] as const;
+  return [params, tags, latestRows(db, ids)] as const;
+}
+
+function runsFrom(
+  rows: Rows<typeof rowsOf>,
+  ...[paramRows, tagRows, metricRows]: [Rows<typeof keyedRows>, Rows<typeof keyedRows>, Rows<typeof latestRows>]
+): Run[] {
+  const params = recordsByRun(paramRows, ({ value }) => value);
+  const tags = recordsByRun(tagRows, ({ value }) => value);
+  const metrics = recordsByRun(metricRows, pointOf);
   return rows.map((row) => ({
     id: row.id,
     name: row.name,
-    experiment: { id: row.experiment, name: names.get(row.experiment) ?? row.experiment },
+    experiment: { id: row.experiment, name: row.experiment_name ?? row.experiment },
     status: row.status as RunStatus,
     lifecycle: row.deleted_at === null ? 'active' : 'deleted',
     startedBy: row.started_by,

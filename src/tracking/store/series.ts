@@ -134,23 +134,14 @@ export async function countSeries(db: Db, run: string): Promise<number> {
   return Number(row.count);
 }
 
-/** The latest point of each metric by run. */
-export async function latestOf(db: Db, runs: readonly string[]): Promise<Map<string, Record<string, MetricPoint>>> {
-  const rows = await tables(db)
+/** The latest point of each metric of runs. */
+export function latestRows(db: Db, runs: readonly string[]) {
+  return tables(db)
     .selectFrom('tracking_series')
     .select(['run', 'key', 'step', 'timestamp', 'value', 'special'])
-    .where('run', 'in', padded(runs))
+    .where(isAmong(db, 'run', runs))
     .orderBy('run')
-    .orderBy('key')
-    .execute();
-  const byRun = new Map<string, [string, MetricPoint][]>();
-  for (const row of rows) {
-    const entries = byRun.get(row.run);
-    if (entries) entries.push([row.key, pointOf(row)]);
-    else byRun.set(row.run, [[row.key, pointOf(row)]]);
-  }
-  // Built from entries, so that a key such as __proto__ is a key like any other.
-  return new Map([...byRun].map(([run, entries]) => [run, Object.fromEntries(entries)]));
+    .orderBy('key');
 }
 
 export interface HistoryPage {
@@ -253,6 +244,6 @@ async function nextSeries(db: Db): Promise<number> {
   return Number(last?.id ?? 0) + 1;
 }
 
-function pointOf(row: { step: number; timestamp: number; value: number; special: string }): MetricPoint {
+export function pointOf(row: { step: number; timestamp: number; value: number; special: string }): MetricPoint {
   return { value: numberOf(row as StoredValue), step: row.step, timestamp: row.timestamp };
 }

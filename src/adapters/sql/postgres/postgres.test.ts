@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { sqlConformance } from '#conformance/sql';
 import { parseRegex } from '#core/regex/parse';
 import { applyMigrations } from '#platform/db';
-import { matchesRegex, POSTGRES_REGEX_OPERATOR } from '#ports/sql';
+import { matchesRegex, PLANNED_BY_VALUES, POSTGRES_REGEX_OPERATOR } from '#ports/sql';
 import { openPostgres } from './index.ts';
 
 const URL = process.env['KEDGE_TEST_POSTGRES_URL'] ?? '';
@@ -153,6 +153,17 @@ test('a statement that the server keeps goes on after its table got another colu
 
   assert.equal(before, 1);
   assert.deepEqual(await read(), [{ id: 1, text: null }]);
+  await close();
+});
+
+test('a statement that is planned by its values is not kept', { skip }, async () => {
+  const { store, close } = await open({ connectionsMax: 1 });
+  const search = sql`${sql.raw(PLANNED_BY_VALUES)} select 1 where ${1}::int = 1`;
+
+  for (let run = 0; run < 10; run++) await search.execute(store.reader);
+
+  const kept = await sql`select statement from pg_prepared_statements`.execute(store.reader);
+  assert.deepEqual(kept.rows, []);
   await close();
 });
 

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { PLANNED_BY_VALUES } from '#ports/sql';
 
 /** A statement that has run so often is worth keeping, and so many are kept: what pgjdbc does (`prepareThreshold`). */
 const KEPT_FROM_RUN = 5;
@@ -12,7 +13,9 @@ const CHANGED = '0A000';
 
 /**
  * Gives statements that come again and again a name, so that the server parses them once for each connection, and does
- * not plan them anew when that is of no use. A statement is known by its text, whoever built it.
+ * not plan them anew when that is of no use. A statement is known by its text, whoever built it. One that is planned by
+ * its values gets none: the server compares plans by what they cost on the whole, and one for any values that reads a
+ * whole index in its order seems cheap until nothing is found.
  */
 export class PreparedStatements {
   readonly #runs = new Map<string, number>();
@@ -21,6 +24,7 @@ export class PreparedStatements {
 
   /** The name of a statement that is run with values, from the time on that it is worth one. */
   nameOf(text: string): string | undefined {
+    if (text.startsWith(PLANNED_BY_VALUES)) return undefined;
     const known = this.#names.get(text);
     if (known !== undefined || this.#names.size >= KEPT_MAX || text.length > TEXT_LENGTH_MAX) return known;
     const runs = (this.#runs.get(text) ?? 0) + 1;

@@ -1,8 +1,8 @@
 import type { MetricPoint } from '../../model.ts';
 import type { TaggedExperiment } from '../../services/experiments.ts';
-import type { RunWithLineage } from '../../services/runs.ts';
 import type { DatasetInput } from '../../store/lineage.ts';
 import type { LoggedModel, ModelMetric } from '../../store/models.ts';
+import type { RunWithLineage } from '../../store/runs.ts';
 import { sentDouble } from './wire.ts';
 
 /** What the services answer, as MLflow's messages. */

@@ -114,10 +114,10 @@ forEachDialect('Tracking for holders of single experiments', trackingMigrations,
     const problems = [];
     for (const name of ['exp-1', 'free']) {
       for (const call of [
-        eve.ensureExperiment({ body: { name } }),
-        eve.createTrackingRun({ body: { experiment: name } }),
+        () => eve.ensureExperiment({ body: { name } }),
+        () => eve.createTrackingRun({ body: { experiment: name } }),
       ]) {
-        const { code, detail } = await call.then(
+        const { code, detail } = await call().then(
           () => assert.fail('it was made'),
           (error: ProblemError) => error.problem,
         );

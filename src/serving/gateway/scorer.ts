@@ -9,6 +9,7 @@ import type { Item, Queues, ScorerOptions, Work } from './scorer-work.ts';
 import { add } from './statistics.ts';
 import { answerOfTensors, scoreOf, type TensorAnswer } from './tensor-prediction.ts';
 import { compareTensors } from './tensors/compare.ts';
+import { atEndOfTurn } from './turn.ts';
 import { WaitingRows } from './waiting-rows.ts';
 
 /** Scores beside answers that may be in work at once; past it a model is too slow to keep up, and they fail. */
@@ -18,8 +19,7 @@ const SHADOWS_MAX = 5_000;
 const ERROR_LENGTH_MAX = 500;
 
 /**
- * Scores predictions. All that arrive in one turn of the event loop are joined into one run per model, in the turn's
- * `setImmediate`: no timer, so a lone request waits for nobody, and a busy gateway batches by itself.
+ * Scores predictions. All that arrive in one turn ({@link atEndOfTurn}) are joined into one run per model.
  *
  * 1. An answer is released after its prediction was recorded, together with all others that are ready in that turn.
  * 2. The arm that does not answer is scored after the answers have left, and never delays or fails them.
@@ -135,7 +135,7 @@ export class Scorer {
 
   #schedule(purpose: Work['purpose']): void {
     if (purpose === 'answer') {
-      if (!this.#answersScheduled) setImmediate(() => this.#answerTurn());
+      if (!this.#answersScheduled) atEndOfTurn({ arrived: () => this.inWork, end: () => this.#answerTurn() });
       this.#answersScheduled = true;
     } else {
       if (!this.#besideScheduled) setImmediate(() => this.#besideTurn());

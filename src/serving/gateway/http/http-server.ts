@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { Clock } from '#core/clock';
 import { KedgeError, messageOf } from '#core/errors';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
@@ -23,6 +24,8 @@ const REQUEST_TIMEOUT_MS = 60_000;
 /** How often connections are looked through for those that are past these times. */
 const CHECK_EVERY_MS = 5_000;
 const KEEP_ALIVE_MS = 65_000;
+/** How long requests are worked at whose client has closed its side: it may have sent all it has to, or may be gone. */
+const HALF_CLOSED_MS = 100;
 /** More are refused before they are read; what they may have in work is limited by `requestsMax`. */
 const CONNECTIONS_MAX = 20_000;
 
@@ -55,7 +58,29 @@ export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
       )
     : createServer(options, listener);
   server.maxConnections = CONNECTIONS_MAX;
+  answerHalfClosed(server, { connected: tls ? 'secureConnection' : 'connection', clock: parts.system.clock });
   return server;
+}
+
+/**
+ * Requests are answered whose client closes its side behind them. Left alone, Node ends such a connection as soon as it
+ * has read its end, which may be before the turn has ended that answers.
+ */
+function answerHalfClosed(
+  server: Server,
+  { connected, clock }: { readonly connected: 'connection' | 'secureConnection'; readonly clock: Clock },
+): void {
+  Object.assign(server, { httpAllowHalfOpen: true });
+  server.on(connected, (socket: Socket) => {
+    // After Node's own look at the end, which closes a connection that has no request in work.
+    socket.once('end', () => {
+      if (socket.writableEnded) return;
+      socket.once(
+        'close',
+        clock.after(HALF_CLOSED_MS, () => socket.end()),
+      );
+    });
+  });
 }
 
 /** Serves a connection that another process has accepted, on a server that does not listen itself. */

@@ -9,6 +9,7 @@ import { leaseExpiryJob, tendJob } from './jobs.ts';
 import { attemptMigrations } from './migrations/attempts.ts';
 import { pipelineMigrations as runMigrations } from './migrations/index.ts';
 import { indexMigrations } from './migrations/indexes.ts';
+import { pauseMigrations } from './migrations/pauses.ts';
 import { unitMigrations } from './migrations/units.ts';
 import { verificationMigrations } from './migrations/verifications.ts';
 import { requireNestable } from './nested/check.ts';
@@ -87,6 +88,7 @@ export const pipelineMigrations: readonly Migration[] = [
   ...nestedMigrations,
   ...indexMigrations,
   ...waitMigrations,
+  ...pauseMigrations,
 ];
 
 export interface Pipelines

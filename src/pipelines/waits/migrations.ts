@@ -13,10 +13,4 @@ export const waitMigrations: readonly Migration[] = [
         .execute();
     },
   },
-  {
-    name: 'pipelines/026-pauses',
-    async up(db) {
-      await db.schema.alterTable('pipeline_step').addColumn('pause_max_ms', 'integer').execute();
-    },
-  },
 ];

@@ -15,7 +15,8 @@ forEachDialect('The age of cached work', pipelineMigrations, (open) => {
     const first = await begin();
     await p.succeed((await p.lease())[0]!, ' of the first');
     await p.clock.advance(2 * HOUR_MS);
-    assert.equal((await begin()).steps[0]?.cachedFrom, first.run, 'two hours are not more than two hours');
+    const hit = await begin();
+    assert.equal(hit.steps[0]?.cachedFrom, first.run, 'two hours are not more than two hours');
 
     await p.clock.advance(1);
     const second = await begin();
@@ -29,6 +30,13 @@ forEachDialect('The age of cached work', pipelineMigrations, (open) => {
     const third = await begin();
     assert.equal(third.steps[0]?.cachedFrom, second.run);
     assert.deepEqual(third.outputs, (await p.service.run(second.run)).outputs);
+    const taken = await p.service.explainCache(hit.run, 'a');
+    assert.deepEqual(
+      [taken.outcome, taken.other?.run],
+      ['hit', first.run],
+      'newer work does not change what was taken',
+    );
+    assert.match(taken.text, new RegExp(first.run));
   });
 
   test('each unit of a step is as old as its own work', async (t) => {

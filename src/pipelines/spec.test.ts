@@ -117,6 +117,17 @@ test('parameters are checked against their types, with the defaults of the rest'
   });
 });
 
+test('a pause and an age are refused where no program is tried again or cached', () => {
+  const issues = (step: object) => issuesOf({ steps: [{ name: 'a', ...step }] });
+  const [cache, backoff] = [{ maxAge: '1d' }, { first: '1s' }];
+
+  assert.deepEqual(issues({ command, cache, backoff }), []);
+  for (const step of [{ pipeline: 'q' }, { wait: { for: '1h' } }]) {
+    assert.match(issues({ ...step, cache })[0] ?? '', /^steps\.0\.cache: only the work of programs/);
+    assert.match(issues({ ...step, backoff })[0] ?? '', /^steps\.0\.backoff: only programs/);
+  }
+});
+
 test('a wait or a map that is wrong is told by the shape that was meant', () => {
   const step = { name: 'a', command };
   const wait = (given: unknown) => issuesOf({ steps: [{ name: 'a', wait: given }] });

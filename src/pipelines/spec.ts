@@ -76,7 +76,7 @@ const envName = z
 
 const WORK = ['function', 'command', 'approval', 'wait', 'pipeline'] as const;
 /** What only programs have. A run of another pipeline has the places and times of its own steps. */
-const OF_PROGRAMS = ['env', 'runtime', 'labels', 'resources', 'pool', 'preemptible', 'within'] as const;
+const OF_PROGRAMS = ['env', 'runtime', 'labels', 'resources', 'pool', 'preemptible', 'within', 'backoff'] as const;
 
 const comparable = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);
 
@@ -206,6 +206,10 @@ const stepSpec = z
     if ((step.approval || step.wait) && step.outputs.length > 0) refuse('outputs', 'a step that waits writes none');
     if (step.files && !step.command) refuse('files', 'only commands have files: a function has the code bundle');
     if ((step.approval || step.wait) && step.runtime) refuse('runtime', 'only programs have it');
+    if ((step.approval || step.wait) && step.backoff) refuse('backoff', 'only programs are tried again');
+    if (typeof step.cache === 'object' && !step.function && !step.command) {
+      refuse('cache', 'only the work of programs has an age: declare maxAge for them');
+    }
     if ((step.approval || step.wait) && (step.preemptible || step.within)) {
       refuse(step.within ? 'within' : 'preemptible', 'only programs are tried');
     }

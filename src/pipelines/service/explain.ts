@@ -37,7 +37,7 @@ export async function explainCache(db: Db, runId: string, stepName: string): Pro
     return { outcome: 'waiting', text, ...nothing };
   }
   const verification = await lastVerification(db, keyed.key);
-  if (step.status === 'cached') return { ...(await explainHit(db, keyed)), verification };
+  if (step.status === 'cached') return { ...(await explainHit(db, keyed, step.cachedFrom)), verification };
   const earlier = await earlierKeys(
     db,
     { pipeline: run.pipeline, step: stepName, run: runId, keyedAt: keyed.keyedAt },
@@ -46,10 +46,13 @@ export async function explainCache(db: Db, runId: string, stepName: string): Pro
   return { ...explainMiss(keyed, earlier, definition), verification };
 }
 
-async function explainHit(db: Db, { key }: KeyedStep): Promise<Explained> {
+/** The cache may have newer work by now than that which was taken. */
+async function explainHit(db: Db, { key }: KeyedStep, run: string | null): Promise<Explained> {
   const entry = await findCacheEntry(db, key);
-  const other = entry ? { run: entry.run, key, at: entry.createdAt } : null;
-  const text = `every ingredient is equal to that of step '${entry?.step}' of run ${entry?.run}, which did the work`;
+  const taken = entry?.run === run ? entry : undefined;
+  const step = taken ? `step '${taken.step}' of ` : 'what was taken from ';
+  const other = run === null ? null : { run, key, at: taken?.createdAt ?? (await findRun(db, run))?.createdAt ?? 0 };
+  const text = `every ingredient is equal to that of ${step}run ${run}, which did the work`;
   return { outcome: 'hit', key, text, other, differences: [] };
 }
 

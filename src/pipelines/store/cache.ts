@@ -40,7 +40,7 @@ export async function findCacheEntry(db: Db, key: Digest, since = 0): Promise<Ca
  * Keeps the product of a key. The first one stays, because equal keys promise equal work, unless it was done before
  * `since`.
  */
-export async function insertCacheEntry(db: Db, entry: CacheEntry, since = 0): Promise<void> {
+export async function insertCacheEntry(db: Db, entry: CacheEntry, since: number): Promise<void> {
   const row = {
     run: entry.run,
     step: entry.step,

@@ -23,12 +23,13 @@ async function endWait(
   { run: id, step }: StepAddress,
   { event, fields }: { readonly event: PlatformEvent; readonly fields: Readonly<Record<string, Json>> },
 ): Promise<void> {
+  const { wait } = await definitionOf(tx.db, id, step);
+  // Most wait for another one, and are asked nothing else.
+  if (!wait || !('event' in wait) || !matches(wait.where, fields)) return;
   // The end of one may have ended the run of another, so that each is looked up as it is by now.
   const found = await findStep(tx.db, id, step);
   const run = await findRun(tx.db, id);
-  const { wait } = await definitionOf(tx.db, id, step);
-  if (!run || found?.status !== 'waiting' || !wait || !('event' in wait)) return;
-  if (event.time < (found.startedAt ?? 0) || !matches(wait.where, fields)) return;
+  if (!run || found?.status !== 'waiting' || event.time < (found.startedAt ?? 0)) return;
   await saveProduct(tx.db, { run: id, step }, { outputs: {}, result: fields, metrics: {} });
   const reason = `${event.type} ${event.seq} of ${event.subject}`;
   const advanced = await advance(tx, run, { type: 'decided', step, now: tx.now, ok: true, reason });

@@ -34,6 +34,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['models', 'versions'], adders: async () => [(await import('./commands/models.ts')).modelCommands] },
   { names: ['predict'], adders: async () => [(await import('./commands/predict.ts')).predictCommand] },
   { names: ['predict-step'], adders: async () => [(await import('./commands/predict-step.ts')).predictStepCommand] },
+  { names: ['endpoints'], adders: async () => [(await import('./commands/endpoints.ts')).endpointCommands] },
   { names: ['rollouts'], adders: async () => [(await import('./commands/rollouts.ts')).rolloutCommands] },
   { names: ['golden'], adders: async () => [(await import('./commands/golden.ts')).goldenCommands] },
   { names: ['loadtest'], adders: async () => [(await import('./commands/loadtest.ts')).loadtestCommand] },

@@ -7,14 +7,16 @@ import { UsageError } from '../failure.ts';
 import { textOf } from '../read-file.ts';
 import { formatTable } from '../table.ts';
 import { type CommandOptions, connectedInProject, modelKeyOf, printJson, withKedge } from './connected.ts';
+import { memoryCommands } from './models-memory.ts';
 import { versionsGroup } from './signing.ts';
 import { versionNamed } from './version-name.ts';
 
 const STAGES = ['Proposal', 'Development', 'QA', 'PreProduction', 'Production', 'Archived'] as const;
 
-/** `kedge models`, and in the group `kedge versions` what is done to one version. */
+/** `kedge models`, with what gateways have in memory, and in the group `kedge versions` what is done to one version. */
 export function modelCommands(program: Command): void {
-  connectedInProject(program.command('models').description('list registered models'))
+  const models = program.command('models').description('list registered models, and load them into gateways');
+  connectedInProject(models.command('list', { isDefault: true }).description('list registered models'))
     .option('--filter <filter>', 'which ones, as in "tags.team = \'risk\'"')
     .action(
       withKedge(async (kedge, _args, options) => {
@@ -26,6 +28,7 @@ export function modelCommands(program: Command): void {
         process.stdout.write(`${formatTable(['model', 'last', 'aliases', 'description'], rows)}\n`);
       }),
     );
+  memoryCommands(models);
   const versions = versionsGroup(program);
   connectedInProject(versions.command('list <model>').description('list the versions of a model, newest first')).action(
     withKedge(async (kedge, [model = ''], options) => {

@@ -120,8 +120,14 @@ async function known(
   return { versions: [...new Set(arms.map(({ arm }) => String(arm.version)))] };
 }
 
-/** Everything that is served: endpoints with the versions that answer, and the models of the repository. */
-export function indexOf(parts: GatewayParts, { readyOnly }: { readonly readyOnly: boolean }): readonly IndexEntry[] {
+/**
+ * Everything that is served: endpoints with the versions that answer, and the models of the repository. `memory` tells
+ * what each takes of the memory of this process, which Triton's index does not.
+ */
+export function indexOf(
+  parts: GatewayParts,
+  { readyOnly, memory = false }: { readonly readyOnly: boolean; readonly memory?: boolean },
+): readonly IndexEntry[] {
   const endpoints = [...parts.router.endpoints]
     .filter(({ routed }) => !parts.repository.has(routed.name))
     .flatMap((endpoint) =>
@@ -134,10 +140,11 @@ export function indexOf(parts: GatewayParts, { readyOnly }: { readonly readyOnly
           version: String(arm.version),
           state: ready ? 'READY' : 'UNAVAILABLE',
           reason,
+          ...(memory ? { memory_bytes: parts.cache.bytesOf(fileOf(live)) ?? null } : {}),
         };
       }),
     );
-  const all = [...endpoints, ...parts.repository.index()];
+  const all = [...endpoints, ...parts.repository.index({ memory })];
   return readyOnly ? all.filter(({ state }) => state === 'READY') : all;
 }
 

@@ -27,6 +27,8 @@ export interface IndexEntry {
   readonly version: string;
   readonly state: 'READY' | 'UNAVAILABLE';
   readonly reason: string;
+  /** Of what is loaded; null where it is not in memory. Told to whoever asks for it. */
+  readonly memory_bytes?: number | null;
 }
 
 export interface RepositoryOptions {
@@ -139,15 +141,20 @@ export class ModelRepository {
     return { revision: `${name}@${version}`, file: found.file };
   }
 
-  index(): IndexEntry[] {
+  /** `memory` tells of each version what it takes there. */
+  index({ memory = false }: { readonly memory?: boolean } = {}): IndexEntry[] {
+    const { cache } = this.#options;
     return [...this.#models].flatMap(([name, { versions, failure }]) => {
       const reason = this.#unloaded.has(name) ? 'unloaded' : failure;
-      const entries = [...versions].map(([version, { failure: own }]): IndexEntry => {
+      const entries = [...versions].map(([version, { file, failure: own }]): IndexEntry => {
         const why = reason ?? own;
-        return { name, version, state: why === undefined ? 'READY' : 'UNAVAILABLE', reason: why ?? '' };
+        const loaded = memory ? { memory_bytes: cache.bytesOf(file) ?? null } : {};
+        return { name, version, state: why === undefined ? 'READY' : 'UNAVAILABLE', reason: why ?? '', ...loaded };
       });
       if (entries.length > 0) return entries;
-      return [{ name, version: '', state: 'UNAVAILABLE' as const, reason: reason ?? 'it has no version' }];
+      const none = reason ?? 'it has no version';
+      const nothing = memory ? { memory_bytes: null } : {};
+      return [{ name, version: '', state: 'UNAVAILABLE' as const, reason: none, ...nothing }];
     });
   }
 

@@ -135,6 +135,11 @@ export class ModelCache {
     return this.#ready(keyOf(file)) !== undefined;
   }
 
+  /** What the model is estimated to take, if it is loaded. Looking is no use. */
+  bytesOf(file: ModelFile | TensorFile): number | undefined {
+    return this.#loaded.get(keyOf(file))?.runtime.memoryBytes;
+  }
+
   /** Takes a model of any tensors out of memory, and forgets that it could not be loaded. */
   async unloadTensors(file: TensorFile): Promise<void> {
     const key: Key = `tensors:${file.key}`;

@@ -194,13 +194,17 @@ async function act(parts: GatewayParts, target: Target, { body, headers, caller 
   const given = body.length === 0 ? {} : parseJson(body);
   if (!isRecord(given)) throw invalidField('body', 'expected an object');
   if (what === 'index') {
-    const { ready } = given;
-    if (ready !== undefined && typeof ready !== 'boolean') throw invalidField('ready', 'expected true or false');
-    return json(indexOf(parts, { readyOnly: ready === true }));
+    return json(indexOf(parts, { readyOnly: truth(given, 'ready'), memory: truth(given, 'memory') }));
   }
   if (what === 'load') await loadNow(parts, model, loadParameters(given['parameters']));
   else await unloadNow(parts, model);
   return json({});
+}
+
+function truth(given: Record<string, unknown>, name: string): boolean {
+  const { [name]: value = false } = given;
+  if (typeof value === 'boolean') return value;
+  throw invalidField(name, 'expected true or false');
 }
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;

@@ -2,8 +2,10 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openProcessExecutor } from '#adapters/exec/process';
 import { openLocalLog } from '#adapters/log/local';
+import type { Clock } from '#core/clock';
 import { defineErrors, messageOf } from '#core/errors';
 import { type Config, containerEnvironment, inheritedEnvironment } from '#platform/config';
+import { type LineFile, type Logger, openLineFile } from '#platform/observe';
 import type { SyncEventLog } from '#ports/event-log';
 import { DEFAULT_LIMITS, type GatewayLimits, type GatewayOptions, startGateway, tenantRuleOf } from '#serving';
 import product from '../../../package.json' with { type: 'json' };
@@ -39,6 +41,7 @@ export async function startGatewayProcess(base: ProcessBase, siblings?: JoinedSi
   const features = onlineFeatures(() => openOnlineStore(dataDir, 'read'), logger);
   const { modelRepository: models, modelControl: control } = config;
   const { port: containerPort, ...routes } = containerEnvironment();
+  const accessLog = openAccessLog(config, { clock: system.clock, logger });
   const gateway = await startGateway({
     host: config.host,
     port: containerPort ?? config.gatewayPort,
@@ -58,6 +61,7 @@ export async function startGatewayProcess(base: ProcessBase, siblings?: JoinedSi
     access: accessOf(config, join(folders.own, CALLERS_FILE)),
     contract: { ...routes, defaultEndpoint: config.defaultEndpoint },
     version: product.version,
+    watch: watchOf(config, accessLog),
     tls: await tlsOf(config),
     limits: limitsOf(config, count),
   });
@@ -66,11 +70,26 @@ export async function startGatewayProcess(base: ProcessBase, siblings?: JoinedSi
     ready: { url: gateway.url, grpc: gateway.grpcAddress ?? '' },
     async stop() {
       await gateway.close();
+      await accessLog?.close();
       await features.close();
       await shared?.close();
       await Promise.all([log, ...leftLogs].map((one) => one.close()));
     },
   };
+}
+
+function openAccessLog(
+  { accessLog: path }: Config,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): LineFile | undefined {
+  if (path === '') return undefined;
+  return openLineFile(path, { clock, onLoss: (why) => logger.error({ path }, `the access log loses lines: ${why}`) });
+}
+
+/** Without a log and without a receiver of traces no request is looked at. */
+function watchOf({ otlpEndpoint }: Config, accessLog: LineFile | undefined): GatewayOptions['watch'] {
+  const spans = otlpEndpoint !== '';
+  return accessLog || spans ? { spans, line: accessLog && ((line) => accessLog.write(line)) } : undefined;
 }
 
 /** What a gateway may use as a whole, in equal parts for its processes. */

@@ -210,10 +210,17 @@ export const KEYS = {
     oneOf: ['fatal', 'error', 'warn', 'info', 'debug', 'trace'],
     reason: 'From which severity on the log is written.',
   },
+  accessLog: {
+    env: 'KEDGE_ACCESS_LOG',
+    default: '',
+    reason: 'File to which gateways append one JSON line for each request, - for standard output; empty writes none.',
+  },
   otlpEndpoint: {
     env: 'KEDGE_OTLP_ENDPOINT',
     default: '',
-    reason: 'Base URL to which traces are sent over OTLP/HTTP; empty sends none.',
+    reason:
+      'Base URL to which traces are sent over OTLP/HTTP; empty sends none. OTEL_TRACES_SAMPLER and ' +
+      'OTEL_TRACES_SAMPLER_ARG say how many, as in parentbased_traceidratio and 0.01; all unless told.',
   },
   openLineageUrl: {
     env: 'KEDGE_OPENLINEAGE_URL',

@@ -27,6 +27,7 @@ export function countRun(
     }
     rows += 1;
     add(found.queue, Math.max(0, startedMs - queuedMs));
+    prediction.reply.watched?.ran({ queuedMs, startedMs, endedMs: startedMs + inferMs });
   }
   last?.executed(rows, inferMs, now);
 }

@@ -19,6 +19,7 @@ import type { ModelCache } from './runtime/model-cache.ts';
 import type { LoadSignals } from './scaling/load-signals.ts';
 import type { StatisticsBook } from './statistics.ts';
 import type { TensorScorer } from './tensor-scorer.ts';
+import type { RequestWatch } from './watch/request-watch.ts';
 
 /** What a gateway may use and refuse. Every figure has a default; see {@link DEFAULT_LIMITS}. */
 export interface GatewayLimits {
@@ -65,6 +66,8 @@ export interface GatewayParts {
   readonly door: Door | undefined;
   /** Absent where requests are of no tenant. */
   readonly tenants: TenantRule | undefined;
+  /** Absent where nobody is told of requests. */
+  readonly watch: RequestWatch | undefined;
   readonly bodies: BodyBudget;
   readonly results: AsyncResults;
   /** Absent where answers are sent to no addresses. */

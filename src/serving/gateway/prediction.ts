@@ -4,6 +4,7 @@ import type { StandIn } from './protection/fallback/stand-ins.ts';
 import type { Row } from './read-instance.ts';
 import type { NodeRun } from './runtime/model-runtime.ts';
 import type { TensorWork } from './tensor-prediction.ts';
+import type { WatchedRequest } from './watch/request-watch.ts';
 
 /** One prediction on its way through the scorer. */
 export interface Prediction {
@@ -52,6 +53,8 @@ export interface StoodIn {
 export interface Reply {
   waiting: number;
   readonly predictions: Prediction[];
+  /** Of a gateway that watches requests: learns when models ran for it. */
+  readonly watched?: WatchedRequest | undefined;
   finish(predictions: readonly Prediction[]): void;
 }
 

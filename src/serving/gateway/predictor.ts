@@ -11,6 +11,7 @@ import type { Leave } from './protection/endpoint-protection.ts';
 import { checkAgainst, type Instance, type Row, readRow } from './read-instance.ts';
 import type { Scorer } from './scorer.ts';
 import type { TensorWork } from './tensor-prediction.ts';
+import type { WatchedRequest } from './watch/request-watch.ts';
 
 export interface PredictorOptions {
   readonly scorer: Scorer;
@@ -27,6 +28,8 @@ export interface PredictRequest {
   readonly path: string;
   /** Of an endpoint that is called by tensors: what its one instance gives and asks for. */
   readonly tensors?: TensorWork | undefined;
+  /** Of a gateway that watches requests. */
+  readonly watched?: WatchedRequest | undefined;
   readonly finish: (predictions: readonly Prediction[]) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -43,7 +46,8 @@ export class Predictor {
    * Ends in exactly one call of `finish` or `fail`. Stays in this turn of the event loop if the features and the
    * protection of the endpoint do.
    */
-  predict(request: PredictRequest): void {
+  predict(given: PredictRequest): void {
+    const request = given.watched ? given.watched.watching(given) : given;
     const { endpoint, caller, instances, tensors, fail } = request;
     if (!endpoint.protection) {
       this.#begin(request);
@@ -59,11 +63,11 @@ export class Predictor {
   }
 
   #begin(request: PredictRequest): void {
-    const { endpoint, instances, path, tensors, finish, fail } = request;
+    const { endpoint, instances, path, tensors, watched, finish, fail } = request;
     const { clock } = this.#options.system;
     const receivedAt = clock.now();
     const startedMs = clock.monotonic();
-    const reply: Reply = { waiting: instances.length, predictions: [], finish };
+    const reply: Reply = { waiting: instances.length, predictions: [], finish, watched };
     const submit = (rows: readonly (FeatureRow | undefined)[]): void => {
       for (let i = 0; i < instances.length; i++) {
         const instance = instances[i] as Instance;

@@ -54,6 +54,7 @@ import { Shipper, type ShipperOptions } from './shipper.ts';
 import { StatisticsBook } from './statistics.ts';
 import { TensorScorer } from './tensor-scorer.ts';
 import type { ServerTls } from './tls.ts';
+import { RequestWatch, type RequestWatchOptions } from './watch/request-watch.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -95,6 +96,8 @@ export interface GatewayOptions {
   readonly access?: AccessOptions | undefined;
   /** How requests say for which tenant they are. */
   readonly tenants?: TenantRule | undefined;
+  /** Who is told of requests; nobody unless told. */
+  readonly watch?: Omit<RequestWatchOptions, 'clock'> | undefined;
   /** Serves HTTP and gRPC over TLS. */
   readonly tls?: ServerTls | undefined;
   /** How long recorded predictions are gathered before they are sent; 250 ms unless told. */
@@ -308,6 +311,7 @@ async function assemble(
     registeredTensors: new RegisteredTensors({ cache, rowsMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
     callbacks: options.callbacks && new Callbacks({ ...options.callbacks, system, logger, metrics }),
+    watch: options.watch && new RequestWatch({ ...options.watch, clock }),
     bodies: new BodyBudget(limits.bodiesBytesMax),
     results: new AsyncResults(system),
     ...{ version: options.version ?? '', contract: options.contract ?? {} },

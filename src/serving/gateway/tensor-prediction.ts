@@ -33,7 +33,7 @@ export interface TensorScoring {
  */
 export async function answerOfTensors(
   { tensorScorer, rowsMax }: TensorScoring,
-  { endpoint, tensors: work }: Prediction,
+  { endpoint, tensors: work, reply }: Prediction,
   { arm, purpose }: { readonly arm: LiveArm; readonly purpose: 'answer' | 'shadow' },
 ): Promise<TensorAnswer> {
   const { tensors, arm: version } = arm;
@@ -49,7 +49,7 @@ export async function answerOfTensors(
     },
     feeds: feedsFor(work.feeds, inputs, version.revision),
     wanted: wantedFrom(work.wanted, outputs, version.revision),
-    ...{ trace, beside: purpose === 'shadow' },
+    ...{ trace, beside: purpose === 'shadow', watched: reply.watched },
   });
   return { outputs: answer, nodes: trace };
 }

@@ -7,6 +7,7 @@ import type { NodeRun, TensorRuntime } from './runtime/model-runtime.ts';
 import { add, type ModelStatistics, type StatisticsBook } from './statistics.ts';
 import { joinRows, rowsOf, sliceRows } from './tensors/rows.ts';
 import type { Tensor } from './tensors/tensor.ts';
+import type { WatchedRequest } from './watch/request-watch.ts';
 
 export interface TensorScorerOptions {
   readonly cache: ModelCache;
@@ -24,6 +25,8 @@ export interface TensorRequest {
   readonly trace?: NodeRun[] | undefined;
   /** It is made beside an answer, which is nobody's inference. */
   readonly beside?: boolean;
+  /** Learns when the model ran for it. */
+  readonly watched?: WatchedRequest | undefined;
 }
 
 interface Item extends TensorRequest {
@@ -147,7 +150,10 @@ export class TensorScorer {
   #count(counted: ModelStatistics, run: Run): void {
     const { clock } = this.#options;
     const { items, rows, startedMs, joinedMs, answeredMs } = run;
-    for (const { queuedMs } of items) add(counted.queue, Math.max(0, startedMs - queuedMs));
+    for (const { queuedMs, watched } of items) {
+      add(counted.queue, Math.max(0, startedMs - queuedMs));
+      watched?.ran({ queuedMs, startedMs: joinedMs, endedMs: answeredMs });
+    }
     add(counted.computeInput, joinedMs - startedMs);
     add(counted.computeOutput, clock.monotonic() - answeredMs);
     counted.executed(rows, answeredMs - joinedMs, clock.now());

@@ -35,11 +35,12 @@ export interface InputMessage {
   readonly contents: Readonly<Record<string, readonly unknown[]>> | null;
 }
 
-export type Asker = Pick<InferCall, 'caller' | 'asked'>;
+export type Asker = Pick<InferCall, 'caller' | 'asked' | 'watched'>;
 
 /** The call with whoever makes it, for the endpoint that its name means to their tenant. */
-export function meant(parts: GatewayParts, call: InferCall, { caller, asked }: Asker): InferCall {
-  return { ...call, caller, asked, model: parts.router.nameFor(call.model, caller?.tenant) };
+export function meant(parts: GatewayParts, call: InferCall, { caller, asked, watched }: Asker): InferCall {
+  const model = parts.router.nameFor(call.model, caller?.tenant);
+  return { ...call, caller, asked, watched: watched?.asks(model, caller), model };
 }
 
 /** Throws `gateway/invalid-request`. */

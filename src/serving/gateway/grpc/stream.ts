@@ -1,7 +1,10 @@
 import type { GatewayParts } from '../gateway-parts.ts';
 import { infer } from '../open-inference/infer.ts';
+import type { WatchedRequest } from '../watch/request-watch.ts';
 import type { MessageSink, RpcCall } from './http2/rpc-call.ts';
+import { STATUS } from './http2/status.ts';
 import { type Asker, callOf, type InferMessage, meant, messageOf } from './infer-message.ts';
+import { statusOf, watchCall } from './unary.ts';
 
 export interface StreamContext {
   /** Rejects for a caller who is not let in. */
@@ -27,7 +30,8 @@ export function streamInfer(parts: GatewayParts, call: RpcCall, context: StreamC
     message(message) {
       inWork += 1;
       if (inWork >= STREAM_WINDOW) call.pause();
-      const answer = answered(parts, message as InferMessage, context);
+      const watched = watchCall(parts, call);
+      const answer = answered(parts, message as InferMessage, { ...context, watched });
       last = last.then(async () => {
         const reply = await answer;
         inWork -= 1;
@@ -42,19 +46,25 @@ export function streamInfer(parts: GatewayParts, call: RpcCall, context: StreamC
   };
 }
 
-async function answered(parts: GatewayParts, message: InferMessage, context: StreamContext): Promise<object> {
+async function answered(
+  parts: GatewayParts,
+  message: InferMessage,
+  { asker: entering, wordsOf, watched }: StreamContext & { readonly watched: WatchedRequest | undefined },
+): Promise<object> {
   const final = message.parameters['triton_enable_empty_final_response']?.bool_param === true;
   try {
     const { triton_enable_empty_final_response: _, ...parameters } = message.parameters;
-    const asker = await context.asker;
+    const asker = { ...(await entering), watched };
     const result = messageOf(await infer(parts, meant(parts, callOf({ ...message, parameters }), asker))) as {
       parameters: object;
     };
+    watched?.end({ status: STATUS.OK });
     const marked = final ? { ...result.parameters, triton_final_response: { bool_param: true } } : result.parameters;
     return { infer_response: { ...result, parameters: marked } };
   } catch (error) {
+    watched?.end({ status: statusOf(error) });
     return {
-      error_message: context.wordsOf(error, message.model_name),
+      error_message: wordsOf(error, message.model_name),
       infer_response: { id: message.id, model_name: message.model_name },
     };
   }

@@ -4,6 +4,7 @@ import { expected } from '../http/http-io.ts';
 import { type ArmAsked, armAsked } from '../named-arm.ts';
 import { type Caller, ofTenant } from '../protection/access/caller.ts';
 import { tenantOf } from '../protection/tenants.ts';
+import type { WatchedRequest } from '../watch/request-watch.ts';
 import type { RpcCall } from './http2/rpc-call.ts';
 import type { RpcHandler } from './http2/rpc-server.ts';
 import { type Refusal, STATUS, type StatusCode } from './http2/status.ts';
@@ -21,18 +22,30 @@ export function unaryFor(parts: GatewayParts, { probed }: { readonly probed: boo
     one(message, call) {
       const request = message as Request & { readonly name?: string; readonly model_name?: string };
       const asked = askedIn(call);
+      const watched = watchCall(parts, call);
       const answer = asksWho
-        ? callerOf(parts, call).then((caller) => work(request, { caller, asked }))
-        : work(request, { asked });
+        ? callerOf(parts, call).then((caller) => work(request, { caller, asked, watched }))
+        : work(request, { asked, watched });
       addLifecycle(parts, call, request.model_name);
       answer
-        .then((response) => call.answer(response))
+        .then((response) => {
+          call.answer(response);
+          watched?.end({ status: STATUS.OK, bytes: Buffer.isBuffer(response) ? response.length : undefined });
+        })
         .catch((error) => {
           const { name, model_name: model = name } = request;
-          call.fail(refusalOf(parts, error, { path: call.method.path, model: model ?? '' }));
+          const refusal = refusalOf(parts, error, { path: call.method.path, model: model ?? '' });
+          call.fail(refusal);
+          watched?.end({ status: refusal.code });
         });
     },
   });
+}
+
+/** Has whoever watches requests told of one that begins; each message of a stream is one. */
+export function watchCall(parts: GatewayParts, call: RpcCall): WatchedRequest | undefined {
+  const { path } = call.method;
+  return parts.watch?.begin({ protocol: 'grpc', method: 'POST', path, header: (name) => call.text(name) });
 }
 
 /** The arm that a call asks for by its metadata. */
@@ -69,6 +82,10 @@ const GRPC_STATUS: Readonly<Record<number, StatusCode>> = {
   504: STATUS.DEADLINE_EXCEEDED,
 };
 
+export function statusOf(error: unknown): StatusCode {
+  return GRPC_STATUS[expected(error).status] ?? STATUS.INTERNAL;
+}
+
 /** The status of an error, with the pause after which clients that retry by themselves are to come again (gRFC A6). */
 export function refusalOf(
   parts: GatewayParts,
@@ -79,7 +96,7 @@ export function refusalOf(
   const known = expected(error);
   const seconds = retryAfterS(known);
   return {
-    code: GRPC_STATUS[known.status] ?? STATUS.INTERNAL,
+    code: statusOf(known),
     details: parts.dialect.text(known, model),
     ...(seconds === undefined ? {} : { metadata: [['grpc-retry-pushback-ms', String(seconds * 1_000)]] }),
   };

@@ -4,6 +4,7 @@ import { armAsked, namedArm } from '../named-arm.ts';
 import { answeringArm, answeringRevision, armNameOf, type Prediction, propensityOf } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
+import type { WatchedRequest } from '../watch/request-watch.ts';
 import { type Exchange, expected, parseJson, readBody, sendJson, sendProblem, setLifecycleHeaders } from './http-io.ts';
 import { refusedEarly } from './refuse-early.ts';
 
@@ -15,10 +16,11 @@ export function handlePredict(parts: GatewayParts, name: string, { request, resp
   };
   const endpoint = parts.router.find(parts.router.nameFor(name, caller?.tenant));
   setLifecycleHeaders(response, endpoint);
+  const watched = parts.watch?.asks(request, name, caller);
   if (refusedEarly(endpoint, { request, caller }, fail)) return;
   const done = (body: Buffer): void => {
     try {
-      predict(parts, name, { body: parseJson(body), request, response, caller, fail });
+      predict(parts, name, { body: parseJson(body), request, response, caller, watched, fail });
     } catch (error) {
       fail(error);
     }
@@ -28,10 +30,12 @@ export function handlePredict(parts: GatewayParts, name: string, { request, resp
 
 interface Call extends Exchange {
   readonly body: unknown;
+  readonly watched: WatchedRequest | undefined;
   readonly fail: (error: unknown) => void;
 }
 
-function predict(parts: GatewayParts, name: string, { body, request, response, caller, fail }: Call): void {
+function predict(parts: GatewayParts, name: string, call: Call): void {
+  const { body, request, response, caller, watched, fail } = call;
   const endpoint = parts.router.endpoint(parts.router.nameFor(name, caller?.tenant));
   setLifecycleHeaders(response, endpoint);
   const named = namedArm(
@@ -44,6 +48,7 @@ function predict(parts: GatewayParts, name: string, { body, request, response, c
     parts.predictor.predict({
       endpoint,
       caller,
+      watched,
       instances,
       path: 'instances',
       finish: (all) => answerBatch(response, all),
@@ -57,7 +62,7 @@ function predict(parts: GatewayParts, name: string, { body, request, response, c
     if (prediction.error) fail(prediction.error);
     else sendJson(response, 200, answerOf(prediction));
   };
-  parts.predictor.predict({ endpoint, caller, instances, path: '', finish, fail });
+  parts.predictor.predict({ endpoint, caller, watched, instances, path: '', finish, fail });
 }
 
 function instanceOf(value: unknown, path: string, named: ReturnType<typeof namedArm>): Instance {

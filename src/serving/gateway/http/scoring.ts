@@ -5,6 +5,7 @@ import { armAsked } from '../named-arm.ts';
 import { modelReady } from '../open-inference/describe.ts';
 import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
 import { type ScoreReply, scoreFrame } from '../scoring/score-frame.ts';
+import type { WatchedRequest } from '../watch/request-watch.ts';
 import { type Exchange, expected, readBody, sendJson, setErrorHeaders, setLifecycleHeaders } from './http-io.ts';
 import { refusedEarly } from './refuse-early.ts';
 
@@ -73,6 +74,7 @@ export function handleScoring(parts: GatewayParts, addressed: Action, { request,
     return;
   }
   const { headers } = request;
+  const watched = parts.watch?.asks(request, action.model ?? '', caller);
   if (action.version === undefined) {
     const { defaultEndpoint: byDefault } = parts.contract;
     const name = action.model ?? byDefault ?? parts.router.only ?? '';
@@ -81,7 +83,7 @@ export function handleScoring(parts: GatewayParts, addressed: Action, { request,
     if (!parts.repository.has(name) && refusedEarly(endpoint, { request, caller }, fail)) return;
   }
   const done = (body: Buffer): void => {
-    predict(parts, action, { body, headers, caller }).then(({ text, type, marks }) => {
+    predict(parts, action, { body, headers, caller, watched }).then(({ text, type, marks }) => {
       for (const mark of MARKED) {
         const value = marks[mark];
         if (value !== undefined) response.setHeader(`Kedge-${mark}`, value);
@@ -96,6 +98,7 @@ interface Message {
   readonly body: Buffer;
   readonly headers: IncomingMessage['headers'];
   readonly caller: Exchange['caller'];
+  readonly watched: WatchedRequest | undefined;
 }
 
 /** What is said of an answer in a header, because these protocols have no place for it in the body. */
@@ -105,7 +108,7 @@ const JSON_LINES = 'application/jsonlines';
 async function predict(
   parts: GatewayParts,
   { model, version }: Action,
-  { body, headers, caller }: Message,
+  { body, headers, caller, watched }: Message,
 ): Promise<{ readonly text: string; readonly type: string; readonly marks: ScoreReply['marks'] }> {
   const [type = ''] = (headers['content-type'] ?? 'application/json').split(';');
   const text = body.toString('utf8');
@@ -115,7 +118,7 @@ async function predict(
   const inferenceId = headers['x-amzn-sagemaker-inference-id'];
   const { predictions, marks } = await scoreFrame(parts, {
     model: model ?? parts.router.nameFor(defaultEndpoint(parts), caller?.tenant),
-    ...{ version, frame, caller, asked: armAsked((header) => headers[header]) },
+    ...{ version, frame, caller, watched, asked: armAsked((header) => headers[header]) },
     ...{ id: typeof inferenceId === 'string' ? inferenceId : undefined },
   });
   const accepted = headers.accept ?? '';

@@ -36,8 +36,13 @@ export async function infer(parts: GatewayParts, call: InferCall): Promise<Infer
 
 /** Without an endpoint: a model of the repository, or a version of a registered one. */
 async function inferDirectly(parts: GatewayParts, call: InferCall, isOfRepository: boolean): Promise<InferResult> {
-  const { model, version = '' } = call;
-  if (isOfRepository) return counted(parts, call, await parts.repository.version(model, call.version));
+  const { model, version = '', watched } = call;
+  if (isOfRepository) {
+    const served = await parts.repository.version(model, call.version);
+    watched?.asked(`${model}@${served.version}`);
+    return counted(parts, call, served);
+  }
+  watched?.asked(`${model}@${version}`);
   const found = await findVersion(parts, model, version);
   return 'arm' in found ? inferVersion(parts, call, { arm: found, version }) : counted(parts, call, found);
 }

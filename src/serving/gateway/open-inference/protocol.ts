@@ -1,6 +1,7 @@
 import type { ArmAsked } from '../named-arm.ts';
 import type { Caller } from '../protection/access/caller.ts';
 import type { Tensor, TensorInput, TensorSpec } from '../tensors/tensor.ts';
+import type { WatchedRequest } from '../watch/request-watch.ts';
 
 /** The calls of the Open Inference Protocol v2, whichever of its two wire forms (REST and gRPC) carries them. */
 
@@ -10,6 +11,8 @@ export interface InferCall {
   readonly caller?: Caller | undefined;
   /** Counts for endpoints; a version or a model of the repository has no arms. */
   readonly asked?: ArmAsked | undefined;
+  /** Of a gateway that watches requests. */
+  readonly watched?: WatchedRequest | undefined;
   readonly model: string;
   readonly version?: string | undefined;
   readonly id?: string | undefined;

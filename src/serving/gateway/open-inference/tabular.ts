@@ -24,7 +24,9 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
     return instancesIn(parts, call, endpoint);
   });
   const predictions = await new Promise<readonly Prediction[]>((finish, fail) =>
-    parts.predictor.predict({ endpoint, caller: call.caller, instances, path: 'rows', finish, fail }),
+    parts.predictor.predict({
+      ...{ endpoint, caller: call.caller, watched: call.watched, instances, path: 'rows', finish, fail },
+    }),
   );
   const failed = predictions.find(({ error }) => error);
   if (failed) throw failed.error;
@@ -98,6 +100,7 @@ export async function inferVersion(
     const doneMs = clock.monotonic();
     statistics.executed(rows.length, doneMs - runMs, clock.now());
     add(statistics.success, doneMs - startedMs);
+    call.watched?.ran({ queuedMs: startedMs, startedMs: runMs, endedMs: doneMs });
     const { revision, signature } = arm.arm;
     const id = call.id ?? ids.next('pred');
     const outputs = scoresAs(signature.output, Float32Array.from(scores), call);

@@ -39,7 +39,16 @@ export async function inferEndpointTensors(
   });
   const [prediction] = await new Promise<readonly Prediction[]>((finish, fail) =>
     parts.predictor.predict({
-      ...{ endpoint, caller: call.caller, instances: [instance], path: '', tensors, finish, fail },
+      ...{
+        endpoint,
+        caller: call.caller,
+        watched: call.watched,
+        instances: [instance],
+        path: '',
+        tensors,
+        finish,
+        fail,
+      },
     }),
   );
   if (!prediction || prediction.error) throw prediction?.error ?? new Error('a request has one prediction');

@@ -16,7 +16,7 @@ export async function inferTensors(
   const { labels, maxBatchSize } = served;
   const wanted = wantedOf(call.outputs, served.outputs);
   const feeds = feedsOf(call, served);
-  const answers = await parts.tensorScorer.infer({ served, feeds, wanted });
+  const answers = await parts.tensorScorer.infer({ served, feeds, wanted, watched: call.watched });
   return {
     model: served.model,
     version: served.version,

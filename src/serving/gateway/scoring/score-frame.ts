@@ -9,6 +9,7 @@ import type { Scalar } from '../tensors/datatypes.ts';
 import { jsonOf } from '../tensors/encode.ts';
 import { rowsOf } from '../tensors/rows.ts';
 import type { Tensor, TensorInput, TensorSpec } from '../tensors/tensor.ts';
+import type { WatchedRequest } from '../watch/request-watch.ts';
 import type { Frame } from './frame.ts';
 
 export interface ScoreRequest {
@@ -18,6 +19,7 @@ export interface ScoreRequest {
   readonly parameters?: Readonly<Record<string, unknown>>;
   readonly caller?: Caller | undefined;
   readonly asked?: ArmAsked | undefined;
+  readonly watched?: WatchedRequest | undefined;
   /** The rows, once the names of the inputs are known. */
   readonly frame: (inputs: readonly string[]) => Frame;
 }
@@ -35,13 +37,15 @@ type Prediction = Scalar | readonly Prediction[] | { readonly [output: string]: 
  * has several. Names that the model does not take are passed over, as an index of a data frame is.
  */
 export async function scoreFrame(parts: GatewayParts, request: ScoreRequest): Promise<ScoreReply> {
-  const { model, version, id, parameters = {}, caller, asked } = request;
+  const { model, version, id, parameters = {}, caller, asked, watched } = request;
   const { inputs: specs } = await metadataOf(parts, model, version);
   const frame = request.frame(specs.map(({ name }) => name));
   if (frame.rows.length === 0) throw invalidField(frame.path, 'has no rows');
   const tabular = !(await isTensors(parts, model, version));
   const inputs = tensorsOf(frame, specs, { tabular });
-  const { outputs, parameters: marks } = await infer(parts, { model, version, id, parameters, inputs, caller, asked });
+  const { outputs, parameters: marks } = await infer(parts, {
+    ...{ model, version, id, parameters, inputs, caller, asked, watched },
+  });
   const columns = outputs.map((tensor) => ({ name: tensor.name, rows: nested(tensor, { tabular }) }));
   const [only] = columns;
   if (columns.length === 1 && only) return { predictions: only.rows, marks };

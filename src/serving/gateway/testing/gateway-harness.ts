@@ -138,7 +138,7 @@ export interface Answer {
 
 type Passed =
   | ('tenants' | 'shared' | 'access' | 'limits' | 'runtime' | 'modelServers' | 'modelProcesses' | 'executor')
-  | ('features' | 'grpcPort' | 'dialect' | 'tls' | 'contract' | 'logger' | 'callbacks');
+  | ('features' | 'grpcPort' | 'dialect' | 'tls' | 'contract' | 'logger' | 'callbacks' | 'watch');
 
 export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
   /** Models of the repository, by `<model>/<version>/<file>`; given, clients may load and unload them. */
@@ -184,6 +184,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
       tenants: options.tenants,
       tls: options.tls,
       callbacks: options.callbacks,
+      watch: options.watch,
       dialect: options.dialect ?? 'kedge',
       contract: options.contract ?? {},
     },

@@ -14,6 +14,7 @@ import {
 import { infer } from '../../open-inference/infer.ts';
 import { statisticsJson } from '../../open-inference/statistics-json.ts';
 import type { LoadParameters } from '../../repository/model-repository.ts';
+import type { WatchedRequest } from '../../watch/request-watch.ts';
 import {
   type Exchange,
   expected,
@@ -71,14 +72,15 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
     setLifecycleHeaders(response, endpoint);
     if (!parts.repository.has(target.model) && refusedEarly(endpoint, { request, caller }, fail)) return;
   }
+  const watched = target.what === 'infer' ? parts.watch?.asks(request, target.model, caller) : undefined;
   const done = (raw: Buffer): void => {
     const { bodyBytesMax } = parts.limits;
     const answer = (): Promise<WrittenAnswer> =>
       headers['content-encoding']
         ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) =>
-            act(parts, target, { body, headers, caller }),
+            act(parts, target, { body, headers, caller, watched }),
           )
-        : act(parts, target, { body: raw, headers, caller });
+        : act(parts, target, { body: raw, headers, caller, watched });
     const callback = target.what === 'infer' ? headers['x-kedge-callback'] : undefined;
     if (callback !== undefined) {
       const work = { url: String(callback), model: target.model, answer };
@@ -179,14 +181,16 @@ interface Message {
   readonly body: Buffer;
   readonly headers: IncomingMessage['headers'];
   readonly caller: Exchange['caller'];
+  readonly watched: WatchedRequest | undefined;
 }
 
-async function act(parts: GatewayParts, target: Target, { body, headers, caller }: Message): Promise<WrittenAnswer> {
+async function act(parts: GatewayParts, target: Target, message: Message): Promise<WrittenAnswer> {
+  const { body, headers, caller, watched } = message;
   const { what, model, version } = target;
   if (what === 'infer') {
     const { binary, ...call } = readInfer(body, headers['inference-header-content-length']);
     return writeInfer(
-      await infer(parts, { ...call, model, version, caller, asked: armAsked((header) => headers[header]) }),
+      await infer(parts, { ...call, model, version, caller, watched, asked: armAsked((header) => headers[header]) }),
       binary,
     );
   }

@@ -82,6 +82,8 @@ export const endpointSpec = z.strictObject({
     })
     .prefault({}),
   timeoutMs: z.number().int().min(1).max(600_000).default(1_000),
+  /** Its models stay in the memory of gateways, however long nobody asks. */
+  pinned: z.boolean().optional(),
   /** How long after a request its label may arrive: what happened in an hour is compared only after that. */
   labelLateness: duration.default('24h'),
   /** Who may call it, how much, and what answers when it cannot. */

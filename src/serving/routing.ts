@@ -102,6 +102,8 @@ export const routedEndpointSchema = z.object({
     windowMs: z.number(),
   }),
   timeoutMs: z.number(),
+  /** Its models stay in memory. */
+  pinned: z.boolean().optional(),
   /** Of a rollout that is decided on live traffic: gateways report what they see of it. */
   live: z
     .object({

@@ -112,6 +112,7 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
     features,
     guardrail: { ...limits, windowMs: durationMs(window) },
     timeoutMs: spec.timeoutMs,
+    ...(spec.pinned ? { pinned: true } : {}),
     ...(await protectionOf(db, endpoint, current)),
     ...(rollout?.plan.live && rollout.state.stage !== 'checking' ? { live: liveRouting(rollout) } : {}),
     locked,

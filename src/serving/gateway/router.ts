@@ -98,12 +98,12 @@ export class Router {
    */
   async apply(table: RoutingTable): Promise<void> {
     const { cache, logger, clock, protection: deps } = this.#options;
-    const arms = Object.values(table.endpoints).flatMap(({ current, candidate, arms = [], fallbacks = [] }) => [
-      current,
-      ...(candidate ? [candidate] : []),
-      ...arms,
-      ...fallbacks.flatMap((fallback) => ('arm' in fallback ? [fallback.arm] : [])),
-    ]);
+    const arms = Object.values(table.endpoints).flatMap(armsOf);
+    const pinned = Object.values(table.endpoints).filter((routed) => routed.pinned);
+    cache.pin(
+      'endpoints',
+      pinned.flatMap(armsOf).map((arm) => fileOf(liveArm(arm))),
+    );
     const warmed = arms.filter(({ digest, revision }) => this.#arms.get(revision)?.arm.digest !== digest);
     const warming = cache.warm(
       warmed.map((arm) => fileOf(liveArm(arm))),
@@ -158,4 +158,14 @@ export class Router {
     const now = this.#options.clock.now();
     return [...tripped].reduce((left, arm) => (left.arms?.rivals.has(arm) ? withoutArm(left, arm, now) : left), live);
   }
+}
+
+/** Everything that may answer for an endpoint. */
+function armsOf({ current, candidate, arms = [], fallbacks = [] }: RoutedEndpoint): readonly Arm[] {
+  return [
+    current,
+    ...(candidate ? [candidate] : []),
+    ...arms,
+    ...fallbacks.flatMap((fallback) => ('arm' in fallback ? [fallback.arm] : [])),
+  ];
 }

@@ -62,10 +62,17 @@ test('models of a folder are loaded into a gateway, listed with their memory, an
 
   assert.deepEqual(JSON.parse((await asked('loaded', '--json')).stdout), []);
   const [known] = JSON.parse((await asked('loaded', '--all', '--json')).stdout);
-  assert.deepEqual(known, { name: 'twice', version: '1', state: 'READY', reason: '', memory_bytes: null });
+  assert.deepEqual(known, {
+    name: 'twice',
+    version: '1',
+    state: 'READY',
+    reason: '',
+    memory_bytes: null,
+    pinned: false,
+  });
   assert.equal((await asked('load', 'twice')).stdout, `twice is loaded at ${url}\n`);
   const loaded = await asked('loaded');
-  assert.match(loaded.stdout, /^MODEL +VERSION +STATE +MEMORY +REASON\ntwice +1 +READY +1(\.\d+)? MiB\n$/);
+  assert.match(loaded.stdout, /^MODEL +VERSION +STATE +MEMORY +STAYS +REASON\ntwice +1 +READY +1(\.\d+)? MiB\n$/);
   assert.equal((await asked('unload', 'twice')).stdout, `twice is unloaded at ${url}\n`);
   const all = await asked('loaded', '--all');
   assert.match(all.stdout, /^twice +1 +UNAVAILABLE +- +unloaded$/m);

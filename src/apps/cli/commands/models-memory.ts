@@ -14,6 +14,7 @@ const indexSchema = z.array(
     reason: z.string().default(''),
     /** Null where it is not in memory; absent where the server is none of ours. */
     memory_bytes: z.number().nullable().optional(),
+    pinned: z.boolean().optional(),
   }),
 );
 
@@ -39,10 +40,11 @@ export function memoryCommands(models: Command): void {
         const { all = false } = options as { readonly all?: boolean };
         const entries = (await indexOf(gateway)).filter((one) => all || one.memory_bytes !== null);
         if (options.json) return printJson(entries);
-        const rows = entries.map(({ name, version, state, reason, memory_bytes: bytes }) => [
-          ...[name, version, state, bytes === undefined || bytes === null ? null : formatBytes(bytes), reason],
+        const rows = entries.map(({ name, version, state, reason, pinned, memory_bytes: bytes }) => [
+          ...[name, version, state, bytes === undefined || bytes === null ? null : formatBytes(bytes)],
+          ...[pinned ? 'pinned' : '', reason],
         ]);
-        process.stdout.write(`${formatTable(['model', 'version', 'state', 'memory', 'reason'], rows)}\n`);
+        process.stdout.write(`${formatTable(['model', 'version', 'state', 'memory', 'stays', 'reason'], rows)}\n`);
       }),
     );
 }

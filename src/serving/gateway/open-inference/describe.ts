@@ -140,12 +140,17 @@ export function indexOf(
           version: String(arm.version),
           state: ready ? 'READY' : 'UNAVAILABLE',
           reason,
-          ...(memory ? { memory_bytes: parts.cache.bytesOf(fileOf(live)) ?? null } : {}),
+          ...(memory ? inMemory(parts, live) : {}),
         };
       }),
     );
   const all = [...endpoints, ...parts.repository.index({ memory })];
   return readyOnly ? all.filter(({ state }) => state === 'READY') : all;
+}
+
+function inMemory({ cache }: GatewayParts, live: LiveArm): Pick<IndexEntry, 'memory_bytes' | 'pinned'> {
+  const file = fileOf(live);
+  return { memory_bytes: cache.bytesOf(file) ?? null, pinned: cache.isPinned(file) };
 }
 
 /** Loads a model, in every process of the gateway: of the repository anew, or of an endpoint into memory. */

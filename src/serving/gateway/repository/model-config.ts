@@ -8,6 +8,8 @@ export interface ModelConfig {
   readonly fileName: string;
   /** The files with the labels of outputs, by output. */
   readonly labelFiles: ReadonlyMap<string, string>;
+  /** It stays in memory, however long nobody asks. */
+  readonly pinned: boolean;
 }
 
 export type VersionPolicy =
@@ -24,6 +26,7 @@ export const DEFAULT_CONFIG: ModelConfig = {
   versions: { kind: 'latest', count: 1 },
   fileName: DEFAULT_FILE,
   labelFiles: new Map(),
+  pinned: false,
 };
 
 /** Of the text of a `config.pbtxt`. Throws an `Error` naming what is wrong with it. */
@@ -41,6 +44,11 @@ export function configOfText(text: string, name: string): ModelConfig {
   const latest = policy && inner(policy, 'latest');
   const specific = policy && inner(policy, 'specific');
   const outputs = (message['output'] ?? []).filter((output) => typeof output === 'object');
+  const parameters = (message['parameters'] ?? []).flatMap((entry): [string, unknown][] => {
+    if (typeof entry !== 'object') return [];
+    const value = inner(entry, 'value');
+    return [[one(entry, 'key') ?? '', { string_value: value && one(value, 'string_value') }]];
+  });
   return checked(name, {
     name: one(message, 'name'),
     platform: one(message, 'platform'),
@@ -52,6 +60,7 @@ export function configOfText(text: string, name: string): ModelConfig {
       ...(latest ? { latest: { num_versions: one(latest, 'num_versions') } } : {}),
       ...(specific ? { specific: { versions: specific['versions'] ?? [] } } : {}),
     },
+    parameters: Object.fromEntries(parameters),
     output: outputs.map((output) => ({ name: one(output, 'name'), label_filename: one(output, 'label_filename') })),
   });
 }
@@ -79,7 +88,17 @@ function checked(name: string, from: Readonly<Record<string, unknown>>): ModelCo
     versions: policyOf(from['version_policy']),
     fileName: file ? String(file) : DEFAULT_FILE,
     labelFiles: labelFilesOf(from['output']),
+    pinned: pinnedOf(from['parameters']),
   };
+}
+
+/** A parameter of its own, as Triton has them: `{ "pinned": { "string_value": "true" } }`. */
+function pinnedOf(parameters: unknown): boolean {
+  const pinned = isRecord(parameters) ? parameters['pinned'] : undefined;
+  const text = isRecord(pinned) ? pinned['string_value'] : undefined;
+  if (pinned === undefined || text === 'false') return false;
+  if (text === 'true') return true;
+  throw new Error('parameters.pinned: expected the string_value true or false');
 }
 
 function policyOf(value: unknown): VersionPolicy {

@@ -29,6 +29,7 @@ export interface IndexEntry {
   readonly reason: string;
   /** Of what is loaded; null where it is not in memory. Told to whoever asks for it. */
   readonly memory_bytes?: number | null;
+  readonly pinned?: boolean;
 }
 
 export interface RepositoryOptions {
@@ -95,6 +96,22 @@ export class ModelRepository {
       .sort();
     if (names.length > MODELS_MAX) throw new Error(`${folder} has more than ${MODELS_MAX} models`);
     for (const name of names) this.#models.set(name, await this.#read(name));
+    this.#pin();
+    // One that cannot be loaded is listed with the reason, and must not keep the gateway from its other models.
+    const pinned = [...this.#models].filter(([, { config }]) => config.pinned);
+    await Promise.all(
+      pinned.flatMap(([name, { versions }]) =>
+        [...versions.keys()].map((version) => this.version(name, version).catch(() => undefined)),
+      ),
+    );
+  }
+
+  #pin(): void {
+    const served = [...this.#models].filter(([name, { config }]) => config.pinned && !this.#unloaded.has(name));
+    this.#options.cache.pin(
+      'repository',
+      served.flatMap(([, { versions }]) => [...versions.values()].map(({ file }) => file)),
+    );
   }
 
   has(name: string): boolean {
@@ -148,12 +165,12 @@ export class ModelRepository {
       const reason = this.#unloaded.has(name) ? 'unloaded' : failure;
       const entries = [...versions].map(([version, { file, failure: own }]): IndexEntry => {
         const why = reason ?? own;
-        const loaded = memory ? { memory_bytes: cache.bytesOf(file) ?? null } : {};
+        const loaded = memory ? { memory_bytes: cache.bytesOf(file) ?? null, pinned: cache.isPinned(file) } : {};
         return { name, version, state: why === undefined ? 'READY' : 'UNAVAILABLE', reason: why ?? '', ...loaded };
       });
       if (entries.length > 0) return entries;
       const none = reason ?? 'it has no version';
-      const nothing = memory ? { memory_bytes: null } : {};
+      const nothing = memory ? { memory_bytes: null, pinned: false } : {};
       return [{ name, version: '', state: 'UNAVAILABLE' as const, reason: none, ...nothing }];
     });
   }
@@ -175,6 +192,7 @@ export class ModelRepository {
     }
     this.#models.set(name, model);
     this.#unloaded.delete(name);
+    this.#pin();
     await this.#leave(former, model);
   }
 
@@ -184,6 +202,7 @@ export class ModelRepository {
     const model = this.#models.get(name);
     if (!model) throw gatewayErrors['unknown-model'](`there is no model '${name.slice(0, 100)}'`);
     this.#unloaded.add(name);
+    this.#pin();
     await this.#leave(model, undefined);
   }
 

@@ -80,6 +80,55 @@ describe('the models in memory', () => {
     await cache.close();
   });
 
+  test('a pinned model stays however long nobody asks, and what does not fit beside it is told why', async () => {
+    const [a, b, c] = (await Promise.all([4, 5, 6].map((w) => put(logisticModel({ a: w }))))) as [
+      ModelFile,
+      ModelFile,
+      ModelFile,
+    ];
+    const cache = cacheOf('inline', 2.5 * 1024 * 1024);
+    const held = () => [a, b, c].map((file) => cache.bytesOf(file) !== undefined);
+    cache.pin('test', [a]);
+    await cache.load(a);
+    await cache.load(b);
+
+    await cache.load(c);
+    assert.deepEqual(held(), [true, false, true]);
+    cache.pin('test', [a, c]);
+    await assert.rejects(cache.load(b), {
+      code: 'gateway/model-unavailable',
+      message:
+        /about 1\.0 MiB of the 2\.5 MiB for models \(KEDGE_MODEL_MEMORY_BYTES\), of which pinned models hold 2\.0 MiB/,
+    });
+    assert.deepEqual(held(), [true, false, true]);
+    // What another owner has pinned is none of this one's.
+    cache.pin('other', [c]);
+    cache.pin('test', []);
+    const d = await put(logisticModel({ a: 7 }));
+    await cache.load(d);
+    assert.deepEqual(held(), [false, false, true]);
+    await cache.close();
+  });
+
+  test('pinned models that together exceed the memory are refused, and those that fit come first', async () => {
+    const files = await Promise.all([8, 9, 10, 11].map((w) => put(logisticModel({ a: w }))));
+    const cache = cacheOf('inline', 2.5 * 1024 * 1024);
+    cache.pin('test', files.slice(1));
+    const failures: string[] = [];
+
+    await cache.warm(files, (place, error) => failures.push(`${place} ${(error as Error).message}`));
+
+    assert.deepEqual(
+      files.map((file) => cache.bytesOf(file) !== undefined),
+      [false, true, true, false],
+    );
+    assert.match(
+      failures.sort().join('\n'),
+      /^0 .*pinned models hold[\s\S]*^3 .*pinned models would exceed the 2\.5 MiB/m,
+    );
+    await cache.close();
+  });
+
   test('a model that can never fit is refused with the figures', async () => {
     const cache = cacheOf('inline', 1_000);
 

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
-import { formatBytes } from '#core/units';
 import type { Logger, Metrics } from '#platform/observe';
 import type { BlobStore } from '#ports/blob-store';
 import type { ModelDeclaration } from '../../model-declaration.ts';
@@ -22,6 +21,7 @@ import type {
   TensorFile,
   TensorRuntime,
 } from './model-runtime.ts';
+import { PinnedModels } from './pinned-models.ts';
 import { TabularTensors } from './tabular-tensors.ts';
 import { TrialThread } from './trial-thread.ts';
 
@@ -69,6 +69,9 @@ interface Place {
   readonly remove?: (() => Promise<void>) | undefined;
 }
 
+/** A model with its place among those that were asked for. */
+type Placed = [number, ModelFile | TensorFile];
+
 interface Failure {
   readonly until: number;
   readonly message: string;
@@ -77,7 +80,7 @@ interface Failure {
 }
 
 /**
- * The models in memory, least recently used first out.
+ * The models in memory, least recently used first out, except those that are pinned.
  *
  * 1. A model is loaded once, however many ask for it at the same time.
  * 2. Nobody gets a model before it is warm.
@@ -93,6 +96,7 @@ export class ModelCache {
   readonly #failed = new Map<Key, Failure>();
   readonly #loadMs = new Map<Key, number>();
   readonly #trial = new TrialThread();
+  readonly #pinned = new PinnedModels();
   readonly #events: ReturnType<Metrics['counter']> | undefined;
   #uses = 0;
   #reservedBytes = 0;
@@ -138,6 +142,15 @@ export class ModelCache {
   /** What the model is estimated to take, if it is loaded. Looking is no use. */
   bytesOf(file: ModelFile | TensorFile): number | undefined {
     return this.#loaded.get(keyOf(file))?.runtime.memoryBytes;
+  }
+
+  /** Keeps these in memory once they are loaded, in place of those that `owner` named before. */
+  pin(owner: string, files: readonly (ModelFile | TensorFile)[]): void {
+    this.#pinned.pin(owner, files.map(keyOf));
+  }
+
+  isPinned(file: ModelFile | TensorFile): boolean {
+    return this.#pinned.has(keyOf(file));
   }
 
   /** Takes a model of any tensors out of memory, and forgets that it could not be loaded. */
@@ -186,6 +199,7 @@ export class ModelCache {
   /**
    * Loads these models, as far as there is room without taking the place of another when they are many: a table of ten
    * thousand must not load and unload them all before it comes into force. The rest is loaded with the first request.
+   * Pinned ones come first, and are always loaded.
    * One that cannot be loaded is told to `onFailure`, by its place.
    */
   async warm(
@@ -193,12 +207,15 @@ export class ModelCache {
     onFailure: (place: number, error: unknown) => void,
   ): Promise<void> {
     const isFew = files.length <= WARMED_ALWAYS_MAX;
+    const [first, others] = [true, false].map((pinned) =>
+      [...files.entries()].filter(([, file]) => this.isPinned(file) === pinned),
+    ) as [Placed[], Placed[]];
+    const order = [...first, ...others];
     let next = 0;
     let isFull = false;
     const loadNext = async (): Promise<void> => {
-      while (next < files.length && (isFew || !isFull)) {
-        const place = next++;
-        const file = files[place] as ModelFile | TensorFile;
+      while (next < order.length && (isFew || !isFull || next < first.length)) {
+        const [place, file] = order[next++] as Placed;
         await this.#once(keyOf(file), file).catch((error) => onFailure(place, error));
         isFull ||= this.memoryBytes > this.#options.memoryBytesMax * FULL;
       }
@@ -223,7 +240,7 @@ export class ModelCache {
       remove = place.remove;
       const { path, fileBytes } = place;
       const declaration = await readDeclaration(path, fileBytes);
-      reserved = this.#makeRoom(declaration ? declaredBytes(declaration) : memoryEstimate(fileBytes));
+      reserved = this.#makeRoom(key, declaration ? declaredBytes(declaration) : memoryEstimate(fileBytes));
       const shape = 'shape' in file ? file.shape : undefined;
       const request = { path, fileBytes, choice, clock, trial: this.#trial };
       const runtime = declaration
@@ -335,18 +352,25 @@ export class ModelCache {
 
   #leastRecent(): readonly [Key, Loaded] | undefined {
     let least: readonly [Key, Loaded] | undefined;
-    for (const entry of this.#loaded) if (!least || entry[1].lastUse < least[1].lastUse) least = entry;
+    for (const entry of this.#loaded) {
+      if ((!least || entry[1].lastUse < least[1].lastUse) && !this.#pinned.has(entry[0])) least = entry;
+    }
     return least;
   }
 
+  get #pinnedBytes(): number {
+    let total = 0;
+    for (const [key, { runtime }] of this.#loaded) if (this.#pinned.has(key)) total += runtime.memoryBytes;
+    return total;
+  }
+
   /** Unloads the least recently used until `bytes` fit, and reserves them. Throws when they can never fit. */
-  #makeRoom(bytes: number): number {
-    const { memoryBytesMax, logger } = this.#options;
-    while (this.memoryBytes + bytes > memoryBytesMax) {
+  #makeRoom(wanted: Key, bytes: number): number {
+    const { memoryBytesMax: bytesMax, logger } = this.#options;
+    while (this.memoryBytes + bytes > bytesMax) {
       const [key, oldest] = this.#leastRecent() ?? [];
       if (!key || !oldest) {
-        const needed = `it needs about ${formatBytes(bytes)} of the ${formatBytes(memoryBytesMax)} for models`;
-        throw new Error(`${needed} (KEDGE_MODEL_MEMORY_BYTES), and the rest is in use`);
+        throw new Error(this.#pinned.noRoomFor(wanted, { bytes, bytesMax, pinnedBytes: this.#pinnedBytes }));
       }
       this.#loaded.delete(key);
       void oldest.runtime.unload();

@@ -11,8 +11,11 @@ export interface ServingDeps extends DomainDeps {
   readonly blobs?: Pick<BlobStore, 'read' | 'size' | 'localPath' | 'put'> | undefined;
   /** Without it, endpoints with feature views are refused. */
   readonly features?: Pick<Features, 'plan'> | undefined;
-  /** The newest predictions that a revision answered, for golden requests. Without it, none can be sampled. */
-  readonly recorded?: (endpoint: string, revision: string) => Promise<readonly RecordedRequest[]>;
+  /**
+   * The newest predictions that a revision answered, for golden requests and examples: at most `limit`, where that is
+   * told. Without it, none can be sampled.
+   */
+  readonly recorded?: (endpoint: string, revision: string, limit?: number) => Promise<readonly RecordedRequest[]>;
 }
 
 /** A prediction that was recorded: what the model got, by name, and its score. */

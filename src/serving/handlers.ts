@@ -9,6 +9,7 @@ export function servingHandlers(service: ServingService, golden: GoldenRequests)
     addGolden: async ({ params, body }, ctx) => ({ items: await golden.add(ctx, params.endpoint, body.requests) }),
     sampleGolden: async ({ params, body }, ctx) => ({ items: await golden.sample(ctx, params.endpoint, body.count) }),
     removeGolden: async ({ params }, ctx) => ({ items: await golden.remove(ctx, params.endpoint, params.name) }),
+    listExamples: async ({ params }) => ({ items: await golden.examples(params.endpoint) }),
     getCheckWork: ({ params }) => service.checkWork(params.rollout),
     reportChecks: async ({ body }, ctx) => ({ accepted: await service.reportChecks(ctx, body) }),
     listEndpoints: async () => ({ items: await service.endpoints() }),

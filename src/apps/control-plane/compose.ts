@@ -102,7 +102,7 @@ export async function compose(base: ProcessBase, stores: Stores): Promise<Compos
   const lineage = createLineage({ ...deps, notifier, pipelineRunOf, ...lineageSettings(base.config) });
   const serving = createServing({
     ...{ ...deps, gate: governance.gate, versions: registry, features, blobs: stores.blobs },
-    recorded: (endpoint, revision) => monitoring.readings.newestRequests(endpoint, revision),
+    recorded: (endpoint, revision, limit) => monitoring.readings.newestRequests(endpoint, revision, limit),
   });
   const monitoring = createMonitoring({ ...deps, ...monitoringSources({ registry, features, resources }) });
   const automation = createAutomation({ ...deps, runs: pipelines, lastPromotion: lastPromotion(serving, registry) });

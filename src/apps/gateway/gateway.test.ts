@@ -38,6 +38,7 @@ describe('a gateway process', () => {
         if (!request.url.endsWith(`after=${table.version}`)) response.end(JSON.stringify(table));
         return;
       }
+      if (request.url !== '/api/v1/predictions') return void response.writeHead(404).end('{}');
       received.push(...JSON.parse(Buffer.concat(chunks).toString()).records);
       response.end('{}');
     });

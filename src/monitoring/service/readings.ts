@@ -105,8 +105,8 @@ export class Readings {
   }
 
   /** What the newest predictions that a revision answered got as inputs, by name, and their scores; newest first. */
-  async newestRequests(endpoint: string, revision: string): Promise<NewestRequest[]> {
-    const records = await newestOf(this.#deps.db.reader, { endpoint, revision, limit: NEWEST_MAX });
+  async newestRequests(endpoint: string, revision: string, limit = NEWEST_MAX): Promise<NewestRequest[]> {
+    const records = await newestOf(this.#deps.db.reader, { endpoint, revision, limit: Math.min(limit, NEWEST_MAX) });
     const signature = await this.#deps.signatureOf(revision);
     return records.flatMap((record): NewestRequest[] => {
       const { id, at, score } = record;

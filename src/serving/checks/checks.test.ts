@@ -46,6 +46,24 @@ forEachDialect(
 
     const start = async (inputs = ['a', 'b']) =>
       serving.start(user, { endpoint: 'e', version: await register('two', inputs) });
+    test('examples of an endpoint are its golden requests, and after them what was recorded last', async () => {
+      await endpoint({});
+      const one = (id: string) => ({ id, at: 5, revision: 'm@1', inputs: { a: 2, b: 3 }, expected: 0.25 });
+      recorded = Array.from({ length: 40 }, (_, i) => one(`r ${i}`));
+      await serving.golden.add(user, 'e', [golden('vip')]);
+
+      const found = await serving.golden.examples('e');
+
+      assert.equal(found.length, 32);
+      assert.deepEqual(found.slice(0, 2), [
+        golden('vip'),
+        { name: 'recorded-r_0', inputs: { a: 2, b: 3 }, expected: 0.25 },
+      ]);
+      recorded = [];
+      assert.deepEqual(await serving.golden.examples('e'), [golden('vip')]);
+      await assert.rejects(serving.golden.examples('none'), { code: 'serving/not-found' });
+    });
+
     const golden = (name: string) => ({ name, inputs: { a: 1, b: null }, expected: 0.5 });
     const result = (check: CheckResult['check'], passed: boolean): CheckResult => ({
       ...{

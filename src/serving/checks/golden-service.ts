@@ -1,6 +1,6 @@
 import type { Context, Tx } from '#platform/db';
 import { endpointSubject } from '../change.ts';
-import type { RecordedTensor, ServingDeps } from '../deps.ts';
+import type { RecordedRequest, RecordedTensor, ServingDeps } from '../deps.ts';
 import { servingErrors } from '../errors.ts';
 import { isDatatype } from '../gateway/tensors/datatypes.ts';
 import { requireEndpoint } from '../start.ts';
@@ -13,6 +13,20 @@ function goldenOf(tensors: readonly RecordedTensor[]): GoldenTensor[] {
     isDatatype(datatype) ? [{ name, datatype, shape: [...shape], data: [...data] }] : [],
   );
 }
+
+function goldenFrom({ id, at, tensors, ...rest }: RecordedRequest): GoldenView {
+  return {
+    ...rest,
+    inputs: { ...rest.inputs },
+    ...(tensors ? { tensors: { inputs: goldenOf(tensors.inputs), outputs: goldenOf(tensors.outputs) } } : {}),
+    name: `recorded-${id.replace(/[^\w.:@-]/g, '_')}`.slice(0, 200),
+    source: 'records',
+    recordedAt: at,
+  };
+}
+
+/** Requests that a model is warmed with. */
+const EXAMPLES_MAX = 32;
 
 /** The golden requests of endpoints: what a new revision has to answer as recorded before it gets traffic. */
 export class GoldenRequests {
@@ -50,20 +64,30 @@ export class GoldenRequests {
     }
     const taken = Math.min(count, recorded.length);
     await this.#save(context, endpoint, () =>
-      Array.from({ length: taken }, (_, i) => {
-        const found = recorded[Math.floor((i * recorded.length) / taken)] as (typeof recorded)[number];
-        const { id, at, tensors, ...rest } = found;
-        return {
-          ...rest,
-          inputs: { ...rest.inputs },
-          ...(tensors ? { tensors: { inputs: goldenOf(tensors.inputs), outputs: goldenOf(tensors.outputs) } } : {}),
-          name: `recorded-${id.replace(/[^\w.:@-]/g, '_')}`.slice(0, 200),
-          source: 'records',
-          recordedAt: at,
-        };
-      }),
+      Array.from({ length: taken }, (_, i) =>
+        goldenFrom(recorded[Math.floor((i * recorded.length) / taken)] as RecordedRequest),
+      ),
     );
     return this.list(endpoint);
+  }
+
+  /**
+   * Requests as the endpoint gets them, for models to be warmed with: its golden ones, and after them the newest that
+   * are recorded of its current revision. Errors: `serving/not-found`.
+   */
+  async examples(endpoint: string): Promise<GoldenRequest[]> {
+    const { spec, current } = await requireEndpoint(this.#deps.db.reader, endpoint);
+    const golden = (await this.list(endpoint)).slice(0, EXAMPLES_MAX);
+    const missing = EXAMPLES_MAX - golden.length;
+    const recorded =
+      current && missing > 0
+        ? await this.#deps.recorded?.(endpoint, `${spec.model}@${current.version}`, missing)
+        : undefined;
+    const found = [...golden, ...(recorded ?? []).slice(0, missing).map(goldenFrom)];
+    return found.map(({ name, inputs, expected, tensors }) => ({
+      ...{ name, inputs, expected },
+      ...(tensors ? { tensors } : {}),
+    }));
   }
 
   async remove(context: Context, endpoint: string, name: string): Promise<GoldenView[]> {

@@ -60,6 +60,15 @@ export const checksRoutes = {
     errors: ['serving/not-found'],
     audit: 'golden.remove',
   }),
+  listExamples: route({
+    method: 'GET',
+    path: '/api/v1/endpoints/:endpoint/examples',
+    summary: 'List requests as an endpoint gets them, golden and recorded, for gateways to warm models with',
+    permission: 'serving:report',
+    params: byEndpoint,
+    reply: z.object({ items: z.array(goldenRequest) }),
+    errors: ['serving/not-found'],
+  }),
   getCheckWork: route({
     method: 'GET',
     path: '/api/v1/rollouts/:rollout/checks',

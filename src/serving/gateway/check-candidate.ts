@@ -105,7 +105,7 @@ function rowOf(arm: LiveArm, inputs: Requests[number]['inputs']): Row {
   return readRow(arm, readInstance({ inputs }, ''), { features: undefined, path: '' });
 }
 
-async function scored(arm: LiveArm, row: Row, { cache }: CheckOptions): Promise<Float32Array> {
+async function scored(arm: LiveArm, row: Row, { cache }: Pick<CheckOptions, 'cache'>): Promise<Float32Array> {
   for (;;) {
     const runtime = cache.ready(arm.file);
     if (runtime) return await scoreRows(runtime, [{ row }]);
@@ -113,8 +113,12 @@ async function scored(arm: LiveArm, row: Row, { cache }: CheckOptions): Promise<
   }
 }
 
-/** A request as the load test makes it, which tells how it ended. */
-function callOf(arm: LiveArm, { inputs, tensors }: Requests[number], options: CheckOptions): () => Promise<string> {
+/** A request as it is made of a model that answers nobody, which tells how it ended. */
+export function callOf(
+  arm: LiveArm,
+  { inputs, tensors }: Requests[number],
+  options: Pick<CheckOptions, 'cache'>,
+): () => Promise<string> {
   if (tensors) {
     const feeds = feedsOfGolden(arm, tensors);
     return () => answeredTensors(arm, { feeds, wanted: tensors.outputs }, options.cache).then(() => 'answered');

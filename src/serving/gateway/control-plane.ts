@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { accountsContract, type CallerTable, callerTableSchema } from '#platform/accounts/contract';
 import { createClient, ProblemError } from '#platform/contract';
 import type { CheckReport } from '../checks/check-result.ts';
+import type { GoldenRequest } from '../checks/golden-request.ts';
 import type { CheckWork } from '../checks/routes.ts';
 import { servingContract } from '../contract.ts';
 import type { LogLine, Observation, OddRequest } from '../live/observation.ts';
@@ -35,6 +36,8 @@ export interface ControlPlane {
   /** What is to be checked of the candidate of a rollout; `undefined` when that is over. */
   checkWork(rollout: string, signal: AbortSignal): Promise<CheckWork | undefined>;
   reportChecks(report: CheckReport, signal: AbortSignal): Promise<void>;
+  /** Requests as an endpoint gets them. */
+  examples(endpoint: string, signal: AbortSignal): Promise<readonly GoldenRequest[]>;
   predictions(records: readonly PredictionRecord[], signal: AbortSignal): Promise<PostResult>;
 }
 
@@ -46,6 +49,8 @@ export interface GuardrailReport extends Trip {
 }
 
 const POST_TIMEOUT_MS = 30_000;
+/** A routing table waits for them. */
+const EXAMPLES_TIMEOUT_MS = 2_000;
 /** The control plane answers a poll within 25 seconds; past this the connection is dead. */
 const POLL_TIMEOUT_MS = 40_000;
 /** These say that the content is at fault: sending it again cannot help. */
@@ -79,15 +84,9 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
         throw error;
       }
     },
-    async report({ error, odd = [], logs = [], ...report }, signal) {
-      const body = {
-        ...report,
-        ...(error === undefined ? {} : { error }),
-        ...(odd.length > 0 ? { odd: [...odd] } : {}),
-        ...(logs.length > 0 ? { logs: [...logs] } : {}),
-      };
+    async report(report, signal) {
       try {
-        await client.reportGuardrail({ body, signal: within(signal, POST_TIMEOUT_MS) });
+        await client.reportGuardrail({ body: bodyOfReport(report), signal: within(signal, POST_TIMEOUT_MS) });
       } catch (failure) {
         // A rollout that the control plane no longer knows has no traffic to be taken from.
         if (!(failure instanceof ProblemError) || failure.problem.status !== 404) throw failure;
@@ -103,6 +102,9 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
     },
     async checkWork(rollout, signal) {
       return unlessGone(client.getCheckWork({ params: { rollout }, signal: within(signal, POST_TIMEOUT_MS) }));
+    },
+    async examples(endpoint, signal) {
+      return (await client.listExamples({ params: { endpoint }, signal: within(signal, EXAMPLES_TIMEOUT_MS) })).items;
     },
     async reportChecks(report, signal) {
       await unlessGone(client.reportChecks({ body: report, signal: within(signal, POST_TIMEOUT_MS) }));
@@ -121,6 +123,15 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
       if (REFUSALS.includes(response.status)) return 'refused';
       throw new Error(`${url}/api/v1/predictions answered ${response.status}: ${text.slice(0, 300)}`);
     },
+  };
+}
+
+function bodyOfReport({ error, odd = [], logs = [], ...report }: GuardrailReport) {
+  return {
+    ...report,
+    ...(error === undefined ? {} : { error }),
+    ...(odd.length > 0 ? { odd: [...odd] } : {}),
+    ...(logs.length > 0 ? { logs: [...logs] } : {}),
   };
 }
 

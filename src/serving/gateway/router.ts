@@ -1,6 +1,8 @@
 import { type Clock, sleep } from '#core/clock';
 import { messageOf } from '#core/errors';
+import type { Digest } from '#core/hash';
 import type { Logger } from '#platform/observe';
+import type { GoldenRequest } from '../checks/golden-request.ts';
 import type { Arm, RoutedEndpoint, RoutingTable } from '../routing.ts';
 import { gatewayErrors } from './errors.ts';
 import {
@@ -15,12 +17,18 @@ import {
 import { type ProtectionDeps, protectionOf } from './protection/endpoint-protection.ts';
 import { standInsOf } from './protection/fallback/stand-ins.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
+import type { Prefetch } from './runtime/prefetch.ts';
+import { warmWithExamples } from './warm-with-examples.ts';
 
 export interface RouterOptions {
   readonly cache: ModelCache;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly protection: ProtectionDeps;
+  /** Requests as an endpoint gets them, with which models are warmed; absent warms them with rows of zeros only. */
+  readonly examples?: ((endpoint: string) => Promise<readonly GoldenRequest[]>) | undefined;
+  /** Fetches files of models that are not loaded; absent leaves that to the first request. */
+  readonly prefetch?: Pick<Prefetch, 'want'> | undefined;
 }
 
 /** A model that takes longer, as a process that never gets ready does, must not keep the others from their table. */
@@ -97,18 +105,24 @@ export class Router {
    * then fails its own requests only.
    */
   async apply(table: RoutingTable): Promise<void> {
-    const { cache, logger, clock, protection: deps } = this.#options;
+    const { cache, logger, clock, examples, prefetch, protection: deps } = this.#options;
     const arms = Object.values(table.endpoints).flatMap(armsOf);
     const pinned = Object.values(table.endpoints).filter((routed) => routed.pinned);
     cache.pin(
       'endpoints',
       pinned.flatMap(armsOf).map((arm) => fileOf(liveArm(arm))),
     );
-    const warmed = arms.filter(({ digest, revision }) => this.#arms.get(revision)?.arm.digest !== digest);
-    const warming = cache.warm(
+    const isNew = ({ digest, revision }: Arm): boolean => this.#arms.get(revision)?.arm.digest !== digest;
+    const warmed = arms.filter(isNew);
+    const loading = cache.warm(
       warmed.map((arm) => fileOf(liveArm(arm))),
       (i, error) => logger.error({ revision: warmed[i]?.revision }, `cannot be warmed: ${messageOf(error)}`),
     );
+    const warming = examples
+      ? loading.then(() =>
+          warmWithExamples(Object.values(table.endpoints), ({ arm }) => isNew(arm), { cache, clock, examples }),
+        )
+      : loading;
     const waited = new AbortController();
     await Promise.race([warming, sleep(clock, WARM_WAIT_MS, waited.signal)]);
     waited.abort();
@@ -127,6 +141,7 @@ export class Router {
     this.#endpoints = new Map(endpoints);
     this.#arms = new Map(arms.map((arm) => [arm.revision, liveArm(arm)]));
     this.#version = table.version;
+    void prefetch?.want(arms.filter((arm) => cache.bytesOf(fileOf(liveArm(arm))) === undefined).flatMap(filesOf));
     logger.info({ version: table.version, endpoints: endpoints.length }, 'routing table in force');
   }
 
@@ -168,4 +183,9 @@ function armsOf({ current, candidate, arms = [], fallbacks = [] }: RoutedEndpoin
     ...arms,
     ...fallbacks.flatMap((fallback) => ('arm' in fallback ? [fallback.arm] : [])),
   ];
+}
+
+/** Everything that has to be on this machine before a version answers. */
+function filesOf({ digest, parts = {}, tensors }: Arm): readonly Digest[] {
+  return [digest, ...Object.values(parts), ...(tensors?.beside ?? []).map((file) => file.digest)];
 }

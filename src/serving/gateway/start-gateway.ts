@@ -42,10 +42,11 @@ import { RecentLog } from './recent-log.ts';
 import { Recorder } from './recorder.ts';
 import { ModelRepository } from './repository/model-repository.ts';
 import { RegisteredTensors } from './repository/registered-tensors.ts';
-import { Router } from './router.ts';
+import { Router, type RouterOptions } from './router.ts';
 import { DeclaredRuntimes, type ProcessPolicy } from './runtime/declared-runtimes.ts';
 import { ModelCache } from './runtime/model-cache.ts';
 import type { RuntimeChoice } from './runtime/model-runtime.ts';
+import { Prefetch } from './runtime/prefetch.ts';
 import { LoadSignals } from './scaling/load-signals.ts';
 import { resumed, type Unscored } from './score-again.ts';
 import { Scorer } from './scorer.ts';
@@ -270,7 +271,7 @@ async function assemble(
   const protection = openProtection(options);
   const controlPlane = connectControlPlane(options.controlPlane);
   const cache = openCache(options, limits);
-  const router = new Router({ cache, logger, clock, protection: protection.deps });
+  const router = openRouter(options, { cache, controlPlane, signal, protection: protection.deps });
   const statistics = new StatisticsBook();
   const counted = () => allStatistics({ siblings, statistics });
   const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs: limits.predictTimeoutMs });
@@ -328,6 +329,22 @@ async function assemble(
   };
   const server = createHttpServer(parts, options.tls);
   return { parts, scorer, shippers, server, keys: protection.keys };
+}
+
+function openRouter(
+  { system: { clock }, logger, blobs, siblings }: GatewayOptions,
+  {
+    controlPlane,
+    signal,
+    ...deps
+  }: Pick<RouterOptions, 'cache' | 'protection'> & Pick<GatewayParts, 'controlPlane' | 'signal'>,
+): Router {
+  return new Router({
+    ...{ ...deps, logger, clock },
+    examples: (endpoint) => controlPlane.examples(endpoint, signal),
+    // Processes of one gateway have their files at one place.
+    prefetch: siblings && siblings.place > 1 ? undefined : new Prefetch({ blobs, logger, signal }),
+  });
 }
 
 async function flushAll(shippers: readonly Shipper[]): Promise<number> {

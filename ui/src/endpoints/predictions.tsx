@@ -12,6 +12,7 @@ import { KeyFigures } from '../kit/key-figures.tsx';
 import { Facts, Section } from '../kit/page.tsx';
 import { Empty, Load } from '../kit/states.tsx';
 import { DataTable } from '../kit/table/data-table.tsx';
+import { RecordedTensors } from './recorded-tensors.tsx';
 import { TryIt } from './try-it.tsx';
 
 export function Predictions({ endpoint }: { readonly endpoint: EndpointView }) {
@@ -55,17 +56,20 @@ function OnePrediction({ id }: { readonly id: string }) {
 }
 
 function PredictionDetail({ prediction }: { readonly prediction: PredictionView }) {
-  const { label, loss, shadow, fallback } = prediction;
-  const inputs = Object.entries(prediction.inputs).map(([name, value]) => ({ name, value }));
+  const { label, loss, shadow, fallback, tensors } = prediction;
   return (
     <>
       <KeyFigures
         figures={[
-          { label: 'Answered', value: formatFixed(prediction.score, 4), note: prediction.revision },
+          {
+            label: tensors ? 'Mean of the answer' : 'Answered',
+            value: formatFixed(prediction.score, 4),
+            note: prediction.revision,
+          },
           {
             label: 'Scored beside',
             value: formatFixed(shadow?.score, 4),
-            note: shadow ? (shadow.error ?? shadow.revision) : 'no rollout',
+            note: shadow ? besideOf(shadow) : 'no rollout',
           },
           { label: 'What happened', value: label ? label.value : 'not known yet' },
           { label: 'Log loss', value: formatFixed(loss?.answered, 4), note: `beside ${formatFixed(loss?.shadow, 4)}` },
@@ -73,16 +77,7 @@ function PredictionDetail({ prediction }: { readonly prediction: PredictionView 
         ]}
       />
       <div className="columns">
-        <DataTable
-          label="inputs"
-          name="input-"
-          rows={inputs}
-          idOf={(row) => row.name}
-          columns={[
-            { id: 'name', header: 'Input', value: (row) => row.name },
-            { id: 'value', header: 'Value', value: (row) => row.value, isNumeric: true },
-          ]}
-        />
+        {tensors ? <RecordedTensors {...tensors} /> : <Columns inputs={prediction.inputs} />}
         <Facts
           items={[
             ['Id', <Id key="id" value={prediction.id} />],
@@ -103,6 +98,31 @@ function PredictionDetail({ prediction }: { readonly prediction: PredictionView 
         />
       </div>
     </>
+  );
+}
+
+/** What the other arm made of the same request; of tensors, how far apart they are and whether it decides so. */
+function besideOf({ revision, error, difference }: NonNullable<PredictionView['shadow']>): string {
+  if (error !== undefined) return error;
+  if (!difference) return revision;
+  if (difference.unlike) return `${revision}, another form`;
+  const decision =
+    difference.flipped === undefined ? '' : difference.flipped ? ', another decision' : ', the same decision';
+  return `${revision}, up to ${formatNumber(difference.maxAbs)} apart${decision}`;
+}
+
+function Columns({ inputs }: Pick<PredictionView, 'inputs'>) {
+  return (
+    <DataTable
+      label="inputs"
+      name="input-"
+      rows={Object.entries(inputs).map(([name, value]) => ({ name, value }))}
+      idOf={(row) => row.name}
+      columns={[
+        { id: 'name', header: 'Input', value: (row) => row.name },
+        { id: 'value', header: 'Value', value: (row) => row.value, isNumeric: true },
+      ]}
+    />
   );
 }
 

@@ -21,28 +21,38 @@ export function TryIt({ endpoint, model, version, looksUp }: TryItProps) {
   return (
     <Section title="Try it" note={note}>
       <Load query={found}>
-        {({ signature }) => (
-          <>
-            <div className="try-it">
-              {signature.inputs.map(({ name, kind }) => (
-                <label key={name}>
-                  <span>{name}</span>
-                  <input
-                    className="input"
-                    inputMode={kind === 'numeric' ? 'decimal' : 'text'}
-                    placeholder={kind === 'numeric' ? 'a number' : 'a text'}
-                    value={values[name] ?? ''}
-                    onChange={(event) => setValues({ ...values, [name]: event.currentTarget.value })}
-                  />
-                </label>
-              ))}
-            </div>
-            <CodeBlock text={commandOf(endpoint, signature.inputs, values)} label="Copy the command" />
-          </>
-        )}
+        {({ signature }) =>
+          signature.inputs.length === 0 ? (
+            <CodeBlock text={tensorCommands(endpoint)} label="Copy the commands" />
+          ) : (
+            <>
+              <div className="try-it">
+                {signature.inputs.map(({ name, kind }) => (
+                  <label key={name}>
+                    <span>{name}</span>
+                    <input
+                      className="input"
+                      inputMode={kind === 'numeric' ? 'decimal' : 'text'}
+                      placeholder={kind === 'numeric' ? 'a number' : 'a text'}
+                      value={values[name] ?? ''}
+                      onChange={(event) => setValues({ ...values, [name]: event.currentTarget.value })}
+                    />
+                  </label>
+                ))}
+              </div>
+              <CodeBlock text={commandOf(endpoint, signature.inputs, values)} label="Copy the command" />
+            </>
+          )
+        }
       </Load>
     </Section>
   );
+}
+
+/** A model whose inputs are no columns is called by its tensors, which the gateway tells. */
+function tensorCommands(endpoint: string): string {
+  const address = `<gateway>/v2/models/${endpoint}`;
+  return `curl ${address}  # the tensors that it takes\ncurl -d @request.json ${address}/infer`;
 }
 
 /** What is left empty is a missing value. */

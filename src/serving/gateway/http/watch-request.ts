@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestWatch } from '../watch/request-watch.ts';
 
+/** What access logs of web servers say of a request whose client left before there was an answer. */
+const CLIENT_LEFT = 499;
+
 /** Has `watch` told of a request over HTTP, and of its answer when that has gone, or the client has. */
 export function watchRequest(watch: RequestWatch, request: IncomingMessage, response: ServerResponse): void {
   const { headers, url = '/', method = '' } = request;
@@ -22,6 +25,7 @@ export function watchRequest(watch: RequestWatch, request: IncomingMessage, resp
     return Reflect.apply(end, response, given);
   }) as ServerResponse['end'];
   response.once('close', () => {
-    watched.end({ status: response.statusCode, bytes, aborted: !response.writableFinished });
+    const status = response.headersSent ? response.statusCode : CLIENT_LEFT;
+    watched.end({ status, bytes, aborted: !response.writableFinished });
   });
 }

@@ -153,7 +153,7 @@ test('a request over HTTP is a line without its query, with the bytes answered o
     ...{ protocol: 'http', method: 'POST', path: '/v1/endpoints/delays/predict', status: 201, bytes: 5 },
     ...{ caller: 'user:ada', tenant: 'north', model: 'delays', trace: TRACE },
   });
-  assert.deepEqual({ status, aborted, bytes }, { status: 200, aborted: true, bytes: 0 });
+  assert.deepEqual({ status, aborted, bytes }, { status: 499, aborted: true, bytes: 0 });
 });
 
 test('a request ends once, and takes as long as the clock says', () => {

@@ -17,7 +17,7 @@ export interface LineFileOptions {
 }
 
 /** Written at once when so many characters have gathered, and else within this time. */
-const GATHERED_MAX = 65_536;
+const GATHERED_MAX = 262_144;
 const GATHERED_MS = 500;
 /** More that a slow disk has not taken is dropped: whoever is watched must not wait for whoever watches. */
 const WAITING_MAX = 16 * 1024 * 1024;

@@ -24,7 +24,7 @@ export function watchRequest(watch: RequestWatch, request: IncomingMessage, resp
     else if (body instanceof Uint8Array) bytes = body.length;
     return Reflect.apply(end, response, given);
   }) as ServerResponse['end'];
-  response.once('close', () => {
+  response.on('close', () => {
     const status = response.headersSent ? response.statusCode : CLIENT_LEFT;
     watched.end({ status, bytes, aborted: !response.writableFinished });
   });

@@ -40,6 +40,10 @@ interface Run {
   readonly endedMs: number;
 }
 
+const WATCHED = Symbol('watched');
+/** A request of some protocol. What watches it is kept on it: a weak map would burden every garbage collection. */
+type Watchable = object & { [WATCHED]?: WatchedRequest };
+
 /** Runs that become spans; a request of a thousand rows has more than anybody reads. */
 const RUNS_MAX = 16;
 
@@ -49,7 +53,6 @@ const RUNS_MAX = 16;
  */
 export class RequestWatch {
   readonly options: RequestWatchOptions;
-  readonly #watched = new WeakMap<object, WatchedRequest>();
 
   constructor(options: RequestWatchOptions) {
     this.options = options;
@@ -61,15 +64,15 @@ export class RequestWatch {
   }
 
   /** The same, to be found again by `request`, whatever that is to its protocol. */
-  beginFor(request: object, head: RequestHead): WatchedRequest {
+  beginFor(request: Watchable, head: RequestHead): WatchedRequest {
     const watched = this.begin(head);
-    this.#watched.set(request, watched);
+    request[WATCHED] = watched;
     return watched;
   }
 
   /** That request has come to the handler of `model`, which it asks. */
-  asks(request: object, model: string, caller: Caller | undefined): WatchedRequest | undefined {
-    return this.#watched.get(request)?.asks(model, caller);
+  asks(request: Watchable, model: string, caller: Caller | undefined): WatchedRequest | undefined {
+    return request[WATCHED]?.asks(model, caller);
   }
 }
 

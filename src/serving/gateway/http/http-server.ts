@@ -16,6 +16,7 @@ import { type Exchange, expected, sendJson, sendProblem, setErrorHeaders } from 
 import { handleOpenInference } from './open-inference/handle.ts';
 import { handlePredict } from './predict.ts';
 import { handleScoring, scoringAction } from './scoring.ts';
+import { watchRequest } from './watch-request.ts';
 
 const PREDICT_PREFIX = '/v1/endpoints/';
 const PREDICT_SUFFIX = '/predict';
@@ -39,6 +40,7 @@ export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
     connectionsCheckingInterval: CHECK_EVERY_MS,
   };
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    if (parts.watch) watchRequest(parts.watch, request, response);
     if (!parts.keepAlive.goesOn()) response.shouldKeepAlive = false;
     if (parts.inWork() >= requestsMax) {
       refuse(request, response, gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`));

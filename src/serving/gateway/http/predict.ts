@@ -1,10 +1,10 @@
-import type { ServerResponse } from 'node:http';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armAsked, namedArm } from '../named-arm.ts';
 import { answeringArm, answeringRevision, armNameOf, type Prediction, propensityOf } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
-import { type Exchange, expected, parseJson, readBody, sendJson, sendProblem, setLifecycleHeaders } from './http-io.ts';
+import { type Exchange, expected, parseJson, sendJson, sendProblem, setLifecycleHeaders } from './http-io.ts';
+import type { HttpResponse } from './http-message.ts';
 import { refusedEarly } from './refuse-early.ts';
 
 /** `POST /v1/endpoints/:name/predict`: one instance, or `{ instances: [...] }`. */
@@ -23,7 +23,7 @@ export function handlePredict(parts: GatewayParts, name: string, { request, resp
       fail(error);
     }
   };
-  readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
+  request.readBody({ bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
 
 interface Call extends Exchange {
@@ -66,7 +66,7 @@ function instanceOf(value: unknown, path: string, named: ReturnType<typeof named
 }
 
 /** Every prediction by itself: one that failed carries its error in its place. */
-function answerBatch(response: ServerResponse, predictions: readonly Prediction[]): void {
+function answerBatch(response: HttpResponse, predictions: readonly Prediction[]): void {
   const failed = predictions.filter(({ error }) => error);
   if (failed.length === predictions.length) {
     sendProblem(response, failed[0]?.error);

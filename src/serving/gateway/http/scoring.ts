@@ -1,11 +1,11 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armAsked } from '../named-arm.ts';
 import { modelReady } from '../open-inference/describe.ts';
 import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
 import { type ScoreReply, scoreFrame } from '../scoring/score-frame.ts';
-import { type Exchange, expected, readBody, sendJson, setErrorHeaders, setLifecycleHeaders } from './http-io.ts';
+import { type Exchange, expected, sendJson, setErrorHeaders, setLifecycleHeaders } from './http-io.ts';
 import { refusedEarly } from './refuse-early.ts';
 
 /**
@@ -68,7 +68,7 @@ export function handleScoring(parts: GatewayParts, addressed: Action, { request,
     sendJson(response, status, JSON.stringify({ error_code, message, error: message }));
   };
   if (action.what !== 'predict') {
-    request.resume();
+    request.discardBody();
     describe(parts, action).then(({ status, body, type }) => sendJson(response, status, body, type), fail);
     return;
   }
@@ -84,17 +84,17 @@ export function handleScoring(parts: GatewayParts, addressed: Action, { request,
     predict(parts, action, { body, headers, caller }).then(({ text, type, marks }) => {
       for (const mark of MARKED) {
         const value = marks[mark];
-        if (value !== undefined) response.setHeader(`Kedge-${mark}`, value);
+        if (value !== undefined) response.setHeader(`Kedge-${mark}`, String(value));
       }
       sendJson(response, 200, text, type);
     }, fail);
   };
-  readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
+  request.readBody({ bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
 
 interface Message {
   readonly body: Buffer;
-  readonly headers: IncomingMessage['headers'];
+  readonly headers: IncomingHttpHeaders;
   readonly caller: Exchange['caller'];
 }
 

@@ -80,22 +80,46 @@ function answerBatch(response: HttpResponse, predictions: readonly Prediction[])
   sendJson(response, 200, `{"predictions":[${items.join(',')}]}`);
 }
 
+/**
+ * Written by hand: an answer is the same but for three values each time, and to look through an object for them costs a
+ * good part of what the model does.
+ */
 function answerOf(prediction: Prediction): string {
-  const { id, endpoint, named, score, fallback, standIn } = prediction;
-  const live = answeringArm(prediction);
-  const planned = endpoint.routed.features ? featuresOf(prediction) : undefined;
-  return JSON.stringify({
-    id,
-    endpoint: endpoint.routed.name,
-    revision: answeringRevision(prediction),
-    arm: armNameOf(prediction),
-    output: { [live.arm.signature.output]: score },
+  const { id, endpoint, score } = prediction;
+  const output = quoted(answeringArm(prediction).arm.signature.output);
+  const answered = `"revision":${quoted(answeringRevision(prediction))},"arm":${quoted(armNameOf(prediction))}`;
+  const answer = `"endpoint":${quoted(endpoint.routed.name)},${answered},"output":{${output}:${score}}`;
+  return `{"id":${JSON.stringify(id)},${answer}${marksOf(prediction)}}`;
+}
+
+/** What is said of an answer that is not as usual, to be put behind it. */
+function marksOf(prediction: Prediction): string {
+  const { endpoint, named, fallback, standIn, cached } = prediction;
+  const isPlanned = Boolean(endpoint.routed.features);
+  // Whoever reports rewards to a contextual bandit, or for several arms, reports it with them.
+  const isDrawn = !named && (endpoint.arms ?? endpoint.candidate?.policy) !== undefined;
+  if (!(standIn || fallback || cached || isDrawn || isPlanned)) return '';
+  const marks = JSON.stringify({
     ...(standIn ? { fallback: standIn.by.by } : fallback ? { fallback: true } : {}),
-    ...(prediction.cached ? { cached: true } : {}),
-    // Whoever reports rewards to a contextual bandit, or for several arms, reports it with them.
-    ...(!named && (endpoint.arms ?? endpoint.candidate?.policy) ? { propensity: propensityOf(prediction) } : {}),
-    ...(planned ? { features: planned } : {}),
+    ...(cached ? { cached: true } : {}),
+    ...(isDrawn ? { propensity: propensityOf(prediction) } : {}),
+    ...(isPlanned ? { features: featuresOf(prediction) } : {}),
   });
+  return `,${marks.slice(1, -1)}`;
+}
+
+/** The names of a routing table as texts of JSON. */
+const QUOTED = new Map<string, string>();
+const QUOTED_MAX = 1_000;
+
+function quoted(name: string): string {
+  let text = QUOTED.get(name);
+  if (text === undefined) {
+    if (QUOTED.size >= QUOTED_MAX) QUOTED.clear();
+    text = JSON.stringify(name);
+    QUOTED.set(name, text);
+  }
+  return text;
 }
 
 /** The features that were looked up for the answering revision; null where nothing was known. */

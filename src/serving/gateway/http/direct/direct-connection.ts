@@ -2,13 +2,14 @@ import type { Socket } from 'node:net';
 import type { Clock } from '#core/clock';
 import type { HttpRequest, HttpResponse } from '../http-message.ts';
 import { type AnswerSink, DirectRequest, DirectResponse } from './direct-message.ts';
-import { readHead } from './read-head.ts';
+import { type KnownHeads, readHead } from './read-head.ts';
 
 /** What connections that are read directly have in common. */
 export interface DirectOwner {
   readonly clock: Pick<Clock, 'monotonic' | 'after'>;
   /** How long requests are worked at whose client has closed its side. */
   readonly halfClosedMs: number;
+  readonly knownHeads: KnownHeads;
   serve(request: HttpRequest, response: HttpResponse): void;
   /** Gives a connection up, with what it has sent that is not answered, to somebody who reads everything. */
   handOver(connection: DirectConnection, socket: Socket, unread: Buffer): void;
@@ -131,7 +132,7 @@ export class DirectConnection implements AnswerSink {
   }
 
   #read(bytes: Buffer): void {
-    const head = readHead(bytes);
+    const head = readHead(bytes, this.#owner.knownHeads);
     if (head === 'incomplete' && !this.#kept) {
       this.#kept = bytes;
       this.#enter('begun');

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '#core/clock';
 import type { HttpRequest, HttpResponse } from '../http-message.ts';
 import { DirectConnection, type DirectOwner } from './direct-connection.ts';
+import type { KnownHeads } from './read-head.ts';
 
 export interface DirectOptions {
   readonly clock: Clock;
@@ -25,6 +26,7 @@ const TIMED_OUT = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-
 export class DirectConnections implements DirectOwner {
   readonly clock: Clock;
   readonly halfClosedMs: number;
+  readonly knownHeads: KnownHeads = new Map();
   readonly #options: DirectOptions;
   readonly #connections = new Set<DirectConnection>();
   #cancelCheck: (() => void) | undefined;

@@ -9,6 +9,10 @@ export interface DirectHead {
   readonly bodyBytes: number;
 }
 
+/** Heads by their text: a client sends the same again and again, and to read one costs as much as to score its row. */
+export type KnownHeads = Map<string, DirectHead>;
+const KNOWN_MAX = 256;
+
 /** A longer head is left to node:http, which has a limit of its own. */
 const HEAD_BYTES_MAX = 8_192;
 
@@ -28,7 +32,7 @@ const LENGTH = /^\d{1,9}$/;
  * body of known length, and a connection that stays open. `'incomplete'` while a plain head may still follow;
  * `'other'` for everything else, right or wrong, which node:http has to read and judge.
  */
-export function readHead(bytes: Buffer): DirectHead | 'incomplete' | 'other' {
+export function readHead(bytes: Buffer, known: KnownHeads): DirectHead | 'incomplete' | 'other' {
   let text = bytes.toString('latin1', 0, Math.min(bytes.length, SHORT_BYTES));
   let end = text.indexOf('\r\n\r\n');
   if (end < 0 && bytes.length > SHORT_BYTES) {
@@ -36,15 +40,24 @@ export function readHead(bytes: Buffer): DirectHead | 'incomplete' | 'other' {
     end = text.indexOf('\r\n\r\n');
   }
   if (end < 0) return bytes.length < HEAD_BYTES_MAX && mayBePlain(text) ? 'incomplete' : 'other';
+  return readWhole(text.slice(0, end + 4), known);
+}
+
+function readWhole(text: string, known: KnownHeads): DirectHead | 'other' {
+  const before = known.get(text);
+  if (before) return before;
   const method = text.startsWith(POST) ? 'POST' : text.startsWith(GET) ? 'GET' : undefined;
   const lineEnd = text.indexOf('\r\n');
   if (!method || !text.startsWith(VERSION, lineEnd - VERSION.length)) return 'other';
   const url = text.slice(method.length + 1, lineEnd - VERSION.length);
-  const headers = TARGET.test(url) ? readHeaders(text, lineEnd + 2, end) : undefined;
+  const headers = TARGET.test(url) ? readHeaders(text, lineEnd + 2, text.length - 4) : undefined;
   if (!headers?.host) return 'other';
   const { 'content-length': length = method === 'GET' ? '0' : '' } = headers;
   if (!LENGTH.test(length)) return 'other';
-  return { method, url, headers, bytes: end + 4, bodyBytes: Number(length) };
+  const head = { method, url, headers: Object.freeze(headers), bytes: text.length, bodyBytes: Number(length) } as const;
+  if (known.size >= KNOWN_MAX) known.clear();
+  known.set(text, head);
+  return head;
 }
 
 function mayBePlain(text: string): boolean {

@@ -52,9 +52,7 @@ export class HttpServer {
           halfClosedMs: HALF_CLOSED_MS,
           checkEveryMs: CHECK_EVERY_MS,
         });
-    this.#listener = tls
-      ? this.#node
-      : createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.take(socket));
+    this.#listener = tls ? this.#node : createTcpServer((socket) => this.take(socket));
     this.#listener.maxConnections = CONNECTIONS_MAX;
     // With this event, and no earlier, a server that does not listen itself begins to cut off connections that are too
     // slow, and to know those that are idle.
@@ -75,12 +73,11 @@ export class HttpServer {
 
   /** Serves a connection, which another process may have accepted. */
   take(socket: Socket): void {
-    if (this.#direct) {
-      this.#direct.take(socket);
-    } else {
-      socket.setNoDelay(true);
-      this.#node.emit('connection', socket);
-    }
+    socket.setNoDelay(true);
+    // So that clients are answered who close their side behind their request; see HALF_CLOSED_MS.
+    socket.allowHalfOpen = true;
+    if (this.#direct) this.#direct.take(socket);
+    else this.#node.emit('connection', socket);
   }
 
   /** How many connections are open that it has accepted itself. */

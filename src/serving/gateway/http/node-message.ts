@@ -94,6 +94,12 @@ export class NodeResponse implements HttpResponse {
     else response.end(body);
   }
 
+  onGone(listener: () => void): void {
+    const response = this.#response;
+    if (response.destroyed || response.socket?.destroyed) listener();
+    else response.once('close', () => response.writableEnded || listener());
+  }
+
   endConnection(): void {
     this.#response.shouldKeepAlive = false;
   }

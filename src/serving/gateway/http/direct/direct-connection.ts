@@ -43,6 +43,8 @@ export class DirectConnection implements AnswerSink {
   #request: DirectRequest | undefined;
   #missing = 0;
   #cancelEnd: (() => void) | undefined;
+  /** Of the request in work, what is told when its client leaves. */
+  #gone: (() => void) | undefined;
   #sinceMs: number;
   #isNew = true;
 
@@ -78,8 +80,14 @@ export class DirectConnection implements AnswerSink {
     return this.#owner.commonHead(last);
   }
 
+  onGone(listener: () => void): void {
+    if (this.#socket.destroyed) listener();
+    else this.#gone = listener;
+  }
+
   write(answer: string | Buffer, encoding: BufferEncoding, last: boolean): void {
     const socket = this.#socket;
+    this.#gone = undefined;
     if (socket.destroyed) return;
     if (last || this.#cancelEnd) this.#endWith(answer, encoding);
     else if (socket.write(answer, encoding)) this.#onAnswered();
@@ -167,6 +175,7 @@ export class DirectConnection implements AnswerSink {
   readonly #onClose = (): void => {
     this.#cancelEnd?.();
     this.#request?.leave();
+    this.#gone?.();
     this.#owner.closed(this);
   };
 

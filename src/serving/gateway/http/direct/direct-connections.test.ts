@@ -173,6 +173,57 @@ describe('a server that reads plain requests directly', { timeout: 60_000 }, () 
     }
   });
 
+  test('a client that closes its side is answered on a connection that another process has accepted', async (t) => {
+    const taking = new HttpServer({ serve: echo, tls: undefined, listens: false });
+    // As sockets are that come from another process: such a one ends its side with the other.
+    const listener = createServer((socket) => taking.take(socket));
+    t.after(() => {
+      listener.close();
+      taking.closeAllConnections();
+    });
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    for (const headers of [[], ['Connection: close']]) {
+      const client = new Client((listener.address() as AddressInfo).port);
+      client.socket.end(post('/late', '1', ...headers));
+      await once(client.socket, 'close');
+      assert.match(client.text, /POST \/late 1$/, headers.join());
+    }
+  });
+
+  test('who works at a request is told when its client leaves, and not when it was answered', async (t) => {
+    const told: string[] = [];
+    let began = (): void => {};
+    const watched = new HttpServer({
+      serve: (request, response) => {
+        response.onGone(() => told.push(request.url));
+        if (request.url === '/answered') response.send(200, [], 'ok');
+        began();
+      },
+      ...{ tls: undefined, listens: true },
+    });
+    await watched.listen('127.0.0.1', 0);
+    t.after(async () => {
+      const closed = watched.close();
+      watched.closeAllConnections();
+      await closed;
+    });
+    for (const headers of [[], ['Connection: close']]) {
+      const answered = new Client(watched.port);
+      answered.socket.write(post('/answered', '', ...headers));
+      await answered.got('200 OK', 'ok');
+      answered.socket.destroy();
+      const leaving = new Client(watched.port);
+      const begun = new Promise<void>((resolve) => {
+        began = resolve;
+      });
+      leaving.socket.write(post('/left', '', ...headers));
+      await begun;
+      leaving.socket.destroy();
+    }
+    while (told.length < 2 || (await watched.connections()) > 0) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(told, ['/left', '/left']);
+  });
+
   test('bodies that are on their way are counted until their client has left', async () => {
     const budget = new BodyBudget(10);
     const failed: string[] = [];

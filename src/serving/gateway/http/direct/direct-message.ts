@@ -62,6 +62,7 @@ export class DirectRequest implements HttpRequest {
 export interface AnswerSink {
   /** Lines that every answer of this connection has; with `last`, those of its last one. */
   commonHead(last: boolean): string;
+  onGone(listener: () => void): void;
   write(answer: string | Buffer, encoding: BufferEncoding, last: boolean): void;
 }
 
@@ -81,6 +82,10 @@ export class DirectResponse implements HttpResponse {
   setHeader(name: string, value: string): void {
     this.#headers ??= new Map();
     this.#headers.set(name, value);
+  }
+
+  onGone(listener: () => void): void {
+    this.#sink.onGone(listener);
   }
 
   endConnection(): void {

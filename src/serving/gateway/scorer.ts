@@ -1,12 +1,12 @@
 import { messageOf } from '#core/errors';
+import { AnswerRelease } from './answer-release.ts';
 import { countRun } from './count-run.ts';
 import { gatewayErrors, later } from './errors.ts';
 import type { LiveArm } from './live-endpoint.ts';
-import { answeringArm, type Prediction, rowFor, type ShadowResult, shadowArm } from './prediction.ts';
+import { answeringArm, type Prediction, rowFor, shadowArm } from './prediction.ts';
 import type { NodeRun } from './runtime/model-runtime.ts';
 import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
 import type { Item, Queues, ScorerOptions, Work } from './scorer-work.ts';
-import { add } from './statistics.ts';
 import { answerOfTensors, scoreOf, type TensorAnswer } from './tensor-prediction.ts';
 import { compareTensors } from './tensors/compare.ts';
 import { atEndOfTurn } from './turn.ts';
@@ -34,21 +34,19 @@ export class Scorer {
   #beside: Queues = new Map();
   #answersScheduled = false;
   #besideScheduled = false;
-  #answered: Prediction[] = [];
-  #shadows: ShadowResult[] = [];
+  readonly #made: AnswerRelease;
   /** Runs in work of models that answer later, and what waits for them meanwhile. */
   readonly #working = new Map<string, number>();
   readonly #waiting = new Map<string, WaitingRows<Item>>();
-  #open = { answer: 0, shadow: 0 };
-  #drained: (() => void)[] = [];
 
   constructor(options: ScorerOptions) {
     this.#options = options;
+    this.#made = new AnswerRelease(options);
   }
 
   /** Predictions that wait for their answer. */
   get inWork(): number {
-    return this.#open.answer;
+    return this.#made.open.answer;
   }
 
   /** Takes predictions on. Their replies are finished in a later turn. */
@@ -69,26 +67,26 @@ export class Scorer {
   }
 
   /** Resolves when nothing is in work: every answer is released and every score beside it recorded. */
-  async drained(): Promise<void> {
-    if (this.#open.answer + this.#open.shadow > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+  drained(): Promise<void> {
+    return this.#made.drained();
   }
 
   #answerAsIs(prediction: Prediction): void {
-    this.#open.answer += 1;
+    this.#made.open.answer += 1;
     this.#schedule('answer');
-    this.#answered.push(prediction);
+    this.#made.answered(prediction);
   }
 
   #enqueue(prediction: Prediction, arm: LiveArm, purpose: Work['purpose']): void {
     const queuedMs = this.#options.clock.monotonic();
     const work: Work = { prediction, arm, purpose, queuedMs, settled: false, cancelTimer: undefined };
-    this.#open[purpose] += 1;
+    this.#made.open[purpose] += 1;
     this.#schedule(purpose);
     if (purpose === 'answer' && prediction.endpoint.protection && !this.#mayAsk(work)) return;
     const row = rowFor(prediction, arm);
     if (row instanceof Error) {
       this.#fail(work, row);
-    } else if (purpose === 'shadow' && this.#open.shadow > SHADOWS_MAX) {
+    } else if (purpose === 'shadow' && this.#made.open.shadow > SHADOWS_MAX) {
       this.#fail(work, new Error(`more than ${SHADOWS_MAX} scores are waiting for the model`));
     } else if (prediction.tensors ?? arm.tensors) {
       this.#inferTensors(Object.assign(work, { row }));
@@ -124,11 +122,11 @@ export class Scorer {
     const failed = standIn?.failed ?? { revision: arm.arm.revision, error: message };
     prediction.standIn = { by, place, failed };
     if (by.arm) {
-      this.#open.answer -= 1;
+      this.#made.open.answer -= 1;
       this.#enqueue(prediction, by.arm, 'answer');
     } else {
       prediction.score = by.scoreOf(prediction.row);
-      this.#answered.push(prediction);
+      this.#made.answered(prediction);
     }
     return true;
   }
@@ -277,11 +275,11 @@ export class Scorer {
       prediction.score = score;
       if (prediction.tensors) prediction.tensors.outputs = outputs;
       prediction.nodes = nodes;
-      this.#answered.push(prediction);
+      this.#made.answered(prediction);
       return;
     }
     const difference = compareTensors(prediction.tensors?.outputs ?? [], outputs);
-    this.#shadows.push({ prediction, shadow: { revision: arm.arm.revision, score, difference } });
+    this.#made.scoredBeside({ prediction, shadow: { revision: arm.arm.revision, score, difference } });
     prediction.endpoint.observer?.compared(prediction, { difference, score });
   }
 
@@ -300,9 +298,9 @@ export class Scorer {
       this.#settled(item, nowMs);
       if (item.purpose === 'answer') {
         item.prediction.score = score;
-        this.#answered.push(item.prediction);
+        this.#made.answered(item.prediction);
       } else {
-        this.#shadows.push({ prediction: item.prediction, shadow: { revision: item.arm.arm.revision, score } });
+        this.#made.scoredBeside({ prediction: item.prediction, shadow: { revision: item.arm.arm.revision, score } });
         item.prediction.endpoint.observer?.paired(item.prediction, score);
       }
     }
@@ -314,17 +312,17 @@ export class Scorer {
     const message = messageOf(error).slice(0, ERROR_LENGTH_MAX);
     this.#settled(work, this.#options.clock.monotonic(), message);
     if (purpose === 'shadow') {
-      this.#shadows.push({ prediction, shadow: { revision, score: null, error: message } });
+      this.#made.scoredBeside({ prediction, shadow: { revision, score: null, error: message } });
     } else if (prediction.arm === 'candidate') {
       prediction.arm = 'current';
       prediction.fallback = { revision, error: message };
-      this.#open.answer -= 1;
+      this.#made.open.answer -= 1;
       this.#enqueue(prediction, prediction.endpoint.current, 'answer');
     } else if (!this.#standIn(work, message)) {
       prediction.standIn = undefined;
       const known = error instanceof Error && 'code' in error;
       prediction.error = known ? error : gatewayErrors['model-failed'](`${revision}: ${message}`);
-      this.#answered.push(prediction);
+      this.#made.answered(prediction);
     }
   }
 
@@ -354,47 +352,14 @@ export class Scorer {
     });
   }
 
-  #observe(answered: readonly Prediction[]): void {
-    const nowMs = this.#options.clock.monotonic();
-    for (const prediction of answered) {
-      prediction.endpoint.observer?.answered(prediction, nowMs - prediction.startedMs);
-    }
+  #release(): void {
+    this.#made.release(this.#scoreBeside);
   }
 
-  /** Records what is ready, then lets the answers go, then has the other arm scored. */
-  #release(): void {
-    const answered = this.#answered;
-    const shadows = this.#shadows;
-    if (answered.length > 0) {
-      this.#answered = [];
-      this.#options.record(answered);
-      this.#observe(answered);
-      const nowMs = this.#options.clock.monotonic();
-      for (const prediction of answered) {
-        const { reply } = prediction;
-        if (--reply.waiting > 0) continue;
-        reply.finish(reply.predictions);
-        const { success, fail } = this.#options.statistics.ofArm(
-          answeringArm(prediction),
-          prediction.endpoint.routed.name,
-        );
-        const failed = reply.predictions.some(({ error }) => error);
-        add(failed ? fail : success, nowMs - prediction.startedMs);
-      }
-      this.#open.answer -= answered.length;
-      for (const prediction of answered) {
-        const arm = prediction.error ? undefined : shadowArm(prediction);
-        if (arm) this.#enqueue(prediction, arm, 'shadow');
-      }
+  readonly #scoreBeside = (answered: readonly Prediction[]): void => {
+    for (const prediction of answered) {
+      const arm = prediction.error ? undefined : shadowArm(prediction);
+      if (arm) this.#enqueue(prediction, arm, 'shadow');
     }
-    if (shadows.length > 0) {
-      this.#shadows = [];
-      this.#options.recordShadows(shadows);
-      this.#open.shadow -= shadows.length;
-    }
-    if (this.#open.answer + this.#open.shadow > 0 || this.#drained.length === 0) return;
-    const drained = this.#drained;
-    this.#drained = [];
-    for (const resolve of drained) resolve();
-  }
+  };
 }

@@ -4,13 +4,11 @@ import { countRun } from './count-run.ts';
 import { gatewayErrors, later } from './errors.ts';
 import type { LiveArm } from './live-endpoint.ts';
 import { answeringArm, type Prediction, rowFor, shadowArm } from './prediction.ts';
-import type { NodeRun } from './runtime/model-runtime.ts';
-import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
+import { RowRuns } from './row-runs.ts';
 import type { Item, Queues, ScorerOptions, Work } from './scorer-work.ts';
 import { answerOfTensors, scoreOf, type TensorAnswer } from './tensor-prediction.ts';
 import { compareTensors } from './tensors/compare.ts';
 import { atEndOfTurn } from './turn.ts';
-import { WaitingRows } from './waiting-rows.ts';
 
 /** Scores beside answers that may be in work at once; past it a model is too slow to keep up, and they fail. */
 const SHADOWS_MAX = 5_000;
@@ -35,13 +33,19 @@ export class Scorer {
   #answersScheduled = false;
   #besideScheduled = false;
   readonly #made: AnswerRelease;
-  /** Runs in work of models that answer later, and what waits for them meanwhile. */
-  readonly #working = new Map<string, number>();
-  readonly #waiting = new Map<string, WaitingRows<Item>>();
+  readonly #runs: RowRuns;
 
   constructor(options: ScorerOptions) {
     this.#options = options;
     this.#made = new AnswerRelease(options);
+    this.#runs = new RowRuns({
+      cache: options.cache,
+      clock: options.clock,
+      scored: (items, scores, startedMs) => this.#settleAll(items, scores, startedMs),
+      fail: (item, error) => this.#fail(item, error),
+      waits: (item) => this.#startTimer(item),
+      afterRun: () => this.#release(),
+    });
   }
 
   /** Predictions that wait for their answer. */
@@ -145,7 +149,7 @@ export class Scorer {
     this.#answersScheduled = false;
     const queues = this.#answers;
     this.#answers = new Map();
-    for (const items of queues.values()) this.#runAll(items);
+    for (const items of queues.values()) this.#runs.runAll(items);
     this.#release();
   }
 
@@ -153,102 +157,8 @@ export class Scorer {
     this.#besideScheduled = false;
     const queues = this.#beside;
     this.#beside = new Map();
-    for (const items of queues.values()) this.#runAll(items);
+    for (const items of queues.values()) this.#runs.runAll(items);
     this.#release();
-  }
-
-  #runAll(items: readonly Item[]): void {
-    for (let from = 0; from < items.length; from += ROWS_PER_RUN_MAX) {
-      this.#run(items.length <= ROWS_PER_RUN_MAX ? items : items.slice(from, from + ROWS_PER_RUN_MAX));
-    }
-  }
-
-  /** Runs one batch, of items of one model. An inline runtime settles them before this returns. */
-  #run(items: readonly Item[]): void {
-    const { file } = (items[0] as Item).arm;
-    const { key } = file;
-    const working = this.#working.get(key) ?? 0;
-    if (working > 0 && working >= (this.#options.cache.ready(file)?.concurrency ?? 1)) {
-      this.#wait(key, items);
-      return;
-    }
-    const runtime = this.#options.cache.ready(file);
-    if (!runtime) {
-      this.#runLater(items);
-      return;
-    }
-    const startedMs = this.#options.clock.monotonic();
-    const trace: NodeRun[] | undefined = runtime.kind === 'graph' ? [] : undefined;
-    let result: Float32Array | Promise<Float32Array>;
-    try {
-      result = scoreRows(runtime, items, trace);
-    } catch (error) {
-      this.#runSingly(items, error);
-      return;
-    }
-    if (result instanceof Float32Array) {
-      this.#settleAll(items, result, startedMs);
-      return;
-    }
-    this.#working.set(key, working + 1);
-    for (const item of items) this.#startTimer(item);
-    result.then(
-      (scores) => {
-        if (trace) for (const { prediction, purpose } of items) if (purpose === 'answer') prediction.nodes = trace;
-        this.#settleAll(items, scores, startedMs);
-        this.#runNext(key);
-      },
-      (error) => {
-        this.#runSingly(items, error);
-        this.#runNext(key);
-      },
-    );
-  }
-
-  #wait(key: string, items: readonly Item[]): void {
-    const waiting = this.#waiting.get(key) ?? new WaitingRows();
-    this.#waiting.set(key, waiting);
-    waiting.add(items);
-    for (const item of items) this.#startTimer(item);
-  }
-
-  /** A model has ended a run: gives it what has waited longest, if there is anything. */
-  #runNext(key: string): void {
-    const working = (this.#working.get(key) ?? 1) - 1;
-    if (working > 0) this.#working.set(key, working);
-    else this.#working.delete(key);
-    while ((this.#working.get(key) ?? 0) === working) {
-      const next = this.#waiting.get(key)?.takeRun() ?? [];
-      if (next.length === 0) {
-        this.#waiting.delete(key);
-        break;
-      }
-      this.#run(next);
-    }
-    this.#release();
-  }
-
-  /** Loads the model first. Its items are late or fail meanwhile like those of a slow model. */
-  #runLater(items: readonly Item[]): void {
-    for (const item of items) this.#startTimer(item);
-    const waiting = (): Item[] => items.filter((item) => !item.settled);
-    this.#options.cache.load((items[0] as Item).arm.file).then(
-      () => {
-        const left = waiting();
-        if (left.length > 0) this.#run(left);
-        this.#release();
-      },
-      (error) => {
-        for (const item of waiting()) this.#fail(item, error);
-        this.#release();
-      },
-    );
-  }
-
-  #runSingly(items: readonly Item[], error: unknown): void {
-    const left = items.filter((item) => !item.settled);
-    if (items.length > 1) for (const item of left) this.#run([item]);
-    else for (const item of left) this.#fail(item, error);
   }
 
   /** Models of tensors are run, and joined with other requests of the turn, by the scorer of tensors. */
@@ -346,7 +256,7 @@ export class Scorer {
     const timeoutMs = Math.min(item.prediction.endpoint.routed.timeoutMs, this.#options.timeoutMsMax);
     item.cancelTimer = this.#options.clock.after(timeoutMs, () => {
       if (item.settled) return;
-      this.#waiting.get(item.arm.file.key)?.remove(item);
+      this.#runs.remove(item);
       this.#fail(item, gatewayErrors.timeout(`${item.arm.arm.revision} did not answer within ${timeoutMs} ms`));
       this.#release();
     });

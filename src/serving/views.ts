@@ -113,6 +113,7 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
     guardrail: { ...limits, windowMs: durationMs(window) },
     timeoutMs: spec.timeoutMs,
     ...(await protectionOf(db, endpoint, current)),
+    ...(spec.batching ? { batching: spec.batching } : {}),
     ...(rollout?.plan.live && rollout.state.stage !== 'checking' ? { live: liveRouting(rollout) } : {}),
     locked,
   };

@@ -1,6 +1,7 @@
-import { answeringArm, type Prediction, type ShadowResult } from './prediction.ts';
+import { cancelled } from './errors.ts';
+import { answeringArm, type Prediction, type Reply, type ShadowResult } from './prediction.ts';
 import type { ScorerOptions } from './scorer-work.ts';
-import { add } from './statistics.ts';
+import { add, addFailure } from './statistics.ts';
 
 type ReleaseOptions = Pick<ScorerOptions, 'clock' | 'statistics' | 'record' | 'recordShadows'>;
 
@@ -11,6 +12,8 @@ export class AnswerRelease {
   #answered: Prediction[] = [];
   #shadows: ShadowResult[] = [];
   #drained: (() => void)[] = [];
+  /** Requests whose clients have left, and of which something is in work. */
+  readonly #gone = new Set<Reply>();
 
   constructor(options: ReleaseOptions) {
     this.#options = options;
@@ -24,6 +27,12 @@ export class AnswerRelease {
     this.#shadows.push(result);
   }
 
+  /** The client of a request has left: an answer that nobody gets is no prediction, and is not recorded. */
+  leave(reply: Reply): void {
+    reply.isGone = true;
+    this.#gone.add(reply);
+  }
+
   /** Resolves when nothing is in work: every answer is released and every score beside it recorded. */
   async drained(): Promise<void> {
     if (this.open.answer + this.open.shadow > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
@@ -35,11 +44,12 @@ export class AnswerRelease {
     const shadows = this.#shadows;
     if (answered.length > 0) {
       this.#answered = [];
-      this.#options.record(answered);
-      this.#observe(answered);
+      const got = this.#gone.size === 0 ? answered : answered.filter(({ reply }) => !reply.isGone);
+      if (got.length > 0) this.#options.record(got);
+      this.#observe(got);
       this.#finish(answered);
       this.open.answer -= answered.length;
-      next(answered);
+      next(got);
     }
     if (shadows.length > 0) {
       this.#shadows = [];
@@ -65,12 +75,11 @@ export class AnswerRelease {
       const { reply } = prediction;
       if (--reply.waiting > 0) continue;
       reply.finish(reply.predictions);
-      const { success, fail } = this.#options.statistics.ofArm(
-        answeringArm(prediction),
-        prediction.endpoint.routed.name,
-      );
-      const failed = reply.predictions.some(({ error }) => error);
-      add(failed ? fail : success, nowMs - prediction.startedMs);
+      const statistics = this.#options.statistics.ofArm(answeringArm(prediction), prediction.endpoint.routed.name);
+      const failed = reply.isGone ? cancelled() : reply.predictions.find(({ error }) => error)?.error;
+      if (failed) addFailure(statistics, failed, nowMs - prediction.startedMs);
+      else add(statistics.success, nowMs - prediction.startedMs);
+      if (reply.isGone) this.#gone.delete(reply);
     }
   }
 }

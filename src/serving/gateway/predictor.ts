@@ -1,10 +1,11 @@
 import { messageOf } from '#core/errors';
 import type { System } from '#core/system';
+import type { QueueWish } from './batching/batch-policy.ts';
 import { drawArm } from './draw-for.ts';
 import { gatewayErrors, invalidField } from './errors.ts';
 import type { FeatureReader, FeatureRow } from './feature-reader.ts';
 import type { LiveEndpoint } from './live-endpoint.ts';
-import { answeringArm, type Prediction, type Reply, rowFor } from './prediction.ts';
+import { answeringArm, type OnGone, type Prediction, type Reply, replyTo, rowFor } from './prediction.ts';
 import type { Caller } from './protection/access/caller.ts';
 import { type AnswerCache, answerKey } from './protection/cache/answer-cache.ts';
 import type { Leave } from './protection/endpoint-protection.ts';
@@ -27,6 +28,9 @@ export interface PredictRequest {
   readonly path: string;
   /** Of an endpoint that is called by tensors: what its one instance gives and asks for. */
   readonly tensors?: TensorWork | undefined;
+  /** What it asks of the queue, where the endpoint has one. */
+  readonly wish?: QueueWish | undefined;
+  readonly onGone?: OnGone | undefined;
   readonly finish: (predictions: readonly Prediction[]) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -59,11 +63,11 @@ export class Predictor {
   }
 
   #begin(request: PredictRequest): void {
-    const { endpoint, instances, path, tensors, finish, fail } = request;
+    const { endpoint, instances, path, tensors, finish, fail, wish, onGone } = request;
     const { clock } = this.#options.system;
     const receivedAt = clock.now();
     const startedMs = clock.monotonic();
-    const reply: Reply = { waiting: instances.length, predictions: [], finish };
+    const reply = replyTo({ waiting: instances.length, finish, wish, onGone });
     const submit = (rows: readonly (FeatureRow | undefined)[]): void => {
       for (let i = 0; i < instances.length; i++) {
         const instance = instances[i] as Instance;
@@ -146,6 +150,7 @@ export class Predictor {
       cached: false,
       ...(tensors ? { tensors } : {}),
       nodes: undefined,
+      work: undefined,
     };
   }
 

@@ -1,6 +1,9 @@
 import type { Clock } from '#core/clock';
+import { Batcher, type QueueOf } from './batching/batcher.ts';
+import type { Place } from './batching/waiting-requests.ts';
+import type { Work } from './prediction.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
-import type { NodeRun } from './runtime/model-runtime.ts';
+import type { ModelFile, NodeRun } from './runtime/model-runtime.ts';
 import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
 import type { Item } from './scorer-work.ts';
 import { WaitingRows } from './waiting-rows.ts';
@@ -22,20 +25,45 @@ export class RowRuns {
   /** Runs in work of models that answer later, and what waits for them meanwhile. */
   readonly #working = new Map<string, number>();
   readonly #waiting = new Map<string, WaitingRows<Item>>();
+  /** Rows of endpoints that declare how they wait. */
+  readonly #batcher: Batcher<Item>;
+  /** Models that are being loaded. */
+  readonly #loading = new Set<string>();
 
   constructor(options: RowRunsOptions) {
     this.#options = options;
+    this.#batcher = new Batcher({
+      clock: options.clock,
+      joins: () => true,
+      free: ({ arm: { file } }) => !this.#loading.has(file.key) && this.#isFree(file),
+      run: (items) => this.#run(items),
+      waits: options.waits,
+      refuse: options.fail,
+      afterTimer: options.afterRun,
+    });
   }
 
-  /** Takes out a row that nobody waits for any more. */
-  remove(item: Item): void {
-    this.#waiting.get(item.arm.file.key)?.remove(item);
+  /** Has a row wait as its endpoint declares. Nothing runs before {@link turn}. */
+  join(item: Item, queue: QueueOf, place: Place): void {
+    this.#batcher.add(item, queue, { rows: 1, queuedMs: item.queuedMs, place });
+  }
+
+  /** The turn is over in which rows came. */
+  turn(): void {
+    this.#batcher.turn();
+  }
+
+  /** Takes out a row that nobody waits for any more. False when it waits for no turn of its own. */
+  remove(work: Work): boolean {
+    const item = work as Item;
+    return this.#batcher.remove(item) || (this.#waiting.get(item.arm.file.key)?.remove(item) ?? false);
   }
 
   /** Runs items of one model, in runs of at most the rows that one may have. */
   runAll(items: readonly Item[]): void {
-    for (let from = 0; from < items.length; from += ROWS_PER_RUN_MAX) {
-      this.#run(items.length <= ROWS_PER_RUN_MAX ? items : items.slice(from, from + ROWS_PER_RUN_MAX));
+    const rowsMax = items[0]?.prediction.endpoint.batching?.rowsMax ?? ROWS_PER_RUN_MAX;
+    for (let from = 0; from < items.length; from += rowsMax) {
+      this.#run(items.length <= rowsMax ? items : items.slice(from, from + rowsMax));
     }
   }
 
@@ -43,8 +71,7 @@ export class RowRuns {
   #run(items: readonly Item[]): void {
     const { file } = (items[0] as Item).arm;
     const { key } = file;
-    const working = this.#working.get(key) ?? 0;
-    if (working > 0 && working >= (this.#options.cache.ready(file)?.concurrency ?? 1)) {
+    if (!this.#isFree(file)) {
       this.#wait(key, items);
       return;
     }
@@ -66,8 +93,11 @@ export class RowRuns {
       this.#options.scored(items, result, startedMs);
       return;
     }
-    this.#working.set(key, working + 1);
-    for (const item of items) this.#options.waits(item);
+    this.#working.set(key, (this.#working.get(key) ?? 0) + 1);
+    for (const item of items) {
+      item.isRunning = true;
+      this.#options.waits(item);
+    }
     result.then(
       (scores) => {
         if (trace) for (const { prediction, purpose } of items) if (purpose === 'answer') prediction.nodes = trace;
@@ -81,11 +111,19 @@ export class RowRuns {
     );
   }
 
+  #isFree(file: ModelFile): boolean {
+    const working = this.#working.get(file.key) ?? 0;
+    return working === 0 || working < (this.#options.cache.ready(file)?.concurrency ?? 1);
+  }
+
   #wait(key: string, items: readonly Item[]): void {
     const waiting = this.#waiting.get(key) ?? new WaitingRows();
     this.#waiting.set(key, waiting);
     waiting.add(items);
-    for (const item of items) this.#options.waits(item);
+    for (const item of items) {
+      item.isRunning = false;
+      this.#options.waits(item);
+    }
   }
 
   /** A model has ended a run: gives it what has waited longest, if there is anything. */
@@ -93,31 +131,46 @@ export class RowRuns {
     const working = (this.#working.get(key) ?? 1) - 1;
     if (working > 0) this.#working.set(key, working);
     else this.#working.delete(key);
-    while ((this.#working.get(key) ?? 0) === working) {
-      const next = this.#waiting.get(key)?.takeRun() ?? [];
-      if (next.length === 0) {
-        this.#waiting.delete(key);
-        break;
-      }
-      this.#run(next);
-    }
+    while ((this.#working.get(key) ?? 0) === working && this.#runOldest(key));
     this.#options.afterRun();
+  }
+
+  /** Runs what has waited longest for a model. False when nothing may run now. */
+  #runOldest(key: string): boolean {
+    const waiting = this.#waiting.get(key);
+    const sinceMs = waiting?.oldest?.queuedMs;
+    if (waiting && sinceMs === undefined) this.#waiting.delete(key);
+    if (waiting && sinceMs !== undefined && sinceMs <= this.#batcher.sinceMs(key)) {
+      this.#run(waiting.takeRun());
+      return true;
+    }
+    return this.#batcher.begin(key);
   }
 
   /** Loads the model first. Its items are late or fail meanwhile like those of a slow model. */
   #runLater(items: readonly Item[]): void {
-    for (const item of items) this.#options.waits(item);
+    const { file } = (items[0] as Item).arm;
     const waiting = (): Item[] => items.filter((item) => !item.settled);
-    this.#options.cache.load((items[0] as Item).arm.file).then(
-      () => {
-        const left = waiting();
-        if (left.length > 0) this.#run(left);
-        this.#options.afterRun();
-      },
-      (error) => {
-        for (const item of waiting()) this.#options.fail(item, error);
-        this.#options.afterRun();
-      },
+    const go = (begin: (left: readonly Item[]) => void): void => {
+      this.#loading.delete(file.key);
+      begin(waiting());
+      this.#batcher.pump(file.key);
+      this.#options.afterRun();
+    };
+    this.#loading.add(file.key);
+    for (const item of items) {
+      item.isRunning = false;
+      this.#options.waits(item);
+    }
+    this.#options.cache.load(file).then(
+      () =>
+        go((left) => {
+          if (left.length > 0) this.#run(left);
+        }),
+      (error) =>
+        go((left) => {
+          for (const item of left) this.#options.fail(item, error);
+        }),
     );
   }
 

@@ -1,11 +1,14 @@
 import { messageOf } from '#core/errors';
 import { AnswerRelease } from './answer-release.ts';
+import type { BatchPolicy } from './batching/batch-policy.ts';
+import { WaitingRequests } from './batching/waiting-requests.ts';
 import { countRun } from './count-run.ts';
-import { gatewayErrors, later } from './errors.ts';
+import { cancelled, gatewayErrors, isCancellation, later } from './errors.ts';
 import type { LiveArm } from './live-endpoint.ts';
-import { answeringArm, type Prediction, rowFor, shadowArm } from './prediction.ts';
+import { answeringArm, type Prediction, type Reply, rowFor, shadowArm, type Work } from './prediction.ts';
 import { RowRuns } from './row-runs.ts';
-import type { Item, Queues, ScorerOptions, Work } from './scorer-work.ts';
+import type { Item, Queues, ScorerOptions } from './scorer-work.ts';
+import { addFailure } from './statistics.ts';
 import { answerOfTensors, scoreOf, type TensorAnswer } from './tensor-prediction.ts';
 import { compareTensors } from './tensors/compare.ts';
 import { atEndOfTurn } from './turn.ts';
@@ -34,6 +37,7 @@ export class Scorer {
   #besideScheduled = false;
   readonly #made: AnswerRelease;
   readonly #runs: RowRuns;
+  readonly #requests = new WaitingRequests();
 
   constructor(options: ScorerOptions) {
     this.#options = options;
@@ -43,7 +47,7 @@ export class Scorer {
       clock: options.clock,
       scored: (items, scores, startedMs) => this.#settleAll(items, scores, startedMs),
       fail: (item, error) => this.#fail(item, error),
-      waits: (item) => this.#startTimer(item),
+      waits: (item) => this.#waits(item),
       afterRun: () => this.#release(),
     });
   }
@@ -53,8 +57,10 @@ export class Scorer {
     return this.#made.open.answer;
   }
 
-  /** Takes predictions on. Their replies are finished in a later turn. */
+  /** Takes the predictions of a request on. Their reply is finished in a later turn. Errors: `gateway/queue-full`. */
   submit(predictions: readonly Prediction[]): void {
+    const [first] = predictions;
+    if (first?.endpoint.batching) this.#enterQueue(predictions, first, first.endpoint.batching);
     for (const prediction of predictions) {
       if (prediction.cached) this.#answerAsIs(prediction);
       else this.#enqueue(prediction, answeringArm(prediction), 'answer');
@@ -81,9 +87,30 @@ export class Scorer {
     this.#made.answered(prediction);
   }
 
+  /** Gives a request its place among those that wait for the endpoint, or refuses it as a whole. */
+  #enterQueue(predictions: readonly Prediction[], first: Prediction, policy: BatchPolicy): void {
+    const { reply, endpoint } = first;
+    if (predictions.every(({ cached }) => cached)) return;
+    try {
+      reply.place = this.#requests.enter(endpoint.routed.name, policy, reply.wish);
+    } catch (error) {
+      addFailure(this.#options.statistics.ofArm(endpoint.current, endpoint.routed.name), error, 0);
+      throw error;
+    }
+  }
+
   #enqueue(prediction: Prediction, arm: LiveArm, purpose: Work['purpose']): void {
     const queuedMs = this.#options.clock.monotonic();
-    const work: Work = { prediction, arm, purpose, queuedMs, settled: false, cancelTimer: undefined };
+    const work: Work = {
+      prediction,
+      arm,
+      purpose,
+      queuedMs,
+      settled: false,
+      isRunning: false,
+      cancelTimer: undefined,
+    };
+    if (purpose === 'answer') prediction.work = work;
     this.#made.open[purpose] += 1;
     this.#schedule(purpose);
     if (purpose === 'answer' && prediction.endpoint.protection && !this.#mayAsk(work)) return;
@@ -95,12 +122,24 @@ export class Scorer {
     } else if (prediction.tensors ?? arm.tensors) {
       this.#inferTensors(Object.assign(work, { row }));
     } else {
-      const queues = purpose === 'answer' ? this.#answers : this.#beside;
-      const item: Item = Object.assign(work, { row });
-      const queue = queues.get(arm.file.key);
-      if (queue) queue.push(item);
-      else queues.set(arm.file.key, [item]);
+      this.#join(Object.assign(work, { row }));
     }
+  }
+
+  /** Has a row wait for the end of the turn, or as its endpoint declares. */
+  #join(item: Item): void {
+    const { arm, purpose, prediction } = item;
+    const { batching, routed } = prediction.endpoint;
+    const { place } = prediction.reply;
+    if (batching && place && purpose === 'answer') {
+      this.#runs.join(item, { name: routed.name, model: arm.file.key, policy: batching }, place);
+      return;
+    }
+    const queues = purpose === 'answer' ? this.#answers : this.#beside;
+    const key = batching ? `${arm.file.key}\n${routed.name}` : arm.file.key;
+    const queue = queues.get(key);
+    if (queue) queue.push(item);
+    else queues.set(key, [item]);
   }
 
   /** False for a revision whose breaker is open: the work has failed then. A candidate has its guardrail instead. */
@@ -150,6 +189,7 @@ export class Scorer {
     const queues = this.#answers;
     this.#answers = new Map();
     for (const items of queues.values()) this.#runs.runAll(items);
+    this.#runs.turn();
     this.#release();
   }
 
@@ -165,13 +205,15 @@ export class Scorer {
   #inferTensors(item: Item): void {
     const { prediction } = item;
     this.#startTimer(item);
+    item.isRunning = true;
     answerOfTensors(this.#options.tensors, prediction, item).then(
       (answer) => {
         if (!item.settled) this.#settleTensors(item, answer);
         this.#release();
       },
       (error) => {
-        if (!item.settled) this.#fail(item, error);
+        if (isCancellation(error)) this.#leave(prediction.reply, [item]);
+        else if (!item.settled) this.#fail(item, error);
         this.#release();
       },
     );
@@ -223,6 +265,10 @@ export class Scorer {
     this.#settled(work, this.#options.clock.monotonic(), message);
     if (purpose === 'shadow') {
       this.#made.scoredBeside({ prediction, shadow: { revision, score: null, error: message } });
+    } else if (prediction.reply.isGone) {
+      // Nobody waits for what would answer in its place.
+      prediction.error = cancelled();
+      this.#made.answered(prediction);
     } else if (prediction.arm === 'candidate') {
       prediction.arm = 'current';
       prediction.fallback = { revision, error: message };
@@ -251,12 +297,48 @@ export class Scorer {
     if (trip) this.#options.onTrip(endpoint, endpoint.arms ? { ...trip, arm: candidate.name } : trip);
   }
 
+  /** The row is not answered in this turn: it may be late, or its client may leave meanwhile. */
+  #waits(item: Item): void {
+    this.#startTimer(item);
+    const { reply } = item.prediction;
+    if (item.purpose === 'shadow' || reply.isHeard || !reply.onGone) return;
+    reply.isHeard = true;
+    reply.onGone(() => {
+      if (reply.waiting <= 0) return;
+      this.#leave(
+        reply,
+        reply.predictions.flatMap(({ work }) => (work && !work.isRunning ? [work] : [])),
+      );
+      this.#release();
+    });
+  }
+
+  /** The client has left: what has not begun is taken out, and what has is finished and recorded nowhere. */
+  #leave(reply: Reply, works: readonly Work[]): void {
+    this.#made.leave(reply);
+    for (const work of works) {
+      if (work.settled) continue;
+      this.#takeOut(work);
+      work.settled = true;
+      work.cancelTimer?.();
+      work.prediction.error = cancelled();
+      this.#made.answered(work.prediction);
+    }
+  }
+
+  #takeOut(work: Work): void {
+    if (this.#runs.remove(work)) return;
+    const queue: Work[] | undefined = this.#answers.get(work.arm.file.key);
+    const place = queue?.indexOf(work) ?? -1;
+    if (place >= 0) queue?.splice(place, 1);
+  }
+
   #startTimer(item: Item): void {
     if (item.cancelTimer) return;
     const timeoutMs = Math.min(item.prediction.endpoint.routed.timeoutMs, this.#options.timeoutMsMax);
     item.cancelTimer = this.#options.clock.after(timeoutMs, () => {
       if (item.settled) return;
-      this.#runs.remove(item);
+      this.#takeOut(item);
       this.#fail(item, gatewayErrors.timeout(`${item.arm.arm.revision} did not answer within ${timeoutMs} ms`));
       this.#release();
     });

@@ -35,11 +35,11 @@ export interface InputMessage {
   readonly contents: Readonly<Record<string, readonly unknown[]>> | null;
 }
 
-export type Asker = Pick<InferCall, 'caller' | 'asked'>;
+export type Asker = Pick<InferCall, 'caller' | 'asked' | 'onGone'>;
 
 /** The call with whoever makes it, for the endpoint that its name means to their tenant. */
-export function meant(parts: GatewayParts, call: InferCall, { caller, asked }: Asker): InferCall {
-  return { ...call, caller, asked, model: parts.router.nameFor(call.model, caller?.tenant) };
+export function meant(parts: GatewayParts, call: InferCall, { caller, asked, onGone }: Asker): InferCall {
+  return { ...call, caller, asked, onGone, model: parts.router.nameFor(call.model, caller?.tenant) };
 }
 
 /** Throws `gateway/invalid-request`. */

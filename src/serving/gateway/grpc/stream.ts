@@ -1,5 +1,6 @@
 import type { GatewayParts } from '../gateway-parts.ts';
 import { infer } from '../open-inference/infer.ts';
+import type { OnGone } from '../prediction.ts';
 import type { MessageSink, RpcCall } from './http2/rpc-call.ts';
 import { type Asker, callOf, type InferMessage, meant, messageOf } from './infer-message.ts';
 
@@ -19,6 +20,11 @@ const STREAM_WINDOW = 64;
  */
 export function streamInfer(parts: GatewayParts, call: RpcCall, context: StreamContext): MessageSink {
   let inWork = 0;
+  /** Of the requests in work: what is to be done when the client leaves. */
+  const leaving = new Set<() => void>();
+  call.onGone(() => {
+    for (const leave of leaving) leave();
+  });
   let last: Promise<void> = context.asker.then(
     () => undefined,
     (error) => call.refuse(error),
@@ -27,9 +33,16 @@ export function streamInfer(parts: GatewayParts, call: RpcCall, context: StreamC
     message(message) {
       inWork += 1;
       if (inWork >= STREAM_WINDOW) call.pause();
-      const answer = answered(parts, message as InferMessage, context);
+      let leave: (() => void) | undefined;
+      const onGone: OnGone = (listener) => {
+        leave = listener;
+        if (call.isOver) listener();
+        else leaving.add(listener);
+      };
+      const answer = answered(parts, message as InferMessage, { ...context, onGone });
       last = last.then(async () => {
         const reply = await answer;
+        if (leave) leaving.delete(leave);
         inWork -= 1;
         if (inWork < STREAM_WINDOW) call.resume();
         // Waits for a client that reads slowly, so that answers do not pile up.
@@ -42,11 +55,15 @@ export function streamInfer(parts: GatewayParts, call: RpcCall, context: StreamC
   };
 }
 
-async function answered(parts: GatewayParts, message: InferMessage, context: StreamContext): Promise<object> {
+async function answered(
+  parts: GatewayParts,
+  message: InferMessage,
+  context: StreamContext & { readonly onGone: OnGone },
+): Promise<object> {
   const final = message.parameters['triton_enable_empty_final_response']?.bool_param === true;
   try {
     const { triton_enable_empty_final_response: _, ...parameters } = message.parameters;
-    const asker = await context.asker;
+    const asker = { ...(await context.asker), onGone: context.onGone };
     const result = messageOf(await infer(parts, meant(parts, callOf({ ...message, parameters }), asker))) as {
       parameters: object;
     };

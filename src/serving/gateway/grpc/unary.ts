@@ -21,9 +21,10 @@ export function unaryFor(parts: GatewayParts, { probed }: { readonly probed: boo
     one(message, call) {
       const request = message as Request & { readonly name?: string; readonly model_name?: string };
       const asked = askedIn(call);
+      const onGone = (listener: () => void): void => call.onGone(listener);
       const answer = asksWho
-        ? callerOf(parts, call).then((caller) => work(request, { caller, asked }))
-        : work(request, { asked });
+        ? callerOf(parts, call).then((caller) => work(request, { caller, asked, onGone }))
+        : work(request, { asked, onGone });
       addLifecycle(parts, call, request.model_name);
       answer
         .then((response) => call.answer(response))
@@ -64,6 +65,7 @@ const GRPC_STATUS: Readonly<Record<number, StatusCode>> = {
   410: STATUS.FAILED_PRECONDITION,
   413: STATUS.RESOURCE_EXHAUSTED,
   429: STATUS.RESOURCE_EXHAUSTED,
+  499: STATUS.CANCELLED,
   501: STATUS.UNIMPLEMENTED,
   503: STATUS.UNAVAILABLE,
   504: STATUS.DEADLINE_EXCEEDED,

@@ -1,3 +1,4 @@
+import { wishOfHeaders } from '../batching/queue-wish.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armAsked, namedArm } from '../named-arm.ts';
 import { answeringArm, answeringRevision, armNameOf, type Prediction, propensityOf } from '../prediction.ts';
@@ -38,6 +39,10 @@ function predict(parts: GatewayParts, name: string, { body, request, response, c
     endpoint,
     armAsked((header) => request.headers[header]),
   );
+  const waits = {
+    wish: wishOfHeaders(request.headers),
+    onGone: (listener: () => void) => response.onGone(listener),
+  };
   if (body !== null && typeof body === 'object' && 'instances' in body) {
     const values = batchInstances(body.instances, parts.limits.instancesMax);
     const instances = values.map((value, i) => instanceOf(value, `instances.${i}`, named));
@@ -48,6 +53,7 @@ function predict(parts: GatewayParts, name: string, { body, request, response, c
       path: 'instances',
       finish: (all) => answerBatch(response, all),
       fail,
+      ...waits,
     });
     return;
   }
@@ -57,7 +63,7 @@ function predict(parts: GatewayParts, name: string, { body, request, response, c
     if (prediction.error) fail(prediction.error);
     else sendJson(response, 200, answerOf(prediction));
   };
-  parts.predictor.predict({ endpoint, caller, instances, path: '', finish, fail });
+  parts.predictor.predict({ endpoint, caller, instances, path: '', finish, fail, ...waits });
 }
 
 function instanceOf(value: unknown, path: string, named: ReturnType<typeof namedArm>): Instance {

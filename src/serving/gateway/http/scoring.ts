@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { wishOfHeaders } from '../batching/queue-wish.ts';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armAsked } from '../named-arm.ts';
 import { modelReady } from '../open-inference/describe.ts';
+import type { OnGone } from '../prediction.ts';
 import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
 import { type ScoreReply, scoreFrame } from '../scoring/score-frame.ts';
 import { type Exchange, expected, sendJson, setErrorHeaders, setLifecycleHeaders } from './http-io.ts';
@@ -81,7 +83,8 @@ export function handleScoring(parts: GatewayParts, addressed: Action, { request,
     if (!parts.repository.has(name) && refusedEarly(endpoint, { request, caller }, fail)) return;
   }
   const done = (body: Buffer): void => {
-    predict(parts, action, { body, headers, caller }).then(({ text, type, marks }) => {
+    const onGone: OnGone = (listener) => response.onGone(listener);
+    predict(parts, action, { body, headers, caller, onGone }).then(({ text, type, marks }) => {
       for (const mark of MARKED) {
         const value = marks[mark];
         if (value !== undefined) response.setHeader(`Kedge-${mark}`, String(value));
@@ -96,6 +99,7 @@ interface Message {
   readonly body: Buffer;
   readonly headers: IncomingHttpHeaders;
   readonly caller: Exchange['caller'];
+  readonly onGone: OnGone;
 }
 
 /** What is said of an answer in a header, because these protocols have no place for it in the body. */
@@ -105,7 +109,7 @@ const JSON_LINES = 'application/jsonlines';
 async function predict(
   parts: GatewayParts,
   { model, version }: Action,
-  { body, headers, caller }: Message,
+  { body, headers, caller, onGone }: Message,
 ): Promise<{ readonly text: string; readonly type: string; readonly marks: ScoreReply['marks'] }> {
   const [type = ''] = (headers['content-type'] ?? 'application/json').split(';');
   const text = body.toString('utf8');
@@ -115,6 +119,7 @@ async function predict(
   const inferenceId = headers['x-amzn-sagemaker-inference-id'];
   const { predictions, marks } = await scoreFrame(parts, {
     model: model ?? parts.router.nameFor(defaultEndpoint(parts), caller?.tenant),
+    ...{ wish: wishOfHeaders(headers), onGone },
     ...{ version, frame, caller, asked: armAsked((header) => headers[header]) },
     ...{ id: typeof inferenceId === 'string' ? inferenceId : undefined },
   });

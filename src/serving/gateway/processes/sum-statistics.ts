@@ -1,7 +1,16 @@
 import type { Duration, StatisticsData } from '../statistics.ts';
 import { ModelStatistics } from '../statistics.ts';
 
-const DURATIONS = ['success', 'fail', 'queue', 'computeInput', 'computeInfer', 'computeOutput'] as const;
+const DURATIONS = [
+  'success',
+  'fail',
+  'rejected',
+  'cancelled',
+  'queue',
+  'computeInput',
+  'computeInfer',
+  'computeOutput',
+] as const;
 
 /** The statistics of several processes as if one had counted all, by model and version. */
 export function sumStatistics(parts: Iterable<Iterable<StatisticsData>>): readonly ModelStatistics[] {

@@ -13,6 +13,7 @@ import {
 } from '../../open-inference/describe.ts';
 import { infer } from '../../open-inference/infer.ts';
 import { statisticsJson } from '../../open-inference/statistics-json.ts';
+import type { OnGone } from '../../prediction.ts';
 import type { LoadParameters } from '../../repository/model-repository.ts';
 import { type Exchange, expected, parseJson, sendJson, setErrorHeaders, setLifecycleHeaders } from '../http-io.ts';
 import type { HttpResponse } from '../http-message.ts';
@@ -66,12 +67,12 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
   }
   const done = (raw: Buffer): void => {
     const { bodyBytesMax } = parts.limits;
-    const answer = (): Promise<WrittenAnswer> =>
+    const answer = (onGone?: OnGone): Promise<WrittenAnswer> =>
       headers['content-encoding']
         ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) =>
-            act(parts, target, { body, headers, caller }),
+            act(parts, target, { body, headers, caller, onGone }),
           )
-        : act(parts, target, { body: raw, headers, caller });
+        : act(parts, target, { body: raw, headers, caller, onGone });
     const callback = target.what === 'infer' ? headers['x-kedge-callback'] : undefined;
     if (callback !== undefined) {
       const work = { url: String(callback), model: target.model, answer };
@@ -79,7 +80,7 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
       return;
     }
     if (target.what !== 'infer' || !asksToRespondLater(headers)) {
-      answer()
+      answer((listener) => response.onGone(listener))
         .then((written) => send(response, written, headers['accept-encoding']))
         .catch(fail);
       return;
@@ -169,14 +170,19 @@ interface Message {
   readonly body: Buffer;
   readonly headers: IncomingHttpHeaders;
   readonly caller: Exchange['caller'];
+  readonly onGone?: OnGone | undefined;
 }
 
-async function act(parts: GatewayParts, target: Target, { body, headers, caller }: Message): Promise<WrittenAnswer> {
+async function act(
+  parts: GatewayParts,
+  target: Target,
+  { body, headers, caller, onGone }: Message,
+): Promise<WrittenAnswer> {
   const { what, model, version } = target;
   if (what === 'infer') {
     const { binary, ...call } = readInfer(body, headers['inference-header-content-length']);
     return writeInfer(
-      await infer(parts, { ...call, model, version, caller, asked: armAsked((header) => headers[header]) }),
+      await infer(parts, { ...call, model, version, caller, onGone, asked: armAsked((header) => headers[header]) }),
       binary,
     );
   }

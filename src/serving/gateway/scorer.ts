@@ -91,10 +91,12 @@ export class Scorer {
   #enterQueue(predictions: readonly Prediction[], first: Prediction, policy: BatchPolicy): void {
     const { reply, endpoint } = first;
     if (predictions.every(({ cached }) => cached)) return;
+    const { name } = endpoint.routed;
+    const counted = this.#options.statistics.ofArm(endpoint.current, name);
     try {
-      reply.place = this.#requests.enter(endpoint.routed.name, policy, reply.wish);
+      reply.place = this.#requests.enter(name, policy, { wish: reply.wish, counted });
     } catch (error) {
-      addFailure(this.#options.statistics.ofArm(endpoint.current, endpoint.routed.name), error, 0);
+      addFailure(counted, error, 0);
       throw error;
     }
   }
@@ -304,7 +306,6 @@ export class Scorer {
     if (item.purpose === 'shadow' || reply.isHeard || !reply.onGone) return;
     reply.isHeard = true;
     reply.onGone(() => {
-      if (reply.waiting <= 0) return;
       this.#leave(
         reply,
         reply.predictions.flatMap(({ work }) => (work && !work.isRunning ? [work] : [])),
@@ -315,6 +316,7 @@ export class Scorer {
 
   /** The client has left: what has not begun is taken out, and what has is finished and recorded nowhere. */
   #leave(reply: Reply, works: readonly Work[]): void {
+    if (reply.waiting <= 0) return;
     this.#made.leave(reply);
     for (const work of works) {
       if (work.settled) continue;

@@ -20,6 +20,8 @@ export class ModelStatistics {
   executionCount = 0;
   /** Epoch milliseconds; 0 when there was none. */
   lastInference = 0;
+  /** Requests that wait for a run at this moment, where it is declared how they wait. */
+  pending = 0;
   /** Requests from their arrival until their answer left, and those that were refused or failed. */
   readonly success = zero();
   readonly fail = zero();

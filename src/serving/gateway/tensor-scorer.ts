@@ -101,7 +101,7 @@ export class TensorScorer {
     const { served, waits } = request;
     const timeoutMs = Math.min(this.#options.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
     const rows = served.maxBatchSize > 0 ? (request.feeds[0]?.shape[0] ?? 1) : 1;
-    const place = waits && (waits.place ?? this.#requests.enter(waits.name, waits.policy, waits.wish));
+    const place = waits && (waits.place ?? this.#enter(served, waits));
     this.#inWork += 1;
     try {
       return await new Promise<Tensor[]>((resolve, reject) => {
@@ -120,6 +120,10 @@ export class TensorScorer {
       this.#inWork -= 1;
       if (this.#inWork === 0) for (const resolve of this.#drained.splice(0)) resolve();
     }
+  }
+
+  #enter({ model, version }: RepositoryVersion, { name, policy, wish }: QueueWait): Place {
+    return this.#requests.enter(name, policy, { wish, counted: this.#options.statistics.of(model, version) });
   }
 
   #enqueue(item: Item): void {

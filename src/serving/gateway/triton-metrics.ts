@@ -41,6 +41,15 @@ const REASONS: readonly { readonly reason: string; readonly of: (statistics: Mod
   { reason: 'OTHER', of: ({ fail, rejected, cancelled }) => count(fail) - count(rejected) - count(cancelled) },
 ];
 
+function pending(models: readonly ModelStatistics[]): string {
+  const name = 'nv_inference_pending_request_count';
+  const lines = models.map(
+    (each) => `${name}{model="${escaped(each.name)}",version="${each.version}"} ${each.pending}`,
+  );
+  const help = 'Requests that wait for a run, where it is declared how they wait.';
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines, ''].join('\n');
+}
+
 /** Requests that were not answered, told apart as Triton does. */
 function failures(models: readonly ModelStatistics[]): string {
   const name = 'nv_inference_request_failure';
@@ -61,7 +70,7 @@ export function tritonMetrics(statistics: Iterable<ModelStatistics>): string {
     const lines = models.map((each) => `${name}{model="${escaped(each.name)}",version="${each.version}"} ${of(each)}`);
     return [`# HELP ${name} ${help}`, `# TYPE ${name} counter`, ...lines, ''].join('\n');
   });
-  return counters.join('') + failures(models);
+  return counters.join('') + pending(models) + failures(models);
 }
 
 function escaped(text: string): string {

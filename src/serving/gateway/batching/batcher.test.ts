@@ -57,7 +57,7 @@ function openBatcher(policy: BatchPolicy, { runsMax = 1 } = {}) {
     add(id: number, { rows = 1, kind = '', ...wish }: Partial<Row> & QueueWish = {}): void {
       const item = { id, rows, kind };
       items.set(id, item);
-      const place = requests.enter('m', policy, wish);
+      const place = requests.enter('m', policy, { wish, counted: { pending: 0 } });
       batcher.add(item, { name: 'm', model: 'file', policy }, { rows, queuedMs: clock.monotonic(), place });
     },
     leave: (id: number): boolean => batcher.remove(items.get(id) as Row),

@@ -9,44 +9,65 @@ export class Place {
   readonly level: number;
   readonly timeoutMs: number;
   readonly whenLate: QueuePolicy['whenLate'];
-  readonly #counts: number[];
-  #waiting = 0;
+  readonly #waiting: Waiting;
+  #rows = 0;
 
-  constructor(level: number, waits: Pick<QueuePolicy, 'timeoutMs' | 'whenLate'>, counts: number[]) {
+  constructor(level: number, waits: Pick<QueuePolicy, 'timeoutMs' | 'whenLate'>, waiting: Waiting) {
     this.level = level;
     this.timeoutMs = waits.timeoutMs;
     this.whenLate = waits.whenLate;
-    this.#counts = counts;
+    this.#waiting = waiting;
   }
 
-  /** Rows of it wait from now on. */
+  /** A row of it waits from now on. */
   joined(): void {
-    this.#waiting += 1;
-    if (this.#waiting === 1) this.#counts[this.level] = (this.#counts[this.level] ?? 0) + 1;
+    this.#rows += 1;
+    if (this.#rows === 1) this.#count(1);
   }
 
+  /** A row of it waits no longer. */
   left(): void {
-    this.#waiting -= 1;
-    if (this.#waiting === 0) this.#counts[this.level] = (this.#counts[this.level] ?? 1) - 1;
+    this.#rows -= 1;
+    if (this.#rows === 0) this.#count(-1);
   }
+
+  #count(change: 1 | -1): void {
+    const { byLevel, counted } = this.#waiting;
+    byLevel[this.level] = (byLevel[this.level] ?? 0) + change;
+    counted.pending += change;
+  }
+}
+
+interface Waiting {
+  /** Requests by priority. */
+  readonly byLevel: number[];
+  readonly counted: { pending: number };
+}
+
+interface Entering {
+  readonly wish?: QueueWish | undefined;
+  readonly counted: { pending: number };
 }
 
 /** How many requests wait for each model or endpoint, by priority. */
 export class WaitingRequests {
-  readonly #counts = new Map<string, number[]>();
+  readonly #waiting = new Map<string, number[]>();
 
-  /** A place for a request. It takes none from others before its rows wait. Errors: `gateway/queue-full`. */
-  enter(name: string, policy: BatchPolicy, wish: QueueWish = FIRST_COME): Place {
+  /**
+   * A place for a request, which takes none from others before its rows wait. `counted` is told of those that do.
+   * Errors: `gateway/queue-full`.
+   */
+  enter(name: string, policy: BatchPolicy, { wish = FIRST_COME, counted }: Entering): Place {
     const level = levelOf(policy, wish);
     const queue = policy.levels[level - 1] as QueuePolicy;
-    const counts = this.#counts.get(name) ?? [];
-    this.#counts.set(name, counts);
-    const waiting = counts[level] ?? 0;
+    const byLevel = this.#waiting.get(name) ?? [];
+    this.#waiting.set(name, byLevel);
+    const waiting = byLevel[level] ?? 0;
     if (waiting >= queue.requestsMax) {
       const which = policy.levels.length > 1 ? ` of priority ${level}` : '';
       const why = `'${name}' has ${waiting} requests${which} waiting, which is ${policy.names.requestsMax}`;
       throw later(gatewayErrors['queue-full'](why), RETRY_AFTER_MS);
     }
-    return new Place(level, { timeoutMs: timeoutOf(queue, wish), whenLate: queue.whenLate }, counts);
+    return new Place(level, { timeoutMs: timeoutOf(queue, wish), whenLate: queue.whenLate }, { byLevel, counted });
   }
 }

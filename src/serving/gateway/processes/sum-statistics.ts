@@ -22,6 +22,7 @@ export function sumStatistics(parts: Iterable<Iterable<StatisticsData>>): readon
       sums.set(key, sum);
       sum.inferenceCount += one.inferenceCount;
       sum.executionCount += one.executionCount;
+      sum.pending += one.pending;
       sum.lastInference = Math.max(sum.lastInference, one.lastInference);
       for (const name of DURATIONS) addTo(sum[name], one[name]);
       for (const [rows, duration] of one.batches) {

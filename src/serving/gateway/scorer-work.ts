@@ -12,6 +12,8 @@ export interface ScorerOptions {
   readonly clock: Clock;
   readonly statistics: StatisticsBook;
   readonly tensors: TensorScoring;
+  /** Processes of this gateway, of which each bears its part of the requests that may wait; 1 unless told. */
+  readonly processes?: number | undefined;
   /** The longest time that any prediction may take, whatever its endpoint says. */
   readonly timeoutMsMax: number;
   /** Writes answered predictions down. Called before their answers are released. Must not throw. */

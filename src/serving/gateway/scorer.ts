@@ -37,10 +37,11 @@ export class Scorer {
   #besideScheduled = false;
   readonly #made: AnswerRelease;
   readonly #runs: RowRuns;
-  readonly #requests = new WaitingRequests();
+  readonly #requests: WaitingRequests;
 
   constructor(options: ScorerOptions) {
     this.#options = options;
+    this.#requests = new WaitingRequests(options.processes);
     this.#made = new AnswerRelease(options);
     this.#runs = new RowRuns({
       cache: options.cache,
@@ -103,28 +104,29 @@ export class Scorer {
 
   #enqueue(prediction: Prediction, arm: LiveArm, purpose: Work['purpose']): void {
     const queuedMs = this.#options.clock.monotonic();
-    const work: Work = {
+    const row = rowFor(prediction, arm);
+    const item: Item = {
       prediction,
       arm,
       purpose,
+      row: row instanceof Error ? prediction.row : row,
       queuedMs,
       settled: false,
       isRunning: false,
       cancelTimer: undefined,
     };
-    if (purpose === 'answer') prediction.work = work;
+    if (purpose === 'answer') prediction.work = item;
     this.#made.open[purpose] += 1;
     this.#schedule(purpose);
-    if (purpose === 'answer' && prediction.endpoint.protection && !this.#mayAsk(work)) return;
-    const row = rowFor(prediction, arm);
+    if (purpose === 'answer' && prediction.endpoint.protection && !this.#mayAsk(item)) return;
     if (row instanceof Error) {
-      this.#fail(work, row);
+      this.#fail(item, row);
     } else if (purpose === 'shadow' && this.#made.open.shadow > SHADOWS_MAX) {
-      this.#fail(work, new Error(`more than ${SHADOWS_MAX} scores are waiting for the model`));
+      this.#fail(item, new Error(`more than ${SHADOWS_MAX} scores are waiting for the model`));
     } else if (prediction.tensors ?? arm.tensors) {
-      this.#inferTensors(Object.assign(work, { row }));
+      this.#inferTensors(item);
     } else {
-      this.#join(Object.assign(work, { row }));
+      this.#join(item);
     }
   }
 
@@ -132,8 +134,8 @@ export class Scorer {
   #join(item: Item): void {
     const { arm, purpose, prediction } = item;
     const { batching, routed } = prediction.endpoint;
-    const { place } = prediction.reply;
-    if (batching && place && purpose === 'answer') {
+    const place = batching && purpose === 'answer' ? prediction.reply.place : undefined;
+    if (batching && place) {
       this.#runs.join(item, { name: routed.name, model: arm.file.key, policy: batching }, place);
       return;
     }

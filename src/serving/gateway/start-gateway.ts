@@ -261,7 +261,9 @@ async function assemble(
   const router = new Router({ cache, logger, clock, protection: protection.deps });
   const statistics = new StatisticsBook();
   const counted = () => allStatistics({ siblings, statistics });
-  const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs: limits.predictTimeoutMs });
+  const { predictTimeoutMs: timeoutMs } = limits;
+  const processes = siblings?.count;
+  const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs, processes });
   const shippers = openShippers(options, {
     post: controlPlane.predictions,
     scoreAgain(unscored) {
@@ -277,7 +279,7 @@ async function assemble(
     onRecorded: () => shipper.wake(),
   });
   const scorer = new Scorer({
-    ...{ cache, clock, statistics, timeoutMsMax: limits.predictTimeoutMs, tensors: { tensorScorer, rowsMax } },
+    ...{ cache, clock, statistics, processes, timeoutMsMax: timeoutMs, tensors: { tensorScorer, rowsMax } },
     record: (predictions) => recorder.record(predictions),
     recordShadows: (results) => recorder.recordShadows(results),
     onTrip(endpoint, trip) {
@@ -294,7 +296,7 @@ async function assemble(
   const parts: GatewayParts = {
     ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, draining, statistics, tensorScorer },
     ...{ siblings, door: protection.door, tenants: options.tenants, direct: new DirectAccess(router) },
-    load: new LoadSignals({ router, cache, clock, processes: siblings?.count, statistics: counted }),
+    load: new LoadSignals({ router, cache, clock, processes, statistics: counted }),
     repository: repositoryOf(options, { cache, rowsMax }),
     registeredTensors: new RegisteredTensors({ cache, rowsMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),

@@ -17,6 +17,8 @@ export interface TensorScorerOptions {
   readonly clock: Clock;
   readonly statistics: StatisticsBook;
   readonly timeoutMs: number;
+  /** Processes of this gateway, of which each bears its part of the requests that may wait; 1 unless told. */
+  readonly processes?: number | undefined;
 }
 
 export interface TensorRequest {
@@ -67,12 +69,13 @@ export class TensorScorer {
   #inWork = 0;
   #drained: (() => void)[] = [];
   readonly #batcher: Batcher<Item>;
-  readonly #requests = new WaitingRequests();
+  readonly #requests: WaitingRequests;
   /** Runs in work that the batcher has begun, by model. */
   readonly #working = new Map<string, number>();
 
   constructor(options: TensorScorerOptions) {
     this.#options = options;
+    this.#requests = new WaitingRequests(options.processes);
     this.#batcher = new Batcher({
       clock: options.clock,
       joins: (first, other) => first.served.maxBatchSize > 0 && first.key === other.key,

@@ -170,6 +170,14 @@ describe('what waits', () => {
     assert.throws(() => add(6), { code: 'gateway/queue-full', status: 503, retryAfterMs: 1_000 });
   });
 
+  test('is refused past its part of the limit, where a gateway is several processes', () => {
+    const requests = new WaitingRequests(2);
+    const policy = policyOf({ levels: [{ ...ANY, requestsMax: 3 }] });
+    const enter = () => requests.enter('m', policy, { counted: { pending: 0 } }).joined();
+    for (let i = 0; i < 2; i++) enter();
+    assert.throws(enter, /'m' has 2 requests waiting, which is batching.queueMax of this process/);
+  });
+
   test('is refused once it has waited as long as it may, by the declaration or by its own wish', async () => {
     const { add, batcher, clock, refused, ids, ended } = openBatcher(policyOf({ levels: [{ ...ANY, timeoutMs: 20 }] }));
     add(0);

@@ -52,6 +52,12 @@ interface Entering {
 /** How many requests wait for each model or endpoint, by priority. */
 export class WaitingRequests {
   readonly #waiting = new Map<string, number[]>();
+  readonly #processes: number;
+
+  /** Connections are spread evenly over the processes of a gateway, so each bears an equal part of a limit. */
+  constructor(processes = 1) {
+    this.#processes = processes;
+  }
 
   /**
    * A place for a request, which takes none from others before its rows wait. `counted` is told of those that do.
@@ -63,9 +69,10 @@ export class WaitingRequests {
     const byLevel = this.#waiting.get(name) ?? [];
     this.#waiting.set(name, byLevel);
     const waiting = byLevel[level] ?? 0;
-    if (waiting >= queue.requestsMax) {
+    if (waiting >= Math.ceil(queue.requestsMax / this.#processes)) {
       const which = policy.levels.length > 1 ? ` of priority ${level}` : '';
-      const why = `'${name}' has ${waiting} requests${which} waiting, which is ${policy.names.requestsMax}`;
+      const whose = this.#processes > 1 ? ' of this process' : '';
+      const why = `'${name}' has ${waiting} requests${which} waiting, which is ${policy.names.requestsMax}${whose}`;
       throw later(gatewayErrors['queue-full'](why), RETRY_AFTER_MS);
     }
     return new Place(level, { timeoutMs: timeoutOf(queue, wish), whenLate: queue.whenLate }, { byLevel, counted });

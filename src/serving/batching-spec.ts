@@ -11,7 +11,7 @@ export const batchingSpec = z.strictObject({
    * number.
    */
   queueMax: z.number().int().min(1).max(10_000).nullable().default(null),
-  /** How long a request waits for its run; a request may name a shorter time. Null is as long as its time-out allows. */
+  /** How long a request waits for its run; it may name a shorter time. Null is as long as its time-out allows. */
   queueTimeoutMs: z.number().min(0.1).max(600_000).nullable().default(null),
   /** Past that time it is refused, or runs after those of its priority that are in time. */
   whenLate: z.enum(['reject', 'delay']).default('reject'),

@@ -253,7 +253,7 @@ async function assemble(
 ): Promise<Assembly> {
   const { log, logger, metrics, system, features, siblings } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const { instancesMax: rowsMax } = limits;
+  const { instancesMax: rowsMax, predictTimeoutMs: timeoutMs } = limits;
   const { clock } = system;
   const protection = openProtection(options);
   const controlPlane = connectControlPlane(options.controlPlane);
@@ -261,7 +261,6 @@ async function assemble(
   const router = new Router({ cache, logger, clock, protection: protection.deps });
   const statistics = new StatisticsBook();
   const counted = () => allStatistics({ siblings, statistics });
-  const { predictTimeoutMs: timeoutMs } = limits;
   const processes = siblings?.count;
   const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs, processes });
   const shippers = openShippers(options, {

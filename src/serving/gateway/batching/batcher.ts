@@ -168,7 +168,8 @@ export class Batcher<Item extends object> {
       }
       const { name, policy } = queue.of;
       this.remove(entry.item);
-      const why = `'${name}': the request has waited ${timeoutMs} ms, which is ${policy.names.timeout} or its own limit`;
+      const limit = `which is ${policy.names.timeout} or its own limit`;
+      const why = `'${name}': the request has waited ${timeoutMs} ms, ${limit}`;
       this.#options.refuse(entry.item, later(gatewayErrors['queue-timeout'](why), RETRY_AFTER_MS));
       this.#options.afterTimer();
     });

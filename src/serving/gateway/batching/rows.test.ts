@@ -235,6 +235,51 @@ describe('rows whose client has left', () => {
   });
 });
 
+describe('a rollout of an endpoint that declares how its rows wait', () => {
+  test('has each revision joined by itself, the one that falls back with those that wait for the current one', async (t) => {
+    const { endpoint, put, ask, turn, clock, statistics } = await open(t);
+    const candidate = { ...(await put(brittleModel(), 2)), weight: 100, shadow: false };
+    const spec = batching({ maxDelayMs: 5 });
+    const both = await endpoint('both', slowModel(1), { batching: spec, candidate, rollout: 'roll_1' });
+    const asked = [ask(both, [{ x: 1 }]), ask(both, [{ x: 99 }]), ask(both, [{ x: 2 }])];
+    await turn();
+    await clock.advance(5);
+    const [good] = await Promise.all(asked.slice(0, 1).map(({ answer }) => answer));
+    assert.deepEqual(
+      good?.map(({ arm, score }) => [arm, score]),
+      [['candidate', 1]],
+    );
+    // What failed waits anew, for the current revision.
+    await turn();
+    assert.equal(statistics(both).executionCount, 0);
+    await clock.advance(5);
+    const answers = (await Promise.all(asked.map(({ answer }) => answer))).flat();
+
+    assert.deepEqual(
+      answers.map(({ arm, score }) => [arm, score]),
+      [
+        ['candidate', 1],
+        ['current', 99],
+        ['candidate', 2],
+      ],
+    );
+  });
+
+  test('asks no other revision in the place of one for a client that has left', async (t) => {
+    const { endpoint, put, ask, turn, clock, statistics, recorded } = await open(t, 'thread');
+    const candidate = { ...(await put(slowModel(100), 2)), weight: 100, shadow: false };
+    const both = await endpoint('both', brittleModel(), { candidate, rollout: 'roll_1', timeoutMs: 10 });
+    const asked = ask(both, [{ x: 1 }]);
+    await turn();
+    asked.leave();
+    await clock.advance(10);
+    await assert.rejects(asked.answer, { code: 'gateway/cancelled' });
+
+    assert.equal(statistics(both).executionCount, 0);
+    assert.deepEqual(recorded, []);
+  });
+});
+
 describe('joined answers', () => {
   const number = fc.float({ min: -1_000, max: 1_000, noNaN: true });
   const numeric = fc.record({ a: number, b: number });

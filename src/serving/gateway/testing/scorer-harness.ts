@@ -5,9 +5,9 @@ import { openFsBlobStore } from '#adapters/blob/fs';
 import { ManualClock } from '#core/clock';
 import { realSystem } from '#core/system';
 import { createLogger } from '#platform/observe';
-import type { RoutedEndpoint } from '../../routing.ts';
+import type { Arm, RoutedEndpoint } from '../../routing.ts';
 import type { QueueWish } from '../batching/batch-policy.ts';
-import { type LiveEndpoint, liveEndpoint } from '../live-endpoint.ts';
+import { armsOf, type LiveEndpoint, liveEndpoint } from '../live-endpoint.ts';
 import type { Prediction } from '../prediction.ts';
 import { Predictor } from '../predictor.ts';
 import { readInstance } from '../read-instance.ts';
@@ -33,6 +33,7 @@ export interface ScorerHarness {
   /** Ids in the order in which they were recorded. */
   readonly recorded: readonly string[];
   endpoint(name: string, model: TestModel, more?: Partial<RoutedEndpoint>): Promise<LiveEndpoint>;
+  put(model: TestModel, version: number): Promise<Arm>;
   ask(endpoint: LiveEndpoint, rows: readonly Inputs[], wish?: QueueWish & { readonly id?: string }): Asked;
   statistics(endpoint: LiveEndpoint): ModelStatistics;
   /** Resolves when the present turn has ended. */
@@ -69,9 +70,10 @@ export async function openScorer(choice: RuntimeChoice): Promise<ScorerHarness> 
         ...more,
       });
       const endpoint = liveEndpoint(routed, clock.now());
-      await cache.load(endpoint.current.file);
+      for (const { file } of armsOf(endpoint)) await cache.load(file);
       return endpoint;
     },
+    put: (model, version) => putModel(blobs, model, { name: 'other', version }),
     ask(endpoint, rows, { id, ...wish } = {}) {
       let leave = (): void => undefined;
       const answer = new Promise<readonly Prediction[]>((resolve, reject) => {

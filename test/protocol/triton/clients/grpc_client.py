@@ -185,7 +185,7 @@ def queue_policy():
     def rows(count):
         return [tensor("x", np.arange(1, count + 1, dtype=np.float32).reshape(count, 1), "FP32")]
 
-    refused(lambda: client.infer("queued", rows(1), timeout=1000), "UNAVAILABLE", "has waited 1 ms")
+    refused(lambda: client.infer("queued", rows(1), timeout=1000), "UNAVAILABLE", "Request timeout expired")
     before = client.get_inference_statistics("queued").model_stats[0]
     results = queue.Queue()
 

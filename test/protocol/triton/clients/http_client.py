@@ -184,7 +184,7 @@ def queue_policy():
             answers[name] = own.infer("queued", rows(count), priority=priority).as_numpy("y")
 
     url = f"http://{address}"
-    refused(lambda: client.infer("queued", rows(1), timeout=1000), 503, "has waited 1 ms")
+    refused(lambda: client.infer("queued", rows(1), timeout=1000), 503, "Request timeout expired")
     before = client.get_inference_statistics("queued")["model_stats"][0]
     low = threading.Thread(target=ask, args=("low", 1, 2))
     low.start()

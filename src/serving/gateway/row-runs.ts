@@ -53,6 +53,11 @@ export class RowRuns {
     this.#batcher.turn();
   }
 
+  /** From now on nothing waits for others to join its run: the gateway closes. */
+  hurry(): void {
+    this.#batcher.hurry();
+  }
+
   /** Takes out a row that nobody waits for any more. False when it waits for no turn of its own. */
   remove(work: Work): boolean {
     const item = work as Item;

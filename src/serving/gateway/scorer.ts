@@ -77,6 +77,11 @@ export class Scorer {
     return predictions.map(({ id }) => id);
   }
 
+  /** From now on nothing waits for others to join its run: the gateway closes. */
+  hurry(): void {
+    this.#runs.hurry();
+  }
+
   /** Resolves when nothing is in work: every answer is released and every score beside it recorded. */
   drained(): Promise<void> {
     return this.#made.drained();

@@ -172,8 +172,11 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
       parts.keepAlive.end(Number.POSITIVE_INFINITY);
       const closed = server.close();
       drain.abort();
+      for (const each of [scorer, parts.tensorScorer]) each.hurry();
       await grpc?.close();
       await Promise.all([scorer.drained(), parts.tensorScorer.drained()]);
+      // Answers are written in the turn in which they are released, and not all of them at once.
+      await new Promise((resolve) => setImmediate(resolve));
       parts.results.clear();
       await parts.callbacks?.close();
       server.closeAllConnections();

@@ -91,6 +91,11 @@ export class TensorScorer {
     return this.#inWork;
   }
 
+  /** From now on nothing waits for others to join its run: the gateway closes. */
+  hurry(): void {
+    this.#batcher.hurry();
+  }
+
   async drained(): Promise<void> {
     if (this.#inWork > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
   }

@@ -23,6 +23,8 @@ interface Level<Item> {
 export class BatchQueue<Item> {
   /** That of the newest request. */
   policy: BatchPolicy;
+  /** Nobody else is waited for any more. */
+  isHurried = false;
   readonly #joins: (first: Item, other: Item) => boolean;
   readonly #levels: Level<Item>[] = [];
   /** In the order in which they came. */
@@ -45,7 +47,7 @@ export class BatchQueue<Item> {
 
   /** When a run begins at the latest, if the model is free. */
   get dueMs(): number {
-    return this.sinceMs + this.policy.delayMs;
+    return this.sinceMs + (this.isHurried ? 0 : this.policy.delayMs);
   }
 
   add(entry: Entry<Item>): void {

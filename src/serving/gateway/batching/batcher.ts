@@ -48,6 +48,7 @@ export class Batcher<Item extends object> {
   readonly #known = new Map<Item, Known<Item>>();
   /** What came in this turn. */
   #fresh: Item[] = [];
+  #isHurried = false;
 
   constructor(options: BatcherOptions<Item>) {
     this.#options = options;
@@ -87,6 +88,14 @@ export class Batcher<Item extends object> {
       this.#limit(known);
       this.#options.waits(item);
     }
+  }
+
+  /** From now on nothing waits for others to join its run: the gateway closes. */
+  hurry(): void {
+    this.#isHurried = true;
+    for (const { waiting } of this.#queues.values()) waiting.isHurried = true;
+    for (const model of [...this.#byModel.keys()]) this.pump(model);
+    this.#options.afterTimer();
   }
 
   /** Begins the runs of a model for as long as it is free, and sees to those that are due later. */
@@ -180,6 +189,7 @@ export class Batcher<Item extends object> {
     const known = this.#queues.get(key);
     if (known) return known;
     const queue = { key, of, waiting: new BatchQueue<Item>(of.policy, this.#options.joins), timer: undefined };
+    queue.waiting.isHurried = this.#isHurried;
     this.#queues.set(key, queue);
     const queues = this.#byModel.get(of.model) ?? new Set();
     this.#byModel.set(of.model, queues.add(queue));

@@ -99,9 +99,9 @@ function beginBy(way: Way): Promise<() => void> | (() => void) {
 }
 
 /** Resolves when a line of the metrics has this value. */
-async function until(metric: string, value: number): Promise<void> {
+async function until(metric: string, value: number, url = harness.gateway.url): Promise<void> {
   for (;;) {
-    const text = await (await fetch(`${harness.gateway.url}/metrics`)).text();
+    const text = await (await fetch(`${url}/metrics`)).text();
     if (text.split('\n').includes(`${metric} ${value}`)) return;
   }
 }
@@ -153,6 +153,29 @@ describe('a client that leaves', () => {
     while (status === 202) ({ status } = await fetch(`${harness.gateway.url}${place}`));
     assert.equal(status, 200);
   });
+});
+
+test('a gateway that closes waits for nobody, and answers what waits', async () => {
+  const closing = await openGateway({
+    repository: {
+      'model/1/model.onnx': times(3),
+      'model/config.pbtxt': 'max_batch_size: 2 dynamic_batching { max_queue_delay_microseconds: 86400000000 }',
+    },
+    limits: { predictTimeoutMs: 600_000 },
+    table: async (put) => {
+      const columns = await put(logisticModel({ x: 1 }), 'm', 1);
+      return { version: 1, endpoints: { e: endpointOf('e', columns, { batching: BATCHING, timeoutMs: 600_000 }) } };
+    },
+  });
+  const { url } = closing.gateway;
+  const asked = ['e', 'model'].map((name) => callOip(url, `models/${name}/infer`, { body: infer(name, 1) }));
+  for (const name of ['e', 'model']) await until(pending(name), 1, url);
+  await closing.close();
+
+  assert.deepEqual(
+    (await Promise.all(asked)).map(({ status }) => status),
+    [200, 200],
+  );
 });
 
 test('a full queue is told with 503, when to come again, and its limit', async () => {

@@ -236,7 +236,7 @@ describe('rows whose client has left', () => {
 });
 
 describe('a rollout of an endpoint that declares how its rows wait', () => {
-  test('has each revision joined by itself, the one that falls back with those that wait for the current one', async (t) => {
+  test('has each revision joined by itself, and what falls back waits for the current one', async (t) => {
     const { endpoint, put, ask, turn, clock, statistics } = await open(t);
     const candidate = { ...(await put(brittleModel(), 2)), weight: 100, shadow: false };
     const spec = batching({ maxDelayMs: 5 });

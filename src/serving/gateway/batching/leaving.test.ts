@@ -155,6 +155,31 @@ describe('a client that leaves', () => {
   });
 });
 
+test('a request says how long it may wait by its parameters, or by a header where there are none', async () => {
+  const headers = { 'x-kedge-queue-timeout-ms': '1' };
+  const parameters = { timeout: 1_000 };
+  const frame = { instances: [{ x: 1 }] };
+  const asked = [
+    ['/v1/endpoints/predict/predict', { inputs: { x: 1 } }, headers],
+    ['/endpoints/invocations/invocations', frame, headers],
+    ['/v1/models/invocations:predict', frame, headers],
+    ['/v2/models/infer/infer', { ...infer('infer', 1), parameters }, {}],
+    ['/v2/models/tensors/infer', { ...infer('tensors', 1), parameters }, {}],
+  ] as const;
+  for (const [path, body, more] of asked) {
+    const init = { method: 'POST', headers: more, body: JSON.stringify(body) };
+    const response = await fetch(`${harness.gateway.url}${path}`, init);
+    assert.deepEqual([path, response.status, response.headers.get('retry-after')], [path, 503, '1']);
+    assert.match(await response.text(), /the request has waited 1 ms/);
+  }
+  for (const given of [{ timeout: 'soon' }, { priority: -1 }, { priority: 1.5 }]) {
+    const body = { ...infer('infer', 1), parameters: given };
+    const { status, json } = await callOip(harness.gateway.url, 'models/infer/infer', { body });
+    assert.equal(status, 400);
+    assert.match(json.error, /^parameters\.(timeout|priority): expected a whole number/);
+  }
+});
+
 test('a gateway that closes waits for nobody, and answers what waits', async () => {
   const closing = await openGateway({
     repository: {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { after, before, describe, test } from 'node:test';
-import { type GatewayHarness, openGateway } from '../testing/gateway-harness.ts';
+import { batchingSpec } from '../../batching-spec.ts';
+import { endpointOf, type GatewayHarness, openGateway } from '../testing/gateway-harness.ts';
 import { callOip, tensorOf } from '../testing/open-inference-call.ts';
 import { ScriptedServer } from '../testing/scripted-server.ts';
 
@@ -23,7 +24,22 @@ describe('a model that takes several runs at once', () => {
         'ordered/1/model.json': declaration,
         'ordered/config.pbtxt': 'max_batch_size: 1 dynamic_batching { preserve_ordering: true }',
       },
-      table: async () => ({ version: 1, endpoints: {} }),
+      table: async (put) => {
+        const version = (number: number) => {
+          const declared = JSON.stringify({
+            runtime: 'external',
+            url: server.url,
+            model: 'm',
+            timeoutMs: 5_000 + number,
+          });
+          const signature = { inputs: [{ name: 'x', kind: 'numeric' as const }], output: 'value' as const };
+          return put({ bytes: new TextEncoder().encode(declared), signature }, 'm', number);
+        };
+        const candidate = { ...(await version(2)), weight: 0, shadow: true };
+        const batching = batchingSpec.parse({ maxRows: 2 });
+        const pair = endpointOf('pair', await version(1), { batching, candidate, rollout: 'roll_1' });
+        return { version: 1, endpoints: { pair } };
+      },
     });
   });
   after(async () => {
@@ -47,6 +63,27 @@ describe('a model that takes several runs at once', () => {
     const outputs = [{ name: 'y', datatype: 'FP32', shape: [1, 1], data: [2] }];
     for (const response of answers) server.answer(response, 200, { outputs });
   };
+
+  test('gets no more rows in one than are declared, for scores beside answers neither', async () => {
+    const { onInfer } = new ScriptedServer();
+    const rows: number[] = [];
+    const sum = (): number => rows.reduce((all, one) => all + one, 0);
+    server.onInfer = (call, response, body) => {
+      rows.push(JSON.parse(body.toString()).inputs[0].shape[0]);
+      onInfer(call, response, body);
+    };
+    const instances = Array.from({ length: 5 }, (_, x) => ({ inputs: { x } }));
+    const { body } = await harness.post('/v1/endpoints/pair/predict', { instances });
+    while (sum() < 10) await harness.gateway.flush();
+    server.onInfer = (_call, response) => held.push(response);
+
+    assert.deepEqual(
+      body.predictions.map(({ output }) => output.value),
+      [0, 2, 4, 6, 8],
+    );
+    assert.equal(sum(), 10);
+    assert.ok(Math.max(...rows) <= 2, `${rows}`);
+  });
 
   test('gets as many as it takes', async () => {
     const asked = Array.from({ length: 6 }, () => ask('free'));

@@ -142,6 +142,14 @@ describe('requests to a model whose configuration has dynamic batching', () => {
     assert.equal(statistics.inferenceCount, 2);
   });
 
+  test('that does not fit its batch is not served, and says why', async (t) => {
+    const config = 'max_batch_size: 4 dynamic_batching { preferred_batch_size: 9 }';
+    await assert.rejects(openModel(t, identity('float'), config), {
+      code: 'gateway/model-unavailable',
+      message: "model 'm': dynamic_batching.preferred_batch_size has 9, expected at most max_batch_size, 4",
+    });
+  });
+
   test('are taken out when their client leaves', async (t) => {
     const { ask, turn, clock, statistics } = await openModel(
       t,

@@ -211,7 +211,7 @@ export class ModelRepository {
       const why = 'max_batch_size is over 0, but the first dimension of its tensors is not of any size';
       throw gatewayErrors['model-unavailable'](`model '${name}': ${why}`);
     }
-    const batching = batchingOf(model.config, maxBatchSize);
+    const batching = declaredBatching(name, model.config, maxBatchSize);
     return { model: name, version, file, inputs, outputs, maxBatchSize, batching, labels: model.labels };
   }
 
@@ -247,6 +247,15 @@ export class ModelRepository {
       versions.push([version, { file: { key, at: { path }, partOf: async (part) => this.#part(part) } }]);
     }
     return new Map(versions.sort(([a], [b]) => Number(a) - Number(b)));
+  }
+}
+
+/** Throws `gateway/model-unavailable` where the batch of the model does not fit what is declared. */
+function declaredBatching(name: string, config: ModelConfig, maxBatchSize: number): BatchPolicy | undefined {
+  try {
+    return batchingOf(config, maxBatchSize);
+  } catch (error) {
+    throw gatewayErrors['model-unavailable'](`model '${name}': ${messageOf(error)}`);
   }
 }
 

@@ -55,7 +55,7 @@ export interface HttpResponse {
   setHeader(name: string, value: string): void;
   /** Answers with these headers, names and values in turn, and those that were set; adds the length of the body. */
   send(status: number, headers: readonly string[], body: string | Buffer): void;
-  /** Calls `listener` when the client leaves before it was answered, at once if it has left. One listener at most. */
+  /** Calls `listener` when the client leaves before it was answered, at once if it has left. */
   onGone(listener: () => void): void;
   /** Ends the connection with the answer. */
   endConnection(): void;

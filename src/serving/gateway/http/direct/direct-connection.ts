@@ -44,7 +44,7 @@ export class DirectConnection implements AnswerSink {
   #missing = 0;
   #cancelEnd: (() => void) | undefined;
   /** Of the request in work, what is told when its client leaves. */
-  #gone: (() => void) | undefined;
+  #gone: (() => void)[] = [];
   #sinceMs: number;
   #isNew = true;
 
@@ -82,12 +82,12 @@ export class DirectConnection implements AnswerSink {
 
   onGone(listener: () => void): void {
     if (this.#socket.destroyed) listener();
-    else this.#gone = listener;
+    else this.#gone.push(listener);
   }
 
   write(answer: string | Buffer, encoding: BufferEncoding, last: boolean): void {
     const socket = this.#socket;
-    this.#gone = undefined;
+    if (this.#gone.length > 0) this.#gone = [];
     if (socket.destroyed) return;
     if (last || this.#cancelEnd) this.#endWith(answer, encoding);
     else if (socket.write(answer, encoding)) this.#onAnswered();
@@ -175,7 +175,7 @@ export class DirectConnection implements AnswerSink {
   readonly #onClose = (): void => {
     this.#cancelEnd?.();
     this.#request?.leave();
-    this.#gone?.();
+    for (const tell of this.#gone) tell();
     this.#owner.closed(this);
   };
 

@@ -74,6 +74,7 @@ export class DirectResponse implements HttpResponse {
   readonly #sink: AnswerSink;
   #headers: Map<string, string> | undefined;
   #last = false;
+  #isSent = false;
 
   constructor(sink: AnswerSink) {
     this.#sink = sink;
@@ -85,7 +86,7 @@ export class DirectResponse implements HttpResponse {
   }
 
   onGone(listener: () => void): void {
-    this.#sink.onGone(listener);
+    if (!this.#isSent) this.#sink.onGone(listener);
   }
 
   endConnection(): void {
@@ -94,6 +95,7 @@ export class DirectResponse implements HttpResponse {
 
   send(status: number, headers: readonly string[], body: string | Buffer): void {
     const last = this.#last;
+    this.#isSent = true;
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
     for (let i = 0; i < headers.length; i += 2) head += headerLine(headers[i] as string, headers[i + 1] as string);
     if (this.#headers) for (const [name, value] of this.#headers) head += headerLine(name, value);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DURATION_PATTERN } from '#core/units';
 import { nameSchema } from '#platform/contract';
+import { batchingSpec } from './batching-spec.ts';
 import { checksSpec } from './checks/checks-spec.ts';
 import { liveSpec, STRATEGIES } from './live/live-spec.ts';
 import { protectionSpec } from './protection-spec.ts';
@@ -57,36 +58,43 @@ const rolloutSpec = z
   });
 
 /** The spec of the resource kind `endpoint`. */
-export const endpointSpec = z.strictObject({
-  model: nameSchema,
-  /** The alias of the model that follows the current revision. */
-  champion: z
-    .string()
-    .regex(/^[A-Za-z0-9][\w-]{0,99}$/, 'expected letters, digits, _ and -')
-    .default('champion'),
-  /** Feature views that are read online for each request; their features are inputs of the model by name. */
-  features: z
-    .strictObject({ views: z.array(nameSchema).min(1).max(20) })
-    .nullable()
-    .default(null),
-  /** `automatic`: each newly registered version starts a rollout by itself. */
-  challengers: z.enum(['automatic', 'manual']).default('automatic'),
-  rollout: rolloutSpec.prefault({}),
-  /** Takes a candidate out of traffic within the second. Counted over `window`, once there are `requestsMin`. */
-  guardrail: z
-    .strictObject({
-      errorRateMax: z.number().min(0).max(1).default(0.01),
-      latencyP95MsMax: z.number().min(0.1).max(600_000).default(200),
-      requestsMin: z.number().int().min(1).max(1_000_000).default(50),
-      window: duration.default('5m'),
-    })
-    .prefault({}),
-  timeoutMs: z.number().int().min(1).max(600_000).default(1_000),
-  /** Its models stay in the memory of gateways, however long nobody asks. */
-  pinned: z.boolean().optional(),
-  /** How long after a request its label may arrive: what happened in an hour is compared only after that. */
-  labelLateness: duration.default('24h'),
-  /** Who may call it, how much, and what answers when it cannot. */
-  protection: protectionSpec.optional(),
-});
+export const endpointSpec = z
+  .strictObject({
+    model: nameSchema,
+    /** The alias of the model that follows the current revision. */
+    champion: z
+      .string()
+      .regex(/^[A-Za-z0-9][\w-]{0,99}$/, 'expected letters, digits, _ and -')
+      .default('champion'),
+    /** Feature views that are read online for each request; their features are inputs of the model by name. */
+    features: z
+      .strictObject({ views: z.array(nameSchema).min(1).max(20) })
+      .nullable()
+      .default(null),
+    /** `automatic`: each newly registered version starts a rollout by itself. */
+    challengers: z.enum(['automatic', 'manual']).default('automatic'),
+    rollout: rolloutSpec.prefault({}),
+    /** Takes a candidate out of traffic within the second. Counted over `window`, once there are `requestsMin`. */
+    guardrail: z
+      .strictObject({
+        errorRateMax: z.number().min(0).max(1).default(0.01),
+        latencyP95MsMax: z.number().min(0.1).max(600_000).default(200),
+        requestsMin: z.number().int().min(1).max(1_000_000).default(50),
+        window: duration.default('5m'),
+      })
+      .prefault({}),
+    timeoutMs: z.number().int().min(1).max(600_000).default(1_000),
+    /** Its models stay in the memory of gateways, however long nobody asks. */
+    pinned: z.boolean().optional(),
+    /** How long after a request its label may arrive: what happened in an hour is compared only after that. */
+    labelLateness: duration.default('24h'),
+    /** Who may call it, how much, and what answers when it cannot. */
+    protection: protectionSpec.optional(),
+    /** How requests wait and are joined; without it, those of one turn of the event loop are. */
+    batching: batchingSpec.optional(),
+  })
+  .refine(({ batching, timeoutMs }) => !batching || batching.maxDelayMs < timeoutMs, {
+    message: 'expected less than timeoutMs',
+    path: ['batching', 'maxDelayMs'],
+  });
 export type EndpointSpec = z.output<typeof endpointSpec>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Digest } from '#core/hash';
 import type { FeaturePlan } from '#features';
+import { batchingSpec } from './batching-spec.ts';
 import { isDatatype } from './gateway/tensors/datatypes.ts';
 import { protectionSpec, ruleSpec } from './protection-spec.ts';
 
@@ -136,6 +137,7 @@ export const routedEndpointSchema = z.object({
   /** A rollout whose candidate a gateway has to check before it gets traffic. */
   check: z.string().optional(),
   protection: protectionSpec.optional(),
+  batching: batchingSpec.optional(),
   fallbacks: z.array(fallbackRoute).optional(),
   locked: z.boolean(),
 });

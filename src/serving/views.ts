@@ -114,6 +114,7 @@ async function routed(db: Db, endpoint: Endpoint, current: number): Promise<Rout
     timeoutMs: spec.timeoutMs,
     ...(spec.pinned ? { pinned: true } : {}),
     ...(await protectionOf(db, endpoint, current)),
+    ...(spec.batching ? { batching: spec.batching } : {}),
     ...(rollout?.plan.live && rollout.state.stage !== 'checking' ? { live: liveRouting(rollout) } : {}),
     locked,
   };

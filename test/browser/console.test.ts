@@ -84,6 +84,27 @@ describe('the console', { skip: reasonToSkip() }, () => {
     }
   }
 
+  test('moves nothing on the page of a run when its graph comes late', async () => {
+    const { page, close } = await open('/');
+    let send = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      send = resolve;
+    });
+    await page.route(/graph-canvas/, async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.locator('[data-node=pipeline]').click();
+    const row = page.locator('.gantt-row', { hasText: 'tune' });
+    await row.waitFor();
+    const before = await row.boundingBox();
+    assert.equal(await page.locator('.graph-node').count(), 0);
+    send();
+    await page.locator('.graph-node').first().waitFor();
+    assert.deepEqual(await row.boundingBox(), before);
+    await close();
+  });
+
   test('unlocks an endpoint behind a dialog that names the effect and asks for a reason', async () => {
     const { page, close } = await open('/endpoints/delay-night');
     await page.getByText('Locked: no rollout starts until a person unlocks it.').waitFor();

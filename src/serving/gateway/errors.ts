@@ -1,4 +1,4 @@
-import { defineErrors, type KedgeError } from '#core/errors';
+import { defineErrors, KedgeError } from '#core/errors';
 
 export const gatewayErrors = defineErrors('gateway', {
   'invalid-request': { status: 400, title: 'The request cannot be scored' },
@@ -18,6 +18,9 @@ export const gatewayErrors = defineErrors('gateway', {
   'unsupported-encoding': { status: 415, title: 'The body has an encoding that is not read here' },
   'rate-limited': { status: 429, title: 'More requests than the limit allows' },
   'limits-unavailable': { status: 503, title: 'The limits cannot be looked up' },
+  'queue-full': { status: 503, title: 'Too many requests wait for the model' },
+  'queue-timeout': { status: 503, title: 'The request waited too long for the model' },
+  cancelled: { status: 499, title: 'The client left before it was answered' },
   overloaded: { status: 503, title: 'The endpoint has too many requests in work' },
   'circuit-open': { status: 503, title: 'The revision fails and is not asked for a while' },
   busy: { status: 503, title: 'The gateway has too many requests in work' },
@@ -30,9 +33,19 @@ export const gatewayErrors = defineErrors('gateway', {
   internal: { status: 500, title: 'The gateway failed' },
 });
 
+const CANCELLED = 'gateway/cancelled';
+
 /** A refusal that names the field at fault. */
 export function invalidField(path: string, message: string): Error {
   return gatewayErrors['invalid-request'](`${path}: ${message}`, [{ path, message }]);
+}
+
+export function cancelled(): KedgeError {
+  return gatewayErrors.cancelled('the client left before it was answered');
+}
+
+export function isCancellation(error: unknown): boolean {
+  return error instanceof KedgeError && error.code === CANCELLED;
 }
 
 /** Says with a refusal when it is worth coming again. */

@@ -2,7 +2,7 @@ import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { Callbacks } from './callbacks/callbacks.ts';
 import type { ControlPlane } from './control-plane.ts';
-import type { BodyBudget } from './http/http-io.ts';
+import type { BodyBudget } from './http/http-message.ts';
 import type { KeepAlive } from './http/keep-alive.ts';
 import type { AsyncResults } from './http/open-inference/results.ts';
 import type { ContainerContract } from './http/scoring.ts';

@@ -3,6 +3,7 @@ import { type ArmDraw, armDraw, type Weighted } from '../live/arms/draw-arm.ts';
 import { armShares, candidateShare, contextOf, type LinearPolicy } from '../live/context.ts';
 import { type Attributes, type FlagTest, parseFlag } from '../live/flag-expression.ts';
 import type { Arm, RoutedEndpoint } from '../routing.ts';
+import { type BatchPolicy, batchPolicyOf } from './batching/batch-policy.ts';
 import { Guardrail } from './guardrail.ts';
 import type { EndpointProtection } from './protection/endpoint-protection.ts';
 import type { StandIn } from './protection/fallback/stand-ins.ts';
@@ -26,6 +27,8 @@ export interface LiveEndpoint {
   readonly entities: readonly string[];
   /** Absent where nothing is declared. */
   readonly protection?: EndpointProtection | undefined;
+  /** How its requests wait; absent where nothing is declared, and those of one turn are joined. */
+  readonly batching?: BatchPolicy | undefined;
   /** What answers when the current revision cannot, in this order; absent where nothing is declared. */
   readonly standIns?: readonly StandIn[] | undefined;
 }
@@ -119,12 +122,14 @@ export function liveEndpoint(routed: RoutedEndpoint, nowMs: number, previous?: L
   const all = [current, ...(candidate ? [candidate] : []), ...(several?.rivals.values() ?? [])];
   const fromRequest = all.flatMap((arm) => [...arm.numeric, ...arm.categories]).filter(({ feature }) => feature < 0);
   const entities = routed.features?.views.flatMap((view) => view.keys) ?? [];
+  const batching = batchPolicyOf(routed.batching);
   counting?.observer?.reweigh(routed, nowMs);
   return {
     routed,
     current,
     ...(routed.candidate || several ? { observer: counting?.observer ?? new RolloutObserver(routed, nowMs) } : {}),
     ...(several ? { arms: several } : {}),
+    ...(batching ? { batching } : {}),
     accepted: new Set(fromRequest.map(({ name }) => name)),
     entities: [...new Set(entities)],
     ...(candidate && routed.candidate

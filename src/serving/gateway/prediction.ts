@@ -1,6 +1,9 @@
+import type { QueueWish } from './batching/batch-policy.ts';
+import type { Place } from './batching/waiting-requests.ts';
 import type { LiveArm, LiveEndpoint, LiveRival } from './live-endpoint.ts';
 import type { ShadowScore } from './prediction-record.ts';
 import type { StandIn } from './protection/fallback/stand-ins.ts';
+import type { CircuitBreaker } from './protection/load/circuit-breaker.ts';
 import type { Row } from './read-instance.ts';
 import type { NodeRun } from './runtime/model-runtime.ts';
 import type { TensorWork } from './tensor-prediction.ts';
@@ -40,6 +43,22 @@ export interface Prediction {
   readonly tensors?: TensorWork | undefined;
   /** What the nodes of a graph did in the run that answered. */
   nodes: readonly NodeRun[] | undefined;
+  /** What is to answer it at this moment. */
+  work: Work | undefined;
+}
+
+/** What one arm is to make of one prediction: its answer, or a score beside the answer. */
+export interface Work {
+  readonly prediction: Prediction;
+  readonly arm: LiveArm;
+  readonly purpose: 'answer' | 'shadow';
+  readonly queuedMs: number;
+  settled: boolean;
+  /** It is at its model, which cannot give it back. */
+  isRunning: boolean;
+  cancelTimer: (() => void) | undefined;
+  /** Learns how it ends. */
+  breaker?: CircuitBreaker;
 }
 
 export interface StoodIn {
@@ -56,7 +75,29 @@ export interface Reply {
   /** Of a gateway that watches requests: learns when models ran for it. */
   readonly watched?: WatchedRequest | undefined;
   finish(predictions: readonly Prediction[]): void;
+  readonly wish: QueueWish | undefined;
+  /** Absent where nobody can leave, as when the answer is kept for the client. */
+  readonly onGone: OnGone | undefined;
+  /** Among the requests that wait, where the endpoint declares how. */
+  place: Place | undefined;
+  /** The client has left: what it would have been answered is recorded nowhere. */
+  isGone: boolean;
+  /** It is listened to whether the client leaves. */
+  isHeard: boolean;
 }
+
+export function replyTo({
+  waiting,
+  finish,
+  wish,
+  onGone,
+  watched,
+}: Pick<Reply, 'waiting' | 'finish'> & Partial<Pick<Reply, 'wish' | 'onGone' | 'watched'>>): Reply {
+  return { waiting, predictions: [], finish, wish, onGone, watched, place: undefined, isGone: false, isHeard: false };
+}
+
+/** Calls `listener` once when the client has left before it was answered: at once if that was so already. */
+export type OnGone = (listener: () => void) => void;
 
 /** The revision that answered: a stand-in that is no model has the name of its kind. */
 export function answeringRevision(prediction: Prediction): string {

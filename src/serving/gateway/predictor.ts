@@ -1,10 +1,11 @@
 import { messageOf } from '#core/errors';
 import type { System } from '#core/system';
+import type { QueueWish } from './batching/batch-policy.ts';
 import { drawArm } from './draw-for.ts';
 import { gatewayErrors, invalidField } from './errors.ts';
 import type { FeatureReader, FeatureRow } from './feature-reader.ts';
 import type { LiveEndpoint } from './live-endpoint.ts';
-import { answeringArm, type Prediction, type Reply, rowFor } from './prediction.ts';
+import { answeringArm, type OnGone, type Prediction, type Reply, replyTo, rowFor } from './prediction.ts';
 import type { Caller } from './protection/access/caller.ts';
 import { type AnswerCache, answerKey } from './protection/cache/answer-cache.ts';
 import type { Leave } from './protection/endpoint-protection.ts';
@@ -30,6 +31,9 @@ export interface PredictRequest {
   readonly tensors?: TensorWork | undefined;
   /** Of a gateway that watches requests. */
   readonly watched?: WatchedRequest | undefined;
+  /** What it asks of the queue, where the endpoint has one. */
+  readonly wish?: QueueWish | undefined;
+  readonly onGone?: OnGone | undefined;
   readonly finish: (predictions: readonly Prediction[]) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -63,11 +67,11 @@ export class Predictor {
   }
 
   #begin(request: PredictRequest): void {
-    const { endpoint, instances, path, tensors, watched, finish, fail } = request;
+    const { endpoint, instances, path, tensors, finish, fail, wish, onGone, watched } = request;
     const { clock } = this.#options.system;
     const receivedAt = clock.now();
     const startedMs = clock.monotonic();
-    const reply: Reply = { waiting: instances.length, predictions: [], finish, watched };
+    const reply = replyTo({ waiting: instances.length, finish, wish, onGone, watched });
     const submit = (rows: readonly (FeatureRow | undefined)[]): void => {
       for (let i = 0; i < instances.length; i++) {
         const instance = instances[i] as Instance;
@@ -150,6 +154,7 @@ export class Predictor {
       cached: false,
       ...(tensors ? { tensors } : {}),
       nodes: undefined,
+      work: undefined,
     };
   }
 

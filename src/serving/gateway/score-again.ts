@@ -1,5 +1,5 @@
 import type { LiveEndpoint } from './live-endpoint.ts';
-import { answeringArm, type Prediction, shadowArm } from './prediction.ts';
+import { answeringArm, type Prediction, replyTo, shadowArm } from './prediction.ts';
 import type { LogEntry, RecordedRow } from './prediction-record.ts';
 import type { Row } from './read-instance.ts';
 
@@ -39,12 +39,13 @@ export function resumed(
     named: true,
     chosenBy: undefined,
     propensity: 1,
-    reply: { waiting: 0, predictions: [], finish: () => {} },
+    reply: replyTo({ waiting: 0, finish: () => {} }),
     error: undefined,
     fallback: undefined,
     standIn: undefined,
     cached: false,
     nodes: undefined,
+    work: undefined,
   };
   const same = answeringArm(resumed).arm.revision === revision && shadowArm(resumed)?.arm.revision === awaits;
   return same ? resumed : undefined;

@@ -1,8 +1,7 @@
 import type { Clock } from '#core/clock';
 import type { Trip } from './guardrail.ts';
-import type { LiveArm, LiveEndpoint } from './live-endpoint.ts';
-import type { Prediction, ShadowResult } from './prediction.ts';
-import type { CircuitBreaker } from './protection/load/circuit-breaker.ts';
+import type { LiveEndpoint } from './live-endpoint.ts';
+import type { Prediction, ShadowResult, Work } from './prediction.ts';
 import type { Row } from './read-instance.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
 import type { StatisticsBook } from './statistics.ts';
@@ -13,6 +12,8 @@ export interface ScorerOptions {
   readonly clock: Clock;
   readonly statistics: StatisticsBook;
   readonly tensors: TensorScoring;
+  /** Processes of this gateway, of which each bears its part of the requests that may wait; 1 unless told. */
+  readonly processes?: number | undefined;
   /** The longest time that any prediction may take, whatever its endpoint says. */
   readonly timeoutMsMax: number;
   /** Writes answered predictions down. Called before their answers are released. Must not throw. */
@@ -20,18 +21,6 @@ export interface ScorerOptions {
   readonly recordShadows: (results: readonly ShadowResult[]) => void;
   /** The guardrail of a candidate tripped. May be called again by what was already in work. */
   readonly onTrip: (endpoint: LiveEndpoint, trip: Trip) => void;
-}
-
-/** What one arm is to make of one prediction: its answer, or a score beside the answer. */
-export interface Work {
-  readonly prediction: Prediction;
-  readonly arm: LiveArm;
-  readonly purpose: 'answer' | 'shadow';
-  readonly queuedMs: number;
-  settled: boolean;
-  cancelTimer: (() => void) | undefined;
-  /** Learns how it ends. */
-  breaker?: CircuitBreaker;
 }
 
 export interface Item extends Work {

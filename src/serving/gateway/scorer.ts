@@ -1,16 +1,17 @@
 import { messageOf } from '#core/errors';
+import { AnswerRelease } from './answer-release.ts';
+import type { BatchPolicy } from './batching/batch-policy.ts';
+import { WaitingRequests } from './batching/waiting-requests.ts';
 import { countRun } from './count-run.ts';
-import { gatewayErrors, later } from './errors.ts';
+import { cancelled, gatewayErrors, isCancellation, later } from './errors.ts';
 import type { LiveArm } from './live-endpoint.ts';
-import { answeringArm, type Prediction, rowFor, type ShadowResult, shadowArm } from './prediction.ts';
-import type { NodeRun } from './runtime/model-runtime.ts';
-import { ROWS_PER_RUN_MAX, scoreRows } from './score-rows.ts';
-import type { Item, Queues, ScorerOptions, Work } from './scorer-work.ts';
-import { add } from './statistics.ts';
+import { answeringArm, type Prediction, type Reply, rowFor, shadowArm, type Work } from './prediction.ts';
+import { RowRuns } from './row-runs.ts';
+import type { Item, Queues, ScorerOptions } from './scorer-work.ts';
+import { addFailure } from './statistics.ts';
 import { answerOfTensors, scoreOf, type TensorAnswer } from './tensor-prediction.ts';
 import { compareTensors } from './tensors/compare.ts';
 import { atEndOfTurn } from './turn.ts';
-import { WaitingRows } from './waiting-rows.ts';
 
 /** Scores beside answers that may be in work at once; past it a model is too slow to keep up, and they fail. */
 const SHADOWS_MAX = 5_000;
@@ -34,25 +35,33 @@ export class Scorer {
   #beside: Queues = new Map();
   #answersScheduled = false;
   #besideScheduled = false;
-  #answered: Prediction[] = [];
-  #shadows: ShadowResult[] = [];
-  /** Runs in work of models that answer later, and what waits for them meanwhile. */
-  readonly #working = new Map<string, number>();
-  readonly #waiting = new Map<string, WaitingRows<Item>>();
-  #open = { answer: 0, shadow: 0 };
-  #drained: (() => void)[] = [];
+  readonly #made: AnswerRelease;
+  readonly #runs: RowRuns;
+  readonly #requests: WaitingRequests;
 
   constructor(options: ScorerOptions) {
     this.#options = options;
+    this.#requests = new WaitingRequests(options.processes);
+    this.#made = new AnswerRelease(options);
+    this.#runs = new RowRuns({
+      cache: options.cache,
+      clock: options.clock,
+      scored: (items, scores, startedMs) => this.#settleAll(items, scores, startedMs),
+      fail: (item, error) => this.#fail(item, error),
+      waits: (item) => this.#waits(item),
+      afterRun: () => this.#release(),
+    });
   }
 
   /** Predictions that wait for their answer. */
   get inWork(): number {
-    return this.#open.answer;
+    return this.#made.open.answer;
   }
 
-  /** Takes predictions on. Their replies are finished in a later turn. */
+  /** Takes the predictions of a request on. Their reply is finished in a later turn. Errors: `gateway/queue-full`. */
   submit(predictions: readonly Prediction[]): void {
+    const [first] = predictions;
+    if (first?.endpoint.batching) this.#enterQueue(predictions, first, first.endpoint.batching);
     for (const prediction of predictions) {
       if (prediction.cached) this.#answerAsIs(prediction);
       else this.#enqueue(prediction, answeringArm(prediction), 'answer');
@@ -68,37 +77,78 @@ export class Scorer {
     return predictions.map(({ id }) => id);
   }
 
+  /** From now on nothing waits for others to join its run: the gateway closes. */
+  hurry(): void {
+    this.#runs.hurry();
+  }
+
   /** Resolves when nothing is in work: every answer is released and every score beside it recorded. */
-  async drained(): Promise<void> {
-    if (this.#open.answer + this.#open.shadow > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+  drained(): Promise<void> {
+    return this.#made.drained();
   }
 
   #answerAsIs(prediction: Prediction): void {
-    this.#open.answer += 1;
+    this.#made.open.answer += 1;
     this.#schedule('answer');
-    this.#answered.push(prediction);
+    this.#made.answered(prediction);
+  }
+
+  /** Gives a request its place among those that wait for the endpoint, or refuses it as a whole. */
+  #enterQueue(predictions: readonly Prediction[], first: Prediction, policy: BatchPolicy): void {
+    const { reply, endpoint } = first;
+    if (predictions.every(({ cached }) => cached)) return;
+    const { name } = endpoint.routed;
+    const counted = this.#options.statistics.ofArm(endpoint.current, name);
+    try {
+      reply.place = this.#requests.enter(name, policy, { wish: reply.wish, counted });
+    } catch (error) {
+      addFailure(counted, error, 0);
+      throw error;
+    }
   }
 
   #enqueue(prediction: Prediction, arm: LiveArm, purpose: Work['purpose']): void {
     const queuedMs = this.#options.clock.monotonic();
-    const work: Work = { prediction, arm, purpose, queuedMs, settled: false, cancelTimer: undefined };
-    this.#open[purpose] += 1;
-    this.#schedule(purpose);
-    if (purpose === 'answer' && prediction.endpoint.protection && !this.#mayAsk(work)) return;
     const row = rowFor(prediction, arm);
+    const item: Item = {
+      prediction,
+      arm,
+      purpose,
+      row: row instanceof Error ? prediction.row : row,
+      queuedMs,
+      settled: false,
+      isRunning: false,
+      cancelTimer: undefined,
+    };
+    if (purpose === 'answer') prediction.work = item;
+    this.#made.open[purpose] += 1;
+    this.#schedule(purpose);
+    if (purpose === 'answer' && prediction.endpoint.protection && !this.#mayAsk(item)) return;
     if (row instanceof Error) {
-      this.#fail(work, row);
-    } else if (purpose === 'shadow' && this.#open.shadow > SHADOWS_MAX) {
-      this.#fail(work, new Error(`more than ${SHADOWS_MAX} scores are waiting for the model`));
+      this.#fail(item, row);
+    } else if (purpose === 'shadow' && this.#made.open.shadow > SHADOWS_MAX) {
+      this.#fail(item, new Error(`more than ${SHADOWS_MAX} scores are waiting for the model`));
     } else if (prediction.tensors ?? arm.tensors) {
-      this.#inferTensors(Object.assign(work, { row }));
+      this.#inferTensors(item);
     } else {
-      const queues = purpose === 'answer' ? this.#answers : this.#beside;
-      const item: Item = Object.assign(work, { row });
-      const queue = queues.get(arm.file.key);
-      if (queue) queue.push(item);
-      else queues.set(arm.file.key, [item]);
+      this.#join(item);
     }
+  }
+
+  /** Has a row wait for the end of the turn, or as its endpoint declares. */
+  #join(item: Item): void {
+    const { arm, purpose, prediction } = item;
+    const { batching, routed } = prediction.endpoint;
+    const place = batching && purpose === 'answer' ? prediction.reply.place : undefined;
+    if (batching && place) {
+      this.#runs.join(item, { name: routed.name, model: arm.file.key, policy: batching }, place);
+      return;
+    }
+    const queues = purpose === 'answer' ? this.#answers : this.#beside;
+    const key = batching ? `${arm.file.key}\n${routed.name}` : arm.file.key;
+    const queue = queues.get(key);
+    if (queue) queue.push(item);
+    else queues.set(key, [item]);
   }
 
   /** False for a revision whose breaker is open: the work has failed then. A candidate has its guardrail instead. */
@@ -124,11 +174,11 @@ export class Scorer {
     const failed = standIn?.failed ?? { revision: arm.arm.revision, error: message };
     prediction.standIn = { by, place, failed };
     if (by.arm) {
-      this.#open.answer -= 1;
+      this.#made.open.answer -= 1;
       this.#enqueue(prediction, by.arm, 'answer');
     } else {
       prediction.score = by.scoreOf(prediction.row);
-      this.#answered.push(prediction);
+      this.#made.answered(prediction);
     }
     return true;
   }
@@ -147,7 +197,8 @@ export class Scorer {
     this.#answersScheduled = false;
     const queues = this.#answers;
     this.#answers = new Map();
-    for (const items of queues.values()) this.#runAll(items);
+    for (const items of queues.values()) this.#runs.runAll(items);
+    this.#runs.turn();
     this.#release();
   }
 
@@ -155,115 +206,23 @@ export class Scorer {
     this.#besideScheduled = false;
     const queues = this.#beside;
     this.#beside = new Map();
-    for (const items of queues.values()) this.#runAll(items);
+    for (const items of queues.values()) this.#runs.runAll(items);
     this.#release();
-  }
-
-  #runAll(items: readonly Item[]): void {
-    for (let from = 0; from < items.length; from += ROWS_PER_RUN_MAX) {
-      this.#run(items.length <= ROWS_PER_RUN_MAX ? items : items.slice(from, from + ROWS_PER_RUN_MAX));
-    }
-  }
-
-  /** Runs one batch, of items of one model. An inline runtime settles them before this returns. */
-  #run(items: readonly Item[]): void {
-    const { file } = (items[0] as Item).arm;
-    const { key } = file;
-    const working = this.#working.get(key) ?? 0;
-    if (working > 0 && working >= (this.#options.cache.ready(file)?.concurrency ?? 1)) {
-      this.#wait(key, items);
-      return;
-    }
-    const runtime = this.#options.cache.ready(file);
-    if (!runtime) {
-      this.#runLater(items);
-      return;
-    }
-    const startedMs = this.#options.clock.monotonic();
-    const trace: NodeRun[] | undefined = runtime.kind === 'graph' ? [] : undefined;
-    let result: Float32Array | Promise<Float32Array>;
-    try {
-      result = scoreRows(runtime, items, trace);
-    } catch (error) {
-      this.#runSingly(items, error);
-      return;
-    }
-    if (result instanceof Float32Array) {
-      this.#settleAll(items, result, startedMs);
-      return;
-    }
-    this.#working.set(key, working + 1);
-    for (const item of items) this.#startTimer(item);
-    result.then(
-      (scores) => {
-        if (trace) for (const { prediction, purpose } of items) if (purpose === 'answer') prediction.nodes = trace;
-        this.#settleAll(items, scores, startedMs);
-        this.#runNext(key);
-      },
-      (error) => {
-        this.#runSingly(items, error);
-        this.#runNext(key);
-      },
-    );
-  }
-
-  #wait(key: string, items: readonly Item[]): void {
-    const waiting = this.#waiting.get(key) ?? new WaitingRows();
-    this.#waiting.set(key, waiting);
-    waiting.add(items);
-    for (const item of items) this.#startTimer(item);
-  }
-
-  /** A model has ended a run: gives it what has waited longest, if there is anything. */
-  #runNext(key: string): void {
-    const working = (this.#working.get(key) ?? 1) - 1;
-    if (working > 0) this.#working.set(key, working);
-    else this.#working.delete(key);
-    while ((this.#working.get(key) ?? 0) === working) {
-      const next = this.#waiting.get(key)?.takeRun() ?? [];
-      if (next.length === 0) {
-        this.#waiting.delete(key);
-        break;
-      }
-      this.#run(next);
-    }
-    this.#release();
-  }
-
-  /** Loads the model first. Its items are late or fail meanwhile like those of a slow model. */
-  #runLater(items: readonly Item[]): void {
-    for (const item of items) this.#startTimer(item);
-    const waiting = (): Item[] => items.filter((item) => !item.settled);
-    this.#options.cache.load((items[0] as Item).arm.file).then(
-      () => {
-        const left = waiting();
-        if (left.length > 0) this.#run(left);
-        this.#release();
-      },
-      (error) => {
-        for (const item of waiting()) this.#fail(item, error);
-        this.#release();
-      },
-    );
-  }
-
-  #runSingly(items: readonly Item[], error: unknown): void {
-    const left = items.filter((item) => !item.settled);
-    if (items.length > 1) for (const item of left) this.#run([item]);
-    else for (const item of left) this.#fail(item, error);
   }
 
   /** Models of tensors are run, and joined with other requests of the turn, by the scorer of tensors. */
   #inferTensors(item: Item): void {
     const { prediction } = item;
     this.#startTimer(item);
+    item.isRunning = true;
     answerOfTensors(this.#options.tensors, prediction, item).then(
       (answer) => {
         if (!item.settled) this.#settleTensors(item, answer);
         this.#release();
       },
       (error) => {
-        if (!item.settled) this.#fail(item, error);
+        if (isCancellation(error)) this.#leave(prediction.reply, [item]);
+        else if (!item.settled) this.#fail(item, error);
         this.#release();
       },
     );
@@ -277,11 +236,11 @@ export class Scorer {
       prediction.score = score;
       if (prediction.tensors) prediction.tensors.outputs = outputs;
       prediction.nodes = nodes;
-      this.#answered.push(prediction);
+      this.#made.answered(prediction);
       return;
     }
     const difference = compareTensors(prediction.tensors?.outputs ?? [], outputs);
-    this.#shadows.push({ prediction, shadow: { revision: arm.arm.revision, score, difference } });
+    this.#made.scoredBeside({ prediction, shadow: { revision: arm.arm.revision, score, difference } });
     prediction.endpoint.observer?.compared(prediction, { difference, score });
   }
 
@@ -300,9 +259,9 @@ export class Scorer {
       this.#settled(item, nowMs);
       if (item.purpose === 'answer') {
         item.prediction.score = score;
-        this.#answered.push(item.prediction);
+        this.#made.answered(item.prediction);
       } else {
-        this.#shadows.push({ prediction: item.prediction, shadow: { revision: item.arm.arm.revision, score } });
+        this.#made.scoredBeside({ prediction: item.prediction, shadow: { revision: item.arm.arm.revision, score } });
         item.prediction.endpoint.observer?.paired(item.prediction, score);
       }
     }
@@ -314,17 +273,21 @@ export class Scorer {
     const message = messageOf(error).slice(0, ERROR_LENGTH_MAX);
     this.#settled(work, this.#options.clock.monotonic(), message);
     if (purpose === 'shadow') {
-      this.#shadows.push({ prediction, shadow: { revision, score: null, error: message } });
+      this.#made.scoredBeside({ prediction, shadow: { revision, score: null, error: message } });
+    } else if (prediction.reply.isGone) {
+      // Nobody waits for what would answer in its place.
+      prediction.error = cancelled();
+      this.#made.answered(prediction);
     } else if (prediction.arm === 'candidate') {
       prediction.arm = 'current';
       prediction.fallback = { revision, error: message };
-      this.#open.answer -= 1;
+      this.#made.open.answer -= 1;
       this.#enqueue(prediction, prediction.endpoint.current, 'answer');
     } else if (!this.#standIn(work, message)) {
       prediction.standIn = undefined;
       const known = error instanceof Error && 'code' in error;
       prediction.error = known ? error : gatewayErrors['model-failed'](`${revision}: ${message}`);
-      this.#answered.push(prediction);
+      this.#made.answered(prediction);
     }
   }
 
@@ -343,58 +306,61 @@ export class Scorer {
     if (trip) this.#options.onTrip(endpoint, endpoint.arms ? { ...trip, arm: candidate.name } : trip);
   }
 
+  /** The row is not answered in this turn: it may be late, or its client may leave meanwhile. */
+  #waits(item: Item): void {
+    this.#startTimer(item);
+    const { reply } = item.prediction;
+    if (item.purpose === 'shadow' || reply.isHeard || !reply.onGone) return;
+    reply.isHeard = true;
+    reply.onGone(() => {
+      this.#leave(
+        reply,
+        reply.predictions.flatMap(({ work }) => (work && !work.isRunning ? [work] : [])),
+      );
+      this.#release();
+    });
+  }
+
+  /** The client has left: what has not begun is taken out, and what has is finished and recorded nowhere. */
+  #leave(reply: Reply, works: readonly Work[]): void {
+    if (reply.waiting <= 0) return;
+    this.#made.leave(reply);
+    for (const work of works) {
+      if (work.settled) continue;
+      this.#takeOut(work);
+      work.settled = true;
+      work.cancelTimer?.();
+      work.prediction.error = cancelled();
+      this.#made.answered(work.prediction);
+    }
+  }
+
+  #takeOut(work: Work): void {
+    if (this.#runs.remove(work)) return;
+    const queue: Work[] | undefined = this.#answers.get(work.arm.file.key);
+    const place = queue?.indexOf(work) ?? -1;
+    if (place >= 0) queue?.splice(place, 1);
+  }
+
   #startTimer(item: Item): void {
     if (item.cancelTimer) return;
     const timeoutMs = Math.min(item.prediction.endpoint.routed.timeoutMs, this.#options.timeoutMsMax);
     item.cancelTimer = this.#options.clock.after(timeoutMs, () => {
       if (item.settled) return;
-      this.#waiting.get(item.arm.file.key)?.remove(item);
+      this.#takeOut(item);
       this.#fail(item, gatewayErrors.timeout(`${item.arm.arm.revision} did not answer within ${timeoutMs} ms`));
       this.#release();
     });
   }
 
-  #observe(answered: readonly Prediction[]): void {
-    const nowMs = this.#options.clock.monotonic();
-    for (const prediction of answered) {
-      prediction.endpoint.observer?.answered(prediction, nowMs - prediction.startedMs);
-    }
+  #release(): void {
+    this.#made.release(this.#scoreBeside);
   }
 
-  /** Records what is ready, then lets the answers go, then has the other arm scored. */
-  #release(): void {
-    const answered = this.#answered;
-    const shadows = this.#shadows;
-    if (answered.length > 0) {
-      this.#answered = [];
-      this.#options.record(answered);
-      this.#observe(answered);
-      const nowMs = this.#options.clock.monotonic();
-      for (const prediction of answered) {
-        const { reply } = prediction;
-        if (--reply.waiting > 0) continue;
-        reply.finish(reply.predictions);
-        const { success, fail } = this.#options.statistics.ofArm(
-          answeringArm(prediction),
-          prediction.endpoint.routed.name,
-        );
-        const failed = reply.predictions.some(({ error }) => error);
-        add(failed ? fail : success, nowMs - prediction.startedMs);
-      }
-      this.#open.answer -= answered.length;
-      for (const prediction of answered) {
-        const arm = prediction.error ? undefined : shadowArm(prediction);
-        if (arm) this.#enqueue(prediction, arm, 'shadow');
-      }
+  readonly #scoreBeside = (answered: readonly Prediction[]): void => {
+    for (const prediction of answered) {
+      const arm = prediction.error ? undefined : shadowArm(prediction);
+      if (arm) this.#enqueue(prediction, arm, 'shadow');
     }
-    if (shadows.length > 0) {
-      this.#shadows = [];
-      this.#options.recordShadows(shadows);
-      this.#open.shadow -= shadows.length;
-    }
-    if (this.#open.answer + this.#open.shadow > 0 || this.#drained.length === 0) return;
-    const drained = this.#drained;
-    this.#drained = [];
-    for (const resolve of drained) resolve();
-  }
+  };
 }

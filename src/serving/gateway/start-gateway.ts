@@ -1,5 +1,4 @@
-import type { Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { KedgeError, messageOf } from '#core/errors';
 import type { System } from '#core/system';
@@ -22,11 +21,12 @@ import type { FeatureReader } from './feature-reader.ts';
 import { followCallers, followRouting, restoreCallers, restoreRouting, untilDone } from './follow.ts';
 import { DEFAULT_LIMITS, type GatewayLimits, type GatewayParts } from './gateway-parts.ts';
 import { startGrpcServer } from './grpc/grpc-server.ts';
-import { BodyBudget } from './http/http-io.ts';
-import { createHttpServer, lookAfterConnections, takeConnection } from './http/http-server.ts';
+import { BodyBudget } from './http/http-message.ts';
+import { HttpServer } from './http/http-server.ts';
 import { KeepAlive } from './http/keep-alive.ts';
 import { AsyncResults } from './http/open-inference/results.ts';
 import type { ContainerContract } from './http/scoring.ts';
+import { serveRequest } from './http/serve-request.ts';
 import { type DialectName, dialectOf } from './open-inference/dialect.ts';
 import type { Prediction } from './prediction.ts';
 import { Predictor } from './predictor.ts';
@@ -143,8 +143,7 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
   const callers = await restoredCallers(options, { keys, controlPlane });
   for (const shipper of shippers) await shipper.start();
   await parts.callbacks?.start();
-  if (siblings) lookAfterConnections(server);
-  else await listening(server, options);
+  if (!siblings) await server.listen(host, options.port);
   const grpcAt = { host, port: siblings ? null : grpcPort, tls };
   const grpc = grpcPort === null ? undefined : await startGrpcServer(parts, grpcAt);
   const following = [
@@ -169,17 +168,19 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
     take(socket, protocol) {
       socket.once('close', () => siblings?.closed(protocol));
       if (protocol === 'grpc') grpc?.take(socket);
-      else takeConnection(server, socket);
+      else server.take(socket);
     },
     respond: (question) => respond(parts, question),
     giveUp: (connections) => parts.keepAlive.end(connections),
     async close() {
       parts.keepAlive.end(Number.POSITIVE_INFINITY);
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeIdleConnections();
+      const closed = server.close();
       drain.abort();
+      for (const each of [scorer, parts.tensorScorer]) each.hurry();
       await grpc?.close();
       await Promise.all([scorer.drained(), parts.tensorScorer.drained()]);
+      // Answers are written in the turn in which they are released, and not all of them at once.
+      await new Promise((resolve) => setImmediate(resolve));
       parts.results.clear();
       await parts.callbacks?.close();
       server.closeAllConnections();
@@ -192,14 +193,7 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
   };
 }
 
-function listening(server: Server, { port, host }: Pick<GatewayOptions, 'port' | 'host'>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject).listen(port, host, resolve);
-  });
-}
-
-function urlOf(server: Server, { tls, host }: Pick<GatewayOptions, 'tls' | 'host'>): string {
-  const { port } = server.address() as AddressInfo;
+function urlOf({ port }: HttpServer, { tls, host }: Pick<GatewayOptions, 'tls' | 'host'>): string {
   return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
@@ -236,7 +230,7 @@ interface Assembly {
   readonly scorer: Scorer;
   /** Of what this process records first. */
   readonly shippers: readonly Shipper[];
-  readonly server: Server;
+  readonly server: HttpServer;
   readonly keys: ApiKeys | undefined;
 }
 
@@ -266,7 +260,7 @@ async function assemble(
 ): Promise<Assembly> {
   const { log, logger, metrics, system, features, siblings } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const { instancesMax: rowsMax } = limits;
+  const { instancesMax: rowsMax, predictTimeoutMs: timeoutMs } = limits;
   const { clock } = system;
   const protection = openProtection(options);
   const controlPlane = connectControlPlane(options.controlPlane);
@@ -274,7 +268,8 @@ async function assemble(
   const router = openRouter(options, { cache, controlPlane, signal, protection: protection.deps });
   const statistics = new StatisticsBook();
   const counted = () => allStatistics({ siblings, statistics });
-  const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs: limits.predictTimeoutMs });
+  const processes = siblings?.count;
+  const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs, processes });
   const shippers = openShippers(options, {
     post: controlPlane.predictions,
     scoreAgain(unscored) {
@@ -290,7 +285,7 @@ async function assemble(
     onRecorded: () => shipper.wake(),
   });
   const scorer = new Scorer({
-    ...{ cache, clock, statistics, timeoutMsMax: limits.predictTimeoutMs, tensors: { tensorScorer, rowsMax } },
+    ...{ cache, clock, statistics, processes, timeoutMsMax: timeoutMs, tensors: { tensorScorer, rowsMax } },
     record: (predictions) => recorder.record(predictions),
     recordShadows: (results) => recorder.recordShadows(results),
     onTrip(endpoint, trip) {
@@ -307,7 +302,7 @@ async function assemble(
   const parts: GatewayParts = {
     ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, draining, statistics, tensorScorer },
     ...{ siblings, door: protection.door, tenants: options.tenants, direct: new DirectAccess(router) },
-    load: new LoadSignals({ router, cache, clock, processes: siblings?.count, statistics: counted }),
+    load: new LoadSignals({ router, cache, clock, processes, statistics: counted }),
     repository: repositoryOf(options, { cache, rowsMax }),
     registeredTensors: new RegisteredTensors({ cache, rowsMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
@@ -320,14 +315,14 @@ async function assemble(
     inWork: () => scorer.inWork + tensorScorer.inWork,
     keepAlive: new KeepAlive(),
     ready: () => router.version >= 0 && (siblings?.ready ?? true),
-    openConnections: () => openConnections(server),
+    openConnections: () => server.connections(),
     flush: () => flushAll(shippers),
     onError: (error, where) => {
       protection.refused(error);
       if (!(error instanceof KedgeError) || error.status >= 500) logger.error({ err: error, where }, messageOf(error));
     },
   };
-  const server = createHttpServer(parts, options.tls);
+  const server = openHttp(parts, options);
   return { parts, scorer, shippers, server, keys: protection.keys };
 }
 
@@ -347,6 +342,10 @@ function openRouter(
   });
 }
 
+function openHttp(parts: GatewayParts, { tls, siblings }: GatewayOptions): HttpServer {
+  return new HttpServer({ serve: (...exchange) => serveRequest(parts, ...exchange), tls, listens: !siblings });
+}
+
 async function flushAll(shippers: readonly Shipper[]): Promise<number> {
   const sent = await Promise.all(shippers.map((shipper) => shipper.flush()));
   return sent.reduce((sum, records) => sum + records, 0);
@@ -356,12 +355,6 @@ async function flushAll(shippers: readonly Shipper[]): Promise<number> {
 function resumedOf(unscored: readonly Unscored[], router: Router, startedMs: number): readonly Prediction[] {
   const byName = new Map([...router.endpoints].map((endpoint) => [endpoint.routed.name, endpoint]));
   return unscored.flatMap((one) => resumed(one, byName.get(one.prediction.endpoint), startedMs) ?? []);
-}
-
-function openConnections(server: Server): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
-  });
 }
 
 /** Sends what this process records, and what processes that are no more have left. */

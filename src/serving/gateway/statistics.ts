@@ -1,3 +1,5 @@
+import { KedgeError } from '#core/errors';
+import { isCancellation } from './errors.ts';
 import type { LiveArm } from './live-endpoint.ts';
 
 /** How often something happened, and how long it took in all, in milliseconds. */
@@ -18,9 +20,14 @@ export class ModelStatistics {
   executionCount = 0;
   /** Epoch milliseconds; 0 when there was none. */
   lastInference = 0;
+  /** Requests that wait for a run at this moment, where it is declared how they wait. */
+  pending = 0;
   /** Requests from their arrival until their answer left, and those that were refused or failed. */
   readonly success = zero();
   readonly fail = zero();
+  /** Of those that failed: refused by the queue, and left by their client. */
+  readonly rejected = zero();
+  readonly cancelled = zero();
   /** From the arrival of a request until its run began. */
   readonly queue = zero();
   readonly computeInput = zero();
@@ -57,6 +64,15 @@ const MODELS_MAX = 20_000;
 export function add(duration: Duration, ms: number): void {
   duration.count += 1;
   duration.ms += ms;
+}
+
+const REJECTIONS = ['queue-full', 'queue-timeout'].map((name) => `gateway/${name}`);
+
+/** Counts a request that was not answered, and why where that is told apart. */
+export function addFailure(statistics: ModelStatistics, error: unknown, ms: number): void {
+  add(statistics.fail, ms);
+  if (isCancellation(error)) add(statistics.cancelled, ms);
+  else if (error instanceof KedgeError && REJECTIONS.includes(error.code)) add(statistics.rejected, ms);
 }
 
 /** The statistics of everything that this gateway has served. */

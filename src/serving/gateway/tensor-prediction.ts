@@ -1,3 +1,4 @@
+import type { BatchPolicy } from './batching/batch-policy.ts';
 import type { LiveArm, LiveTensors } from './live-endpoint.ts';
 import type { Prediction } from './prediction.ts';
 import { batchOf } from './repository/model-repository.ts';
@@ -41,22 +42,29 @@ export async function answerOfTensors(
   if (!work) throw new Error(`${version.revision} takes tensors, and the endpoint is called by columns`);
   const { file, inputs, outputs } = tensors;
   const trace: NodeRun[] | undefined = version.parts ? [] : undefined;
+  const { batching, routed } = endpoint;
+  const { place, onGone } = reply;
+  const waits = batching && place && purpose === 'answer' ? { name: routed.name, policy: batching, place } : undefined;
   const answer = await tensorScorer.infer({
     served: {
       ...{ model: endpoint.routed.name, version: String(version.version), file, inputs, outputs },
-      maxBatchSize: rowsPerRun(tensors, rowsMax),
+      maxBatchSize: rowsPerRun(tensors, rowsMax, batching),
       labels: new Map(),
     },
     feeds: feedsFor(work.feeds, inputs, version.revision),
     wanted: wantedFrom(work.wanted, outputs, version.revision),
-    ...{ trace, beside: purpose === 'shadow', watched: reply.watched },
+    ...{ trace, beside: purpose === 'shadow', waits, onGone, watched: reply.watched, timeoutMs: routed.timeoutMs },
   });
   return { outputs: answer, nodes: trace };
 }
 
 /** 0 where the first dimension of what it takes or answers is no batch. */
-export function rowsPerRun({ inputs, outputs }: Pick<LiveTensors, 'inputs' | 'outputs'>, rowsMax: number): number {
-  return batchOf({ inputs, outputs }, rowsMax);
+export function rowsPerRun(
+  { inputs, outputs }: Pick<LiveTensors, 'inputs' | 'outputs'>,
+  rowsMax: number,
+  batching: BatchPolicy | undefined,
+): number {
+  return batchOf({ inputs, outputs }, Math.min(rowsMax, batching?.rowsMax ?? rowsMax));
 }
 
 /** In the order of the model's inputs. */

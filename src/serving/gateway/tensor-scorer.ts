@@ -1,6 +1,10 @@
 import type { Clock } from '#core/clock';
 import { KedgeError } from '#core/errors';
-import { gatewayErrors } from './errors.ts';
+import type { BatchPolicy, QueueWish } from './batching/batch-policy.ts';
+import { Batcher } from './batching/batcher.ts';
+import { type Place, WaitingRequests } from './batching/waiting-requests.ts';
+import { cancelled, gatewayErrors } from './errors.ts';
+import type { OnGone } from './prediction.ts';
 import type { RepositoryVersion } from './repository/model-repository.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
 import type { NodeRun, TensorRuntime } from './runtime/model-runtime.ts';
@@ -14,6 +18,8 @@ export interface TensorScorerOptions {
   readonly clock: Clock;
   readonly statistics: StatisticsBook;
   readonly timeoutMs: number;
+  /** Processes of this gateway, of which each bears its part of the requests that may wait; 1 unless told. */
+  readonly processes?: number | undefined;
 }
 
 export interface TensorRequest {
@@ -27,10 +33,24 @@ export interface TensorRequest {
   readonly beside?: boolean;
   /** Learns when the model ran for it. */
   readonly watched?: WatchedRequest | undefined;
+  /** How it waits for its run, where that is declared: at its place, or at one that it gets here. */
+  readonly waits?: QueueWait | undefined;
+  readonly onGone?: OnGone | undefined;
+  /** Within the time that every request has. */
+  readonly timeoutMs?: number;
+}
+
+interface QueueWait {
+  readonly name: string;
+  readonly policy: BatchPolicy;
+  readonly place?: Place;
+  readonly wish?: QueueWish | undefined;
 }
 
 interface Item extends TensorRequest {
   readonly rows: number;
+  /** What requests have to share to be run together. */
+  readonly key: string;
   readonly queuedMs: number;
   settled: boolean;
   cancelTimer: (() => void) | undefined;
@@ -43,6 +63,7 @@ const LOAD_ATTEMPTS_MAX = 20;
 /**
  * Runs models of any tensors. Requests that arrive in one turn of the event loop, and differ in nothing but their rows,
  * are joined into one run of at most the model's batch; one that makes its run fail does not take the others with it.
+ * Where it is declared how requests wait, a model has as many runs in work as its runtime takes at once.
  */
 export class TensorScorer {
   readonly #options: TensorScorerOptions;
@@ -50,33 +71,61 @@ export class TensorScorer {
   #scheduled = false;
   #inWork = 0;
   #drained: (() => void)[] = [];
+  readonly #batcher: Batcher<Item>;
+  readonly #requests: WaitingRequests;
+  /** Runs in work that the batcher has begun, by model. */
+  readonly #working = new Map<string, number>();
 
   constructor(options: TensorScorerOptions) {
     this.#options = options;
+    this.#requests = new WaitingRequests(options.processes);
+    this.#batcher = new Batcher({
+      clock: options.clock,
+      joins: (first, other) => first.served.maxBatchSize > 0 && first.key === other.key,
+      free: (item) => this.#isFree(item),
+      run: (items) => void this.#runInTurn(items),
+      waits: (item) => item.onGone?.(() => this.#leave(item)),
+      refuse: fail,
+      afterTimer: () => undefined,
+    });
   }
 
   get inWork(): number {
     return this.#inWork;
   }
 
+  /** From now on nothing waits for others to join its run: the gateway closes. */
+  hurry(): void {
+    this.#batcher.hurry();
+  }
+
   async drained(): Promise<void> {
     if (this.#inWork > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
   }
 
-  /** The wanted outputs. Rejects with `gateway/timeout`, `gateway/model-failed` or `gateway/model-unavailable`. */
+  /**
+   * The wanted outputs. Rejects with `gateway/timeout`, `gateway/model-failed` or `gateway/model-unavailable`, where it
+   * waits also with `gateway/queue-full`, `gateway/queue-timeout` or `gateway/cancelled`.
+   */
   async infer(request: TensorRequest): Promise<Tensor[]> {
-    const { clock, timeoutMs } = this.#options;
-    const { served } = request;
+    const { clock } = this.#options;
+    const { served, waits } = request;
+    const timeoutMs = Math.min(this.#options.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
     const rows = served.maxBatchSize > 0 ? (request.feeds[0]?.shape[0] ?? 1) : 1;
+    const place = waits && (waits.place ?? this.#enter(served, waits));
     this.#inWork += 1;
     try {
       return await new Promise<Tensor[]>((resolve, reject) => {
         const queuedMs = clock.monotonic();
-        const item: Item = { ...request, rows, queuedMs, settled: false, cancelTimer: undefined, resolve, reject };
-        item.cancelTimer = clock.after(timeoutMs, () =>
-          fail(item, gatewayErrors.timeout(`${nameOf(served)} did not answer within ${timeoutMs} ms`)),
-        );
-        this.#enqueue(item);
+        const key = batchKey(request);
+        const item: Item = { ...request, rows, key, queuedMs, settled: false, cancelTimer: undefined, resolve, reject };
+        item.cancelTimer = clock.after(timeoutMs, () => {
+          this.#batcher.remove(item);
+          fail(item, gatewayErrors.timeout(`${nameOf(served)} did not answer within ${timeoutMs} ms`));
+        });
+        if (waits && place) this.#batcher.add(item, { ...waits, model: served.file.key }, { rows, queuedMs, place });
+        else this.#enqueue(item);
+        this.#schedule();
       });
     } finally {
       this.#inWork -= 1;
@@ -84,11 +133,17 @@ export class TensorScorer {
     }
   }
 
+  #enter({ model, version }: RepositoryVersion, { name, policy, wish }: QueueWait): Place {
+    return this.#requests.enter(name, policy, { wish, counted: this.#options.statistics.of(model, version) });
+  }
+
   #enqueue(item: Item): void {
-    const key = batchKey(item);
-    const queue = this.#queues.get(key);
+    const queue = this.#queues.get(item.key);
     if (queue) queue.push(item);
-    else this.#queues.set(key, [item]);
+    else this.#queues.set(item.key, [item]);
+  }
+
+  #schedule(): void {
     if (!this.#scheduled) setImmediate(() => this.#turn());
     this.#scheduled = true;
   }
@@ -98,6 +153,28 @@ export class TensorScorer {
     const queues = this.#queues;
     this.#queues = new Map();
     for (const items of queues.values()) for (const batch of batchesOf(items)) void this.#run(batch);
+    this.#batcher.turn();
+  }
+
+  #isFree({ served, waits }: Item): boolean {
+    const working = this.#working.get(served.file.key) ?? 0;
+    if (working === 0 || waits?.policy.ordered) return working === 0;
+    return working < (this.#options.cache.readyTensors(served.file)?.concurrency ?? 1);
+  }
+
+  async #runInTurn(items: readonly Item[]): Promise<void> {
+    const { key } = (items[0] as Item).served.file;
+    this.#working.set(key, (this.#working.get(key) ?? 0) + 1);
+    await this.#run(items);
+    const working = (this.#working.get(key) ?? 1) - 1;
+    if (working > 0) this.#working.set(key, working);
+    else this.#working.delete(key);
+    this.#batcher.pump(key);
+  }
+
+  /** The client has left: the request is taken out unless it has begun to run. */
+  #leave(item: Item): void {
+    if (this.#batcher.remove(item)) fail(item, cancelled());
   }
 
   async #run(items: readonly Item[]): Promise<void> {
@@ -128,8 +205,10 @@ export class TensorScorer {
       this.#count(counted, { items, rows, startedMs, joinedMs, answeredMs });
     } catch (error) {
       const left = items.filter(({ settled }) => !settled);
-      if (items.length > 1) for (const item of left) void this.#run([item]);
-      else for (const item of left) fail(item, error);
+      if (items.length === 1) for (const item of left) fail(item, error);
+      // One after the other where requests wait in turn: the run is over when all of them are.
+      else if (items[0]?.waits) for (const item of left) await this.#run([item]);
+      else for (const item of left) void this.#run([item]);
     }
   }
 
@@ -173,7 +252,7 @@ function nameOf({ model, version }: RepositoryVersion): string {
 }
 
 /** What requests have to share to be run together. Those of a model without batches are each on their own. */
-function batchKey({ served, feeds, wanted, beside = false }: Item): string {
+function batchKey({ served, feeds, wanted, beside = false }: TensorRequest): string {
   return JSON.stringify([served.file.key, served.model, beside, wanted, feeds.map(({ shape }) => shape.slice(1))]);
 }
 

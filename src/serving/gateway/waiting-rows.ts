@@ -12,8 +12,15 @@ export class WaitingRows<Row extends object> {
     for (const row of rows) this.#runs.set(row, this.#count);
   }
 
-  remove(row: Row): void {
-    this.#runs.delete(row);
+  /** False when it does not wait. */
+  remove(row: Row): boolean {
+    return this.#runs.delete(row);
+  }
+
+  /** The row that has waited longest. */
+  get oldest(): Row | undefined {
+    for (const row of this.#runs.keys()) return row;
+    return undefined;
   }
 
   /** Takes the rows that are left of the oldest run; none when nothing waits. */

@@ -28,12 +28,12 @@ describe('unmodified clients of the Open Inference Protocol', { skip: skipTriton
 
   test("Triton's HTTP client works: blocking, in the background, with asyncio, binary and compressed", async () => {
     const passed = await play(python, 'http_client.py', [new URL(gateway.url).host, repository]);
-    assert.equal(passed.length, 16);
+    assert.equal(passed.length, 17);
   });
 
   test("Triton's gRPC client works: blocking, with callbacks, streaming and with asyncio", async () => {
-    const passed = await play(python, 'grpc_client.py', [gateway.grpc, repository]);
-    assert.equal(passed.length, 14);
+    const passed = await play(python, 'grpc_client.py', [gateway.grpc, repository, gateway.url]);
+    assert.equal(passed.length, 15);
   });
 
   test("KServe's clients work: the second protocol over REST and gRPC, and the first", async () => {

@@ -35,12 +35,12 @@ export interface InputMessage {
   readonly contents: Readonly<Record<string, readonly unknown[]>> | null;
 }
 
-export type Asker = Pick<InferCall, 'caller' | 'asked' | 'watched'>;
+export type Asker = Pick<InferCall, 'caller' | 'asked' | 'watched' | 'onGone'>;
 
 /** The call with whoever makes it, for the endpoint that its name means to their tenant. */
-export function meant(parts: GatewayParts, call: InferCall, { caller, asked, watched }: Asker): InferCall {
+export function meant(parts: GatewayParts, call: InferCall, { caller, asked, watched, onGone }: Asker): InferCall {
   const model = parts.router.nameFor(call.model, caller?.tenant);
-  return { ...call, caller, asked, watched: watched?.asks(model, caller), model };
+  return { ...call, caller, asked, onGone, watched: watched?.asks(model, caller), model };
 }
 
 /** Throws `gateway/invalid-request`. */

@@ -1,6 +1,6 @@
 import type { GatewayParts } from '../gateway-parts.ts';
 import { infer } from '../open-inference/infer.ts';
-import type { WatchedRequest } from '../watch/request-watch.ts';
+import type { OnGone } from '../prediction.ts';
 import type { MessageSink, RpcCall } from './http2/rpc-call.ts';
 import { STATUS } from './http2/status.ts';
 import { type Asker, callOf, type InferMessage, meant, messageOf } from './infer-message.ts';
@@ -22,6 +22,11 @@ const STREAM_WINDOW = 64;
  */
 export function streamInfer(parts: GatewayParts, call: RpcCall, context: StreamContext): MessageSink {
   let inWork = 0;
+  /** Of the requests in work: what is to be done when the client leaves. */
+  const leaving = new Set<() => void>();
+  call.onGone(() => {
+    for (const leave of leaving) leave();
+  });
   let last: Promise<void> = context.asker.then(
     () => undefined,
     (error) => call.refuse(error),
@@ -31,9 +36,16 @@ export function streamInfer(parts: GatewayParts, call: RpcCall, context: StreamC
       inWork += 1;
       if (inWork >= STREAM_WINDOW) call.pause();
       const watched = watchCall(parts, call);
-      const answer = answered(parts, message as InferMessage, { ...context, watched });
+      let leave: (() => void) | undefined;
+      const onGone: OnGone = (listener) => {
+        leave = listener;
+        if (call.isOver) listener();
+        else leaving.add(listener);
+      };
+      const answer = answered(parts, message as InferMessage, { ...context, watched, onGone });
       last = last.then(async () => {
         const reply = await answer;
+        if (leave) leaving.delete(leave);
         inWork -= 1;
         if (inWork < STREAM_WINDOW) call.resume();
         // Waits for a client that reads slowly, so that answers do not pile up.
@@ -49,12 +61,12 @@ export function streamInfer(parts: GatewayParts, call: RpcCall, context: StreamC
 async function answered(
   parts: GatewayParts,
   message: InferMessage,
-  { asker: entering, wordsOf, watched }: StreamContext & { readonly watched: WatchedRequest | undefined },
+  { asker: entering, wordsOf, watched, onGone }: StreamContext & Pick<Asker, 'watched' | 'onGone'>,
 ): Promise<object> {
   const final = message.parameters['triton_enable_empty_final_response']?.bool_param === true;
   try {
     const { triton_enable_empty_final_response: _, ...parameters } = message.parameters;
-    const asker = { ...(await entering), watched };
+    const asker = { ...(await entering), watched, onGone };
     const result = messageOf(await infer(parts, meant(parts, callOf({ ...message, parameters }), asker))) as {
       parameters: object;
     };

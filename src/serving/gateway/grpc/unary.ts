@@ -23,9 +23,10 @@ export function unaryFor(parts: GatewayParts, { probed }: { readonly probed: boo
       const request = message as Request & { readonly name?: string; readonly model_name?: string };
       const asked = askedIn(call);
       const watched = watchCall(parts, call);
+      const onGone = (listener: () => void): void => call.onGone(listener);
       const answer = asksWho
-        ? callerOf(parts, call).then((caller) => work(request, { caller, asked, watched }))
-        : work(request, { asked, watched });
+        ? callerOf(parts, call).then((caller) => work(request, { caller, asked, watched, onGone }))
+        : work(request, { asked, watched, onGone });
       addLifecycle(parts, call, request.model_name);
       answer
         .then((response) => {
@@ -77,6 +78,7 @@ const GRPC_STATUS: Readonly<Record<number, StatusCode>> = {
   410: STATUS.FAILED_PRECONDITION,
   413: STATUS.RESOURCE_EXHAUSTED,
   429: STATUS.RESOURCE_EXHAUSTED,
+  499: STATUS.CANCELLED,
   501: STATUS.UNIMPLEMENTED,
   503: STATUS.UNAVAILABLE,
   504: STATUS.DEADLINE_EXCEEDED,

@@ -1,25 +1,12 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { Socket } from 'node:net';
-import type { Clock } from '#core/clock';
-import { KedgeError, messageOf } from '#core/errors';
-import { gatewayErrors } from '../errors.ts';
-import type { GatewayParts } from '../gateway-parts.ts';
-import { allStatistics } from '../processes/all-statistics.ts';
-import type { ProcessView } from '../processes/siblings.ts';
-import { ofTenant } from '../protection/access/caller.ts';
-import { tenantOf } from '../protection/tenants.ts';
-import { scalingMetrics } from '../scaling/scaling-metrics.ts';
+import { createServer as createHttpServer, type Server as NodeServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { type Clock, systemClock } from '#core/clock';
 import type { ServerTls } from '../tls.ts';
-import { tritonMetrics } from '../triton-metrics.ts';
-import { type Exchange, expected, sendJson, sendProblem, setErrorHeaders } from './http-io.ts';
-import { handleOpenInference } from './open-inference/handle.ts';
-import { handlePredict } from './predict.ts';
-import { handleScoring, scoringAction } from './scoring.ts';
-import { watchRequest } from './watch-request.ts';
+import { DirectConnections } from './direct/direct-connections.ts';
+import type { HttpRequest, HttpResponse } from './http-message.ts';
+import { NodeRequest, NodeResponse } from './node-message.ts';
 
-const PREDICT_PREFIX = '/v1/endpoints/';
-const PREDICT_SUFFIX = '/predict';
 const HEAD_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** How often connections are looked through for those that are past these times. */
@@ -30,38 +17,116 @@ const HALF_CLOSED_MS = 100;
 /** More are refused before they are read; what they may have in work is limited by `requestsMax`. */
 const CONNECTIONS_MAX = 20_000;
 
-/** The HTTP side of a gateway, on bare node:http: a framework would cost more than the models it serves. */
-export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
-  const { requestsMax } = parts.limits;
+export interface HttpServerOptions {
+  readonly serve: (request: HttpRequest, response: HttpResponse) => void;
+  readonly tls: ServerTls | undefined;
+  /** Whether it listens itself, or takes connections over that another process has accepted. */
+  readonly listens: boolean;
+}
+
+/**
+ * The HTTP/1.1 server of a gateway. Plain requests are read directly from their connections, at about half of what
+ * node:http costs for each; what is not plain node:http reads, with its limits and its judgement of what is wrong. So
+ * it does with all that comes over TLS.
+ */
+export class HttpServer {
+  readonly #node: NodeServer;
+  /** Absent with TLS. */
+  readonly #direct: DirectConnections | undefined;
+  readonly #listener: Server;
+
+  constructor({ serve, tls, listens }: HttpServerOptions) {
+    // Sockets live in real time, whatever clock the rest of a gateway is given.
+    const clock = systemClock;
+    this.#node = createNodeServer(serve, tls);
+    answerHalfClosed(this.#node, { connected: tls ? 'secureConnection' : 'connection', clock });
+    this.#direct = tls
+      ? undefined
+      : new DirectConnections({
+          clock,
+          serve,
+          handOver: (socket, unread) => handOver(this.#node, socket, unread),
+          headTimeoutMs: HEAD_TIMEOUT_MS,
+          requestTimeoutMs: REQUEST_TIMEOUT_MS,
+          keepAliveMs: KEEP_ALIVE_MS,
+          halfClosedMs: HALF_CLOSED_MS,
+          checkEveryMs: CHECK_EVERY_MS,
+        });
+    this.#listener = tls ? this.#node : createTcpServer((socket) => this.take(socket));
+    this.#listener.maxConnections = CONNECTIONS_MAX;
+    // With this event, and no earlier, a server that does not listen itself begins to cut off connections that are too
+    // slow, and to know those that are idle.
+    if (!listens || this.#listener !== this.#node) this.#node.emit('listening');
+  }
+
+  /** Resolves when it takes connections. Port 0 takes any free port. */
+  listen(host: string, port: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#listener.once('error', reject).listen(port, host, resolve);
+    });
+  }
+
+  /** The port that it listens on. */
+  get port(): number {
+    return (this.#listener.address() as AddressInfo).port;
+  }
+
+  /** Serves a connection, which another process may have accepted. */
+  take(socket: Socket): void {
+    socket.setNoDelay(true);
+    // So that clients are answered who close their side behind their request; see HALF_CLOSED_MS.
+    socket.allowHalfOpen = true;
+    if (this.#direct) this.#direct.take(socket);
+    else this.#node.emit('connection', socket);
+  }
+
+  /** How many connections are open that it has accepted itself. */
+  connections(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#listener.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+    });
+  }
+
+  /** Takes no more connections and closes those that are idle. Resolves when the last one has closed. */
+  close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+    if (this.#listener !== this.#node) this.#node.close();
+    this.#direct?.closeIdle();
+    this.#node.closeIdleConnections();
+    return closed;
+  }
+
+  closeAllConnections(): void {
+    this.#direct?.closeAll();
+    this.#node.closeAllConnections();
+  }
+}
+
+function createNodeServer(serve: HttpServerOptions['serve'], tls: ServerTls | undefined): NodeServer {
   const options = {
     headersTimeout: HEAD_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: CHECK_EVERY_MS,
   };
-  const listener = (request: IncomingMessage, response: ServerResponse): void => {
-    if (parts.watch) watchRequest(parts.watch, request, response);
-    if (!parts.keepAlive.goesOn()) response.shouldKeepAlive = false;
-    if (parts.inWork() >= requestsMax) {
-      refuse(request, response, gatewayErrors.busy(`${requestsMax} predictions are in work, which is the limit`));
-      return;
-    }
-    try {
-      admit(parts, request, response);
-    } catch (error) {
-      parts.onError(error, request.url ?? '');
-      refuse(request, response, error);
-    }
-  };
-  const server = tls
-    ? createTlsServer(
-        { ...options, cert: tls.cert, key: tls.key, ...(tls.clientCa ? { ca: tls.clientCa, requestCert: true } : {}) },
-        listener,
-      )
-    : createServer(options, listener);
-  server.maxConnections = CONNECTIONS_MAX;
-  answerHalfClosed(server, { connected: tls ? 'secureConnection' : 'connection', clock: parts.system.clock });
-  return server;
+  if (!tls) {
+    return createHttpServer(options, (request, response) =>
+      serve(new NodeRequest(request), new NodeResponse(response)),
+    );
+  }
+  const { cert, key, clientCa } = tls;
+  const client = clientCa ? { ca: clientCa, requestCert: true } : {};
+  return createHttpsServer({ ...options, ...client, cert, key }, (request, response) =>
+    serve(new NodeRequest(request), new NodeResponse(response)),
+  );
+}
+
+/** Gives a connection to node:http that somebody else has read from, with what has not been answered. */
+function handOver(server: NodeServer, socket: Socket, unread: Buffer): void {
+  server.emit('connection', socket);
+  // The server listens to what the socket reads, to which these bytes belong.
+  socket.emit('data', unread);
+  socket.resume();
 }
 
 /**
@@ -69,8 +134,8 @@ export function createHttpServer(parts: GatewayParts, tls?: ServerTls): Server {
  * has read its end, which may be before the turn has ended that answers.
  */
 function answerHalfClosed(
-  server: Server,
-  { connected, clock }: { readonly connected: 'connection' | 'secureConnection'; readonly clock: Clock },
+  server: NodeServer,
+  { connected, clock }: { readonly connected: 'connection' | 'secureConnection'; readonly clock: Pick<Clock, 'after'> },
 ): void {
   Object.assign(server, { httpAllowHalfOpen: true });
   server.on(connected, (socket: Socket) => {
@@ -83,143 +148,4 @@ function answerHalfClosed(
       );
     });
   });
-}
-
-/** Serves a connection that another process has accepted, on a server that does not listen itself. */
-export function takeConnection(server: Server, socket: Socket): void {
-  socket.setNoDelay(true);
-  server.emit('connection', socket);
-}
-
-/**
- * Lets a server look after its connections that does not listen: with this event, and no earlier, it begins to cut off
- * those that are too slow, and to know those that are idle.
- */
-export function lookAfterConnections(server: Server): void {
-  server.emit('listening');
-}
-
-/** Refuses a request that has not come to its handler, in the form of the protocol that its address belongs to. */
-function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  request.resume();
-  if (!request.url?.startsWith('/v2')) {
-    sendProblem(response, error);
-    return;
-  }
-  const known = expected(error);
-  setErrorHeaders(response, known);
-  sendJson(response, known.status, JSON.stringify({ error: known.message }));
-}
-
-/** What probes ask for, which have no credentials and learn nothing but a word. */
-const PROBED: readonly string[] = ['/v2/health/live', '/v2/health/ready', '/ping', '/health'];
-
-/** Lets a request in and hands it to its handler. */
-function admit(parts: GatewayParts, request: IncomingMessage, response: ServerResponse): void {
-  const { door, contract, tenants } = parts;
-  const whole = pathOf(request.url ?? '/');
-  const { tenant, path } = tenants
-    ? tenantOf(tenants, whole, (name) => textOf(request.headers[name]))
-    : { tenant: undefined, path: whole };
-  if (!door || PROBED.includes(path) || path === contract.healthRoute) {
-    dispatch(parts, path, { request, response, caller: ofTenant(undefined, tenant) });
-    return;
-  }
-  const caller = door.enter(request.headers);
-  if (!(caller instanceof Promise)) {
-    dispatch(parts, path, { request, response, caller: ofTenant(caller, tenant) });
-    return;
-  }
-  caller
-    .then((known) => dispatch(parts, path, { request, response, caller: ofTenant(known, tenant) }))
-    .catch((error) => {
-      parts.onError(error, path);
-      refuse(request, response, error);
-    });
-}
-
-function textOf(header: string | readonly string[] | undefined): string | undefined {
-  return typeof header === 'string' ? header : header?.[0];
-}
-
-function dispatch(parts: GatewayParts, path: string, exchange: Exchange): void {
-  const { request, response } = exchange;
-  if (path.startsWith(PREDICT_PREFIX) && path.endsWith(PREDICT_SUFFIX)) {
-    requireMethod(request, 'POST');
-    handlePredict(parts, path.slice(PREDICT_PREFIX.length, -PREDICT_SUFFIX.length), exchange);
-  } else if (path === '/v2' || path.startsWith('/v2/')) {
-    handleOpenInference(parts, path, exchange);
-  } else if (path === '/metrics') {
-    requireMethod(request, 'GET');
-    answer(parts, response, async () => ({
-      text: (await ownMetrics(parts)) + tritonMetrics(await allStatistics(parts)) + scalingMetrics(parts.load),
-      type: parts.metrics.contentType,
-    }));
-  } else if (path === '/v1/flush') {
-    requireMethod(request, 'POST');
-    request.resume();
-    answer(parts, response, async () => ({
-      text: JSON.stringify({ shipped: await shipAll(parts), routing: parts.router.version }),
-    }));
-  } else if (path === '/v1/processes') {
-    requireMethod(request, 'GET');
-    answer(parts, response, async () => ({ text: JSON.stringify({ processes: await processesOf(parts) }) }));
-  } else {
-    const action = scoringAction(path, request.method ?? '', parts.contract);
-    if (!action) throw gatewayErrors['not-found'](`${request.method} ${path.slice(0, 200)}`);
-    handleScoring(parts, action, exchange);
-  }
-}
-
-async function ownMetrics({ siblings, metrics }: GatewayParts): Promise<string> {
-  return siblings ? metrics.exposeSum(await siblings.ask({ ask: 'metrics' })) : metrics.expose();
-}
-
-async function processesOf({ siblings, openConnections }: GatewayParts): Promise<readonly ProcessView[]> {
-  if (siblings) return siblings.processes();
-  return [{ process: 1, pid: process.pid, state: 'serving', starts: 1, connections: await openConnections() }];
-}
-
-/** What cannot be shipped is kept; to whoever asked for it that is a matter of trying again. */
-async function shipAll(parts: GatewayParts): Promise<number> {
-  try {
-    const { siblings } = parts;
-    if (!siblings) return await parts.flush();
-    return (await siblings.ask({ ask: 'flush' })).reduce((sum, shipped) => sum + shipped, 0);
-  } catch (error) {
-    if (error instanceof KedgeError && error.code.startsWith('gateway-process/')) throw error;
-    throw gatewayErrors['not-shipped'](`the control plane takes no predictions: ${messageOf(error)}`);
-  }
-}
-
-function answer(
-  parts: GatewayParts,
-  response: ServerResponse,
-  work: () => Promise<{ readonly text: string; readonly type?: string }>,
-): void {
-  work().then(
-    ({ text, type }) => sendJson(response, 200, text, type),
-    (error) => {
-      // An expected failure is told to whoever asked; only a bug is the gateway's own.
-      if (!(error instanceof KedgeError)) parts.onError(error, 'answer');
-      sendProblem(response, error);
-    },
-  );
-}
-
-function requireMethod(request: IncomingMessage, method: string): void {
-  if (request.method === method) return;
-  throw gatewayErrors['method-not-allowed'](`${request.method} ${request.url?.slice(0, 200)}: expected ${method}`);
-}
-
-/** The path without query, with escapes resolved. */
-function pathOf(url: string): string {
-  const end = url.indexOf('?');
-  const path = end < 0 ? url : url.slice(0, end);
-  if (!path.includes('%')) return path;
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    throw gatewayErrors['not-found'](path.slice(0, 200));
-  }
 }

@@ -1,11 +1,12 @@
-import type { ServerResponse } from 'node:http';
+import { wishOfHeaders } from '../batching/queue-wish.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armAsked, namedArm } from '../named-arm.ts';
 import { answeringArm, answeringRevision, armNameOf, type Prediction, propensityOf } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
 import { type Instance, readInstance } from '../read-instance.ts';
 import type { WatchedRequest } from '../watch/request-watch.ts';
-import { type Exchange, expected, parseJson, readBody, sendJson, sendProblem, setLifecycleHeaders } from './http-io.ts';
+import { type Exchange, expected, parseJson, sendJson, sendProblem, setLifecycleHeaders } from './http-io.ts';
+import type { HttpResponse } from './http-message.ts';
 import { refusedEarly } from './refuse-early.ts';
 
 /** `POST /v1/endpoints/:name/predict`: one instance, or `{ instances: [...] }`. */
@@ -25,7 +26,7 @@ export function handlePredict(parts: GatewayParts, name: string, { request, resp
       fail(error);
     }
   };
-  readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
+  request.readBody({ bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
 
 interface Call extends Exchange {
@@ -42,6 +43,10 @@ function predict(parts: GatewayParts, name: string, call: Call): void {
     endpoint,
     armAsked((header) => request.headers[header]),
   );
+  const waits = {
+    wish: wishOfHeaders(request.headers),
+    onGone: (listener: () => void) => response.onGone(listener),
+  };
   if (body !== null && typeof body === 'object' && 'instances' in body) {
     const values = batchInstances(body.instances, parts.limits.instancesMax);
     const instances = values.map((value, i) => instanceOf(value, `instances.${i}`, named));
@@ -53,6 +58,7 @@ function predict(parts: GatewayParts, name: string, call: Call): void {
       path: 'instances',
       finish: (all) => answerBatch(response, all),
       fail,
+      ...waits,
     });
     return;
   }
@@ -62,7 +68,7 @@ function predict(parts: GatewayParts, name: string, call: Call): void {
     if (prediction.error) fail(prediction.error);
     else sendJson(response, 200, answerOf(prediction));
   };
-  parts.predictor.predict({ endpoint, caller, watched, instances, path: '', finish, fail });
+  parts.predictor.predict({ endpoint, caller, watched, instances, path: '', finish, fail, ...waits });
 }
 
 function instanceOf(value: unknown, path: string, named: ReturnType<typeof namedArm>): Instance {
@@ -71,7 +77,7 @@ function instanceOf(value: unknown, path: string, named: ReturnType<typeof named
 }
 
 /** Every prediction by itself: one that failed carries its error in its place. */
-function answerBatch(response: ServerResponse, predictions: readonly Prediction[]): void {
+function answerBatch(response: HttpResponse, predictions: readonly Prediction[]): void {
   const failed = predictions.filter(({ error }) => error);
   if (failed.length === predictions.length) {
     sendProblem(response, failed[0]?.error);
@@ -85,22 +91,46 @@ function answerBatch(response: ServerResponse, predictions: readonly Prediction[
   sendJson(response, 200, `{"predictions":[${items.join(',')}]}`);
 }
 
+/**
+ * Written by hand: an answer is the same but for three values each time, and to look through an object for them costs a
+ * good part of what the model does.
+ */
 function answerOf(prediction: Prediction): string {
-  const { id, endpoint, named, score, fallback, standIn } = prediction;
-  const live = answeringArm(prediction);
-  const planned = endpoint.routed.features ? featuresOf(prediction) : undefined;
-  return JSON.stringify({
-    id,
-    endpoint: endpoint.routed.name,
-    revision: answeringRevision(prediction),
-    arm: armNameOf(prediction),
-    output: { [live.arm.signature.output]: score },
+  const { id, endpoint, score } = prediction;
+  const output = quoted(answeringArm(prediction).arm.signature.output);
+  const answered = `"revision":${quoted(answeringRevision(prediction))},"arm":${quoted(armNameOf(prediction))}`;
+  const answer = `"endpoint":${quoted(endpoint.routed.name)},${answered},"output":{${output}:${score}}`;
+  return `{"id":${JSON.stringify(id)},${answer}${marksOf(prediction)}}`;
+}
+
+/** What is said of an answer that is not as usual, to be put behind it. */
+function marksOf(prediction: Prediction): string {
+  const { endpoint, named, fallback, standIn, cached } = prediction;
+  const isPlanned = Boolean(endpoint.routed.features);
+  // Whoever reports rewards to a contextual bandit, or for several arms, reports it with them.
+  const isDrawn = !named && (endpoint.arms ?? endpoint.candidate?.policy) !== undefined;
+  if (!(standIn || fallback || cached || isDrawn || isPlanned)) return '';
+  const marks = JSON.stringify({
     ...(standIn ? { fallback: standIn.by.by } : fallback ? { fallback: true } : {}),
-    ...(prediction.cached ? { cached: true } : {}),
-    // Whoever reports rewards to a contextual bandit, or for several arms, reports it with them.
-    ...(!named && (endpoint.arms ?? endpoint.candidate?.policy) ? { propensity: propensityOf(prediction) } : {}),
-    ...(planned ? { features: planned } : {}),
+    ...(cached ? { cached: true } : {}),
+    ...(isDrawn ? { propensity: propensityOf(prediction) } : {}),
+    ...(isPlanned ? { features: featuresOf(prediction) } : {}),
   });
+  return `,${marks.slice(1, -1)}`;
+}
+
+/** The names of a routing table as texts of JSON. */
+const QUOTED = new Map<string, string>();
+const QUOTED_MAX = 1_000;
+
+function quoted(name: string): string {
+  let text = QUOTED.get(name);
+  if (text === undefined) {
+    if (QUOTED.size >= QUOTED_MAX) QUOTED.clear();
+    text = JSON.stringify(name);
+    QUOTED.set(name, text);
+  }
+  return text;
 }
 
 /** The features that were looked up for the answering revision; null where nothing was known. */

@@ -11,7 +11,7 @@ export function refusedEarly(
     endpoint?.protection?.glance(caller);
     return false;
   } catch (error) {
-    request.resume();
+    request.discardBody();
     fail(error);
     return true;
   }

@@ -1,12 +1,14 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
+import { wishOfHeaders } from '../batching/queue-wish.ts';
 import { gatewayErrors } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armAsked } from '../named-arm.ts';
 import { modelReady } from '../open-inference/describe.ts';
+import type { OnGone } from '../prediction.ts';
 import { type Frame, frameOfCsv, frameOfJson, isRecord, parsePythonJson } from '../scoring/frame.ts';
 import { type ScoreReply, scoreFrame } from '../scoring/score-frame.ts';
 import type { WatchedRequest } from '../watch/request-watch.ts';
-import { type Exchange, expected, readBody, sendJson, setErrorHeaders, setLifecycleHeaders } from './http-io.ts';
+import { type Exchange, expected, sendJson, setErrorHeaders, setLifecycleHeaders } from './http-io.ts';
 import { refusedEarly } from './refuse-early.ts';
 
 /**
@@ -69,7 +71,7 @@ export function handleScoring(parts: GatewayParts, addressed: Action, { request,
     sendJson(response, status, JSON.stringify({ error_code, message, error: message }));
   };
   if (action.what !== 'predict') {
-    request.resume();
+    request.discardBody();
     describe(parts, action).then(({ status, body, type }) => sendJson(response, status, body, type), fail);
     return;
   }
@@ -83,22 +85,24 @@ export function handleScoring(parts: GatewayParts, addressed: Action, { request,
     if (!parts.repository.has(name) && refusedEarly(endpoint, { request, caller }, fail)) return;
   }
   const done = (body: Buffer): void => {
-    predict(parts, action, { body, headers, caller, watched }).then(({ text, type, marks }) => {
+    const onGone: OnGone = (listener) => response.onGone(listener);
+    predict(parts, action, { body, headers, caller, watched, onGone }).then(({ text, type, marks }) => {
       for (const mark of MARKED) {
         const value = marks[mark];
-        if (value !== undefined) response.setHeader(`Kedge-${mark}`, value);
+        if (value !== undefined) response.setHeader(`Kedge-${mark}`, String(value));
       }
       sendJson(response, 200, text, type);
     }, fail);
   };
-  readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
+  request.readBody({ bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
 
 interface Message {
   readonly body: Buffer;
-  readonly headers: IncomingMessage['headers'];
+  readonly headers: IncomingHttpHeaders;
   readonly caller: Exchange['caller'];
   readonly watched: WatchedRequest | undefined;
+  readonly onGone: OnGone;
 }
 
 /** What is said of an answer in a header, because these protocols have no place for it in the body. */
@@ -108,7 +112,7 @@ const JSON_LINES = 'application/jsonlines';
 async function predict(
   parts: GatewayParts,
   { model, version }: Action,
-  { body, headers, caller, watched }: Message,
+  { body, headers, caller, watched, onGone }: Message,
 ): Promise<{ readonly text: string; readonly type: string; readonly marks: ScoreReply['marks'] }> {
   const [type = ''] = (headers['content-type'] ?? 'application/json').split(';');
   const text = body.toString('utf8');
@@ -118,6 +122,7 @@ async function predict(
   const inferenceId = headers['x-amzn-sagemaker-inference-id'];
   const { predictions, marks } = await scoreFrame(parts, {
     model: model ?? parts.router.nameFor(defaultEndpoint(parts), caller?.tenant),
+    ...{ wish: wishOfHeaders(headers), onGone },
     ...{ version, frame, caller, watched, asked: armAsked((header) => headers[header]) },
     ...{ id: typeof inferenceId === 'string' ? inferenceId : undefined },
   });

@@ -1,12 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { RequestWatch } from '../watch/request-watch.ts';
+import type { RequestWatch, WatchedRequest } from '../watch/request-watch.ts';
+import type { HttpRequest, HttpResponse } from './http-message.ts';
 
 /** What access logs of web servers say of a request whose client left before there was an answer. */
 const CLIENT_LEFT = 499;
 
-/** Has `watch` told of a request over HTTP, and of its answer when that has gone, or the client has. */
-export function watchRequest(watch: RequestWatch, request: IncomingMessage, response: ServerResponse): void {
-  const { headers, url = '/', method = '' } = request;
+/**
+ * Has `watch` told of a request over HTTP, and of its answer when that is sent, or when the client has left. Returns
+ * what to answer to in place of `response`.
+ */
+export function watchRequest(watch: RequestWatch, request: HttpRequest, response: HttpResponse): HttpResponse {
+  const { headers, url, method } = request;
   const query = url.indexOf('?');
   const watched = watch.beginFor(request, {
     ...{ protocol: 'http', method, path: query < 0 ? url : url.slice(0, query) },
@@ -15,17 +18,33 @@ export function watchRequest(watch: RequestWatch, request: IncomingMessage, resp
       return typeof value === 'string' ? value : value?.[0];
     },
   });
-  let bytes = 0;
-  const { end } = response;
-  // Every answer of a gateway is written by one `end` with all of its body.
-  response.end = ((...given: unknown[]) => {
-    const [body, encoding] = given;
-    if (typeof body === 'string') bytes = Buffer.byteLength(body, encoding as BufferEncoding | undefined);
-    else if (body instanceof Uint8Array) bytes = body.length;
-    return Reflect.apply(end, response, given);
-  }) as ServerResponse['end'];
-  response.on('close', () => {
-    const status = response.headersSent ? response.statusCode : CLIENT_LEFT;
-    watched.end({ status, bytes, aborted: !response.writableFinished });
-  });
+  response.onGone(() => watched.end({ status: CLIENT_LEFT, bytes: 0, aborted: true }));
+  return new WatchedResponse(response, watched);
+}
+
+class WatchedResponse implements HttpResponse {
+  readonly #response: HttpResponse;
+  readonly #watched: WatchedRequest;
+
+  constructor(response: HttpResponse, watched: WatchedRequest) {
+    this.#response = response;
+    this.#watched = watched;
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#response.setHeader(name, value);
+  }
+
+  send(status: number, headers: readonly string[], body: string | Buffer): void {
+    this.#response.send(status, headers, body);
+    this.#watched.end({ status, bytes: Buffer.byteLength(body) });
+  }
+
+  onGone(listener: () => void): void {
+    this.#response.onGone(listener);
+  }
+
+  endConnection(): void {
+    this.#response.endConnection();
+  }
 }

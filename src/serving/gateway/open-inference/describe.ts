@@ -2,6 +2,7 @@ import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armsOf, fileOf, type LiveArm } from '../live-endpoint.ts';
 import { allStatistics } from '../processes/all-statistics.ts';
+import { declaredAs } from '../repository/dynamic-batching.ts';
 import type { IndexEntry, LoadParameters, RepositoryVersion } from '../repository/model-repository.ts';
 import { ModelStatistics } from '../statistics.ts';
 import { rowsPerRun } from '../tensor-prediction.ts';
@@ -51,8 +52,10 @@ export async function configOf(parts: GatewayParts, model: string, version?: str
   const { inputs, outputs } = await metadataOf(parts, model, version);
   const { instancesMax } = parts.limits;
   const served = await servedTensors(parts, model, version);
-  const routed = version === undefined && !served ? parts.router.endpoint(model).current.tensors : undefined;
-  const batch = served ? served.maxBatchSize : routed ? rowsPerRun(routed, instancesMax) : instancesMax;
+  const endpoint = version === undefined && !served ? parts.router.endpoint(model) : undefined;
+  const routed = endpoint?.current.tensors;
+  const batching = served?.batching ?? endpoint?.batching;
+  const batch = served ? served.maxBatchSize : routed ? rowsPerRun(routed, instancesMax, batching) : instancesMax;
   return {
     name: model,
     platform: PLATFORM,
@@ -62,7 +65,7 @@ export async function configOf(parts: GatewayParts, model: string, version?: str
     input: inputs.map((spec) => configTensor(spec, batch)),
     output: outputs.map((spec) => configTensor(spec, batch)),
     default_model_filename: 'model.onnx',
-    ...(batch > 0 ? { dynamic_batching: { max_queue_delay_microseconds: 0 } } : {}),
+    ...(batching || batch > 0 ? { dynamic_batching: declaredAs(batching) } : {}),
   };
 }
 

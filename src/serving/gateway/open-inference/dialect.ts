@@ -34,6 +34,8 @@ const triton: Dialect = {
     if (code === gatewayErrors['load-failed'].code) {
       return `failed to load '${model}', failed to poll from model repository: ${message}`;
     }
+    if (code === gatewayErrors['queue-full'].code) return `Exceeds maximum queue size: ${message}`;
+    if (code === gatewayErrors['queue-timeout'].code) return `Request timeout expired: ${message}`;
     return message;
   },
 };

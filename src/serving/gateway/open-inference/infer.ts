@@ -1,7 +1,7 @@
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { RepositoryVersion } from '../repository/model-repository.ts';
-import { add } from '../statistics.ts';
+import { add, addFailure } from '../statistics.ts';
 import { CLASSES_MAX } from './classification.ts';
 import type { InferCall, InferResult, RequestedOutput } from './protocol.ts';
 import { findVersion, inferColumns, inferVersion } from './tabular.ts';
@@ -64,7 +64,7 @@ async function counted(parts: GatewayParts, call: InferCall, served: RepositoryV
     add(statistics.success, clock.monotonic() - startedMs);
     return result;
   } catch (error) {
-    add(statistics.fail, clock.monotonic() - startedMs);
+    addFailure(statistics, error, clock.monotonic() - startedMs);
     throw error;
   }
 }

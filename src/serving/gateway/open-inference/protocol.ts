@@ -1,5 +1,8 @@
+import type { QueueWish } from '../batching/batch-policy.ts';
 import type { ArmAsked } from '../named-arm.ts';
+import type { OnGone } from '../prediction.ts';
 import type { Caller } from '../protection/access/caller.ts';
+import type { DynamicBatching } from '../repository/dynamic-batching.ts';
 import type { Tensor, TensorInput, TensorSpec } from '../tensors/tensor.ts';
 import type { WatchedRequest } from '../watch/request-watch.ts';
 
@@ -13,10 +16,14 @@ export interface InferCall {
   readonly asked?: ArmAsked | undefined;
   /** Of a gateway that watches requests. */
   readonly watched?: WatchedRequest | undefined;
+  /** Absent where nobody can leave, as when the answer is kept for the client. */
+  readonly onGone?: OnGone | undefined;
   readonly model: string;
   readonly version?: string | undefined;
   readonly id?: string | undefined;
   readonly parameters: Readonly<Record<string, unknown>>;
+  /** What it asks of the queue, where not its parameters say that. */
+  readonly wish?: QueueWish | undefined;
   /** Raw: the whole body is the one tensor that the model takes, and its shape follows from its length. */
   readonly inputs: readonly TensorInput[] | { readonly rawBody: Buffer };
   /** Every output when absent. */
@@ -55,7 +62,7 @@ export interface ServedConfig {
   readonly input: readonly ConfigTensor[];
   readonly output: readonly ConfigTensor[];
   readonly default_model_filename: string;
-  readonly dynamic_batching?: { readonly max_queue_delay_microseconds: number };
+  readonly dynamic_batching?: Partial<DynamicBatching>;
 }
 
 export interface ConfigTensor {

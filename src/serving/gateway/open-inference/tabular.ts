@@ -1,4 +1,5 @@
 import { KedgeError } from '#core/errors';
+import { wishOf } from '../batching/queue-wish.ts';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import { armsOf, type LiveArm, type LiveEndpoint } from '../live-endpoint.ts';
@@ -26,6 +27,7 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
   const predictions = await new Promise<readonly Prediction[]>((finish, fail) =>
     parts.predictor.predict({
       ...{ endpoint, caller: call.caller, watched: call.watched, instances, path: 'rows', finish, fail },
+      ...{ wish: call.wish ?? wishOf(call.parameters), onGone: call.onGone },
     }),
   );
   const failed = predictions.find(({ error }) => error);

@@ -1,3 +1,4 @@
+import { wishOf } from '../batching/queue-wish.ts';
 import { invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { LiveEndpoint } from '../live-endpoint.ts';
@@ -28,7 +29,7 @@ export async function inferEndpointTensors(
 ): Promise<InferResult> {
   const { instancesMax } = parts.limits;
   const { inputs, outputs } = endpoint.current.tensors ?? { inputs: [], outputs: [] };
-  const maxBatchSize = rowsPerRun({ inputs, outputs }, instancesMax);
+  const maxBatchSize = rowsPerRun({ inputs, outputs }, instancesMax, endpoint.batching);
   const { instance, tensors } = refused(parts.statistics.ofArm(endpoint.current, call.model), () => {
     const feeds = feedsOf(call, { inputs, maxBatchSize });
     const rows = maxBatchSize > 0 ? (feeds[0]?.shape[0] ?? 1) : 1;
@@ -39,16 +40,8 @@ export async function inferEndpointTensors(
   });
   const [prediction] = await new Promise<readonly Prediction[]>((finish, fail) =>
     parts.predictor.predict({
-      ...{
-        endpoint,
-        caller: call.caller,
-        watched: call.watched,
-        instances: [instance],
-        path: '',
-        tensors,
-        finish,
-        fail,
-      },
+      ...{ endpoint, caller: call.caller, instances: [instance], path: '', tensors, finish, fail },
+      ...{ wish: call.wish ?? wishOf(call.parameters), onGone: call.onGone, watched: call.watched },
     }),
   );
   if (!prediction || prediction.error) throw prediction?.error ?? new Error('a request has one prediction');

@@ -1,3 +1,4 @@
+import { wishOf } from '../batching/queue-wish.ts';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { RepositoryVersion } from '../repository/model-repository.ts';
@@ -16,7 +17,10 @@ export async function inferTensors(
   const { labels, maxBatchSize } = served;
   const wanted = wantedOf(call.outputs, served.outputs);
   const feeds = feedsOf(call, served);
-  const answers = await parts.tensorScorer.infer({ served, feeds, wanted, watched: call.watched });
+  const { onGone, watched, wish = wishOf(call.parameters) } = call;
+  const { batching: policy } = served;
+  const waits = policy && { name: `${served.model}, version ${served.version}`, policy, wish };
+  const answers = await parts.tensorScorer.infer({ served, feeds, wanted, waits, onGone, watched });
   return {
     model: served.model,
     version: served.version,

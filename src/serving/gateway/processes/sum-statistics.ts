@@ -1,7 +1,16 @@
 import type { Duration, StatisticsData } from '../statistics.ts';
 import { ModelStatistics } from '../statistics.ts';
 
-const DURATIONS = ['success', 'fail', 'queue', 'computeInput', 'computeInfer', 'computeOutput'] as const;
+const DURATIONS = [
+  'success',
+  'fail',
+  'rejected',
+  'cancelled',
+  'queue',
+  'computeInput',
+  'computeInfer',
+  'computeOutput',
+] as const;
 
 /** The statistics of several processes as if one had counted all, by model and version. */
 export function sumStatistics(parts: Iterable<Iterable<StatisticsData>>): readonly ModelStatistics[] {
@@ -13,6 +22,7 @@ export function sumStatistics(parts: Iterable<Iterable<StatisticsData>>): readon
       sums.set(key, sum);
       sum.inferenceCount += one.inferenceCount;
       sum.executionCount += one.executionCount;
+      sum.pending += one.pending;
       sum.lastInference = Math.max(sum.lastInference, one.lastInference);
       for (const name of DURATIONS) addTo(sum[name], one[name]);
       for (const [rows, duration] of one.batches) {

@@ -1,3 +1,4 @@
+import { type DynamicBatching, dynamicBatchingOf } from './dynamic-batching.ts';
 import { parseTextProto, type TextMessage } from './text-proto.ts';
 
 /** What a model configuration says that a gateway follows. Everything else in it is passed over. */
@@ -10,6 +11,8 @@ export interface ModelConfig {
   readonly labelFiles: ReadonlyMap<string, string>;
   /** It stays in memory, however long nobody asks. */
   readonly pinned: boolean;
+  /** How requests wait and are joined, where that is declared. */
+  readonly dynamicBatching?: DynamicBatching;
 }
 
 export type VersionPolicy =
@@ -61,6 +64,7 @@ export function configOfText(text: string, name: string): ModelConfig {
       ...(specific ? { specific: { versions: specific['versions'] ?? [] } } : {}),
     },
     parameters: Object.fromEntries(parameters),
+    dynamic_batching: message['dynamic_batching'],
     output: outputs.map((output) => ({ name: one(output, 'name'), label_filename: one(output, 'label_filename') })),
   });
 }
@@ -83,7 +87,9 @@ function checked(name: string, from: Readonly<Record<string, unknown>>): ModelCo
   if (file !== undefined && file !== '' && !/^[\w.-]{1,200}$/.test(String(file))) {
     throw new Error('default_model_filename is no file name');
   }
+  const dynamicBatching = dynamicBatchingOf(from['dynamic_batching']);
   return {
+    ...(dynamicBatching ? { dynamicBatching } : {}),
     ...(batch === undefined ? {} : { maxBatchSize: wholeNumber(batch, 'max_batch_size', BATCH_MAX) }),
     versions: policyOf(from['version_policy']),
     fileName: file ? String(file) : DEFAULT_FILE,

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { messageOf } from '#core/errors';
 import { digestOf } from '#core/hash';
 import { DECLARATION_FILE } from '../../model-declaration.ts';
+import type { BatchPolicy } from '../batching/batch-policy.ts';
 import { gatewayErrors, invalidField } from '../errors.ts';
 import type { ModelCache } from '../runtime/model-cache.ts';
 import type { PartFinder, TensorFile, TensorRuntime } from '../runtime/model-runtime.ts';
 import type { TensorSpec } from '../tensors/tensor.ts';
+import { batchingOf } from './dynamic-batching.ts';
 import { configOfJson, configOfText, DEFAULT_CONFIG, type ModelConfig, type VersionPolicy } from './model-config.ts';
 
 /** One version of a model of the repository, loaded at least once. */
@@ -18,6 +20,8 @@ export interface RepositoryVersion {
   readonly outputs: readonly TensorSpec[];
   /** Rows of one request and of one run; 0 when the first dimension is no batch. */
   readonly maxBatchSize: number;
+  /** How its requests wait; absent where nothing is declared, and those of one turn are joined. */
+  readonly batching?: BatchPolicy | undefined;
   /** What the places of an output stand for, by output. */
   readonly labels: ReadonlyMap<string, readonly string[]>;
 }
@@ -233,7 +237,8 @@ export class ModelRepository {
       const why = 'max_batch_size is over 0, but the first dimension of its tensors is not of any size';
       throw gatewayErrors['model-unavailable'](`model '${name}': ${why}`);
     }
-    return { model: name, version, file, inputs, outputs, maxBatchSize, labels: model.labels };
+    const batching = declaredBatching(name, model.config, maxBatchSize);
+    return { model: name, version, file, inputs, outputs, maxBatchSize, batching, labels: model.labels };
   }
 
   async #read(name: string, { config: given, files }: LoadParameters = { files: new Map() }): Promise<Model> {
@@ -268,6 +273,15 @@ export class ModelRepository {
       versions.push([version, { file: { key, at: { path }, partOf: async (part) => this.#part(part) } }]);
     }
     return new Map(versions.sort(([a], [b]) => Number(a) - Number(b)));
+  }
+}
+
+/** Throws `gateway/model-unavailable` where the batch of the model does not fit what is declared. */
+function declaredBatching(name: string, config: ModelConfig, maxBatchSize: number): BatchPolicy | undefined {
+  try {
+    return batchingOf(config, maxBatchSize);
+  } catch (error) {
+    throw gatewayErrors['model-unavailable'](`model '${name}': ${messageOf(error)}`);
   }
 }
 

@@ -42,7 +42,7 @@ export async function loadModel(request: LoadRequest): Promise<ModelRuntime> {
     const rowMs = warmUp((batch) => session.run(batch), shape, clock);
     const trees = bytes && readForest(bytes, shape);
     if (trees) {
-      const { same, forestRowMs, runtimeRowMs } = compareScores(trees, (batch) => session.run(batch), clock);
+      const { same, forestRowMs, runtimeRowMs } = await compareScores(trees, (batch) => session.run(batch), clock);
       if (same && forestRowMs <= Math.min(runtimeRowMs, INLINE_ROW_MS_MAX)) {
         session.dispose();
         return new InlineRuntime('trees', trees, { rowMs: forestRowMs, memoryBytes: memoryEstimate(fileBytes) });

@@ -1,9 +1,11 @@
+import type { QueueWish } from '../batching/batch-policy.ts';
 import { invalidField } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { ArmAsked } from '../named-arm.ts';
 import { metadataOf } from '../open-inference/describe.ts';
 import { infer } from '../open-inference/infer.ts';
 import { findVersion } from '../open-inference/tabular.ts';
+import type { OnGone } from '../prediction.ts';
 import type { Caller } from '../protection/access/caller.ts';
 import type { Scalar } from '../tensors/datatypes.ts';
 import { jsonOf } from '../tensors/encode.ts';
@@ -20,6 +22,8 @@ export interface ScoreRequest {
   readonly caller?: Caller | undefined;
   readonly asked?: ArmAsked | undefined;
   readonly watched?: WatchedRequest | undefined;
+  readonly wish?: QueueWish | undefined;
+  readonly onGone?: OnGone | undefined;
   /** The rows, once the names of the inputs are known. */
   readonly frame: (inputs: readonly string[]) => Frame;
 }
@@ -37,15 +41,14 @@ type Prediction = Scalar | readonly Prediction[] | { readonly [output: string]: 
  * has several. Names that the model does not take are passed over, as an index of a data frame is.
  */
 export async function scoreFrame(parts: GatewayParts, request: ScoreRequest): Promise<ScoreReply> {
-  const { model, version, id, parameters = {}, caller, asked, watched } = request;
+  const { model, version, id, parameters = {}, caller, asked, wish, onGone, watched } = request;
   const { inputs: specs } = await metadataOf(parts, model, version);
   const frame = request.frame(specs.map(({ name }) => name));
   if (frame.rows.length === 0) throw invalidField(frame.path, 'has no rows');
   const tabular = !(await isTensors(parts, model, version));
   const inputs = tensorsOf(frame, specs, { tabular });
-  const { outputs, parameters: marks } = await infer(parts, {
-    ...{ model, version, id, parameters, inputs, caller, asked, watched },
-  });
+  const call = { model, version, id, parameters, inputs, caller, asked, wish, onGone, watched };
+  const { outputs, parameters: marks } = await infer(parts, call);
   const columns = outputs.map((tensor) => ({ name: tensor.name, rows: nested(tensor, { tabular }) }));
   const [only] = columns;
   if (columns.length === 1 && only) return { predictions: only.rows, marks };

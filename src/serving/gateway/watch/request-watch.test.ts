@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import type { ServiceDefinition } from '@grpc/proto-loader';
@@ -9,6 +6,7 @@ import { ManualClock, systemClock } from '#core/clock';
 import { startTracing } from '#platform/observe';
 import { type OtlpReceiver, openOtlpReceiver, type ReceivedSpan } from '#testing/otlp-receiver';
 import { loadService } from '../grpc/service.ts';
+import { HttpServer } from '../http/http-server.ts';
 import { watchRequest } from '../http/watch-request.ts';
 import { endpointOf, type GatewayHarness, openGateway } from '../testing/gateway-harness.ts';
 import { logisticModel } from '../testing/models.ts';
@@ -125,14 +123,17 @@ test('a request over HTTP is a line without its query, with the bytes answered o
     },
   });
   const begun = Promise.withResolvers<void>();
-  const server = createServer((request, response) => {
-    watchRequest(watch, request, response);
-    watch.asks(request, 'delays', { id: 'user:ada', groups: [], tenant: 'north' });
-    if (request.url === '/slow') begun.resolve();
-    else response.writeHead(201).end('grün');
+  const server = new HttpServer({
+    serve(request, given) {
+      const response = watchRequest(watch, request, given);
+      watch.asks(request, 'delays', { id: 'user:ada', groups: [], tenant: 'north' });
+      if (request.url === '/slow') begun.resolve();
+      else response.send(201, [], 'grün');
+    },
+    ...{ tls: undefined, listens: true },
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await server.listen('127.0.0.1', 0);
+  const url = `http://127.0.0.1:${server.port}`;
   const count = async (wanted: number): Promise<void> => {
     while (seen.length < wanted) await new Promise<void>((resolve) => lined.add(resolve));
   };
@@ -146,7 +147,9 @@ test('a request over HTTP is a line without its query, with the bytes answered o
   leave.abort();
   await assert.rejects(left);
   await count(2);
-  server.close();
+  const closed = server.close();
+  server.closeAllConnections();
+  await closed;
 
   const [{ time: _, durationMicros: __, ...answered }, { status, aborted, bytes }] = seen as [Line, Line];
   assert.deepEqual(answered, {

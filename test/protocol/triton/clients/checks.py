@@ -1,6 +1,8 @@
 """What the programs of this folder share: the values that they send, and the report of what they checked."""
 
 import os
+import time
+import urllib.request
 
 import ml_dtypes
 import numpy as np
@@ -52,6 +54,20 @@ def mixed():
 
 
 DATATYPE = {np.dtype(np.float32): "FP32", np.dtype(np.int64): "INT64", np.dtype(np.int32): "INT32"}
+
+
+def until_metric(url, line):
+    """Returns when the metrics of the gateway have this line."""
+    while True:
+        with urllib.request.urlopen(f"{url}/metrics") as response:
+            if line in response.read().decode().splitlines():
+                return
+        time.sleep(0.01)
+
+
+def pending(url, count):
+    """Returns when so many requests wait for the model `queued`."""
+    until_metric(url, f'nv_inference_pending_request_count{{model="queued",version="1"}} {count}')
 
 
 def run(scenes):

@@ -13,7 +13,7 @@ from checks import numbers, ones, same
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-address, repository = sys.argv[1:3]
+address, repository, url = sys.argv[1:4]
 client = triton.InferenceServerClient(address)
 WITHIN_S = 120
 
@@ -179,6 +179,44 @@ def statistics():
     assert len(client.get_inference_statistics().model_stats) > 1
 
 
+def queue_policy():
+    """A request names its priority and how long it may wait; one that is cancelled is taken out."""
+
+    def rows(count):
+        return [tensor("x", np.arange(1, count + 1, dtype=np.float32).reshape(count, 1), "FP32")]
+
+    refused(lambda: client.infer("queued", rows(1), timeout=1000), "UNAVAILABLE", "Request timeout expired")
+    before = client.get_inference_statistics("queued").model_stats[0]
+    results = queue.Queue()
+
+    def ask(name, priority):
+        answered = lambda result, error: results.put((name, result, error))
+        return client.async_infer("queued", rows(1), answered, priority=priority)
+
+    gone = ask("gone", 1)
+    checks.pending(url, 1)
+    gone.cancel()
+    checks.pending(url, 0)
+    name, _, error = results.get(timeout=WITHIN_S)
+    assert name == "gone" and "cancelled" in error.message().lower(), error
+    ask("low", 2)
+    checks.pending(url, 1)
+    # Two rows are a run: of a higher priority they go first, and the other waits on.
+    same(client.infer("queued", rows(2), priority=1).as_numpy("y")[0], np.array([-1.0], dtype=np.float32), "high")
+    checks.pending(url, 1)
+    ask("beside", 2)
+    for _ in range(2):
+        name, result, error = results.get(timeout=WITHIN_S)
+        assert error is None, error
+        same(result.as_numpy("y"), np.array([[-1.0]], dtype=np.float32), name)
+    after = client.get_inference_statistics("queued").model_stats[0]
+    assert after.execution_count == before.execution_count + 2, after
+    assert after.inference_count == before.inference_count + 4, after
+    assert after.inference_stats.fail.count == before.inference_stats.fail.count + 1, after
+    batching = client.get_model_config("queued").config.dynamic_batching
+    assert batching.priority_levels == 2 and batching.default_queue_policy.allow_timeout_override, batching
+
+
 def repository_control():
     states = {model.name: model.state for model in client.get_model_repository_index().models}
     assert states["simple"] == "READY", states
@@ -235,6 +273,7 @@ checks.run(
         like_onnxruntime,
         classes,
         statistics,
+        queue_policy,
         repository_control,
         refusals,
         endpoint,

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 
 import checks
 import numpy as np
@@ -170,6 +171,39 @@ def statistics():
     assert "mixed" in names, names
 
 
+def queue_policy():
+    """A request names its priority and how long it may wait, and the model has them in its configuration."""
+
+    def rows(count):
+        return [tensor("x", np.arange(1, count + 1, dtype=np.float32).reshape(count, 1), "FP32")]
+
+    answers = {}
+
+    def ask(name, count, priority):
+        with triton.InferenceServerClient(address) as own:
+            answers[name] = own.infer("queued", rows(count), priority=priority).as_numpy("y")
+
+    url = f"http://{address}"
+    refused(lambda: client.infer("queued", rows(1), timeout=1000), 503, "Request timeout expired")
+    before = client.get_inference_statistics("queued")["model_stats"][0]
+    low = threading.Thread(target=ask, args=("low", 1, 2))
+    low.start()
+    checks.pending(url, 1)
+    # Two rows are a run: of a higher priority they go first, and the other waits on.
+    ask("high", 2, 1)
+    assert "low" not in answers
+    checks.pending(url, 1)
+    ask("beside", 1, 0)
+    low.join()
+    after = client.get_inference_statistics("queued")["model_stats"][0]
+    assert after["execution_count"] == before["execution_count"] + 2, after
+    assert after["inference_count"] == before["inference_count"] + 4, after
+    same(answers["high"], np.array([[-1.0], [-2.0]], dtype=np.float32), "high")
+    same(answers["low"], np.array([[-1.0]], dtype=np.float32), "low")
+    batching = client.get_model_config("queued")["dynamic_batching"]
+    assert batching["priority_levels"] == 2 and batching["max_queue_delay_microseconds"] == 29000000, batching
+
+
 def repository_control():
     index = {entry["name"]: entry for entry in client.get_model_repository_index()}
     assert index["simple"]["state"] == "READY" and "damaged" in index, index
@@ -241,6 +275,7 @@ checks.run(
         versions,
         raw_body,
         statistics,
+        queue_policy,
         repository_control,
         refusals,
         endpoint,

@@ -168,3 +168,19 @@ save(
 os.makedirs(os.path.join(root, "damaged", "1"), exist_ok=True)
 with open(os.path.join(root, "damaged", "1", "model.onnx"), "w", encoding="utf-8") as file:
     file.write("this is no model")
+
+# One whose requests wait: longer than any test takes, unless the two rows of a run are there or they ask for less.
+save(
+    "queued",
+    [node("Neg", ["x"], ["y"])],
+    [tensor("x", T.FLOAT, ["n", 1])],
+    [tensor("y", T.FLOAT, ["n", 1])],
+    config="""max_batch_size: 2
+dynamic_batching {
+  max_queue_delay_microseconds: 29000000
+  priority_levels: 2
+  default_priority_level: 2
+  default_queue_policy { allow_timeout_override: true }
+}
+""",
+)

@@ -9,15 +9,17 @@ import {
   ViewportPortal,
 } from '@xyflow/react';
 import { Maximize, Minus, Plus } from 'lucide-react';
-import { type KeyboardEvent, useEffect, useMemo, useRef } from 'react';
+import { type KeyboardEvent, useEffect, useRef } from 'react';
 import '@xyflow/react/dist/base.css';
 import { useNow } from '../../data/use-now.ts';
 import type { ShownNode } from './fold.ts';
-import { type Placed, placed } from './place.ts';
+import type { Placed } from './place.ts';
+import { type GraphPlan, MARGIN, NODE_HEIGHT, sized } from './plan.ts';
 import { type NodeData, StepNode, toneOf } from './step-node.tsx';
 
 interface GraphCanvasProps {
   readonly nodes: readonly ShownNode[];
+  readonly plan: GraphPlan;
   readonly chosen: string | undefined;
   readonly found: ReadonlySet<string>;
   /** How steps stand to the chosen one; all are alike without it. */
@@ -28,41 +30,22 @@ interface GraphCanvasProps {
 type FlowNode = Node<NodeData, 'step'>;
 
 const nodeTypes: NodeTypes = { step: StepNode };
-/** What a canvas has to offer on a usual screen: decides whether layers are columns or rows. */
-const BOX = { width: 1_000, height: 560 };
-const HEIGHT_MIN = 96;
-const MARGIN = 28;
-const NODE_HEIGHT = 32;
-const [LETTER, AROUND, WIDTH_MIN, WIDTH_MAX] = [7, 92, 120, 230];
 /** Below this names cannot be read, so what is chosen is shown larger instead of all at once. */
 const READABLE = 0.62;
 /** Below this a node shows its state alone. */
 const FAR = 0.42;
 const MINIMAP = { width: 168, height: 104 };
 
-/** A graph of steps that is dragged, zoomed and walked through with the arrow keys. */
+/** A graph of steps that is dragged, zoomed and walked through with the arrow keys. It fills the box around it. */
 export function GraphCanvas(props: GraphCanvasProps) {
-  const { nodes } = props;
-  // A status that changes moves nothing: the places depend on the names and what needs what alone.
-  const shape = nodes.map(({ id, label, needs }) => `${id} ${label} ${needs.join()}`).join('\n');
-  // biome-ignore lint/correctness/useExhaustiveDependencies: see above.
-  const layout = useMemo(() => placed(nodes.map(sized), BOX), [shape]);
-  const height = Math.min(BOX.height, Math.max(HEIGHT_MIN, layout.height + 2 * MARGIN));
   return (
-    <div className="graph" style={{ height }}>
-      <ReactFlowProvider key={shape}>
-        <Canvas {...props} layout={layout} />
-      </ReactFlowProvider>
-    </div>
+    <ReactFlowProvider key={props.plan.shape}>
+      <Canvas {...props} />
+    </ReactFlowProvider>
   );
 }
 
-function sized({ id, label, needs, steps }: ShownNode) {
-  const width = Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, label.length * LETTER + AROUND));
-  return { id, needs, width, height: NODE_HEIGHT, steps };
-}
-
-function Canvas({ nodes, chosen, found, relations, onPress, layout }: GraphCanvasProps & { readonly layout: Placed }) {
+function Canvas({ nodes, chosen, found, relations, onPress, plan: { layout } }: GraphCanvasProps) {
   const flow = useReactFlow();
   const frame = useRef<HTMLDivElement>(null);
   const now = useNow();

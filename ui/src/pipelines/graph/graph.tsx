@@ -4,12 +4,15 @@ import type { StepView } from '#pipelines/contract';
 import { useUrl } from '../../data/use-url.ts';
 import { Loading } from '../../kit/states.tsx';
 import { folded, groupHolding, groupName, lineageOf, type ShownNode } from './fold.ts';
+import { planOf, shapeOf } from './plan.ts';
 
 /** The canvas is a chunk of its own: pages that show no graph do not load it. */
 const Canvas = lazy(() => import('./graph-canvas.tsx').then(({ GraphCanvas }) => ({ default: GraphCanvas })));
 
 /** Steps from which on finding and folding are of use. */
 const MANY = 8;
+/** Of what is shown until the canvas is there. */
+const ROW_HEIGHT = 30;
 
 interface GraphProps {
   readonly steps: readonly StepView[];
@@ -35,6 +38,10 @@ export function Graph({ steps, chosen, onChoose }: GraphProps) {
     const open = new Set(openText === '*' ? seen.map(({ step }) => step) : openText.split(','));
     return folded(seen, open);
   }, [seen, openText]);
+  // Known before the canvas is there, so that nothing below it moves when it comes.
+  const shape = shapeOf(nodes);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the plan depends on nothing else of the nodes.
+  const plan = useMemo(() => planOf(nodes), [shape]);
   const wanted = text.trim().toLowerCase();
   const found = useMemo(
     () => new Set(wanted ? steps.flatMap(({ step }) => (step.toLowerCase().includes(wanted) ? step : [])) : []),
@@ -97,9 +104,11 @@ export function Graph({ steps, chosen, onChoose }: GraphProps) {
           </span>
         </div>
       ) : null}
-      <Suspense fallback={<Loading rows={nodes.length > MANY ? 18 : 4} />}>
-        <Canvas nodes={nodes} chosen={chosen} found={found} relations={lineage} onPress={press} />
-      </Suspense>
+      <div className="graph" style={{ height: plan.height }}>
+        <Suspense fallback={<Loading rows={Math.floor(plan.height / ROW_HEIGHT)} height={ROW_HEIGHT} />}>
+          <Canvas nodes={nodes} plan={plan} chosen={chosen} found={found} relations={lineage} onPress={press} />
+        </Suspense>
+      </div>
     </>
   );
 }

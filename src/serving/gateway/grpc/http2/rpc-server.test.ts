@@ -3,7 +3,7 @@ import { type ClientHttp2Session, connect, constants, type OutgoingHttpHeaders }
 import { after, before, describe, test } from 'node:test';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { ManualClock } from '#core/clock';
-import { BodyBudget } from '../../http/http-io.ts';
+import { BodyBudget } from '../../http/http-message.ts';
 import type { RpcCall } from './rpc-call.ts';
 import { RpcServer } from './rpc-server.ts';
 import { STATUS } from './status.ts';

@@ -1,6 +1,7 @@
 /** https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
 export const STATUS = {
   OK: 0,
+  CANCELLED: 1,
   INVALID_ARGUMENT: 3,
   DEADLINE_EXCEEDED: 4,
   NOT_FOUND: 5,

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { gatewayErrors, invalidField } from '../../errors.ts';
 import type { GatewayParts } from '../../gateway-parts.ts';
 import { armAsked } from '../../named-arm.ts';
@@ -13,17 +13,11 @@ import {
 } from '../../open-inference/describe.ts';
 import { infer } from '../../open-inference/infer.ts';
 import { statisticsJson } from '../../open-inference/statistics-json.ts';
+import type { OnGone } from '../../prediction.ts';
 import type { LoadParameters } from '../../repository/model-repository.ts';
 import type { WatchedRequest } from '../../watch/request-watch.ts';
-import {
-  type Exchange,
-  expected,
-  parseJson,
-  readBody,
-  sendJson,
-  setErrorHeaders,
-  setLifecycleHeaders,
-} from '../http-io.ts';
+import { type Exchange, expected, parseJson, sendJson, setErrorHeaders, setLifecycleHeaders } from '../http-io.ts';
+import type { HttpResponse } from '../http-message.ts';
 import { refusedEarly } from '../refuse-early.ts';
 import { acceptedCoding, deflated, inflated } from './compression.ts';
 import { readInfer } from './read-infer.ts';
@@ -46,19 +40,19 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
     sendJson(response, known.status, JSON.stringify({ error: text }));
   };
   if (!target) {
-    request.resume();
+    request.discardBody();
     const name = `${request.method} ${path.slice(0, 200)}`;
     fail(isUnsupported(path) ? gatewayErrors.unsupported(name) : gatewayErrors['not-found'](name));
     return;
   }
   if (request.method !== target.method) {
-    request.resume();
+    request.discardBody();
     fail(gatewayErrors['method-not-allowed'](`${request.method} ${path.slice(0, 200)}: expected ${target.method}`));
     return;
   }
   const { headers } = request;
   if (target.result !== undefined) {
-    request.resume();
+    request.discardBody();
     if (target.what === 'callback') tellCallback(parts, target.result, response, fail);
     else answerLater(parts, target.result, { request, response, fail });
     return;
@@ -75,12 +69,12 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
   const watched = target.what === 'infer' ? parts.watch?.asks(request, target.model, caller) : undefined;
   const done = (raw: Buffer): void => {
     const { bodyBytesMax } = parts.limits;
-    const answer = (): Promise<WrittenAnswer> =>
+    const answer = (onGone?: OnGone): Promise<WrittenAnswer> =>
       headers['content-encoding']
         ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) =>
-            act(parts, target, { body, headers, caller, watched }),
+            act(parts, target, { body, headers, caller, onGone, watched }),
           )
-        : act(parts, target, { body: raw, headers, caller, watched });
+        : act(parts, target, { body: raw, headers, caller, onGone, watched });
     const callback = target.what === 'infer' ? headers['x-kedge-callback'] : undefined;
     if (callback !== undefined) {
       const work = { url: String(callback), model: target.model, answer };
@@ -88,7 +82,7 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
       return;
     }
     if (target.what !== 'infer' || !asksToRespondLater(headers)) {
-      answer()
+      answer((listener) => response.onGone(listener))
         .then((written) => send(response, written, headers['accept-encoding']))
         .catch(fail);
       return;
@@ -99,15 +93,15 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
       fail(error);
     }
   };
-  readBody(request, { bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
+  request.readBody({ bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
 }
 
 /** RFC 7240: the client does not wait for the answer, and asks for it by its address. */
-function asksToRespondLater({ prefer }: IncomingMessage['headers']): boolean {
+function asksToRespondLater({ prefer }: IncomingHttpHeaders): boolean {
   return /(?:^|,)\s*respond-async\s*(?:[,;]|$)/i.test(String(prefer ?? ''));
 }
 
-function accepted(response: ServerResponse, id: string): void {
+function accepted(response: HttpResponse, id: string): void {
   response.setHeader('Location', `/v2/results/${id}`);
   sendJson(response, 202, JSON.stringify({ id, result: `/v2/results/${id}` }));
 }
@@ -131,23 +125,20 @@ async function resultOf({ results, siblings }: GatewayParts, id: string): Promis
   return kept.state === 'done' ? { ...kept.answer, body: Buffer.from(kept.answer.body) } : undefined;
 }
 
-async function send(response: ServerResponse, answer: WrittenAnswer, accepted: string | undefined): Promise<void> {
+async function send(response: HttpResponse, answer: WrittenAnswer, accepted: string | undefined): Promise<void> {
   const { jsonBytes } = answer;
   const coding = acceptedCoding(accepted, answer.body.length);
   const body = coding ? await deflated(answer.body, coding) : answer.body;
-  response.writeHead(200, [
-    ...['Content-Type', jsonBytes === undefined ? 'application/json' : 'application/octet-stream'],
-    ...['Content-Length', String(body.length)],
-    ...(jsonBytes === undefined ? [] : ['Inference-Header-Content-Length', String(jsonBytes)]),
-    ...(coding ? ['Content-Encoding', coding, 'Vary', 'Accept-Encoding'] : []),
-  ]);
-  // With a text, and not with bytes, Node writes head and body at once. Each byte is one character of Latin-1.
-  if (body.length <= TEXT_BYTES_MAX) response.end(body.toString('latin1'), 'latin1');
-  else response.end(body);
+  response.send(
+    200,
+    [
+      ...['Content-Type', jsonBytes === undefined ? 'application/json' : 'application/octet-stream'],
+      ...(jsonBytes === undefined ? [] : ['Inference-Header-Content-Length', String(jsonBytes)]),
+      ...(coding ? ['Content-Encoding', coding, 'Vary', 'Accept-Encoding'] : []),
+    ],
+    body,
+  );
 }
-
-/** Past this a second copy costs more than a second write. */
-const TEXT_BYTES_MAX = 16_384;
 
 async function describe(parts: GatewayParts, target: Target): Promise<{ status: number; body: unknown }> {
   const { what, model, version } = target;
@@ -179,18 +170,22 @@ async function describe(parts: GatewayParts, target: Target): Promise<{ status: 
 
 interface Message {
   readonly body: Buffer;
-  readonly headers: IncomingMessage['headers'];
+  readonly headers: IncomingHttpHeaders;
   readonly caller: Exchange['caller'];
+  readonly onGone?: OnGone | undefined;
   readonly watched: WatchedRequest | undefined;
 }
 
 async function act(parts: GatewayParts, target: Target, message: Message): Promise<WrittenAnswer> {
-  const { body, headers, caller, watched } = message;
+  const { body, headers, caller, watched, onGone } = message;
   const { what, model, version } = target;
   if (what === 'infer') {
     const { binary, ...call } = readInfer(body, headers['inference-header-content-length']);
     return writeInfer(
-      await infer(parts, { ...call, model, version, caller, watched, asked: armAsked((header) => headers[header]) }),
+      await infer(parts, {
+        ...{ ...call, model, version, caller, watched, onGone },
+        asked: armAsked((header) => headers[header]),
+      }),
       binary,
     );
   }

@@ -1,7 +1,7 @@
-import type { ServerResponse } from 'node:http';
 import { gatewayErrors } from '../../errors.ts';
 import type { GatewayParts } from '../../gateway-parts.ts';
 import { expected, sendJson } from '../http-io.ts';
+import type { HttpResponse } from '../http-message.ts';
 import type { WrittenAnswer } from './write-infer.ts';
 
 /**
@@ -45,7 +45,7 @@ export async function startWithCallback(
 export function tellCallback(
   { callbacks, siblings }: GatewayParts,
   id: string,
-  response: ServerResponse,
+  response: HttpResponse,
   fail: (error: unknown) => void,
 ): void {
   const found = siblings

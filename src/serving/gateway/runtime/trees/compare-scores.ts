@@ -7,6 +7,8 @@ const ROWS = 128;
 /** Rows that are timed together. */
 const BLOCK = 16;
 const THRESHOLDS_MAX = 500;
+/** How often the forest is timed again that has not come out sooner: code that runs for the first time is slow. */
+const PASSES_MAX = 20;
 
 /**
  * What a comparison of a forest with the runtime found. `same` is to the last bit: which of the two scores a model
@@ -24,12 +26,13 @@ export interface Comparison {
  * beside one, far away or missing, each category known or unknown. The rows differ, so that the times are not those of
  * a branch predictor that knows the answer.
  */
-export function compareScores(
+export async function compareScores(
   forest: Forest,
   runtime: (batch: Batch) => Float32Array,
   clock: Pick<Clock, 'monotonic'>,
-): Comparison {
+): Promise<Comparison> {
   const rows = probingRows(forest);
+  const blocks = Array.from({ length: ROWS / BLOCK }, (_, i) => rows.slice(i * BLOCK, (i + 1) * BLOCK));
   const timed = (run: (batch: Batch) => Float32Array, block: readonly Batch[]): Timed => {
     const startedMs = clock.monotonic();
     const scores = block.map((row) => run(row)[0] as number);
@@ -39,19 +42,24 @@ export function compareScores(
     runtime(row);
     forest.run(row);
   }
-  const found: Comparison = {
+  let found: Comparison = {
     same: true,
     forestRowMs: Number.POSITIVE_INFINITY,
     runtimeRowMs: Number.POSITIVE_INFINITY,
   };
-  return Array.from({ length: ROWS / BLOCK }, (_, i) => rows.slice(i * BLOCK, (i + 1) * BLOCK)).reduce((sum, block) => {
-    const [expected, own] = [timed(runtime, block), timed((row) => forest.run(row), block)];
-    return {
-      same: sum.same && own.scores.every((score, i) => Object.is(score, expected.scores[i])),
-      forestRowMs: Math.min(sum.forestRowMs, own.rowMs),
-      runtimeRowMs: Math.min(sum.runtimeRowMs, expected.rowMs),
-    };
-  }, found);
+  for (let pass = 0; pass < PASSES_MAX && found.same && found.forestRowMs >= found.runtimeRowMs; pass++) {
+    // Other requests go on in between, and so does the compiler, whose code takes effect in a later turn.
+    if (pass > 0) await new Promise((resolve) => setImmediate(resolve));
+    found = blocks.reduce((sum, block) => {
+      const [expected, own] = [timed(runtime, block), timed((row) => forest.run(row), block)];
+      return {
+        same: sum.same && own.scores.every((score, i) => Object.is(score, expected.scores[i])),
+        forestRowMs: Math.min(sum.forestRowMs, own.rowMs),
+        runtimeRowMs: Math.min(sum.runtimeRowMs, expected.rowMs),
+      };
+    }, found);
+  }
+  return found;
 }
 
 interface Timed {

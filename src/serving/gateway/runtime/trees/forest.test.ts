@@ -16,8 +16,8 @@ import { compareScores } from './compare-scores.ts';
 import { Forest } from './forest.ts';
 import { readForest } from './read-forest.ts';
 
-const sameScores = (forest: Forest, runtime: (batch: Batch) => Float32Array): boolean =>
-  compareScores(forest, runtime, systemClock).same;
+const sameScores = async (forest: Forest, runtime: (batch: Batch) => Float32Array): Promise<boolean> =>
+  (await compareScores(forest, runtime, systemClock)).same;
 
 const CITIES = ['ATL', 'BOS', 'ORD', 'SFO'];
 
@@ -116,10 +116,7 @@ describe('boosted trees walked without a runtime', () => {
         assert.ok(Math.abs(score - (trained[i] as number)) <= 1e-6 * Math.max(1, Math.abs(score)));
       }
       for (let i = 0; i < 50; i++) assert.ok(Object.is(session.run(rowOf(batch, i))[0], found[i]), `row ${i} alone`);
-      assert.equal(
-        sameScores(forest, (rows) => session.run(rows)),
-        true,
-      );
+      assert.equal(await sameScores(forest, (rows) => session.run(rows)), true);
       session.dispose();
     });
   }
@@ -175,14 +172,11 @@ describe('boosted trees walked without a runtime', () => {
     const forest = readForest(gbdtToOnnx(one).bytes, shapeOf(one));
     assert.ok(forest);
 
-    assert.equal(
-      sameScores(forest, (batch) => session.run(batch)),
-      false,
-    );
+    assert.equal(await sameScores(forest, (batch) => session.run(batch)), false);
     session.dispose();
   });
 
-  test('a moment in which the machine does other work does not decide which of the two is the faster one', () => {
+  test('a moment in which the machine does other work does not decide which of the two is the faster one', async () => {
     const model = train('binary', [0, 2]);
     const forest = readForest(gbdtToOnnx(model).bytes, shapeOf(model));
     assert.ok(forest);
@@ -198,10 +192,33 @@ describe('boosted trees walked without a runtime', () => {
       return run(batch);
     };
 
-    const { same, forestRowMs, runtimeRowMs } = compareScores(forest, runtime, { monotonic: () => nowMs });
+    const { same, forestRowMs, runtimeRowMs } = await compareScores(forest, runtime, { monotonic: () => nowMs });
 
     assert.deepEqual({ same, forestRowMs, runtimeRowMs }, { same: true, forestRowMs: 1, runtimeRowMs: 3 });
     assert.equal(rows, runsOfRuntime);
+  });
+
+  test('a forest whose code is compiled while it is timed is timed again', async () => {
+    const model = train('binary', [0, 2]);
+    const forest = readForest(gbdtToOnnx(model).bytes, shapeOf(model));
+    assert.ok(forest);
+    let [nowMs, isCompiled] = [0, false];
+    const run = forest.run.bind(forest);
+    forest.run = (batch) => {
+      nowMs += isCompiled ? 1 : 30;
+      return run(batch);
+    };
+    setImmediate(() => {
+      isCompiled = true;
+    });
+    const runtime = (batch: Batch): Float32Array => {
+      nowMs += 3;
+      return run(batch);
+    };
+
+    const { same, forestRowMs, runtimeRowMs } = await compareScores(forest, runtime, { monotonic: () => nowMs });
+
+    assert.deepEqual({ same, forestRowMs, runtimeRowMs }, { same: true, forestRowMs: 1, runtimeRowMs: 3 });
   });
 
   test('any other graph is left to the runtime', () => {
@@ -221,7 +238,7 @@ describe('boosted trees walked without a runtime', () => {
       const damaged = bytes.slice(0, i % 3 === 0 ? random.int(bytes.length) : bytes.length);
       for (let k = 0; k < 3 && damaged.length > 0; k++) damaged[random.int(damaged.length)] = random.int(256);
       const forest = readForest(damaged, shapeOf(model));
-      if (forest) sameScores(forest, (batch) => session.run(batch));
+      if (forest) await sameScores(forest, (batch) => session.run(batch));
     }
     session.dispose();
   });

@@ -1,0 +1,188 @@
+import type { Socket } from 'node:net';
+import type { Clock } from '#core/clock';
+import type { HttpRequest, HttpResponse } from '../http-message.ts';
+import { type AnswerSink, DirectRequest, DirectResponse } from './direct-message.ts';
+import { type KnownHeads, readHead } from './read-head.ts';
+
+/** What connections that are read directly have in common. */
+export interface DirectOwner {
+  readonly clock: Pick<Clock, 'monotonic' | 'after'>;
+  /** How long requests are worked at whose client has closed its side. */
+  readonly halfClosedMs: number;
+  readonly knownHeads: KnownHeads;
+  serve(request: HttpRequest, response: HttpResponse): void;
+  /** Gives a connection up, with what it has sent that is not answered, to somebody who reads everything. */
+  handOver(connection: DirectConnection, socket: Socket, unread: Buffer): void;
+  closed(connection: DirectConnection): void;
+  commonHead(last: boolean): string;
+}
+
+const INCOMPLETE = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+
+/**
+ * What a connection waits for: a request, the rest of one, its body while it is in work already, its answer, or a
+ * client that reads what it was answered.
+ */
+export type DirectState = 'idle' | 'begun' | 'receiving' | 'in-work' | 'unread';
+
+/** Larger bodies are left to node:http, piece by piece. */
+const BODY_BYTES_MAX = 65_536;
+
+/**
+ * A connection whose requests are read as they come from the socket, one at a time, as long as each is plain (see
+ * {@link readHead}) and its head comes in two pieces at most. With the first one that is not, or that does not wait for
+ * the answer before it, the connection is handed over for good.
+ */
+export class DirectConnection implements AnswerSink {
+  readonly #socket: Socket;
+  readonly #owner: DirectOwner;
+  #state: DirectState = 'idle';
+  /** The beginning of a head, or what came behind a request that is in work. */
+  #kept: Buffer | undefined;
+  /** The request whose body has not come whole, and how much of a body is still to come, wanted or not. */
+  #request: DirectRequest | undefined;
+  #missing = 0;
+  #cancelEnd: (() => void) | undefined;
+  /** Of the request in work, what is told when its client leaves. */
+  #gone: (() => void)[] = [];
+  #sinceMs: number;
+  #isNew = true;
+
+  constructor(socket: Socket, owner: DirectOwner) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#sinceMs = owner.clock.monotonic();
+    socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain);
+    socket.on('error', this.#onError).on('close', this.#onClose);
+  }
+
+  get state(): DirectState {
+    return this.#state;
+  }
+
+  /** Since when it is in its state, on the clock of durations. Not kept while a request is in work. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** Whether nothing has been answered on it yet. */
+  get isNew(): boolean {
+    return this.#isNew;
+  }
+
+  /** Ends it behind an answer that says why, or at once. */
+  end(answer?: string): void {
+    if (answer === undefined) this.#socket.destroy();
+    else this.#endWith(answer, 'latin1');
+  }
+
+  commonHead(last: boolean): string {
+    return this.#owner.commonHead(last);
+  }
+
+  onGone(listener: () => void): void {
+    if (this.#socket.destroyed) listener();
+    else this.#gone.push(listener);
+  }
+
+  write(answer: string | Buffer, encoding: BufferEncoding, last: boolean): void {
+    const socket = this.#socket;
+    if (this.#gone.length > 0) this.#gone = [];
+    if (socket.destroyed) return;
+    if (last || this.#cancelEnd) this.#endWith(answer, encoding);
+    else if (socket.write(answer, encoding)) this.#onAnswered();
+    // Whoever does not read its answers is asked for no further requests until it does.
+    else this.#enter('unread');
+  }
+
+  #endWith(answer: string | Buffer, encoding: BufferEncoding): void {
+    this.#socket.end(answer, encoding);
+    this.#socket.destroySoon();
+  }
+
+  #enter(state: DirectState): void {
+    this.#state = state;
+    this.#sinceMs = this.#owner.clock.monotonic();
+  }
+
+  #onAnswered(): void {
+    this.#request?.leave();
+    this.#request = undefined;
+    this.#isNew = false;
+    // Of a request that was refused by its head alone, the body is read and forgotten.
+    this.#enter(this.#missing > 0 ? 'begun' : 'idle');
+    if (this.#kept) this.#handOver(this.#kept);
+  }
+
+  readonly #onDrain = (): void => {
+    if (this.#state === 'unread') this.#onAnswered();
+  };
+
+  readonly #onData = (chunk: Buffer): void => {
+    const rest = this.#missing > 0 ? this.#receive(chunk) : chunk;
+    if (rest.length === 0) return;
+    const bytes = this.#kept ? Buffer.concat([this.#kept, rest]) : rest;
+    if (this.#state === 'in-work' || this.#state === 'unread') {
+      this.#kept = bytes;
+      this.#socket.pause();
+    } else {
+      this.#read(bytes);
+    }
+  };
+
+  /** Takes what belongs to the body of the request before; what is left behind that is returned. */
+  #receive(chunk: Buffer): Buffer {
+    const body = chunk.subarray(0, this.#missing);
+    this.#missing -= body.length;
+    if (this.#missing === 0) this.#enter(this.#state === 'begun' ? 'idle' : 'in-work');
+    this.#request?.receive(body);
+    return chunk.subarray(body.length);
+  }
+
+  #read(bytes: Buffer): void {
+    const head = readHead(bytes, this.#owner.knownHeads);
+    if (head === 'incomplete' && !this.#kept) {
+      this.#kept = bytes;
+      this.#enter('begun');
+      return;
+    }
+    const missing = typeof head === 'object' ? head.bytes + head.bodyBytes - bytes.length : 0;
+    if (typeof head !== 'object' || head.bodyBytes > BODY_BYTES_MAX || missing < 0) {
+      this.#handOver(bytes);
+      return;
+    }
+    const request = new DirectRequest(head, bytes.subarray(head.bytes));
+    this.#kept = undefined;
+    this.#missing = missing;
+    if (missing > 0) {
+      this.#request = request;
+      this.#enter('receiving');
+    } else {
+      this.#state = 'in-work';
+    }
+    this.#owner.serve(request, new DirectResponse(this));
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#state === 'begun' || this.#state === 'receiving') this.#endWith(INCOMPLETE, 'latin1');
+    else if (this.#state === 'idle') this.#socket.end();
+    else this.#cancelEnd = this.#owner.clock.after(this.#owner.halfClosedMs, () => this.#socket.end());
+  };
+
+  /** The connection closes behind it; nobody is left to be told. */
+  readonly #onError = (): void => {};
+
+  readonly #onClose = (): void => {
+    this.#cancelEnd?.();
+    this.#request?.leave();
+    for (const tell of this.#gone) tell();
+    this.#owner.closed(this);
+  };
+
+  #handOver(unread: Buffer): void {
+    const socket = this.#socket;
+    socket.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#onDrain);
+    socket.off('error', this.#onError).off('close', this.#onClose);
+    this.#owner.handOver(this, socket, unread);
+  }
+}

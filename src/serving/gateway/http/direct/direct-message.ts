@@ -1,0 +1,120 @@
+import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
+import { type BodyLimits, type BodyReader, type HttpRequest, type HttpResponse, tooLarge } from '../http-message.ts';
+import type { DirectHead } from './read-head.ts';
+
+/** A request whose head was read; its body may still be on its way. */
+export class DirectRequest implements HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly #bodyBytes: number;
+  #body: Buffer;
+  #reader: BodyReader | undefined;
+  #release: (() => void) | undefined;
+
+  /** `body` is what has come of it. */
+  constructor({ method, url, headers, bodyBytes }: DirectHead, body: Buffer) {
+    this.method = method;
+    this.url = url;
+    this.headers = headers;
+    this.#bodyBytes = bodyBytes;
+    this.#body = body;
+  }
+
+  readBody({ bytesMax, budget }: BodyLimits, reader: BodyReader): void {
+    const bytes = this.#bodyBytes;
+    if (bytes > bytesMax) {
+      reader.fail(tooLarge(bytesMax));
+    } else if (this.#body.length === bytes) {
+      reader.done(this.#body);
+    } else {
+      try {
+        budget.take(bytes);
+        this.#release = () => budget.give(bytes);
+        this.#reader = reader;
+      } catch (error) {
+        reader.fail(error as Error);
+      }
+    }
+  }
+
+  discardBody(): void {}
+
+  /** Takes more of the body. */
+  receive(bytes: Buffer): void {
+    if (!this.#reader) return;
+    this.#body = Buffer.concat([this.#body, bytes]);
+    if (this.#body.length < this.#bodyBytes) return;
+    const { done } = this.#reader;
+    this.leave();
+    done(this.#body);
+  }
+
+  /** Waits for no more of the body. */
+  leave(): void {
+    this.#release?.();
+    this.#release = undefined;
+    this.#reader = undefined;
+  }
+}
+
+/** Where an answer goes. */
+export interface AnswerSink {
+  /** Lines that every answer of this connection has; with `last`, those of its last one. */
+  commonHead(last: boolean): string;
+  onGone(listener: () => void): void;
+  write(answer: string | Buffer, encoding: BufferEncoding, last: boolean): void;
+}
+
+/** Past this, bytes are written behind their head, since a copy would cost more than a second write. */
+const JOINED_BYTES_MAX = 16_384;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+export class DirectResponse implements HttpResponse {
+  readonly #sink: AnswerSink;
+  #headers: Map<string, string> | undefined;
+  #last = false;
+  #isSent = false;
+
+  constructor(sink: AnswerSink) {
+    this.#sink = sink;
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#headers ??= new Map();
+    this.#headers.set(name, value);
+  }
+
+  onGone(listener: () => void): void {
+    if (!this.#isSent) this.#sink.onGone(listener);
+  }
+
+  endConnection(): void {
+    this.#last = true;
+  }
+
+  send(status: number, headers: readonly string[], body: string | Buffer): void {
+    const last = this.#last;
+    this.#isSent = true;
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
+    for (let i = 0; i < headers.length; i += 2) head += headerLine(headers[i] as string, headers[i + 1] as string);
+    if (this.#headers) for (const [name, value] of this.#headers) head += headerLine(name, value);
+    head += this.#sink.commonHead(last);
+    if (typeof body === 'string') {
+      const bytes = Buffer.byteLength(body);
+      // Of a text without other characters each is one byte, which is the cheapest to write.
+      const encoding = bytes === body.length ? 'latin1' : 'utf8';
+      this.#sink.write(`${head}Content-Length: ${bytes}\r\n\r\n${body}`, encoding, last);
+      return;
+    }
+    const whole = `${head}Content-Length: ${body.length}\r\n\r\n`;
+    if (body.length <= JOINED_BYTES_MAX) this.#sink.write(whole + body.toString('latin1'), 'latin1', last);
+    else this.#sink.write(Buffer.concat([Buffer.from(whole, 'latin1'), body]), 'latin1', last);
+  }
+}
+
+/** Throws for a value that would end its line early, as a bug could make it. */
+function headerLine(name: string, value: string): string {
+  if (HEADER_VALUE.test(value)) return `${name}: ${value}\r\n`;
+  throw new Error(`the header ${name} of an answer has a character that no header may have`);
+}

@@ -17,6 +17,7 @@ import {
   connectControlPlane,
   type GuardrailReport,
 } from './control-plane.ts';
+import { gatewayErrors } from './errors.ts';
 import type { FeatureReader } from './feature-reader.ts';
 import { followCallers, followRouting, restoreCallers, restoreRouting, untilDone } from './follow.ts';
 import { DEFAULT_LIMITS, type GatewayLimits, type GatewayParts } from './gateway-parts.ts';
@@ -267,7 +268,6 @@ async function assemble(
   const cache = openCache(options, limits);
   const router = openRouter(options, { cache, controlPlane, signal, protection: protection.deps });
   const statistics = new StatisticsBook();
-  const counted = () => allStatistics({ siblings, statistics });
   const processes = siblings?.count;
   const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs, processes });
   const shippers = openShippers(options, {
@@ -302,7 +302,13 @@ async function assemble(
   const parts: GatewayParts = {
     ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, draining, statistics, tensorScorer },
     ...{ siblings, door: protection.door, tenants: options.tenants, direct: new DirectAccess(router) },
-    load: new LoadSignals({ router, cache, clock, processes, statistics: counted }),
+    load: new LoadSignals({
+      router,
+      cache,
+      clock,
+      processes,
+      statistics: () => allStatistics({ siblings, statistics }),
+    }),
     repository: repositoryOf(options, { cache, rowsMax }),
     registeredTensors: new RegisteredTensors({ cache, rowsMax }),
     dialect: dialectOf(options.dialect ?? 'kedge'),
@@ -319,11 +325,17 @@ async function assemble(
     flush: () => flushAll(shippers),
     onError: (error, where) => {
       protection.refused(error);
-      if (!(error instanceof KedgeError) || error.status >= 500) logger.error({ err: error, where }, messageOf(error));
+      if (isFault(error)) logger.error({ err: error, where }, messageOf(error));
     },
   };
   const server = openHttp(parts, options);
   return { parts, scorer, shippers, server, keys: protection.keys };
+}
+
+/** Refusals that say when to come again are as many as requests are too many, and are counted, not logged. */
+function isFault(error: unknown): boolean {
+  if (!(error instanceof KedgeError)) return true;
+  return error.status >= 500 && error.code !== gatewayErrors.busy.code && !('retryAfterMs' in error);
 }
 
 function openRouter(

@@ -51,6 +51,7 @@ import { Prefetch } from './runtime/prefetch.ts';
 import { LoadSignals } from './scaling/load-signals.ts';
 import { resumed, type Unscored } from './score-again.ts';
 import { Scorer } from './scorer.ts';
+import type { ScorerOptions } from './scorer-work.ts';
 import { sendObservations } from './send-observations.ts';
 import { Shipper, type ShipperOptions } from './shipper.ts';
 import { StatisticsBook } from './statistics.ts';
@@ -288,16 +289,7 @@ async function assemble(
     ...{ cache, clock, statistics, processes, timeoutMsMax: timeoutMs, tensors: { tensorScorer, rowsMax } },
     record: (predictions) => recorder.record(predictions),
     recordShadows: (results) => recorder.recordShadows(results),
-    onTrip(endpoint, trip) {
-      const { rollout, name } = endpoint.routed;
-      const odd = endpoint.observer?.odd ?? [];
-      if (rollout === undefined || !router.trip(endpoint, trip.arm)) return;
-      logger.warn({ endpoint: name, rollout, ...trip }, 'guardrail tripped: the candidate is out of traffic');
-      const now = clock.now();
-      const logs = options.recent.between(now - LOGS_MS, now + 1, LOGS_MAX);
-      const report: GuardrailReport = { endpoint: name, rollout, ...trip, odd, logs };
-      void untilDone('guardrail report', { system, logger, signal }, () => controlPlane.report(report, signal));
-    },
+    onTrip: tripping(options, { router, controlPlane, signal }),
   });
   const parts: GatewayParts = {
     ...{ router, cache, controlPlane, system, limits, logger, metrics, signal, draining, statistics, tensorScorer },
@@ -330,6 +322,23 @@ async function assemble(
   };
   const server = openHttp(parts, options);
   return { parts, scorer, shippers, server, keys: protection.keys };
+}
+
+/** What happens when a guardrail trips: the candidate is out of traffic, and the control plane is told why. */
+function tripping(
+  { system, logger, recent }: GatewayOptions & { readonly recent: RecentLog },
+  { router, controlPlane, signal }: Pick<GatewayParts, 'router' | 'controlPlane' | 'signal'>,
+): ScorerOptions['onTrip'] {
+  return (endpoint, trip) => {
+    const { rollout, name } = endpoint.routed;
+    const odd = endpoint.observer?.odd ?? [];
+    if (rollout === undefined || !router.trip(endpoint, trip.arm)) return;
+    logger.warn({ endpoint: name, rollout, ...trip }, 'guardrail tripped: the candidate is out of traffic');
+    const now = system.clock.now();
+    const logs = recent.between(now - LOGS_MS, now + 1, LOGS_MAX);
+    const report: GuardrailReport = { endpoint: name, rollout, ...trip, odd, logs };
+    void untilDone('guardrail report', { system, logger, signal }, () => controlPlane.report(report, signal));
+  };
 }
 
 /** Refusals that say when to come again are as many as requests are too many, and are counted, not logged. */

@@ -1,4 +1,4 @@
-// Generated from kernel.wat by build-kernel.ts. Do not edit.
+// Generated from kernel.wat by tools/wasm.ts. Do not edit.
 export const KERNEL_BASE64 =
   'AGFzbQEAAAABLwVgB39/f3x8f38AYAZ/f39/f38AYAN/f38AYAZ/f3x8f38AYAh/f39/f39/fwF/AhABBGhvc3QGbWVtb3J5AgAB' +
   'AwYFAAECAwQHOQUIcXVhbnRpc2UAAAphY2N1bXVsYXRlAAEIc3VidHJhY3QAAgZkZWNvZGUAAwlwYXJ0aXRpb24ABAqqBAVfAgF/' +

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { seededRandom } from '#core/random';
-import { assembleKernel, kernelSource } from './build-kernel.ts';
 import { CELL_FIELDS, CELLS_PER_COLUMN, HistogramKernel } from './kernel.ts';
 
 interface Case {
@@ -52,12 +50,6 @@ function plainHistogram(kernel: HistogramKernel, rows: Int32Array): Float64Array
   }
   return cells;
 }
-
-test('the committed bytes are what the text assembles to', async () => {
-  const text = readFileSync(new URL('kernel.wat', import.meta.url), 'utf8');
-  const committed = readFileSync(new URL('kernel.gen.ts', import.meta.url), 'utf8');
-  assert.equal(kernelSource(await assembleKernel(text)), committed);
-});
 
 test('a histogram equals the plain sums, for all rows and for a segment', () => {
   fc.assert(

@@ -1,3 +1,4 @@
+import { wasmMemory, wasmModule } from '#core/webassembly';
 import { errors } from './errors.ts';
 import { KERNEL_BASE64 } from './kernel.gen.ts';
 import { GBDT_LIMITS } from './limits.ts';
@@ -8,7 +9,6 @@ export const CELLS_PER_COLUMN = 256;
 export const CELL_FIELDS = 3;
 
 const CELL_BYTES = 16;
-const PAGE_BYTES = 65_536;
 
 interface KernelExports {
   quantise(...args: [gradients: number, hessians: number, count: number, ...scales: number[]]): void;
@@ -18,14 +18,7 @@ interface KernelExports {
   partition(...args: [bins: number, columns: number, column: number, rows: number, ...rest: number[]]): number;
 }
 
-/** The part of the global `WebAssembly` that is used here; TypeScript declares it only for browsers. */
-declare const WebAssembly: {
-  readonly Memory: new (size: { readonly initial: number }) => { readonly buffer: ArrayBuffer };
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
-};
-
-let compiled: object | undefined;
+const instantiate = wasmModule<KernelExports>(KERNEL_BASE64);
 
 /**
  * The memory of one training and the WebAssembly loops over it (`kernel.wat`). Rows are addressed through the index
@@ -57,9 +50,8 @@ export class HistogramKernel {
         `the limit is ${GBDT_LIMITS.kernelBytesMax}`;
       throw errors['limit-exceeded'](`train: ${message}`, [{ path: 'train', message }]);
     }
-    const memory = new WebAssembly.Memory({ initial: Math.ceil(at.end / PAGE_BYTES) });
-    compiled ??= new WebAssembly.Module(Buffer.from(KERNEL_BASE64, 'base64'));
-    this.#exports = new WebAssembly.Instance(compiled, { host: { memory } }).exports as KernelExports;
+    const memory = wasmMemory(at.end);
+    this.#exports = instantiate(memory);
     this.#memory = new Uint8Array(memory.buffer);
     this.#at = at;
     this.#rowCount = rowCount;

@@ -13,19 +13,20 @@ export interface ForestNodes {
 }
 
 /** Trees that are walked beside each other. */
-export const LANES = 4;
-/** Words of a node: its feature, its value, its first child. */
-export const NODE_WORDS = 3;
+export const LANES = 8;
+/** The first child of a node is told as how far on it is, in 16 bits. */
+const TREE_NODES_MAX = 65_535;
+/** Places of values in the row are told in bytes, in 16 bits. */
+const COLUMNS_MAX = 8_000;
 
-/**
- * Nodes laid out for the walk, {@link NODE_WORDS} words each: from `node` it goes on to `ints[node + 2]`, or to the
- * node after that one if `row[ints[node]] > floats[node + 1]`. A leaf goes on to itself, so that trees of different
- * depths can be walked beside each other.
- */
+/** Nodes as the walk takes them, in parallel arrays; see `walk.wat`. */
 export interface CompiledTrees {
-  readonly ints: Int32Array;
-  /** The same memory. */
-  readonly floats: Float32Array;
+  /** Of a split its threshold, of a leaf its value. */
+  readonly values: Float32Array;
+  /** Where in the row the value is that a node looks at. */
+  readonly places: Uint16Array;
+  /** How many nodes further on the first child is; 0 for a leaf, which so goes on to itself. */
+  readonly children: Uint16Array;
   /** The root of each tree, from the deepest tree to the shallowest, and again the last up to whole lanes. */
   readonly roots: Int32Array;
   /** Which tree each of these roots is of. */
@@ -36,53 +37,50 @@ export interface CompiledTrees {
   readonly count: number;
 }
 
+/** Whether trees over so many columns have a form that can be walked. */
+export function canCompile({ roots, feature }: ForestNodes, columns: number): boolean {
+  const ends = [...roots.slice(1), feature.length];
+  return columns <= COLUMNS_MAX && ends.every((end, i) => end - (roots[i] as number) <= TREE_NODES_MAX);
+}
+
 /**
  * Lays siblings side by side, so that one comparison says where to go: `child + (x > threshold)`.
  *
  * A missing value is NaN, for which the comparison is false: it goes to the first sibling. Where missing values go
  * right, the right one comes first, and the second is for x <= threshold, which for float32 is -x > -next(threshold)
  * with `next` the following float32. So the row holds every column twice, the second time with its sign turned, and
- * after these one that is always missing: it is the feature of leaves.
+ * after these one that is always missing: it is what leaves look at.
  */
 export function compileTrees(nodes: ForestNodes, columns: number): CompiledTrees {
-  const ints = new Int32Array(nodes.feature.length * NODE_WORDS);
-  const floats = new Float32Array(ints.buffer);
+  const size = nodes.feature.length;
+  const values = new Float32Array(size);
+  const places = new Uint16Array(size).fill(2 * columns);
+  const children = new Uint16Array(size);
   const laid: { readonly tree: number; readonly root: number; readonly depth: number }[] = [];
   let next = 0;
-  const place = (count: number): number => {
-    const at = next;
-    next += count * NODE_WORDS;
-    return at;
-  };
   for (const [tree, from] of nodes.roots.entries()) {
-    const root = place(1);
+    const root = next++;
     const queue: { readonly from: number; readonly to: number; readonly depth: number }[] = [
       { from, to: root, depth: 0 },
     ];
     for (const { from: node, to, depth } of queue) {
       const column = nodes.feature[node] as number;
       const threshold = nodes.value[node] as number;
-      floats[to + 1] = threshold;
-      if (column < 0) {
-        ints[to] = 2 * columns;
-        ints[to + 2] = to;
-        continue;
-      }
+      values[to] = threshold;
+      if (column < 0) continue;
       const [left, right] = [nodes.left[node] as number, nodes.right[node] as number];
       const missingLeft = nodes.missingLeft[node] === 1;
-      ints[to] = missingLeft ? column : columns + column;
-      if (!missingLeft) floats[to + 1] = -nextFloat32(threshold);
-      const child = place(2);
-      ints[to + 2] = child;
+      places[to] = missingLeft ? column : columns + column;
+      if (!missingLeft) values[to] = -nextFloat32(threshold);
+      const child = next;
+      next += 2;
+      children[to] = child - to;
       const [first, second] = missingLeft ? [left, right] : [right, left];
-      queue.push(
-        { from: first, to: child, depth: depth + 1 },
-        { from: second, to: child + NODE_WORDS, depth: depth + 1 },
-      );
+      queue.push({ from: first, to: child, depth: depth + 1 }, { from: second, to: child + 1, depth: depth + 1 });
     }
     laid.push({ tree, root, depth: queue.at(-1)?.depth ?? 0 });
   }
-  return { ints, floats, ...lanesOf(laid), base: nodes.base, count: laid.length };
+  return { values, places, children, ...lanesOf(laid), base: nodes.base, count: laid.length };
 }
 
 /** Trees of about the same depth beside each other, so that few steps are walked in vain. */

@@ -1,5 +1,5 @@
 import type { ModelShape } from '../model-runtime.ts';
-import type { ForestNodes } from './compile-trees.ts';
+import { canCompile, type ForestNodes } from './compile-trees.ts';
 import { Forest, type ForestColumn } from './forest.ts';
 import { type OnnxAttribute, type OnnxNode, readOnnx } from './onnx-reader.ts';
 
@@ -50,6 +50,7 @@ class GraphReader {
     const columns = this.#columns(this.#castOf(only(trees.inputs), DOUBLE));
     need(this.#unused.size === 0);
     const nodes = readNodes(trees, columns.length);
+    need(canCompile(nodes, columns.length));
     return new Forest({ columns, nodes, numeric, sigmoid });
   }
 

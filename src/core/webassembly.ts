@@ -17,8 +17,8 @@ export function wasmMemory(bytes: number): Memory {
 }
 
 /**
- * A compiled module, given as base64, that imports its memory as `host.memory`. Returns what makes an instance of it over
- * a memory; `Exports` is what the module is known to export.
+ * A compiled module, given as base64, that imports its memory as `host.memory`. Returns what makes an instance of it
+ * over a memory; `Exports` is what the module is known to export.
  */
 export function wasmModule<Exports extends object>(base64: string): (memory: Memory) => Exports {
   let compiled: object | undefined;

@@ -152,7 +152,7 @@ export class Predictor {
       fallback: undefined,
       standIn: undefined,
       cached: false,
-      ...(tensors ? { tensors } : {}),
+      tensors,
       nodes: undefined,
       work: undefined,
     };

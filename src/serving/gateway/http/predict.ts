@@ -43,10 +43,8 @@ function predict(parts: GatewayParts, name: string, call: Call): void {
     endpoint,
     armAsked((header) => request.headers[header]),
   );
-  const waits = {
-    wish: wishOfHeaders(request.headers),
-    onGone: (listener: () => void) => response.onGone(listener),
-  };
+  const wish = wishOfHeaders(request.headers);
+  const onGone = (listener: () => void): void => response.onGone(listener);
   if (body !== null && typeof body === 'object' && 'instances' in body) {
     const values = batchInstances(body.instances, parts.limits.instancesMax);
     const instances = values.map((value, i) => instanceOf(value, `instances.${i}`, named));
@@ -58,7 +56,8 @@ function predict(parts: GatewayParts, name: string, call: Call): void {
       path: 'instances',
       finish: (all) => answerBatch(response, all),
       fail,
-      ...waits,
+      wish,
+      onGone,
     });
     return;
   }
@@ -68,7 +67,7 @@ function predict(parts: GatewayParts, name: string, call: Call): void {
     if (prediction.error) fail(prediction.error);
     else sendJson(response, 200, answerOf(prediction));
   };
-  parts.predictor.predict({ endpoint, caller, watched, instances, path: '', finish, fail, ...waits });
+  parts.predictor.predict({ endpoint, caller, watched, instances, path: '', finish, fail, wish, onGone });
 }
 
 function instanceOf(value: unknown, path: string, named: ReturnType<typeof namedArm>): Instance {

@@ -96,6 +96,7 @@ export class DirectConnection implements AnswerSink {
   }
 
   #endWith(answer: string | Buffer, encoding: BufferEncoding): void {
+    this.#enter('unread');
     this.#socket.end(answer, encoding);
     this.#socket.destroySoon();
   }
@@ -134,7 +135,8 @@ export class DirectConnection implements AnswerSink {
   #receive(chunk: Buffer): Buffer {
     const body = chunk.subarray(0, this.#missing);
     this.#missing -= body.length;
-    if (this.#missing === 0) this.#enter(this.#state === 'begun' ? 'idle' : 'in-work');
+    if (this.#missing === 0 && this.#state === 'begun') this.#enter('idle');
+    if (this.#missing === 0 && this.#state === 'receiving') this.#enter('in-work');
     this.#request?.receive(body);
     return chunk.subarray(body.length);
   }

@@ -9,6 +9,9 @@ import { DirectConnections } from './direct-connections.ts';
 
 const limits = { bytesMax: 1_000, budget: new BodyBudget(1_000_000) };
 
+/** More than the buffers between two sockets hold. */
+const FLOOD_BYTES = 30_000_000;
+
 function post(path: string, body: string, ...headers: string[]): string {
   const lines = [`POST ${path} HTTP/1.1`, 'Host: h', `Content-Length: ${Buffer.byteLength(body)}`, ...headers];
   return `${lines.join('\r\n')}\r\n\r\n${body}`;
@@ -20,6 +23,11 @@ function echo(request: HttpRequest, response: HttpResponse): void {
   if (url === '/refused') {
     request.discardBody();
     response.send(429, ['Content-Type', 'text/plain'], 'refused');
+    return;
+  }
+  if (url === '/flood') {
+    request.discardBody();
+    response.send(429, [], 'x'.repeat(FLOOD_BYTES));
     return;
   }
   if (url === '/last') response.endConnection();
@@ -43,10 +51,12 @@ class Client {
     this.socket.setNoDelay(true);
     this.socket.on('error', () => undefined);
     this.socket.on('close', () => this.#waiting());
-    this.socket.on('data', (chunk) => {
-      this.text += chunk;
-      this.#waiting();
-    });
+    this.socket.on('data', (chunk) => this.take(chunk));
+  }
+
+  take(chunk: Buffer): void {
+    this.text += chunk;
+    this.#waiting();
   }
 
   /** Waits until the answers so far contain all of these, in this order. */
@@ -140,6 +150,31 @@ describe('a server that reads plain requests directly', { timeout: 60_000 }, () 
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     client.socket.write(refused.slice(-4) + post('/a', 'next'));
     await client.got('refused', 'POST /a next');
+  });
+
+  test('a client that reads late what it was refused with is answered what it asks next', async () => {
+    const client = open();
+    const [head, body] = [post('/flood', 'body').slice(0, -4), 'body'];
+    client.socket.pause();
+    client.socket.write(head);
+    let bytes = 0;
+    const all = new Promise<void>((resolve) => {
+      client.socket.removeAllListeners('data').on('data', (chunk) => {
+        bytes += chunk.length;
+        if (bytes > FLOOD_BYTES) resolve();
+      });
+    });
+    client.socket.pause();
+    // Until the server has written what it can, and waits for its client to read.
+    while (client.socket.bytesWritten < head.length) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    client.socket.write(body);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    client.socket.resume();
+    await all;
+    client.socket.on('data', (chunk) => client.take(chunk));
+    client.socket.write(post('/a', 'next'));
+    await client.got('POST /a next');
   });
 
   test('a body past the limit ends the connection with its answer', async () => {

@@ -94,8 +94,9 @@ export class DirectResponse implements HttpResponse {
   }
 
   send(status: number, headers: readonly string[], body: string | Buffer): void {
-    const last = this.#last;
+    if (this.#isSent) throw new Error('a request was answered twice');
     this.#isSent = true;
+    const last = this.#last;
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
     for (let i = 0; i < headers.length; i += 2) head += headerLine(headers[i] as string, headers[i + 1] as string);
     if (this.#headers) for (const [name, value] of this.#headers) head += headerLine(name, value);

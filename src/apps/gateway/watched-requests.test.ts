@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { OnnxGraph } from '#learn/onnx';
 import { compileCache } from '#testing/compile-cache';
+import { twice } from '#testing/doubling-model';
 import { type OtlpReceiver, openOtlpReceiver } from '#testing/otlp-receiver';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -26,16 +26,6 @@ after(async () => {
   await receiver.close();
   await rm(folder, { recursive: true });
 });
-
-/** y = 2x, each [batch]. */
-function twice(): Uint8Array {
-  const graph = new OnnxGraph();
-  graph.input('x', 'float', ['batch']);
-  graph.initializer('two', { type: 'float', shape: [1], values: [2] });
-  graph.node('Mul', { inputs: ['x', 'two'], outputs: ['y'] });
-  graph.output('y', 'float', ['batch']);
-  return graph.toBytes({ graphName: 'twice', opsets: { '': 17 } });
-}
 
 /** A gateway process that serves a folder of models, without a control plane. */
 function start(): Promise<{ readonly child: ChildProcess; readonly url: string }> {

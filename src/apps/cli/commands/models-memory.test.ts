@@ -5,9 +5,9 @@ import { after, before, test } from 'node:test';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { openLocalLog } from '#adapters/log/local';
 import { realSystem } from '#core/system';
-import { OnnxGraph } from '#learn/onnx';
 import { createLogger, createMetrics } from '#platform/observe';
 import { startGateway } from '#serving';
+import { twice } from '#testing/doubling-model';
 import { kedge, serveControlPlane } from '../testing.ts';
 
 type Served = Awaited<ReturnType<typeof startGateway>>;
@@ -27,16 +27,6 @@ after(async () => {
   await control.plane.stop();
   await rm(control.folder, { recursive: true, maxRetries: 5 });
 });
-
-/** y = 2x, each [batch]. */
-function twice(): Uint8Array {
-  const graph = new OnnxGraph();
-  graph.input('x', 'float', ['batch']);
-  graph.initializer('two', { type: 'float', shape: [1], values: [2] });
-  graph.node('Mul', { inputs: ['x', 'two'], outputs: ['y'] });
-  graph.output('y', 'float', ['batch']);
-  return graph.toBytes({ graphName: 'twice', opsets: { '': 17 } });
-}
 
 async function serve(name: string, mayControl: boolean): Promise<Served> {
   const folder = join(control.folder, name);

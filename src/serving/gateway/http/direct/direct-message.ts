@@ -66,7 +66,7 @@ export interface AnswerSink {
   write(answer: string | Buffer, encoding: BufferEncoding, last: boolean): void;
 }
 
-/** Past this, bytes are written behind their head, since a copy would cost more than a second write. */
+/** Up to this, bytes are joined to their head as a text of Latin-1, and past it as bytes: either way in one write. */
 const JOINED_BYTES_MAX = 16_384;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 

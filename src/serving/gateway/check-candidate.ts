@@ -7,6 +7,7 @@ import { answeredTensors, comparedTensors, feedsOfGolden } from './check-tensors
 import { type LiveArm, liveArm } from './live-endpoint.ts';
 import { type Row, readInstance, readRow } from './read-instance.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
+import { whenLoaded } from './runtime/when-loaded.ts';
 import { scoreRows } from './score-rows.ts';
 
 const IN_WORK_MAX = 10_000;
@@ -105,12 +106,12 @@ function rowOf(arm: LiveArm, inputs: Requests[number]['inputs']): Row {
   return readRow(arm, readInstance({ inputs }, ''), { features: undefined, path: '' });
 }
 
-async function scored(arm: LiveArm, row: Row, { cache }: Pick<CheckOptions, 'cache'>): Promise<Float32Array> {
-  for (;;) {
-    const runtime = cache.ready(arm.file);
-    if (runtime) return await scoreRows(runtime, [{ row }]);
-    await cache.load(arm.file);
-  }
+function scored({ file }: LiveArm, row: Row, { cache }: Pick<CheckOptions, 'cache'>): Promise<Float32Array> {
+  return whenLoaded({
+    ready: () => cache.ready(file),
+    load: () => cache.load(file),
+    use: (runtime) => scoreRows(runtime, [{ row }]),
+  });
 }
 
 /** A request as it is made of a model that answers nobody, which tells how it ended. */

@@ -3,6 +3,7 @@ import { gatewayErrors } from './errors.ts';
 import type { LiveArm, LiveTensors } from './live-endpoint.ts';
 import { feedsOf } from './open-inference/tensor-models.ts';
 import type { ModelCache } from './runtime/model-cache.ts';
+import { whenLoaded } from './runtime/when-loaded.ts';
 import { numbersOf } from './tensors/compare.ts';
 import type { Tensor } from './tensors/tensor.ts';
 
@@ -27,11 +28,11 @@ export async function answeredTensors(
   const { file, outputs } = tensorsOf(arm);
   const missing = wanted.find(({ name }) => outputs.every((output) => output.name !== name));
   if (missing) throw new Error(`${arm.arm.revision} has no output '${missing.name}'`);
-  for (;;) {
-    const runtime = cache.readyTensors(file);
-    if (runtime) return await runtime.run({ feeds, wanted: wanted.map(({ name }) => name) });
-    await cache.loadTensors(file);
-  }
+  return whenLoaded({
+    ready: () => cache.readyTensors(file),
+    load: () => cache.loadTensors(file),
+    use: (runtime) => runtime.run({ feeds, wanted: wanted.map(({ name }) => name) }),
+  });
 }
 
 /** By how much the answer differs from what is expected: infinitely in form, in a text, or in what is no number. */

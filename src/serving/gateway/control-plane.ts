@@ -53,9 +53,9 @@ const POST_TIMEOUT_MS = 30_000;
 const EXAMPLES_TIMEOUT_MS = 2_000;
 /** The control plane answers a poll within 25 seconds; past this the connection is dead. */
 const POLL_TIMEOUT_MS = 40_000;
-/** These say that the content is at fault: sending it again cannot help. */
 /** What was asked about has ended, or never was. */
 const GONE: readonly number[] = [404, 409];
+/** These say that the content is at fault: sending it again cannot help. */
 const REFUSALS: readonly number[] = [400, 413, 422];
 
 export function connectControlPlane({ url, token }: ControlPlaneAddress): ControlPlane {

@@ -48,7 +48,19 @@ export interface EventLog extends EventLogReader {
 export interface SyncEventLog extends EventLog {
   /** {@link EventLog.append}, over when it returns. */
   appendSync(records: readonly Uint8Array[]): Appended;
+  /** The same for records that lie behind one another already, which saves a copy of each. */
+  appendPackedSync(packed: PackedRecords): Appended;
 }
+
+/** Records in one piece of memory, each behind its length. */
+export interface PackedRecords {
+  /** {@link PACKED_ROOM} bytes that the log may write to, then for each record its length (32 bits, LE) and itself. */
+  readonly bytes: Buffer;
+  readonly count: number;
+}
+
+export const PACKED_ROOM = 20;
+export const PACKED_LENGTH = 4;
 
 export interface ReadQuery {
   readonly after: number;
@@ -102,10 +114,7 @@ export const logErrors = defineErrors('log', {
 
 /** Throws `log/invalid` or `log/too-large` if an append breaks the limits of the port. Returns the sum of the bytes. */
 export function assertRecords(records: readonly Uint8Array[]): number {
-  if (records.length === 0) throw logErrors.invalid('an append has at least one record');
-  if (records.length > APPEND_RECORDS_MAX) {
-    throw logErrors['too-large'](`the append has ${records.length} records, the limit is ${APPEND_RECORDS_MAX}`);
-  }
+  assertCount(records.length);
   let bytesTotal = 0;
   for (const [index, record] of records.entries()) {
     if (record.length > RECORD_BYTES_MAX) {
@@ -114,8 +123,25 @@ export function assertRecords(records: readonly Uint8Array[]): number {
     }
     bytesTotal += record.length;
   }
-  if (bytesTotal <= APPEND_BYTES_MAX) return bytesTotal;
-  throw logErrors['too-large'](`the append has ${bytesTotal} bytes, the limit is ${APPEND_BYTES_MAX}`);
+  assertBytes(bytesTotal);
+  return bytesTotal;
+}
+
+/** Throws `log/invalid` or `log/too-large`. That each record is no longer than one may be is up to who packed them. */
+export function assertPacked({ bytes, count }: PackedRecords): void {
+  assertCount(count);
+  assertBytes(bytes.length - PACKED_ROOM - PACKED_LENGTH * count);
+}
+
+function assertCount(count: number): void {
+  if (count === 0) throw logErrors.invalid('an append has at least one record');
+  if (count <= APPEND_RECORDS_MAX) return;
+  throw logErrors['too-large'](`the append has ${count} records, the limit is ${APPEND_RECORDS_MAX}`);
+}
+
+function assertBytes(bytes: number): void {
+  if (bytes <= APPEND_BYTES_MAX) return;
+  throw logErrors['too-large'](`the append has ${bytes} bytes, the limit is ${APPEND_BYTES_MAX}`);
 }
 
 /** Throws `log/invalid` unless `offset` is an integer from 0; `field` names it in the error. */

@@ -6,7 +6,10 @@ import {
   APPEND_RECORDS_MAX,
   type EventLog,
   logErrors,
+  PACKED_LENGTH,
+  PACKED_ROOM,
   PAGE_RECORDS_MAX,
+  type PackedRecords,
   RECORD_BYTES_MAX,
   type SyncEventLog,
 } from '#ports/event-log';
@@ -102,9 +105,24 @@ function orderCases(withLog: WithLog, open: () => Promise<OpenEventLog>): void {
       const { appendSync } = log as SyncEventLog;
       assert.deepEqual(appendSync.call(log, [bytes('a')]), { first: 1, last: 1 });
       assert.throws(() => appendSync.call(log, []), { code: logErrors.invalid.code });
-      assert.deepEqual(await textsAfter(log, 0), ['a']);
+      const { appendPackedSync } = log as SyncEventLog;
+      assert.deepEqual(appendPackedSync.call(log, packedOf(['b', '', 'long'])), { first: 2, last: 4 });
+      assert.throws(() => appendPackedSync.call(log, packedOf([])), { code: logErrors.invalid.code });
+      assert.throws(() => appendPackedSync.call(log, packedOf(Array(APPEND_RECORDS_MAX + 1).fill(''))), {
+        code: logErrors['too-large'].code,
+      });
+      assert.deepEqual(await textsAfter(log, 0), ['a', 'b', '', 'long']);
     }),
   );
+}
+
+function packedOf(texts: readonly string[]): PackedRecords {
+  const records = texts.flatMap((text) => {
+    const length = Buffer.alloc(PACKED_LENGTH);
+    length.writeUInt32LE(text.length);
+    return [length, bytes(text)];
+  });
+  return { bytes: Buffer.concat([Buffer.alloc(PACKED_ROOM), ...records]), count: texts.length };
 }
 
 function pageCases(withLog: WithLog): void {

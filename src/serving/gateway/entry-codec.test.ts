@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { PACKED_LENGTH, PACKED_ROOM, type PackedRecords } from '#ports/event-log';
 import { decodeEntry, EntryEncoder, encodeEntry } from './entry-codec.ts';
 import type { LogEntry } from './prediction-record.ts';
 
@@ -32,12 +33,25 @@ const entry = fc.oneof(
   fc.record({ shadowOf: text, shadow }, { noNullPrototype: true }),
 ) as fc.Arbitrary<LogEntry>;
 
+/** The entries of an append, as a log would hand them out one by one. */
+function unpacked({ bytes, count }: PackedRecords): (LogEntry | undefined)[] {
+  const entries: (LogEntry | undefined)[] = [];
+  let at = PACKED_ROOM;
+  while (at < bytes.length) {
+    const end = at + PACKED_LENGTH + bytes.readUInt32LE(at);
+    entries.push(decodeEntry(bytes.subarray(at + PACKED_LENGTH, end)));
+    at = end;
+  }
+  assert.deepEqual([at, entries.length], [bytes.length, count]);
+  return entries;
+}
+
 test('entries are read as they were written, many in one append and others after it', () => {
   const encoder = new EntryEncoder();
   fc.assert(
     fc.property(fc.array(entry, { maxLength: 8 }), (entries) => {
-      const written = entries.map((each) => encoder.encode(each));
-      assert.deepEqual(written.map(decodeEntry), entries);
+      for (const each of entries) encoder.add(each);
+      assert.deepEqual(unpacked(encoder.packed), entries);
       encoder.clear();
     }),
   );
@@ -50,7 +64,12 @@ test('an append that is larger than the memory that is used again is whole', () 
     const numbers = { at: i, receivedAt: i, score: i / 3, propensity: 1, latencyUs: i };
     return { prediction: { id: `p-${i}`, endpoint: 'e', revision: 'm@1', arm: 'current', ...numbers, ...row } };
   });
-  assert.deepEqual(many.map((each) => encoder.encode(each)).map(decodeEntry), many);
+  for (let turn = 0; turn < 2; turn++) {
+    for (const each of many) encoder.add(each);
+    assert.deepEqual(unpacked(encoder.packed), many);
+    encoder.clear();
+    assert.deepEqual(unpacked(encoder.packed), []);
+  }
 });
 
 test('what is not a number is null, and entries of before the numbers stood first are read', () => {

@@ -1,3 +1,4 @@
+import { PACKED_LENGTH, PACKED_ROOM, type PackedRecords } from '#ports/event-log';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 
 /*
@@ -20,41 +21,53 @@ const OPTIONAL = [
 /** Some five hundred entries of small models: as many as one turn has at most. */
 const BYTES = 512 * 1024;
 
+/** Where the length of an entry stands so that its numbers come to lie at a multiple of their size. */
+const BEFORE_NUMBERS = PACKED_LENGTH + COUNT_BYTES;
+/** Where the first entry begins, its length included. What the log may write to lies before it. */
+const FIRST = Math.ceil(PACKED_ROOM / NUMBER_BYTES) * NUMBER_BYTES;
+const SPACE = 0x20;
+
 /** Encodes the entries of one append after another into memory that is used again for the next. */
 export class EntryEncoder {
-  readonly #memory = new Memory(BYTES);
-  #at = FIRST;
+  #memory = new Memory(BYTES);
+  #end = FIRST;
+  #count = 0;
 
-  /** The bytes are sound until {@link clear}. */
-  encode(entry: LogEntry): Buffer {
+  get count(): number {
+    return this.#count;
+  }
+
+  /** How much the entries take so far. */
+  get bytes(): number {
+    return this.#end - FIRST;
+  }
+
+  add(entry: LogEntry): void {
     const parts = partsOf(entry);
-    const bytesMax = bytesMaxOf(entry, parts);
-    if (this.#at + bytesMax > BYTES) return alone(entry, parts, bytesMax);
-    const end = write(entry, parts, this.#memory, this.#at);
-    const encoded = this.#memory.bytes.subarray(this.#at, end);
-    // The next one begins where its numbers come to lie at a multiple of their size.
-    this.#at = FIRST + ((end - FIRST + NUMBER_BYTES - 1) & -NUMBER_BYTES);
-    return encoded;
+    const bytesMax = this.#end + bytesMaxOf(entry, parts);
+    if (bytesMax > this.#memory.bytes.length) this.#memory = this.#memory.grownTo(bytesMax, this.#end);
+    this.#end = write(entry, parts, this.#memory, this.#end);
+    this.#count += 1;
+  }
+
+  /** All since {@link clear}, for one append. The bytes are sound until the next entry. */
+  get packed(): PackedRecords {
+    return { bytes: this.#memory.bytes.subarray(FIRST - PACKED_ROOM, this.#end), count: this.#count };
   }
 
   clear(): void {
-    this.#at = FIRST;
+    if (this.#memory.bytes.length > BYTES) this.#memory = new Memory(BYTES);
+    this.#end = FIRST;
+    this.#count = 0;
   }
 }
 
 /** One entry by itself. */
 export function encodeEntry(entry: LogEntry): Buffer {
-  const parts = partsOf(entry);
-  return alone(entry, parts, bytesMaxOf(entry, parts));
+  const encoder = new EntryEncoder();
+  encoder.add(entry);
+  return encoder.packed.bytes.subarray(PACKED_ROOM + PACKED_LENGTH);
 }
-
-function alone(entry: LogEntry, parts: Parts, bytesMax: number): Buffer {
-  const memory = new Memory((FIRST + bytesMax + NUMBER_BYTES) & -NUMBER_BYTES);
-  return memory.bytes.subarray(FIRST, write(entry, parts, memory, FIRST));
-}
-
-/** Where an entry begins whose numbers lie at a multiple of their size. */
-const FIRST = NUMBER_BYTES - COUNT_BYTES;
 
 class Memory {
   readonly bytes: Buffer;
@@ -63,15 +76,22 @@ class Memory {
   readonly numbers: Float64Array;
 
   constructor(bytes: number) {
-    this.bytes = Buffer.allocUnsafeSlow(bytes);
+    this.bytes = Buffer.allocUnsafeSlow(Math.ceil(bytes / NUMBER_BYTES) * NUMBER_BYTES);
     this.counts = new Uint32Array(this.bytes.buffer);
     this.numbers = new Float64Array(this.bytes.buffer);
   }
+
+  /** One of at least `bytes`, with what is in this one up to `end`. */
+  grownTo(bytes: number, end: number): Memory {
+    const grown = new Memory(Math.max(bytes, 2 * this.bytes.length));
+    grown.bytes.set(this.bytes.subarray(0, end));
+    return grown;
+  }
 }
 
-/** Writes an entry and tells where it ends. */
+/** Writes an entry behind its length, and tells where the next one begins. */
 function write(entry: LogEntry, { names, rest }: Parts, { bytes, counts, numbers }: Memory, at: number): number {
-  const from = (at + COUNT_BYTES) / NUMBER_BYTES;
+  const from = (at + BEFORE_NUMBERS) / NUMBER_BYTES;
   let place = from;
   if ('prediction' in entry) {
     const { prediction, beside } = entry;
@@ -79,13 +99,17 @@ function write(entry: LogEntry, { names, rest }: Parts, { bytes, counts, numbers
     place = writeRow(numbers, place, prediction.numeric);
     if (beside) place = writeRow(numbers, place, beside.numeric);
   }
-  counts[at / COUNT_BYTES] = place - from + ('prediction' in entry ? HAS_HEAD : 0);
   let end = place * NUMBER_BYTES;
   if (names) {
     bytes.set(names, end);
     end += names.length;
   }
-  return end + bytes.write(rest, end);
+  end += bytes.write(rest, end);
+  // Spaces behind the JSON, so that the next entry begins where its numbers come to lie right.
+  while (end % NUMBER_BYTES !== 0) bytes[end++] = SPACE;
+  counts[at / PACKED_LENGTH] = end - at - PACKED_LENGTH;
+  counts[(at + PACKED_LENGTH) / COUNT_BYTES] = place - from + ('prediction' in entry ? HAS_HEAD : 0);
+  return end;
 }
 
 function writeRow(numbers: Float64Array, place: number, row: readonly (number | null)[]): number {
@@ -95,7 +119,7 @@ function writeRow(numbers: Float64Array, place: number, row: readonly (number | 
 
 function bytesMaxOf(entry: LogEntry, { names, rest }: Parts): number {
   const rows = 'prediction' in entry ? entry.prediction.numeric.length + (entry.beside?.numeric.length ?? 0) : 0;
-  return COUNT_BYTES + NUMBER_BYTES * (HEAD.length + rows) + (names?.length ?? 0) + 3 * rest.length;
+  return BEFORE_NUMBERS + NUMBER_BYTES * (HEAD.length + rows + 1) + (names?.length ?? 0) + 3 * rest.length;
 }
 
 /** The JSON of an entry: bytes that many entries share, and a text of its own. */

@@ -1,6 +1,7 @@
+import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Logger, Metrics } from '#platform/observe';
-import type { SyncEventLog } from '#ports/event-log';
+import { APPEND_RECORDS_MAX, type SyncEventLog } from '#ports/event-log';
 import { EntryEncoder } from './entry-codec.ts';
 import {
   answeringRevision,
@@ -15,9 +16,12 @@ import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 import type { TensorWork } from './tensor-prediction.ts';
 import { RecordBudget } from './tensors/recorded-tensor.ts';
 
+/** Past this an append is made at once, so that none grows with what one turn has to record. */
+const APPEND_BYTES = 256 * 1024;
+
 export interface RecorderOptions {
   readonly log: SyncEventLog;
-  readonly clock: { monotonic(): number };
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Entries that may wait for the control plane; more are dropped and counted. */
@@ -30,8 +34,9 @@ export interface RecorderOptions {
 }
 
 /**
- * Writes predictions to the local log, one write a turn. When the log fails or is full, predictions are dropped and
- * counted, and answered all the same: a gateway that stops serving because it cannot remember helps nobody.
+ * Writes predictions to the local log: as a rule those of a turn in one write, before they are answered. When the log
+ * fails or is full, they are dropped and counted, and answered all the same: a gateway that stops serving because it
+ * cannot remember helps nobody.
  */
 export class Recorder {
   readonly #options: RecorderOptions;
@@ -68,24 +73,33 @@ export class Recorder {
       return;
     }
     const nowMs = clock.monotonic();
-    this.#append(answered.map((prediction) => this.#encoder.encode(entryOf(prediction, nowMs))));
+    for (const prediction of answered) this.#add(entryOf(prediction, nowMs));
+    this.#append();
   }
 
   /** Not held to the limit of the queue: each belongs to a prediction that is in it and waits for this. */
   recordShadows(results: readonly ShadowResult[]): void {
-    this.#append(results.map(({ prediction, shadow }) => this.#encoder.encode({ shadowOf: prediction.id, shadow })));
+    for (const { prediction, shadow } of results) this.#add({ shadowOf: prediction.id, shadow });
+    this.#append();
   }
 
-  #append(entries: readonly Buffer[]): void {
-    if (entries.length === 0) return;
+  #add(entry: LogEntry): void {
+    this.#encoder.add(entry);
+    if (this.#encoder.bytes > APPEND_BYTES || this.#encoder.count === APPEND_RECORDS_MAX) this.#append();
+  }
+
+  /** Appends what was added. */
+  #append(): void {
+    const { count } = this.#encoder;
+    if (count === 0) return;
     const { log, logger, onRecorded } = this.#options;
     try {
-      this.#end = log.appendSync(entries).last;
-      this.#outcomes.inc({ outcome: 'recorded' }, entries.length);
+      this.#end = log.appendPackedSync(this.#encoder.packed).last;
+      this.#outcomes.inc({ outcome: 'recorded' }, count);
       this.#failing = false;
       onRecorded();
     } catch (error) {
-      this.#outcomes.inc({ outcome: 'failed' }, entries.length);
+      this.#outcomes.inc({ outcome: 'failed' }, count);
       if (!this.#failing) logger.error({ err: error }, `predictions are not recorded: ${messageOf(error)}`);
       this.#failing = true;
     } finally {

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { APPEND_BYTES_MAX, APPEND_RECORDS_MAX } from '#ports/event-log';
+import { APPEND_BYTES_MAX, APPEND_RECORDS_MAX, PACKED_LENGTH, PACKED_ROOM, type PackedRecords } from '#ports/event-log';
 
 /*
  * One append is one frame, so that it is there whole or not at all:
@@ -9,9 +9,8 @@ import { APPEND_BYTES_MAX, APPEND_RECORDS_MAX } from '#ports/event-log';
  * The body is, for each record, its length (4) and its bytes. All numbers are little-endian. The offset in the header
  * makes a frame recognizable at any place, which tells a torn end from damage in the middle.
  */
-const HEADER_BYTES = 20;
-const LENGTH_BYTES = 4;
-const BODY_BYTES_MAX = APPEND_BYTES_MAX + LENGTH_BYTES * APPEND_RECORDS_MAX;
+const HEADER_BYTES = PACKED_ROOM;
+const BODY_BYTES_MAX = APPEND_BYTES_MAX + PACKED_LENGTH * APPEND_RECORDS_MAX;
 
 export interface Frame {
   readonly first: number;
@@ -35,30 +34,28 @@ const SHARED_BYTES = 256 * 1024;
 export class FrameEncoder {
   readonly #shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
 
-  /**
-   * The frame of an append whose records, of `recordBytes` together, begin at offset `first`. Its bytes are sound until
-   * the next call.
-   */
-  encode(records: readonly Uint8Array[], first: number, recordBytes: number): Buffer {
-    const bytes = HEADER_BYTES + recordBytes + LENGTH_BYTES * records.length;
-    const frame = bytes <= SHARED_BYTES ? this.#shared.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes);
-    return fillFrame(frame, records, first);
+  /** The records, of `recordBytes` together, behind one another. The bytes are sound until the next call. */
+  pack(records: readonly Uint8Array[], recordBytes: number): PackedRecords {
+    const length = PACKED_ROOM + recordBytes + PACKED_LENGTH * records.length;
+    const bytes = length <= SHARED_BYTES ? this.#shared.subarray(0, length) : Buffer.allocUnsafeSlow(length);
+    let position = PACKED_ROOM;
+    for (const record of records) {
+      bytes.writeUInt32LE(record.length, position);
+      bytes.set(record, position + PACKED_LENGTH);
+      position += PACKED_LENGTH + record.length;
+    }
+    return { bytes, count: records.length };
   }
 }
 
-function fillFrame(frame: Buffer, records: readonly Uint8Array[], first: number): Buffer {
-  const bodyBytes = frame.length - HEADER_BYTES;
-  frame.writeUInt32LE(bodyBytes, 4);
-  frame.writeBigUInt64LE(BigInt(first), 8);
-  frame.writeUInt32LE(records.length, 16);
-  let position = HEADER_BYTES;
-  for (const record of records) {
-    frame.writeUInt32LE(record.length, position);
-    frame.set(record, position + LENGTH_BYTES);
-    position += LENGTH_BYTES + record.length;
-  }
-  frame.writeUInt32LE(crc32(frame.subarray(4)), 0);
-  return frame;
+/** Makes a frame of records that begin at offset `first`, in their own memory. */
+export function frameOf({ bytes, count }: PackedRecords, first: number): Buffer {
+  bytes.writeUInt32LE(bytes.length - HEADER_BYTES, 4);
+  bytes.writeUInt32LE(first % 2 ** 32, 8);
+  bytes.writeUInt32LE(Math.floor(first / 2 ** 32), 12);
+  bytes.writeUInt32LE(count, 16);
+  bytes.writeUInt32LE(crc32(bytes.subarray(4)), 0);
+  return bytes;
 }
 
 /** Parses the frame at `position` whose first record must have the offset `expected`. */
@@ -83,7 +80,7 @@ export function findFrame(
   expected: number,
 ): { readonly position: number; readonly first: number } | undefined {
   // Every lost record had at least the four bytes of its length.
-  const offsetMax = expected + Math.ceil(buffer.length / LENGTH_BYTES);
+  const offsetMax = expected + Math.ceil(buffer.length / PACKED_LENGTH);
   for (let at = position; at + HEADER_BYTES <= buffer.length; at++) {
     const first = offsetAt(buffer, at);
     if (first < expected || first > offsetMax) continue;
@@ -100,7 +97,7 @@ function splitBody(body: Buffer, count: number): Uint8Array[] {
   const records: Uint8Array[] = [];
   let position = 0;
   for (let i = 0; i < count; i++) {
-    const start = position + LENGTH_BYTES;
+    const start = position + PACKED_LENGTH;
     position = start + body.readUInt32LE(position);
     records.push(body.subarray(start, position));
   }

@@ -6,14 +6,16 @@ import { messageOf } from '#core/errors';
 import {
   type Appended,
   assertOffset,
+  assertPacked,
   assertRecords,
   type LogCursor,
   type LogPage,
   logErrors,
+  type PackedRecords,
   type ReadQuery,
   type SyncEventLog,
 } from '#ports/event-log';
-import { FrameEncoder } from './frame.ts';
+import { FrameEncoder, frameOf } from './frame.ts';
 import { LocalLogReader } from './reader.ts';
 import { flushFolderOf, SegmentWriter } from './segment-writer.ts';
 import { listSegments, PlaceIndex, segmentPath } from './segments.ts';
@@ -65,13 +67,17 @@ export class LocalLogWriter implements SyncEventLog {
   }
 
   appendSync(records: readonly Uint8Array[]): Appended {
-    const appended = this.#write(records);
+    return this.appendPackedSync(this.#pack(records));
+  }
+
+  appendPackedSync(packed: PackedRecords): Appended {
+    const appended = this.#write(packed);
     if (this.#settings.fsync === 'always') this.#orFail(() => this.#segment.flushSync());
     return appended;
   }
 
   async append(records: readonly Uint8Array[]): Promise<Appended> {
-    const appended = this.#write(records);
+    const appended = this.#write(this.#pack(records));
     if (this.#settings.fsync === 'always') await this.#segment.flush().catch((error) => this.#fail(error));
     return appended;
   }
@@ -122,11 +128,16 @@ export class LocalLogWriter implements SyncEventLog {
     }
   }
 
-  #write(records: readonly Uint8Array[]): Appended {
+  #pack(records: readonly Uint8Array[]): PackedRecords {
+    return this.#frames.pack(records, assertRecords(records));
+  }
+
+  #write(packed: PackedRecords): Appended {
     this.#assertOpen();
     if (this.#failure !== undefined) throw this.#broken(this.#failure);
+    assertPacked(packed);
     const first = this.#end + 1;
-    const frame = this.#frames.encode(records, first, assertRecords(records));
+    const frame = frameOf(packed, first);
     this.#assertSpace(frame.length);
     if (this.#segment.bytes > 0 && this.#segment.bytes + frame.length > this.#settings.segmentBytes) this.#roll();
     const before = this.#segment.bytes;
@@ -136,7 +147,7 @@ export class LocalLogWriter implements SyncEventLog {
       if (statSync(segmentPath(this.#settings.folder, this.#base)).size !== before) return this.#fail(error);
       throw translateFull(error, this.#settings.folder);
     }
-    this.#end += records.length;
+    this.#end += packed.count;
     this.#index.note(this.#base, this.#end, this.#segment.bytes);
     if (this.#settings.fsync === 'interval') this.#flushSoon();
     return { first, last: this.#end };

@@ -23,6 +23,8 @@ export interface LiveEndpoint {
   readonly observer?: RolloutObserver;
   /** Every name a request may send as an input: what any arm takes and no feature view delivers. */
   readonly accepted: ReadonlySet<string>;
+  /** The feature view of each name that no arm takes from the request because a view delivers it. */
+  readonly delivered: ReadonlyMap<string, string>;
   /** Entity keys a request must carry for the feature views. */
   readonly entities: readonly string[];
   /** Absent where nothing is declared. */
@@ -38,6 +40,8 @@ export interface LiveArm {
   readonly file: ModelFile;
   readonly numeric: readonly InputSource[];
   readonly categories: readonly InputSource[];
+  /** The numbers of a row that has none yet: a copy of it is made faster than an array that finds out what it holds. */
+  readonly noNumbers: readonly number[];
   /** Of a model of tensors, which is called by them and has no columns. */
   readonly tensors?: LiveTensors | undefined;
 }
@@ -120,7 +124,11 @@ export function liveEndpoint(routed: RoutedEndpoint, nowMs: number, previous?: L
   const counting = previous?.routed.rollout === routed.rollout ? previous : undefined;
   const several = routed.arms && liveArms(routed, { current, places, counting: counting?.arms });
   const all = [current, ...(candidate ? [candidate] : []), ...(several?.rivals.values() ?? [])];
-  const fromRequest = all.flatMap((arm) => [...arm.numeric, ...arm.categories]).filter(({ feature }) => feature < 0);
+  const sources = all.flatMap((arm) => [...arm.numeric, ...arm.categories]);
+  const accepted = new Set(sources.flatMap(({ name, feature }) => (feature < 0 ? [name] : [])));
+  const delivered = (routed.features?.views ?? []).flatMap((view) =>
+    view.features.map((feature): [string, string] => [feature.name, view.name]),
+  );
   const entities = routed.features?.views.flatMap((view) => view.keys) ?? [];
   const batching = batchPolicyOf(routed.batching);
   counting?.observer?.reweigh(routed, nowMs);
@@ -130,7 +138,8 @@ export function liveEndpoint(routed: RoutedEndpoint, nowMs: number, previous?: L
     ...(routed.candidate || several ? { observer: counting?.observer ?? new RolloutObserver(routed, nowMs) } : {}),
     ...(several ? { arms: several } : {}),
     ...(batching ? { batching } : {}),
-    accepted: new Set(fromRequest.map(({ name }) => name)),
+    accepted,
+    delivered: new Map(delivered.filter(([name]) => !accepted.has(name))),
     entities: [...new Set(entities)],
     ...(candidate && routed.candidate
       ? {
@@ -186,14 +195,16 @@ export function liveArm(arm: Arm, places: ReadonlyMap<string, number> = new Map(
     { numeric: names(numeric), categories: names(categories) },
     { output: arm.signature.output, partOf: partsOf(arm) },
   );
+  const noNumbers = Array.from(numeric, () => Number.NaN);
   const { tensors } = arm;
-  if (!tensors) return { arm, file, numeric, categories };
+  if (!tensors) return { arm, file, numeric, categories, noNumbers };
   const { inputs, outputs, beside } = tensors;
   return {
     arm,
     file,
     numeric,
     categories,
+    noNumbers,
     tensors: { file: tensorFile(arm.digest, beside, partsOf(arm)), inputs, outputs },
   };
 }

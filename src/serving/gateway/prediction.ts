@@ -93,7 +93,9 @@ export function replyTo({
   onGone,
   watched,
 }: Pick<Reply, 'waiting' | 'finish'> & Partial<Pick<Reply, 'wish' | 'onGone' | 'watched'>>): Reply {
-  return { waiting, predictions: [], finish, wish, onGone, watched, place: undefined, isGone: false, isHeard: false };
+  // A list that grows makes room for more than a request has as a rule.
+  const predictions = new Array<Prediction>(waiting);
+  return { waiting, predictions, finish, wish, onGone, watched, place: undefined, isGone: false, isHeard: false };
 }
 
 /** Calls `listener` once when the client has left before it was answered: at once if that was so already. */

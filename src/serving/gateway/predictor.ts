@@ -38,6 +38,10 @@ export interface PredictRequest {
   readonly fail: (error: unknown) => void;
 }
 
+interface Arrived extends Pick<Prediction, 'receivedAt' | 'startedMs'> {
+  readonly rows: readonly FeatureRow[] | undefined;
+}
+
 /** Turns checked requests into predictions: looks features up, draws the arm, and hands them to the scorer. */
 export class Predictor {
   readonly #options: PredictorOptions;
@@ -72,25 +76,31 @@ export class Predictor {
     const receivedAt = clock.now();
     const startedMs = clock.monotonic();
     const reply = replyTo({ waiting: instances.length, finish, wish, onGone, watched });
-    const submit = (rows: readonly (FeatureRow | undefined)[]): void => {
-      for (let i = 0; i < instances.length; i++) {
-        const instance = instances[i] as Instance;
-        const source = { features: rows[i], path: pathOf(path, i) };
-        reply.predictions.push(this.#prediction(endpoint, instance, { source, tensors, reply, receivedAt, startedMs }));
-      }
-      const cache = endpoint.protection?.cache;
-      if (cache && !tensors && (!endpoint.observer || cache.duringRollouts)) this.#submitKnown(reply, cache, fail);
-      else this.#options.scorer.submit(reply.predictions);
-    };
     try {
       refuseOtherForm(endpoint, tensors);
       for (let i = 0; i < instances.length; i++) checkAgainst(endpoint, instances[i] as Instance, pathOf(path, i));
       const rows = this.#features(endpoint, instances, receivedAt);
-      if (rows instanceof Promise) rows.then(submit).catch(fail);
-      else submit(rows);
+      if (rows instanceof Promise) {
+        rows.then((found) => this.#submit(request, reply, { rows: found, receivedAt, startedMs })).catch(fail);
+      } else {
+        this.#submit(request, reply, { rows, receivedAt, startedMs });
+      }
     } catch (error) {
       fail(error);
     }
+  }
+
+  /** Goes on with the rows that feature views delivered, if there are any. */
+  #submit({ endpoint, instances, path, tensors, fail }: PredictRequest, reply: Reply, arrived: Arrived): void {
+    const { rows, receivedAt, startedMs } = arrived;
+    for (let i = 0; i < instances.length; i++) {
+      const source = { features: rows?.[i], path: pathOf(path, i) };
+      const context = { source, tensors, reply, receivedAt, startedMs };
+      reply.predictions[i] = this.#prediction(endpoint, instances[i] as Instance, context);
+    }
+    const cache = endpoint.protection?.cache;
+    if (cache && !tensors && (!endpoint.observer || cache.duringRollouts)) this.#submitKnown(reply, cache, fail);
+    else this.#options.scorer.submit(reply.predictions);
   }
 
   /** Looks for kept answers first, and has new ones kept. */
@@ -158,14 +168,17 @@ export class Predictor {
     };
   }
 
-  /** The feature row of each instance, in this turn when the store can. Throws `gateway/features-unavailable`. */
+  /**
+   * The feature row of each instance where there are views, in this turn when the store can. Throws
+   * `gateway/features-unavailable`.
+   */
   #features(
     endpoint: LiveEndpoint,
     instances: readonly Instance[],
     receivedAt: number,
-  ): readonly (FeatureRow | undefined)[] | Promise<readonly FeatureRow[]> {
+  ): readonly FeatureRow[] | undefined | Promise<readonly FeatureRow[]> {
     const plan = endpoint.routed.features;
-    if (!plan || plan.views.length === 0) return instances.map(() => undefined);
+    if (!plan || plan.views.length === 0) return undefined;
     const { features } = this.#options;
     if (!features) throw gatewayErrors['features-unavailable']('this gateway has no online feature store');
     const unavailable = (error: unknown): never => {

@@ -23,8 +23,8 @@ export interface Instance {
   readonly armKey?: string | undefined;
 }
 
-const ID_LENGTH_MAX = 200;
-const TEXT_LENGTH_MAX = 1_000;
+export const ID_LENGTH_MAX = 200;
+export const TEXT_LENGTH_MAX = 1_000;
 const ENTITIES_MAX = 20;
 const ARM_NAME = /^[a-z][a-z0-9_-]{0,49}$/;
 const FIELDS = new Set(['id', 'at', 'entities', 'inputs', 'arm']);
@@ -65,10 +65,12 @@ export function readInstance(value: unknown, path: string): Instance {
  */
 export function checkAgainst(endpoint: LiveEndpoint, instance: Instance, path: string): void {
   const at = path === '' ? '' : `${path}.`;
-  for (const name in instance.inputs) {
-    if (endpoint.accepted.has(name)) continue;
-    const planned = endpoint.routed.features?.views.find((view) => view.features.some((f) => f.name === name));
-    if (planned) throw invalidField(`${at}inputs.${shown(name)}`, `is read from the feature view '${planned.name}'`);
+  if (endpoint.delivered.size > 0) {
+    for (const name in instance.inputs) {
+      const view = endpoint.delivered.get(name);
+      if (view !== undefined)
+        throw invalidField(`${at}inputs.${shown(name)}`, `is read from the feature view '${view}'`);
+    }
   }
   if (instance.arm !== undefined) {
     const names = armNames(endpoint);
@@ -88,8 +90,8 @@ export function checkAgainst(endpoint: LiveEndpoint, instance: Instance, path: s
 export function readRow(arm: LiveArm, instance: Instance, source: RowSource): Row {
   const { features, path } = source;
   const { inputs } = instance;
-  const numeric = new Array<number>(arm.numeric.length);
-  for (let i = 0; i < arm.numeric.length; i++) {
+  const numeric = arm.noNumbers.slice();
+  for (let i = 0; i < numeric.length; i++) {
     const { name, feature } = arm.numeric[i] as InputSource;
     numeric[i] = feature < 0 ? readNumber(inputs[name], name, path) : readFeature(features, feature);
   }
@@ -127,7 +129,7 @@ function readCategory(value: unknown, name: string, path: string): string {
   throw invalidField(field, `expected a text or null, found ${kindOf(value)}`);
 }
 
-const FLOAT32_MAX = 3.4028234663852886e38;
+export const FLOAT32_MAX = 3.4028234663852886e38;
 
 function readFeature(features: FeatureRow | undefined, place: number): number {
   return features?.[place] ?? Number.NaN;

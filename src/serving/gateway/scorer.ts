@@ -62,9 +62,10 @@ export class Scorer {
   submit(predictions: readonly Prediction[]): void {
     const [first] = predictions;
     if (first?.endpoint.batching) this.#enterQueue(predictions, first, first.endpoint.batching);
+    const queuedMs = this.#options.clock.monotonic();
     for (const prediction of predictions) {
       if (prediction.cached) this.#answerAsIs(prediction);
-      else this.#enqueue(prediction, answeringArm(prediction), 'answer');
+      else this.#enqueue(prediction, answeringArm(prediction), 'answer', queuedMs);
     }
   }
 
@@ -107,8 +108,12 @@ export class Scorer {
     }
   }
 
-  #enqueue(prediction: Prediction, arm: LiveArm, purpose: Work['purpose']): void {
-    const queuedMs = this.#options.clock.monotonic();
+  #enqueue(
+    prediction: Prediction,
+    arm: LiveArm,
+    purpose: Work['purpose'],
+    queuedMs = this.#options.clock.monotonic(),
+  ): void {
     const row = rowFor(prediction, arm);
     const item: Item = {
       prediction,

@@ -1,5 +1,6 @@
 import { wishOfHeaders } from '../batching/queue-wish.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
+import type { LiveArm, LiveEndpoint } from '../live-endpoint.ts';
 import { armAsked, namedArm } from '../named-arm.ts';
 import { answeringArm, answeringRevision, armNameOf, type Prediction, propensityOf } from '../prediction.ts';
 import { batchInstances } from '../predictor.ts';
@@ -7,6 +8,7 @@ import { type Instance, readInstance } from '../read-instance.ts';
 import type { WatchedRequest } from '../watch/request-watch.ts';
 import { type Exchange, expected, parseJson, sendJson, sendProblem, setLifecycleHeaders } from './http-io.ts';
 import type { HttpResponse } from './http-message.ts';
+import { plainBodyOf } from './plain/plain-body.ts';
 import { refusedEarly } from './refuse-early.ts';
 
 /** `POST /v1/endpoints/:name/predict`: one instance, or `{ instances: [...] }`. */
@@ -21,7 +23,7 @@ export function handlePredict(parts: GatewayParts, name: string, { request, resp
   if (refusedEarly(endpoint, { request, caller }, fail)) return;
   const done = (body: Buffer): void => {
     try {
-      predict(parts, name, { body: parseJson(body), request, response, caller, watched, fail });
+      predict(parts, name, { body, request, response, caller, watched, fail });
     } catch (error) {
       fail(error);
     }
@@ -30,13 +32,13 @@ export function handlePredict(parts: GatewayParts, name: string, { request, resp
 }
 
 interface Call extends Exchange {
-  readonly body: unknown;
+  readonly body: Buffer;
   readonly watched: WatchedRequest | undefined;
   readonly fail: (error: unknown) => void;
 }
 
 function predict(parts: GatewayParts, name: string, call: Call): void {
-  const { body, request, response, caller, watched, fail } = call;
+  const { request, response, caller, watched, fail } = call;
   const endpoint = parts.router.endpoint(parts.router.nameFor(name, caller?.tenant));
   setLifecycleHeaders(response, endpoint);
   const named = namedArm(
@@ -45,23 +47,14 @@ function predict(parts: GatewayParts, name: string, call: Call): void {
   );
   const wish = wishOfHeaders(request.headers);
   const onGone = (listener: () => void): void => response.onGone(listener);
-  if (body !== null && typeof body === 'object' && 'instances' in body) {
-    const values = batchInstances(body.instances, parts.limits.instancesMax);
-    const instances = values.map((value, i) => instanceOf(value, `instances.${i}`, named));
-    parts.predictor.predict({
-      endpoint,
-      caller,
-      watched,
-      instances,
-      path: 'instances',
-      finish: (all) => answerBatch(response, all),
-      fail,
-      wish,
-      onGone,
-    });
+  const { one, several } = instancesOf(parts, endpoint, call.body);
+  if (several) {
+    const instances = named ? several.map((instance) => ({ ...instance, ...named })) : several;
+    const finish = (all: readonly Prediction[]): void => answerBatch(response, all);
+    parts.predictor.predict({ endpoint, caller, watched, instances, path: 'instances', finish, fail, wish, onGone });
     return;
   }
-  const instances = [instanceOf(body, '', named)];
+  const instances = [named ? { ...one, ...named } : one];
   const finish = ([prediction]: readonly Prediction[]): void => {
     if (!prediction) return;
     if (prediction.error) fail(prediction.error);
@@ -70,9 +63,23 @@ function predict(parts: GatewayParts, name: string, call: Call): void {
   parts.predictor.predict({ endpoint, caller, watched, instances, path: '', finish, fail, wish, onGone });
 }
 
-function instanceOf(value: unknown, path: string, named: ReturnType<typeof namedArm>): Instance {
-  const instance = readInstance(value, path);
-  return named ? { ...instance, ...named } : instance;
+type Instances =
+  | { readonly one: Instance; readonly several?: undefined }
+  | { readonly one?: undefined; readonly several: readonly Instance[] };
+
+/** What a body asks for: one prediction, or several. */
+function instancesOf(parts: GatewayParts, endpoint: LiveEndpoint, bytes: Buffer): Instances {
+  const plain = plainBodyOf(endpoint);
+  const read = plain?.read(bytes);
+  if (read) return { one: read };
+  const body = parseJson(bytes);
+  if (body !== null && typeof body === 'object' && 'instances' in body) {
+    const values = batchInstances(body.instances, parts.limits.instancesMax);
+    return { several: values.map((value, i) => readInstance(value, `instances.${i}`)) };
+  }
+  const one = readInstance(body, '');
+  plain?.learn(one.inputs);
+  return { one };
 }
 
 /** Every prediction by itself: one that failed carries its error in its place. */
@@ -95,11 +102,26 @@ function answerBatch(response: HttpResponse, predictions: readonly Prediction[])
  * good part of what the model does.
  */
 function answerOf(prediction: Prediction): string {
-  const { id, endpoint, score } = prediction;
-  const output = quoted(answeringArm(prediction).arm.signature.output);
-  const answered = `"revision":${quoted(answeringRevision(prediction))},"arm":${quoted(armNameOf(prediction))}`;
-  const answer = `"endpoint":${quoted(endpoint.routed.name)},${answered},"output":{${output}:${score}}`;
-  return `{"id":${JSON.stringify(id)},${answer}${marksOf(prediction)}}`;
+  return `{"id":${JSON.stringify(prediction.id)}${namesOf(prediction)}${prediction.score}}${marksOf(prediction)}}`;
+}
+
+/** By the arm that answered. Where something stood in for it the names are others. */
+const NAMES = new WeakMap<LiveArm, string>();
+
+/** What an answer has between its id and its score. */
+function namesOf(prediction: Prediction): string {
+  const arm = answeringArm(prediction);
+  const known = prediction.standIn ? undefined : NAMES.get(arm);
+  if (known !== undefined) return known;
+  const names = JSON.stringify({
+    endpoint: prediction.endpoint.routed.name,
+    revision: answeringRevision(prediction),
+    arm: armNameOf(prediction),
+    output: { [arm.arm.signature.output]: 0 },
+  });
+  const text = `,${names.slice(1, -'0}}'.length)}`;
+  if (!prediction.standIn) NAMES.set(arm, text);
+  return text;
 }
 
 /** What is said of an answer that is not as usual, to be put behind it. */
@@ -116,20 +138,6 @@ function marksOf(prediction: Prediction): string {
     ...(isPlanned ? { features: featuresOf(prediction) } : {}),
   });
   return `,${marks.slice(1, -1)}`;
-}
-
-/** The names of a routing table as texts of JSON. */
-const QUOTED = new Map<string, string>();
-const QUOTED_MAX = 1_000;
-
-function quoted(name: string): string {
-  let text = QUOTED.get(name);
-  if (text === undefined) {
-    if (QUOTED.size >= QUOTED_MAX) QUOTED.clear();
-    text = JSON.stringify(name);
-    QUOTED.set(name, text);
-  }
-  return text;
 }
 
 /** The features that were looked up for the answering revision; null where nothing was known. */

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '#core/clock';
-import type { Batch, ModelRuntime, ModelShape, RuntimeChoice } from './model-runtime.ts';
+import type { Batch, ModelRuntime, ModelShape, RowHolder, RuntimeChoice } from './model-runtime.ts';
 import { OnnxSession } from './onnx-session.ts';
 import type { ThreadModel } from './thread-protocol.ts';
 import { ThreadRuntime } from './thread-runtime.ts';
 import { compareScores } from './trees/compare-scores.ts';
+import type { Forest } from './trees/forest.ts';
 import { readForest } from './trees/read-forest.ts';
 import type { TrialThread } from './trial-thread.ts';
 import { warmUp } from './warm-up.ts';
@@ -45,11 +46,11 @@ export async function loadModel(request: LoadRequest): Promise<ModelRuntime> {
       const { same, forestRowMs, runtimeRowMs } = await compareScores(trees, (batch) => session.run(batch), clock);
       if (same && forestRowMs <= Math.min(runtimeRowMs, INLINE_ROW_MS_MAX)) {
         session.dispose();
-        return new InlineRuntime('trees', trees, { rowMs: forestRowMs, memoryBytes: memoryEstimate(fileBytes) });
+        return new TreesRuntime(trees, { rowMs: forestRowMs, memoryBytes: memoryEstimate(fileBytes) });
       }
     }
     if (choice === 'inline' || rowMs <= INLINE_ROW_MS_MAX) {
-      return new InlineRuntime('inline', session, { rowMs, memoryBytes: memoryEstimate(fileBytes) });
+      return new InlineRuntime(session, { rowMs, memoryBytes: memoryEstimate(fileBytes) });
     }
   } catch (error) {
     session.dispose();
@@ -86,19 +87,19 @@ interface Engine {
   dispose(): void;
 }
 
+/** A model that holds the event loop while it answers. */
 class InlineRuntime implements ModelRuntime {
-  readonly kind: 'trees' | 'inline';
+  readonly kind: 'trees' | 'inline' = 'inline';
   readonly usable = true;
   readonly concurrency = 1;
   readonly memoryBytes: number;
   readonly rowMs: number;
   readonly #engine: Engine;
 
-  constructor(kind: 'trees' | 'inline', engine: Engine, measured: Pick<ModelRuntime, 'memoryBytes' | 'rowMs'>) {
-    this.kind = kind;
+  constructor(engine: Engine, { memoryBytes, rowMs }: Pick<ModelRuntime, 'memoryBytes' | 'rowMs'>) {
     this.#engine = engine;
-    this.rowMs = measured.rowMs;
-    this.memoryBytes = measured.memoryBytes;
+    this.rowMs = rowMs;
+    this.memoryBytes = memoryBytes;
   }
 
   infer(batch: Batch): Float32Array {
@@ -107,5 +108,19 @@ class InlineRuntime implements ModelRuntime {
 
   async unload(): Promise<void> {
     this.#engine.dispose();
+  }
+}
+
+class TreesRuntime extends InlineRuntime {
+  override readonly kind = 'trees';
+  readonly #trees: Forest;
+
+  constructor(trees: Forest, measured: Pick<ModelRuntime, 'memoryBytes' | 'rowMs'>) {
+    super(trees, measured);
+    this.#trees = trees;
+  }
+
+  inferRows(rows: readonly RowHolder[]): Float32Array {
+    return this.#trees.runRows(rows);
   }
 }

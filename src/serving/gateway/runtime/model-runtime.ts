@@ -9,6 +9,11 @@ export interface Batch {
   readonly trace?: NodeRun[] | undefined;
 }
 
+/** What has a row of its own: a missing number is NaN, a missing category is the empty text. */
+export interface RowHolder {
+  readonly row: { readonly numeric: readonly number[]; readonly categories: readonly string[] };
+}
+
 /** How many columns of each kind the model takes, and under which name it answers. */
 export interface ModelShape {
   readonly numeric: number;
@@ -44,6 +49,8 @@ interface LoadedModel {
 /** A tabular model: one score a row. */
 export interface ModelRuntime extends LoadedModel {
   infer(batch: Batch): Float32Array | Promise<Float32Array>;
+  /** Of a model that reads rows where they are, without a batch made of them. */
+  inferRows?(rows: readonly RowHolder[]): Float32Array;
 }
 
 /** A model of any tensors. */

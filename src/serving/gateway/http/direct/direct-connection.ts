@@ -2,11 +2,11 @@ import type { Socket } from 'node:net';
 import type { Clock } from '#core/clock';
 import type { HttpRequest, HttpResponse } from '../http-message.ts';
 import { type AnswerSink, DirectRequest, DirectResponse } from './direct-message.ts';
-import { type KnownHeads, readHead } from './read-head.ts';
+import { type KnownHeads, knownHead, readHead } from './read-head.ts';
 
 /** What connections that are read directly have in common. */
 export interface DirectOwner {
-  readonly clock: Pick<Clock, 'monotonic' | 'after'>;
+  readonly clock: Pick<Clock, 'after'>;
   /** How long requests are worked at whose client has closed its side. */
   readonly halfClosedMs: number;
   readonly knownHeads: KnownHeads;
@@ -14,7 +14,7 @@ export interface DirectOwner {
   /** Gives a connection up, with what it has sent that is not answered, to somebody who reads everything. */
   handOver(connection: DirectConnection, socket: Socket, unread: Buffer): void;
   closed(connection: DirectConnection): void;
-  commonHead(last: boolean): string;
+  headOf: AnswerSink['headOf'];
 }
 
 const INCOMPLETE = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
@@ -45,13 +45,15 @@ export class DirectConnection implements AnswerSink {
   #cancelEnd: (() => void) | undefined;
   /** Of the request in work, what is told when its client leaves. */
   #gone: (() => void)[] = [];
-  #sinceMs: number;
+  /** When it was first looked at in its state. */
+  #seenMs: number | undefined;
   #isNew = true;
+  /** Of the request before: the next one is alike as a rule. */
+  #headBytes = 0;
 
   constructor(socket: Socket, owner: DirectOwner) {
     this.#socket = socket;
     this.#owner = owner;
-    this.#sinceMs = owner.clock.monotonic();
     socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain);
     socket.on('error', this.#onError).on('close', this.#onClose);
   }
@@ -60,9 +62,13 @@ export class DirectConnection implements AnswerSink {
     return this.#state;
   }
 
-  /** Since when it is in its state, on the clock of durations. Not kept while a request is in work. */
-  get sinceMs(): number {
-    return this.#sinceMs;
+  /**
+   * For how long it is known to be in its state by who looks at it from time to time: to note the time itself would
+   * take a look at the clock with each request.
+   */
+  waitedMs(nowMs: number): number {
+    this.#seenMs ??= nowMs;
+    return nowMs - this.#seenMs;
   }
 
   /** Whether nothing has been answered on it yet. */
@@ -76,8 +82,8 @@ export class DirectConnection implements AnswerSink {
     else this.#endWith(answer, 'latin1');
   }
 
-  commonHead(last: boolean): string {
-    return this.#owner.commonHead(last);
+  headOf(status: number, headers: readonly string[], last: boolean): string {
+    return this.#owner.headOf(status, headers, last);
   }
 
   onGone(listener: () => void): void {
@@ -103,7 +109,7 @@ export class DirectConnection implements AnswerSink {
 
   #enter(state: DirectState): void {
     this.#state = state;
-    this.#sinceMs = this.#owner.clock.monotonic();
+    this.#seenMs = undefined;
   }
 
   #onAnswered(): void {
@@ -142,7 +148,7 @@ export class DirectConnection implements AnswerSink {
   }
 
   #read(bytes: Buffer): void {
-    const head = readHead(bytes, this.#owner.knownHeads);
+    const head = knownHead(bytes, this.#headBytes, this.#owner.knownHeads) ?? readHead(bytes, this.#owner.knownHeads);
     if (head === 'incomplete' && !this.#kept) {
       this.#kept = bytes;
       this.#enter('begun');
@@ -153,6 +159,7 @@ export class DirectConnection implements AnswerSink {
       this.#handOver(bytes);
       return;
     }
+    this.#headBytes = head.bytes;
     const request = new DirectRequest(head, bytes.subarray(head.bytes));
     this.#kept = undefined;
     this.#missing = missing;

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '#core/clock';
 import type { HttpRequest, HttpResponse } from '../http-message.ts';
 import { DirectConnection, type DirectOwner } from './direct-connection.ts';
+import { statusAndHeaders } from './direct-message.ts';
 import type { KnownHeads } from './read-head.ts';
 
 export interface DirectOptions {
@@ -30,8 +31,8 @@ export class DirectConnections implements DirectOwner {
   readonly #options: DirectOptions;
   readonly #connections = new Set<DirectConnection>();
   #cancelCheck: (() => void) | undefined;
-  #second = -1;
-  #head = { goingOn: '', last: '' };
+  /** What most answers of a second begin with. */
+  #head = { second: -1, status: 0, headers: [] as readonly string[], last: false, text: '' };
 
   constructor(options: DirectOptions) {
     this.#options = options;
@@ -68,27 +69,26 @@ export class DirectConnections implements DirectOwner {
     this.#connections.delete(connection);
   }
 
-  /** What node:http adds to answers, too. The date is that of this second. */
-  commonHead(last: boolean): string {
+  /** With what node:http adds to answers, too. The date is that of this second. */
+  headOf(status: number, headers: readonly string[], last: boolean): string {
     const now = this.clock.now();
     const second = Math.floor(now / 1_000);
-    if (second !== this.#second) {
-      const date = `Date: ${new Date(now).toUTCString()}\r\n`;
-      const seconds = Math.floor(this.#options.keepAliveMs / 1_000);
-      this.#second = second;
-      this.#head = {
-        goingOn: `${date}Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`,
-        last: `${date}Connection: close\r\n`,
-      };
-    }
-    return last ? this.#head.last : this.#head.goingOn;
+    const before = this.#head;
+    const isSame = before.second === second && before.status === status && before.last === last;
+    if (isSame && before.headers === headers) return before.text;
+    const keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(this.#options.keepAliveMs / 1_000)}`;
+    const own = `${statusAndHeaders(status, headers)}Date: ${new Date(now).toUTCString()}\r\n`;
+    // A text that was put together is taken apart each time it is written, unless it is made of bytes.
+    const text = Buffer.from(`${own}${last ? 'Connection: close' : keepAlive}\r\n`, 'latin1').toString('latin1');
+    this.#head = { second, status, headers, last, text };
+    return text;
   }
 
   #check(): void {
     const now = this.clock.monotonic();
     for (const connection of this.#connections) {
       const limitMs = this.#limitMs(connection);
-      if (now - connection.sinceMs <= limitMs) continue;
+      if (connection.waitedMs(now) < limitMs) continue;
       connection.end(limitMs === this.#options.keepAliveMs ? undefined : TIMED_OUT);
     }
     const { checkEveryMs } = this.#options;

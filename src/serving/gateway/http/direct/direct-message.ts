@@ -60,8 +60,8 @@ export class DirectRequest implements HttpRequest {
 
 /** Where an answer goes. */
 export interface AnswerSink {
-  /** Lines that every answer of this connection has; with `last`, those of its last one. */
-  commonHead(last: boolean): string;
+  /** The head of an answer but for its length, with what every answer has, or the last one of a connection. */
+  headOf(status: number, headers: readonly string[], last: boolean): string;
   onGone(listener: () => void): void;
   write(answer: string | Buffer, encoding: BufferEncoding, last: boolean): void;
 }
@@ -97,10 +97,8 @@ export class DirectResponse implements HttpResponse {
     if (this.#isSent) throw new Error('a request was answered twice');
     this.#isSent = true;
     const last = this.#last;
-    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
-    for (let i = 0; i < headers.length; i += 2) head += headerLine(headers[i] as string, headers[i + 1] as string);
+    let head = this.#sink.headOf(status, headers, last);
     if (this.#headers) for (const [name, value] of this.#headers) head += headerLine(name, value);
-    head += this.#sink.commonHead(last);
     if (typeof body === 'string') {
       const bytes = Buffer.byteLength(body);
       // Of a text without other characters each is one byte, which is the cheapest to write.
@@ -112,6 +110,13 @@ export class DirectResponse implements HttpResponse {
     if (body.length <= JOINED_BYTES_MAX) this.#sink.write(whole + body.toString('latin1'), 'latin1', last);
     else this.#sink.write(Buffer.concat([Buffer.from(whole, 'latin1'), body]), 'latin1', last);
   }
+}
+
+/** The first lines of an answer. */
+export function statusAndHeaders(status: number, headers: readonly string[]): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) head += headerLine(headers[i] as string, headers[i + 1] as string);
+  return head;
 }
 
 /** Throws for a value that would end its line early, as a bug could make it. */

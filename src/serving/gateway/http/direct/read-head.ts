@@ -43,6 +43,11 @@ export function readHead(bytes: Buffer, known: KnownHeads): DirectHead | 'incomp
   return readWhole(text.slice(0, end + 4), known);
 }
 
+/** The head with which these bytes begin if it is one of `length` bytes that has come before. */
+export function knownHead(bytes: Buffer, length: number, known: KnownHeads): DirectHead | undefined {
+  return length === 0 || length > bytes.length ? undefined : known.get(bytes.toString('latin1', 0, length));
+}
+
 function readWhole(text: string, known: KnownHeads): DirectHead | 'other' {
   const before = known.get(text);
   if (before) return before;

@@ -16,7 +16,15 @@ import { statisticsJson } from '../../open-inference/statistics-json.ts';
 import type { OnGone } from '../../prediction.ts';
 import type { LoadParameters } from '../../repository/model-repository.ts';
 import type { WatchedRequest } from '../../watch/request-watch.ts';
-import { type Exchange, expected, parseJson, sendJson, setErrorHeaders, setLifecycleHeaders } from '../http-io.ts';
+import {
+  type Exchange,
+  expected,
+  JSON_HEADERS,
+  parseJson,
+  sendJson,
+  setErrorHeaders,
+  setLifecycleHeaders,
+} from '../http-io.ts';
 import type { HttpResponse } from '../http-message.ts';
 import { refusedEarly } from '../refuse-early.ts';
 import { acceptedCoding, deflated, inflated } from './compression.ts';
@@ -129,6 +137,10 @@ async function send(response: HttpResponse, answer: WrittenAnswer, accepted: str
   const { jsonBytes } = answer;
   const coding = acceptedCoding(accepted, answer.body.length);
   const body = coding ? await deflated(answer.body, coding) : answer.body;
+  if (jsonBytes === undefined && !coding) {
+    response.send(200, JSON_HEADERS, body);
+    return;
+  }
   response.send(
     200,
     [

@@ -118,6 +118,14 @@ describe('boosted trees walked without a runtime', () => {
       for (let i = 0; i < 50; i++) assert.ok(Object.is(session.run(rowOf(batch, i))[0], found[i]), `row ${i} alone`);
       assert.equal(await sameScores(forest, (rows) => session.run(rows)), true);
       session.dispose();
+
+      // Rows where they lie have numbers that float32 has to round, as a batch does that is made of them.
+      const rows = Array.from({ length: batch.rows }, (_, i) => {
+        const { numeric, categories } = rowOf(batch, i);
+        return { row: { numeric: Array.from(numeric, (value) => value * (1 + 3e-8)), categories } };
+      });
+      const rounded = Float32Array.from(rows.flatMap(({ row }) => row.numeric));
+      assert.deepEqual(forest.runRows(rows), forest.run({ ...batch, numeric: rounded }));
     });
   }
 

@@ -1,4 +1,4 @@
-import type { Batch } from '../model-runtime.ts';
+import type { Batch, RowHolder } from '../model-runtime.ts';
 import { compileTrees, type ForestNodes } from './compile-trees.ts';
 import { TreeWalk } from './tree-walk.ts';
 
@@ -14,6 +14,11 @@ export interface ForestSpec {
   /** Numeric columns of a batch. */
   readonly numeric: number;
   readonly sigmoid: boolean;
+}
+
+interface Rows {
+  readonly numeric: ArrayLike<number>;
+  readonly categories: readonly string[];
 }
 
 /**
@@ -47,11 +52,21 @@ export class Forest {
   }
 
   run(batch: Batch): Float32Array {
+    const { numeric, categories } = batch;
+    const { numeric: width } = this.#spec;
     const scores = new Float32Array(batch.rows);
     for (let i = 0; i < batch.rows; i++) {
-      this.#read(batch, i);
-      const raw = Math.fround(this.#trees.walk());
-      scores[i] = this.#spec.sigmoid ? sigmoidOf(raw) : raw;
+      this.#read({ numeric, categories }, i * width, i * this.#categories);
+      scores[i] = this.#score();
+    }
+    return scores;
+  }
+
+  runRows(rows: readonly RowHolder[]): Float32Array {
+    const scores = new Float32Array(rows.length);
+    for (let i = 0; i < rows.length; i++) {
+      this.#read((rows[i] as RowHolder).row, 0, 0);
+      scores[i] = this.#score();
     }
     return scores;
   }
@@ -59,17 +74,24 @@ export class Forest {
   /** Memory is all there is to give back, and that the collector does. */
   dispose(): void {}
 
-  #read({ numeric, categories }: Batch, i: number): void {
-    const { columns, numeric: width } = this.#spec;
+  #score(): number {
+    const raw = Math.fround(this.#trees.walk());
+    return this.#spec.sigmoid ? sigmoidOf(raw) : raw;
+  }
+
+  /** Lays a row where the trees read it, which rounds its numbers to float32. */
+  #read({ numeric, categories }: Rows, from: number, categoriesFrom: number): void {
+    const { columns } = this.#spec;
     const { row } = this.#trees;
-    for (let k = 0; k < columns.length; k++) {
+    const count = columns.length;
+    for (let k = 0; k < count; k++) {
       const column = columns[k] as ForestColumn;
       const value =
         column.kind === 'numeric'
-          ? (numeric[i * width + column.index] as number)
-          : (column.codes.get(categories[i * this.#categories + column.index] as string) ?? Number.NaN);
+          ? (numeric[from + column.index] as number)
+          : (column.codes.get(categories[categoriesFrom + column.index] as string) ?? Number.NaN);
       row[k] = value;
-      row[columns.length + k] = -value;
+      row[count + k] = -value;
     }
   }
 }

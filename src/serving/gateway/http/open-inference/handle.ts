@@ -31,7 +31,7 @@ import { acceptedCoding, deflated, inflated } from './compression.ts';
 import { readInfer } from './read-infer.ts';
 import { isUnsupported, type Target, targetOf } from './target.ts';
 import { startWithCallback, tellCallback } from './with-callback.ts';
-import { type WrittenAnswer, writeInfer } from './write-infer.ts';
+import { bytesOf, type InferAnswer, type WrittenAnswer, writeInfer } from './write-infer.ts';
 
 /** The Open Inference Protocol v2 over REST. Errors have its form: `{ error: text }`. */
 export function handleOpenInference(parts: GatewayParts, path: string, { request, response, caller }: Exchange): void {
@@ -58,7 +58,6 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
     fail(gatewayErrors['method-not-allowed'](`${request.method} ${path.slice(0, 200)}: expected ${target.method}`));
     return;
   }
-  const { headers } = request;
   if (target.result !== undefined) {
     request.discardBody();
     if (target.what === 'callback') tellCallback(parts, target.result, response, fail);
@@ -69,39 +68,52 @@ export function handleOpenInference(parts: GatewayParts, path: string, { request
     describe(parts, target).then(({ status, body }) => sendJson(response, status, JSON.stringify(body)), fail);
     return;
   }
+  act(parts, target, { request, response, caller, fail });
+}
+
+/** Has the body of a request come, and answers what it asks for: now, when the client asks for it, or elsewhere. */
+function act(
+  parts: GatewayParts,
+  target: Target,
+  { request, response, caller, fail }: Exchange & { readonly fail: (error: unknown) => void },
+): void {
+  const { headers } = request;
   if (target.what === 'infer' && target.version === undefined) {
     const endpoint = parts.router.find(target.model);
     setLifecycleHeaders(response, endpoint);
     if (!parts.repository.has(target.model) && refusedEarly(endpoint, { request, caller }, fail)) return;
   }
   const watched = target.what === 'infer' ? parts.watch?.asks(request, target.model, caller) : undefined;
-  const done = (raw: Buffer): void => {
+  const answerTo = (raw: Buffer): void => {
     const { bodyBytesMax } = parts.limits;
-    const answer = (onGone?: OnGone): Promise<WrittenAnswer> =>
+    const answer = (onGone?: OnGone): Promise<InferAnswer> =>
       headers['content-encoding']
         ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) =>
-            act(parts, target, { body, headers, caller, onGone, watched }),
+            done(parts, target, { body, headers, caller, onGone, watched }),
           )
-        : act(parts, target, { body: raw, headers, caller, onGone, watched });
+        : done(parts, target, { body: raw, headers, caller, onGone, watched });
     const callback = target.what === 'infer' ? headers['x-kedge-callback'] : undefined;
     if (callback !== undefined) {
-      const work = { url: String(callback), model: target.model, answer };
+      const work = { url: String(callback), model: target.model, answer: () => answer().then(bytesOf) };
       startWithCallback(parts, work).then((id) => accepted(response, id), fail);
       return;
     }
     if (target.what !== 'infer' || !asksToRespondLater(headers)) {
       answer((listener) => response.onGone(listener))
-        .then((written) => send(response, written, headers['accept-encoding']))
+        .then((written) => sendInfer(response, written, headers['accept-encoding']))
         .catch(fail);
       return;
     }
     try {
-      accepted(response, parts.results.start(answer));
+      accepted(
+        response,
+        parts.results.start(() => answer().then(bytesOf)),
+      );
     } catch (error) {
       fail(error);
     }
   };
-  request.readBody({ bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done, fail });
+  request.readBody({ bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done: answerTo, fail });
 }
 
 /** RFC 7240: the client does not wait for the answer, and asks for it by its address. */
@@ -133,14 +145,16 @@ async function resultOf({ results, siblings }: GatewayParts, id: string): Promis
   return kept.state === 'done' ? { ...kept.answer, body: Buffer.from(kept.answer.body) } : undefined;
 }
 
+function sendInfer(response: HttpResponse, answer: InferAnswer, accepted: string | undefined): Promise<void> | void {
+  const { json, raws } = answer;
+  if (raws.length > 0 || acceptedCoding(accepted, json.length)) return send(response, bytesOf(answer), accepted);
+  response.send(200, JSON_HEADERS, json);
+}
+
 async function send(response: HttpResponse, answer: WrittenAnswer, accepted: string | undefined): Promise<void> {
   const { jsonBytes } = answer;
   const coding = acceptedCoding(accepted, answer.body.length);
   const body = coding ? await deflated(answer.body, coding) : answer.body;
-  if (jsonBytes === undefined && !coding) {
-    response.send(200, JSON_HEADERS, body);
-    return;
-  }
   response.send(
     200,
     [
@@ -188,7 +202,8 @@ interface Message {
   readonly watched: WatchedRequest | undefined;
 }
 
-async function act(parts: GatewayParts, target: Target, message: Message): Promise<WrittenAnswer> {
+/** What a request asks for, done, and the answer to it. */
+async function done(parts: GatewayParts, target: Target, message: Message): Promise<InferAnswer> {
   const { body, headers, caller, watched, onGone } = message;
   const { what, model, version } = target;
   if (what === 'infer') {
@@ -201,7 +216,7 @@ async function act(parts: GatewayParts, target: Target, message: Message): Promi
       binary,
     );
   }
-  const json = (value: unknown): WrittenAnswer => ({ body: Buffer.from(JSON.stringify(value)), jsonBytes: undefined });
+  const json = (value: unknown): InferAnswer => ({ json: JSON.stringify(value), raws: [] });
   const given = body.length === 0 ? {} : parseJson(body);
   if (!isRecord(given)) throw invalidField('body', 'expected an object');
   if (what === 'index') {

@@ -30,6 +30,15 @@ export async function inferColumns(parts: GatewayParts, call: InferCall): Promis
       ...{ wish: call.wish ?? wishOf(call.parameters), onGone: call.onGone },
     }),
   );
+  return resultOf(predictions, endpoint, call);
+}
+
+/** What a call is answered. Throws what one of its predictions failed with. */
+export function resultOf(
+  predictions: readonly Prediction[],
+  endpoint: LiveEndpoint,
+  call: Pick<InferCall, 'model' | 'id' | 'outputs'>,
+): InferResult {
   const failed = predictions.find(({ error }) => error);
   if (failed) throw failed.error;
   const first = predictions[0] as Prediction;
@@ -228,7 +237,11 @@ function given({ inputs }: InferCall, { columns, entities }: Columns): readonly 
   return [{ name: columns[0].name, datatype: 'FP32', shape: [Math.floor(raw.length / 4)], raw }];
 }
 
-function scoresAs(name: string, values: Float32Array<ArrayBuffer>, { outputs }: InferCall): readonly Tensor[] {
+function scoresAs(
+  name: string,
+  values: Float32Array<ArrayBuffer>,
+  { outputs }: Pick<InferCall, 'outputs'>,
+): readonly Tensor[] {
   const scores: Tensor = { name, datatype: 'FP32', shape: [values.length, 1], values };
   return asRequested([scores], outputs, { batched: true, labels: new Map() });
 }

@@ -16,19 +16,13 @@ import { statisticsJson } from '../../open-inference/statistics-json.ts';
 import type { OnGone } from '../../prediction.ts';
 import type { LoadParameters } from '../../repository/model-repository.ts';
 import type { WatchedRequest } from '../../watch/request-watch.ts';
-import {
-  type Exchange,
-  expected,
-  JSON_HEADERS,
-  parseJson,
-  sendJson,
-  setErrorHeaders,
-  setLifecycleHeaders,
-} from '../http-io.ts';
+import { type Exchange, expected, parseJson, sendJson, setErrorHeaders, setLifecycleHeaders } from '../http-io.ts';
 import type { HttpResponse } from '../http-message.ts';
 import { refusedEarly } from '../refuse-early.ts';
-import { acceptedCoding, deflated, inflated } from './compression.ts';
+import { inflated } from './compression.ts';
+import { inferPlain } from './infer-plain.ts';
 import { readInfer } from './read-infer.ts';
+import { sendInfer, sendWritten } from './send-answer.ts';
 import { isUnsupported, type Target, targetOf } from './target.ts';
 import { startWithCallback, tellCallback } from './with-callback.ts';
 import { bytesOf, type InferAnswer, type WrittenAnswer, writeInfer } from './write-infer.ts';
@@ -86,6 +80,8 @@ function act(
   const watched = target.what === 'infer' ? parts.watch?.asks(request, target.model, caller) : undefined;
   const answerTo = (raw: Buffer): void => {
     const { bodyBytesMax } = parts.limits;
+    const isRouted = target.what === 'infer' && target.version === undefined;
+    if (isRouted && inferPlain(parts, target.model, raw, { request, response, caller, watched, fail })) return;
     const answer = (onGone?: OnGone): Promise<InferAnswer> =>
       headers['content-encoding']
         ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) =>
@@ -133,7 +129,9 @@ function answerLater(
   { request, response, fail }: Omit<Exchange, 'caller'> & { readonly fail: (error: unknown) => void },
 ): void {
   resultOf(parts, id)
-    .then((answer) => (answer ? send(response, answer, request.headers['accept-encoding']) : accepted(response, id)))
+    .then((answer) =>
+      answer ? sendWritten(response, answer, request.headers['accept-encoding']) : accepted(response, id),
+    )
     .catch(fail);
 }
 
@@ -143,27 +141,6 @@ async function resultOf({ results, siblings }: GatewayParts, id: string): Promis
   const kept = (await siblings.ask({ ask: 'result', id })).find(({ state }) => state !== 'absent');
   if (!kept) return results.get(id);
   return kept.state === 'done' ? { ...kept.answer, body: Buffer.from(kept.answer.body) } : undefined;
-}
-
-function sendInfer(response: HttpResponse, answer: InferAnswer, accepted: string | undefined): Promise<void> | void {
-  const { json, raws } = answer;
-  if (raws.length > 0 || acceptedCoding(accepted, json.length)) return send(response, bytesOf(answer), accepted);
-  response.send(200, JSON_HEADERS, json);
-}
-
-async function send(response: HttpResponse, answer: WrittenAnswer, accepted: string | undefined): Promise<void> {
-  const { jsonBytes } = answer;
-  const coding = acceptedCoding(accepted, answer.body.length);
-  const body = coding ? await deflated(answer.body, coding) : answer.body;
-  response.send(
-    200,
-    [
-      ...['Content-Type', jsonBytes === undefined ? 'application/json' : 'application/octet-stream'],
-      ...(jsonBytes === undefined ? [] : ['Inference-Header-Content-Length', String(jsonBytes)]),
-      ...(coding ? ['Content-Encoding', coding, 'Vary', 'Accept-Encoding'] : []),
-    ],
-    body,
-  );
 }
 
 async function describe(parts: GatewayParts, target: Target): Promise<{ status: number; body: unknown }> {

@@ -1,5 +1,6 @@
 import type { LiveArm, LiveEndpoint } from '../../live-endpoint.ts';
 import { FLOAT32_MAX, ID_LENGTH_MAX, type Instance, TEXT_LENGTH_MAX } from '../../read-instance.ts';
+import { Attempts } from './attempts.ts';
 import { JsonCursor } from './json-cursor.ts';
 
 /** An input where it stands in the body of a client, with the quotes around its name. */
@@ -18,9 +19,6 @@ const INPUTS = Buffer.from('"inputs"');
 const NO_INPUTS: Instance['inputs'] = Object.freeze({});
 /** A name that JSON has to escape is not looked for. */
 const PLAIN_NAME = /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/;
-/** For how many bodies nothing is tried, at most, after bodies that were written otherwise. */
-const PAUSE_MAX = 1_024;
-
 /**
  * Reads bodies that a client writes as it wrote one before: `{"id": …, "inputs": {…}}`, or without the id, with the
  * inputs in the same order. Their numbers go straight into a row: an object made of them first, to be asked for each by
@@ -30,9 +28,9 @@ const PAUSE_MAX = 1_024;
 export class PlainBody {
   readonly #arm: LiveArm;
   readonly #cursor = new JsonCursor();
+  readonly #attempts = new Attempts();
   #places: readonly Place[] | undefined;
-  #misses = 0;
-  #pause = 0;
+  #body: Buffer = ID;
 
   constructor(arm: LiveArm) {
     this.#arm = arm;
@@ -41,19 +39,13 @@ export class PlainBody {
   /** The request in a body, or undefined where it has to be read in another way. */
   read(body: Buffer): Instance | undefined {
     if (!this.#places) return undefined;
-    if (this.#pause > 0) {
-      this.#pause -= 1;
-      return undefined;
-    }
-    const instance = this.#read(body, this.#places);
-    this.#misses = instance ? 0 : this.#misses + 1;
-    if (!instance) this.#pause = Math.min(PAUSE_MAX, 2 ** this.#misses);
-    return instance;
+    this.#body = body;
+    return this.#attempts.try(this.#request);
   }
 
   /** Expects the next body to have its inputs in the order of this one, if they are all that the model takes. */
   learn(inputs: unknown): void {
-    if (this.#pause > 0 || inputs === null || typeof inputs !== 'object') return;
+    if (this.#attempts.isPaused || inputs === null || typeof inputs !== 'object') return;
     const places = Object.keys(inputs).flatMap((name): readonly Place[] => {
       const place = placeOf(this.#arm, name);
       return place && PLAIN_NAME.test(name) ? [{ ...place, name: Buffer.from(`"${name}"`) }] : [];
@@ -63,9 +55,9 @@ export class PlainBody {
     if (isWhole && places.length === numeric.length + categories.length) this.#places = places;
   }
 
-  #read(body: Buffer, places: readonly Place[]): Instance | undefined {
+  readonly #request = (): Instance | undefined => {
     const cursor = this.#cursor;
-    cursor.begin(body);
+    cursor.begin(this.#body);
     if (!cursor.passes(OPEN)) return undefined;
     let id: string | undefined;
     if (cursor.passesAll(ID)) {
@@ -74,10 +66,10 @@ export class PlainBody {
       if (id === undefined || !cursor.passes(COMMA)) return undefined;
     }
     if (!cursor.passesAll(INPUTS) || !cursor.passes(COLON) || !cursor.passes(OPEN)) return undefined;
-    const row = this.#row(places);
+    const row = this.#row(this.#places ?? []);
     if (!row || !cursor.passes(CLOSE) || !cursor.passes(CLOSE) || !cursor.isAtEnd) return undefined;
     return { id, at: undefined, entities: undefined, inputs: NO_INPUTS, row, arm: undefined };
-  }
+  };
 
   #row(places: readonly Place[]): Instance['row'] {
     const cursor = this.#cursor;

@@ -1,3 +1,11 @@
+/** The bytes between the values of JSON. */
+export const OPEN = 0x7b;
+export const CLOSE = 0x7d;
+export const OPEN_LIST = 0x5b;
+export const CLOSE_LIST = 0x5d;
+export const COLON = 0x3a;
+export const COMMA = 0x2c;
+
 const QUOTE = 0x22;
 const MINUS = 0x2d;
 const DOT = 0x2e;

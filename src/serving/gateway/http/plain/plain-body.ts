@@ -1,7 +1,7 @@
 import type { LiveArm, LiveEndpoint } from '../../live-endpoint.ts';
 import { FLOAT32_MAX, ID_LENGTH_MAX, type Instance, TEXT_LENGTH_MAX } from '../../read-instance.ts';
 import { Attempts } from './attempts.ts';
-import { JsonCursor } from './json-cursor.ts';
+import { CLOSE, COLON, COMMA, JsonCursor, OPEN } from './json-cursor.ts';
 
 /** An input where it stands in the body of a client, with the quotes around its name. */
 interface Place {
@@ -10,10 +10,6 @@ interface Place {
   readonly index: number;
 }
 
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
-const COLON = 0x3a;
-const COMMA = 0x2c;
 const ID = Buffer.from('"id"');
 const INPUTS = Buffer.from('"inputs"');
 const NO_INPUTS: Instance['inputs'] = Object.freeze({});

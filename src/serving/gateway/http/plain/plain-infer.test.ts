@@ -8,6 +8,7 @@ import { rowsOfMatrix } from '../../tensors/matrix.ts';
 import { endpointOf } from '../../testing/gateway-harness.ts';
 import { readInfer } from '../open-inference/read-infer.ts';
 import { type PlainInfer, type PlainRows, plainInferOf } from './plain-infer.ts';
+import { changedBody, decimal } from './testing/changed-body.ts';
 
 const WIDTH = 3;
 const ROWS_MAX = 4;
@@ -37,10 +38,7 @@ function readParsed(body: Buffer): PlainRows | undefined {
   }
 }
 
-const plainNumber = fc.oneof(
-  fc.tuple(fc.integer({ min: -1e9, max: 1e9 }), fc.nat({ max: 9 })).map(([n, k]) => (n / 10 ** k).toFixed(k)),
-  fc.constant('null'),
-);
+const plainNumber = fc.oneof(decimal, fc.constant('null'));
 const space = fc.constantFrom('', ' ', '\n');
 const order = (length: number) =>
   fc.shuffledSubarray(
@@ -106,15 +104,8 @@ describe('infer requests for the one matrix of an endpoint', () => {
   });
 
   test('are read as they are parsed or not at all when any byte of them is another, missing or too many', () => {
-    const change = fc.record({
-      at: fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
-      taken: fc.nat({ max: 1 }),
-      put: fc.oneof(fc.constantFrom(...Array.from('{}[]",:.-+eE0159 nul\\')), fc.string({ maxLength: 1 })),
-    });
     fc.assert(
-      fc.property(bodyOf(plainNumber), change, (body, { at, taken, put }) => {
-        const place = Math.floor(at * body.length);
-        const changed = Buffer.concat([body.subarray(0, place), Buffer.from(put), body.subarray(place + taken)]);
+      fc.property(changedBody(bodyOf(plainNumber)), (changed) => {
         const read = plainInfer().read(changed);
         if (read) assert.deepEqual(read, readParsed(changed));
       }),

@@ -2,14 +2,8 @@ import type { LiveEndpoint } from '../../live-endpoint.ts';
 import { columnsOf } from '../../open-inference/tabular.ts';
 import { FLOAT32_MAX, ID_LENGTH_MAX } from '../../read-instance.ts';
 import { Attempts } from './attempts.ts';
-import { JsonCursor } from './json-cursor.ts';
+import { CLOSE, CLOSE_LIST, COLON, COMMA, JsonCursor, OPEN, OPEN_LIST } from './json-cursor.ts';
 
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
-const OPEN_LIST = 0x5b;
-const CLOSE_LIST = 0x5d;
-const COLON = 0x3a;
-const COMMA = 0x2c;
 const ID = Buffer.from('"id"');
 const INPUTS = Buffer.from('"inputs"');
 const NAME = Buffer.from('"name"');

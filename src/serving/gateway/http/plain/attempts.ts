@@ -6,13 +6,13 @@ export class Attempts {
   #misses = 0;
   #pause = 0;
 
-  /** What `read` finds, or undefined where it finds nothing or is not tried. */
-  try<Found>(read: () => Found | undefined): Found | undefined {
+  /** What `read` finds in a body, or undefined where it finds nothing or is not tried. */
+  try<Found>(body: Buffer, read: (body: Buffer) => Found | undefined): Found | undefined {
     if (this.#pause > 0) {
       this.#pause -= 1;
       return undefined;
     }
-    const found = read();
+    const found = read(body);
     this.#misses = found === undefined ? this.#misses + 1 : 0;
     if (found === undefined) this.#pause = Math.min(PAUSE_MAX, 2 ** this.#misses);
     return found;

@@ -15,6 +15,7 @@ const BACKSLASH = 0x5c;
 const FIRST_PRINTED = 0x20;
 const LAST_PRINTED = 0x7e;
 const NULL = Buffer.from('null');
+const NOTHING = Buffer.alloc(0);
 
 /** Up to here a power of ten is exact in double precision. */
 const SCALE_MAX = 22;
@@ -25,12 +26,16 @@ const POWERS = Array.from({ length: SCALE_MAX + 1 }, (_, i) => 10 ** i);
  * not read: a text with an escape or beyond ASCII, a number with an exponent or of more than some sixteen digits.
  */
 export class JsonCursor {
-  #bytes: Buffer = NULL;
+  #bytes: Buffer = NOTHING;
   #at = 0;
 
-  begin(bytes: Buffer): void {
+  /** What `read` finds in these bytes, which are not kept. */
+  over<Found>(bytes: Buffer, read: () => Found): Found {
     this.#bytes = bytes;
     this.#at = 0;
+    const found = read();
+    this.#bytes = NOTHING;
+    return found;
   }
 
   /** Whether only white space is left. */

@@ -163,11 +163,11 @@ test('only endpoints of one revision that takes all from the request have their 
 
 test('numbers are those that JSON has, to the last bit, or are not read', () => {
   const cursor = new JsonCursor();
-  const number = (text: string): number | undefined => {
-    cursor.begin(Buffer.from(text));
-    const value = cursor.number();
-    return cursor.isAtEnd ? value : undefined;
-  };
+  const number = (text: string): number | undefined =>
+    cursor.over(Buffer.from(text), () => {
+      const value = cursor.number();
+      return cursor.isAtEnd ? value : undefined;
+    });
   const parsed = (text: string): unknown => {
     try {
       return JSON.parse(text) ?? Number.NaN;

@@ -15,6 +15,7 @@ const INPUTS = Buffer.from('"inputs"');
 const NO_INPUTS: Instance['inputs'] = Object.freeze({});
 /** A name that JSON has to escape is not looked for. */
 const PLAIN_NAME = /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/;
+
 /**
  * Reads bodies that a client writes as it wrote one before: `{"id": …, "inputs": {…}}`, or without the id, with the
  * inputs in the same order. Their numbers go straight into a row: an object made of them first, to be asked for each by
@@ -26,7 +27,6 @@ export class PlainBody {
   readonly #cursor = new JsonCursor();
   readonly #attempts = new Attempts();
   #places: readonly Place[] | undefined;
-  #body: Buffer = ID;
 
   constructor(arm: LiveArm) {
     this.#arm = arm;
@@ -35,8 +35,7 @@ export class PlainBody {
   /** The request in a body, or undefined where it has to be read in another way. */
   read(body: Buffer): Instance | undefined {
     if (!this.#places) return undefined;
-    this.#body = body;
-    return this.#attempts.try(this.#request);
+    return this.#attempts.try(body, this.#readWhole);
   }
 
   /** Expects the next body to have its inputs in the order of this one, if they are all that the model takes. */
@@ -51,9 +50,10 @@ export class PlainBody {
     if (isWhole && places.length === numeric.length + categories.length) this.#places = places;
   }
 
+  readonly #readWhole = (body: Buffer): Instance | undefined => this.#cursor.over(body, this.#request);
+
   readonly #request = (): Instance | undefined => {
     const cursor = this.#cursor;
-    cursor.begin(this.#body);
     if (!cursor.passes(OPEN)) return undefined;
     let id: string | undefined;
     if (cursor.passesAll(ID)) {

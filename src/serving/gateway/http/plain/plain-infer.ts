@@ -31,7 +31,6 @@ export class PlainInfer {
   readonly #attempts = new Attempts();
   readonly #noNumbers: readonly number[];
   readonly #rowsMax: number;
-  #body: Buffer = ID;
 
   constructor(noNumbers: readonly number[], rowsMax: number) {
     this.#noNumbers = noNumbers;
@@ -40,13 +39,13 @@ export class PlainInfer {
 
   /** The request in a body, or undefined where it has to be read in another way. */
   read(body: Buffer): PlainRows | undefined {
-    this.#body = body;
-    return this.#attempts.try(this.#request);
+    return this.#attempts.try(body, this.#readWhole);
   }
+
+  readonly #readWhole = (body: Buffer): PlainRows | undefined => this.#cursor.over(body, this.#request);
 
   readonly #request = (): PlainRows | undefined => {
     const cursor = this.#cursor;
-    cursor.begin(this.#body);
     if (!cursor.passes(OPEN)) return undefined;
     let id: string | undefined;
     let rows: PlainRows['rows'] | undefined;

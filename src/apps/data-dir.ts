@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { createFile } from '#core/create-file';
 import { defineErrors, messageOf } from '#core/errors';
+import { holderOfLockFile, takeLockFile } from '#core/lock-file';
 
 export const dataDirErrors = defineErrors('data-dir', {
   locked: { status: 409, title: 'Another Kedge uses this data directory' },
@@ -50,12 +52,8 @@ function tokensIn(path: string): Tokens {
   if (!existsSync(path)) {
     const token = (): string => randomBytes(24).toString('base64url');
     const tokens: Tokens = { admin: token(), worker: token(), gateway: token() };
-    try {
-      writeFileSync(path, JSON.stringify(tokens, null, 2), { mode: 0o600, flag: 'wx' });
-    } catch (error) {
-      // Another process made the file in the meantime; its tokens are the ones that count.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
+    // Another process may make the file in the meantime; then its tokens are the ones that count.
+    createFile(path, JSON.stringify(tokens, null, 2));
   }
   return JSON.parse(readFileSync(path, 'utf8')) as Tokens;
 }
@@ -74,44 +72,17 @@ export interface Started {
  * Errors: `data-dir/locked`.
  */
 export function lockDataDir(root: string, started: Started): () => void {
-  const path = join(root, 'lock');
-  for (let attempt = 0; attempt < 3; attempt++) {
-    try {
-      const file = openSync(path, 'wx', 0o600);
-      writeSync(file, `${process.pid}\n${JSON.stringify(started)}\n`);
-      closeSync(file);
-      return () => rmSync(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const pid = pidIn(readFileSync(path, 'utf8'));
-      if (isRunning(pid)) {
-        throw dataDirErrors.locked(`${root} is in use by process ${pid}: stop it, or choose another --data directory`);
-      }
-      rmSync(path, { force: true });
-    }
-  }
-  throw dataDirErrors.locked(`${root} is being taken by another process at this moment`);
+  const taken = takeLockFile(lockIn(root), JSON.stringify(started));
+  if (typeof taken === 'function') return taken;
+  throw dataDirErrors.locked(`${root} is in use by process ${taken.pid}: stop it, or choose another --data directory`);
 }
 
 /** The process that holds the directory, and what it told of what it starts; `undefined` when nothing is started. */
 export function holderOf(root: string): (Started & { readonly pid: number }) | undefined {
-  const path = join(root, 'lock');
-  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  const pid = pidIn(text);
-  const told = text.split('\n')[1];
-  return isRunning(pid) && told ? { pid, ...(JSON.parse(told) as Started) } : undefined;
+  const holder = existsSync(root) ? holderOfLockFile(lockIn(root)) : undefined;
+  return holder?.word ? { ...(JSON.parse(holder.word) as Started), pid: holder.pid } : undefined;
 }
 
-function pidIn(lock: string): number {
-  return Number(lock.split('\n')[0]);
-}
-
-function isRunning(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+function lockIn(root: string): string {
+  return join(realpathSync(root), 'lock');
 }

@@ -64,3 +64,9 @@ export function messageOf(thrown: unknown): string {
 export function wordsOf({ message, code, fields }: KedgeError): string {
   return `${message} [${code}]${fields.map((field) => `\n  ${field.path}: ${field.message}`).join('')}`;
 }
+
+/** The code of a system error (`ENOENT`), if `thrown` is one. */
+export function errorCode(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
+  return typeof thrown.code === 'string' ? thrown.code : undefined;
+}

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { messageOf } from '#core/errors';
+import { errorCode, messageOf } from '#core/errors';
 import { UsageError } from './failure.ts';
 
 const savedSchema = z.record(z.string(), z.object({ user: z.string(), id: z.string(), key: z.string() }));
@@ -27,7 +27,7 @@ function readAll(): Readonly<Record<string, SavedKey>> {
   try {
     return savedSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    if (errorCode(error) === 'ENOENT') return {};
     throw new UsageError(`${path} cannot be used: ${messageOf(error)}. Remove it and sign in again with kedge login`);
   }
 }

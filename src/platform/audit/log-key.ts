@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { createFile } from '#core/create-file';
 import { generateNoteKey, type NoteSigner, noteSigner } from './tlog/note.ts';
 
 /** The name of the key's file in a data directory. */
@@ -11,16 +12,7 @@ export const LOG_KEY_FILE = 'audit.key';
  * before the first start. Errors: `audit/key`.
  */
 export function openLogKey(path: string): NoteSigner {
-  if (!existsSync(path)) {
-    try {
-      writeFileSync(path, `${generateNoteKey(`kedge-${randomBytes(6).toString('hex')}/audit`)}\n`, {
-        mode: 0o600,
-        flag: 'wx',
-      });
-    } catch (error) {
-      // Another process made the file in the meantime; its key is the one that counts.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-  }
+  // Another process may make the file in the meantime; then its key is the one that counts.
+  if (!existsSync(path)) createFile(path, `${generateNoteKey(`kedge-${randomBytes(6).toString('hex')}/audit`)}\n`);
   return noteSigner(readFileSync(path, 'utf8').trim());
 }

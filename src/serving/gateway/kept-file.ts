@@ -1,5 +1,6 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errorCode } from '#core/errors';
 
 /** What was kept of the last run; `undefined` when there is nothing. Throws when the file cannot be used. */
 export async function readKept<Value>(
@@ -10,7 +11,7 @@ export async function readKept<Value>(
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
   return schema.parse(JSON.parse(text));

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { chmod, mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { errorCode } from '#core/errors';
 import { type Digest, digester, digestOf } from '#core/hash';
 import { noted, notePassed } from '#core/streamed-memory';
 import {
@@ -14,7 +15,6 @@ import {
   type StoredBlob,
   verified,
 } from '#ports/blob-store';
-import { errorCode } from './error-code.ts';
 import { sendFile } from './send-file.ts';
 import { removeLeftovers, removeUnlessNewer, writeTemporary } from './temporary.ts';
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errorCode } from '#core/errors';
 import { blobErrors } from '#ports/blob-store';
-import { errorCode } from './error-code.ts';
 
 interface TemporaryFile {
   readonly path: string;

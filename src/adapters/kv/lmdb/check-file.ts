@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type FileHandle, open } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { errorCode } from '#core/errors';
 import { keyValueErrors } from '#ports/key-value';
 
 /*
@@ -29,7 +30,7 @@ interface Meta {
 /** Throws `kv/corrupt` if the LMDB file would bring the process down. Tells whether there is a file with content. */
 export async function checkFile(path: string): Promise<'absent' | 'sound'> {
   const file = await open(path, 'r').catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   });
   if (!file) return 'absent';

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from '#core/errors';
 import { assertCursorName, assertOffset, type LogCursor, logErrors } from '#ports/event-log';
-import { errorCode, translateFull } from './system-error.ts';
+import { translateFull } from './system-error.ts';
 
 /** The cursor `name`: a file with the offset in decimal, which is replaced as a whole. */
 export function openCursor(folder: string, name: string): LogCursor {

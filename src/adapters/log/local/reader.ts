@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { errorCode } from '#core/errors';
 import {
   type EventLogReader,
   type LogCursor,
@@ -13,7 +14,6 @@ import { openCursor } from './cursor.ts';
 import type { Frame } from './frame.ts';
 import { type Gap, scanSegment } from './scan.ts';
 import { listSegments, PlaceIndex, segmentName, segmentPath } from './segments.ts';
-import { errorCode } from './system-error.ts';
 
 /** Reads the segments of a folder, which this or another process may be writing. */
 export class LocalLogReader implements EventLogReader {

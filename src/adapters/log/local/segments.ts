@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from './system-error.ts';
+import { errorCode } from '#core/errors';
 
 const SEGMENT_PATTERN = /^(\d{20})\.log$/;
 

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { backoffMs } from '#core/backoff';
-import { messageOf as reasonOf } from '#core/errors';
+import { errorCode, messageOf as reasonOf } from '#core/errors';
 import type { System } from '#core/system';
 import { webhookSignature } from '#core/webhook-signature';
 import type { Logger, Metrics } from '#platform/observe';
@@ -227,7 +227,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return (await readdir(folder)).filter((name) => name.endsWith('.json'));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (errorCode(error) === 'ENOENT') return [];
     throw error;
   }
 }

@@ -84,6 +84,27 @@ describe('the console', { skip: reasonToSkip() }, () => {
     }
   }
 
+  test('says nothing of a part of the loop before it is known, nor when there was no answer', async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    let refuse = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      refuse = resolve;
+    });
+    await page.route(/\/pipeline-runs\?/, async (route) => {
+      await held;
+      await route.abort();
+    });
+    await page.goto(world.url);
+    await page.locator('[data-node=registry]').getByText('registered').waitFor();
+    const box = page.locator('[data-node=pipeline]');
+    assert.equal(await box.textContent(), 'Pipeline');
+    await box.getByLabel('Loading').waitFor();
+    refuse();
+    await box.getByText('Not known').waitFor();
+    await context.close();
+  });
+
   test('moves nothing on the page of a run when its graph comes late', async () => {
     const { page, close } = await open('/');
     let send = (): void => {};
@@ -94,7 +115,7 @@ describe('the console', { skip: reasonToSkip() }, () => {
       await held;
       await route.continue();
     });
-    await page.locator('[data-node=pipeline]').click();
+    await openRunning(page);
     const row = page.locator('.gantt-row', { hasText: 'tune' });
     await row.waitFor();
     const before = await row.boundingBox();
@@ -190,8 +211,15 @@ async function visitHome(page: Page): Promise<void> {
   await page.getByText(/batches committed, [\d,]+ rows up to 12 May 2001/).waitFor();
 }
 
+/** Goes to the run that the loop tells of; as long as it tells of none it leads to the list of them. */
+async function openRunning(page: Page): Promise<void> {
+  const box = page.locator('[data-node=pipeline]');
+  await box.getByText('running').waitFor();
+  await box.click();
+}
+
 async function visitRun(page: Page): Promise<void> {
-  await page.locator('[data-node=pipeline]').click();
+  await openRunning(page);
   await page.getByText('train (62 %)').waitFor();
   await page.getByText(/^tree 300:/).waitFor();
   await page.locator('.gantt-row', { hasText: 'tune' }).click();

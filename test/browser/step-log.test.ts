@@ -76,4 +76,27 @@ describe('the log of a step in the console', { skip: reasonToSkip() }, () => {
     await search.fill('');
     await line(LINES + 3 * BATCH).waitFor();
   });
+
+  test('follows again after the way to the end, also when it is drawn after it was scrolled', async () => {
+    const late = await browser.newPage();
+    await late.addInitScript(drawLate);
+    await late.goto(page.url());
+    const last = LINES + 3 * BATCH;
+    await late.getByText(`said ${last}.`, { exact: true }).waitFor();
+    await late.getByRole('button', { name: 'To the start' }).click();
+    await late.getByText('said 1.', { exact: true }).waitFor();
+    await late.getByRole('button', { name: 'To the end' }).click();
+    await late.getByText(`said ${last}.`, { exact: true }).waitFor();
+    await append(last + 1, last + 100);
+    await late.getByText(`said ${last + 100}.`, { exact: true }).waitFor();
+    await late.close();
+  });
 });
+
+/** React draws what changed when a message comes back to it; this holds it up for longer than a frame. */
+const drawLate = `{
+  const post = MessagePort.prototype.postMessage;
+  MessagePort.prototype.postMessage = function (...message) {
+    setTimeout(() => post.apply(this, message), 100);
+  };
+}`;

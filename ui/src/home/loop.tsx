@@ -2,6 +2,7 @@ import { Activity, Boxes, Cable, Database, type LucideIcon, Sigma, Workflow, Zap
 import type { ReactNode } from 'react';
 import { Age } from '../kit/age.tsx';
 import { Go } from '../kit/link.tsx';
+import { Loading } from '../kit/states.tsx';
 import { StatusChip } from '../kit/status.tsx';
 
 export type NodeId = 'data' | 'features' | 'pipeline' | 'registry' | 'endpoint' | 'monitor' | 'action';
@@ -17,6 +18,8 @@ export interface LoopNode {
   readonly change: ReactNode;
   /** Wall time of the last change. */
   readonly at: number | null;
+  /** Nothing of it is known: the answer has not come, or it was an error. */
+  readonly lacks?: 'answer' | 'success' | undefined;
 }
 
 const icons: Readonly<Record<NodeId, LucideIcon>> = {
@@ -65,6 +68,20 @@ function LoopBox({ node }: { readonly node: LoopNode }) {
         <Icon size={13} aria-hidden />
         {words[node.id]}
       </span>
+      {node.lacks === undefined ? (
+        <State of={node} />
+      ) : node.lacks === 'answer' ? (
+        <Loading rows={3} height={20} />
+      ) : (
+        <span className="loop-change">Not known: the control plane gave no answer.</span>
+      )}
+    </Go>
+  );
+}
+
+function State({ of: node }: { readonly of: LoopNode }) {
+  return (
+    <>
       <span className="loop-main" title={node.main}>
         {node.main}
       </span>
@@ -73,6 +90,6 @@ function LoopBox({ node }: { readonly node: LoopNode }) {
       <span className="loop-age">
         <Age at={node.at} />
       </span>
-    </Go>
+    </>
   );
 }

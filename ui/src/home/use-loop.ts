@@ -1,4 +1,4 @@
-import { useQueries, useQuery } from '@tanstack/react-query';
+import { type UseQueryResult, useQueries, useQuery } from '@tanstack/react-query';
 import type { EventView } from '#platform/activity/contract';
 import type { ResourceView } from '#platform/resources/contract';
 import { formatCount, formatDay, formatFixed, formatNumber } from '../data/format.ts';
@@ -15,15 +15,22 @@ export function useLoop() {
   const events = useQuery(read('activity', 'listEvents', { query: { limit: EVENTS_MAX } }));
   const known = resources.data?.items ?? [];
   const nodes = [
-    useDataNode(ofKind(known, 'dataset')),
-    featuresNode(ofKind(known, 'feature-view')),
+    lacking(useDataNode(ofKind(known, 'dataset')), resources),
+    lacking(featuresNode(ofKind(known, 'feature-view')), resources),
     usePipelineNode(),
     useRegistryNode(),
     useEndpointNode(),
-    useMonitorNode(ofKind(known, 'monitor'), events.data?.items ?? []),
-    useActionNode(ofKind(known, 'rule'), events.data?.items ?? []),
+    lacking(useMonitorNode(ofKind(known, 'monitor'), events.data?.items ?? []), resources),
+    lacking(useActionNode(ofKind(known, 'rule'), events.data?.items ?? []), resources),
   ];
   return { nodes, events, resources };
+}
+
+/** Says of a node that it is not known, when an answer that it tells of has not come: `none` would be wrong then. */
+function lacking(node: LoopNode, ...asked: readonly Pick<UseQueryResult, 'data' | 'isPending'>[]): LoopNode {
+  const absent = asked.filter(({ data }) => data === undefined);
+  if (absent.length === 0) return node;
+  return { ...node, lacks: absent.some(({ isPending }) => isPending) ? 'answer' : 'success' };
 }
 
 function ofKind(resources: readonly ResourceView[], kind: string): readonly ResourceView[] {
@@ -47,7 +54,7 @@ function useDataNode(datasets: readonly ResourceView[]): LoopNode {
   });
   const batches = answers.flatMap(({ data }) => data?.items ?? []);
   const last = batches.toSorted((a, b) => b.receivedAt - a.receivedAt)[0];
-  return {
+  const node: LoopNode = {
     id: 'data',
     to: datasets.length === 1 ? places.dataset(datasets[0]?.name ?? '') : places.datasets(),
     status: last?.status ?? 'none',
@@ -58,6 +65,7 @@ function useDataNode(datasets: readonly ResourceView[]): LoopNode {
     change: last ? `batch ${last.batch}, ${formatCount(last.report.accepted)} rows` : 'no batch yet',
     at: last?.receivedAt ?? null,
   };
+  return lacking(node, ...answers);
 }
 
 function featuresNode(views: readonly ResourceView[]): LoopNode {
@@ -79,10 +87,11 @@ function featuresNode(views: readonly ResourceView[]): LoopNode {
 }
 
 function usePipelineNode(): LoopNode {
-  const runs = useQuery(read('pipelines', 'listPipelineRuns', { query: { limit: 20 } })).data?.items ?? [];
+  const answer = useQuery(read('pipelines', 'listPipelineRuns', { query: { limit: 20 } }));
+  const runs = answer.data?.items ?? [];
   const open = runs.find(({ status }) => status === 'running' || status === 'queued');
   const shown = open ?? runs[0];
-  return {
+  const node: LoopNode = {
     id: 'pipeline',
     to: shown ? places.run(shown.run) : places.pipelines(),
     status: shown?.status ?? 'none',
@@ -90,17 +99,20 @@ function usePipelineNode(): LoopNode {
     change: shown ? `started by ${shown.cause.id.replace(/^rule\//, 'rule ')}` : 'nothing ran',
     at: shown ? (shown.finishedAt ?? shown.startedAt ?? shown.createdAt) : null,
   };
+  return lacking(node, answer);
 }
 
 function useRegistryNode(): LoopNode {
-  const models = useQuery(read('registry', 'listModels')).data?.items ?? [];
-  const newest = useQueries({
+  const answer = useQuery(read('registry', 'listModels'));
+  const models = answer.data?.items ?? [];
+  const answers = useQueries({
     queries: models.map(({ name }) =>
       read('registry', 'listVersions', { params: { model: name }, query: { limit: 1 } }),
     ),
-  }).flatMap(({ data }) => data?.items ?? []);
+  });
+  const newest = answers.flatMap(({ data }) => data?.items ?? []);
   const last = newest.toSorted((a, b) => b.createdAt - a.createdAt)[0];
-  return {
+  const node: LoopNode = {
     id: 'registry',
     to: last ? places.version(last.model, last.version) : places.models(),
     status: last ? 'ok' : 'none',
@@ -111,10 +123,12 @@ function useRegistryNode(): LoopNode {
     change: last ? `version ${last.version} registered` : 'no version yet',
     at: last?.createdAt ?? null,
   };
+  return lacking(node, answer, ...answers);
 }
 
 function useEndpointNode(): LoopNode {
-  const endpoints = useQuery(read('serving', 'listEndpoints')).data?.items ?? [];
+  const answer = useQuery(read('serving', 'listEndpoints'));
+  const endpoints = answer.data?.items ?? [];
   const shown =
     endpoints.find(({ locked }) => locked) ??
     endpoints.find(({ rollout }) => rollout && isActive(rollout.stage)) ??
@@ -122,7 +136,7 @@ function useEndpointNode(): LoopNode {
   const rollout = shown?.rollout && isActive(shown.rollout.stage) ? shown.rollout : null;
   const state = shown ? statusOfEndpoint(shown) : { status: 'none' };
   const candidate = rollout ? `${rollout.candidate} against ${rollout.current ?? 'none'}` : undefined;
-  return {
+  const node: LoopNode = {
     id: 'endpoint',
     to: shown ? places.endpoint(shown.name) : places.endpoints(),
     status: state.status,
@@ -131,19 +145,21 @@ function useEndpointNode(): LoopNode {
     change: candidate ? `version ${candidate}` : (shown?.current?.revision ?? 'serves nothing'),
     at: rollout ? (rollout.decisions.at(-1)?.decidedAt ?? rollout.startedAt) : (shown?.current?.since ?? null),
   };
+  return lacking(node, answer);
 }
 
 function useMonitorNode(monitors: readonly ResourceView[], events: readonly EventView[]): LoopNode {
   const names = [...new Set(monitors.map(({ spec }) => String(spec['endpoint'])))];
-  const summaries = useQueries({
+  const answers = useQueries({
     queries: names.map((endpoint) => read('monitoring', 'getSummary', { params: { endpoint } })),
-  }).flatMap(({ data }) => data ?? []);
+  });
+  const summaries = answers.flatMap(({ data }) => data ?? []);
   const all = summaries.flatMap((summary) => summary.monitors);
   const firing = all.flatMap((monitor) => monitor.firing);
   const auc = all.flatMap(({ figures }) => figures).find(({ metric }) => metric === 'auc');
   const text = firing[0] ? `${firing[0].alert}: ${firing[0].metric}` : undefined;
   const quality = auc ? `AUC ${formatFixed(auc.value)}, ${formatDay(auc.window)}` : 'no figure yet';
-  return {
+  const node: LoopNode = {
     id: 'monitor',
     to: names.length === 1 ? places.monitored(names[0] ?? '') : places.monitoring(),
     status: firing.length > 0 ? 'firing' : monitors.length > 0 ? 'ok' : 'none',
@@ -155,12 +171,13 @@ function useMonitorNode(monitors: readonly ResourceView[], events: readonly Even
     change: text ?? quality,
     at: newestTime(events, 'monitoring.'),
   };
+  return lacking(node, ...answers);
 }
 
 function useActionNode(rules: readonly ResourceView[], events: readonly EventView[]): LoopNode {
-  const decisions = useQuery(read('automation', 'listDecisions', { query: { limit: 1 } })).data?.items;
-  const last = decisions?.[0];
-  return {
+  const answer = useQuery(read('automation', 'listDecisions', { query: { limit: 1 } }));
+  const last = answer.data?.items[0];
+  const node: LoopNode = {
     id: 'action',
     to: places.automation({ tab: last ? 'decisions' : undefined }),
     status: last?.outcome ?? (rules.length > 0 ? 'waiting' : 'none'),
@@ -173,4 +190,5 @@ function useActionNode(rules: readonly ResourceView[], events: readonly EventVie
     change: last ? `event time ${formatDay(last.at)}` : rules.length > 0 ? 'has not acted yet' : 'none declared',
     at: newestTime(events, 'automation.'),
   };
+  return lacking(node, answer);
 }

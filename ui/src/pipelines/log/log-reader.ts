@@ -39,7 +39,10 @@ export class LogReader {
   /** Up to where was looked before the window, if that is further than its first line. */
   #previous: number | undefined;
   #isFollowed = true;
-  #isBusy = false;
+  /** What is read now, until it is over. */
+  #current: Promise<void> | undefined;
+  /** Somebody wants to be elsewhere: a search that goes on is given up for it. */
+  #isLeaving = false;
   #timer: number | undefined;
 
   constructor(of: OfLog, tell: (state: LogState) => void) {
@@ -64,27 +67,22 @@ export class LogReader {
     window.clearTimeout(this.#timer);
   }
 
+  /** Whether these lines are what is in the window now: a page draws them a moment later. */
+  holds(lines: LogState['lines']): boolean {
+    return this.#state.lines === lines;
+  }
+
   /** Whether the end is looked at: then the window stays at it, however much is written. */
   follows(isFollowed: boolean): void {
     this.#isFollowed = isFollowed;
   }
 
   toEnd(): Promise<void> {
-    return this.#reading(async () => {
-      const page = await this.#read({ before: Number.MAX_SAFE_INTEGER, limit: PAGE_LINES });
-      this.#previous = page.previous;
-      const isSearching = page.more && page.items.length < ENOUGH_LINES;
-      this.#set({
-        ...appended({ ...emptyWindow, hasOlder: page.more }, page.items),
-        ...{ isDone: page.done, isSearching },
-      });
-      this.#next = page.next;
-      if (isSearching) await this.#readOlder(page.items.length);
-    });
+    return this.#leaving(() => this.#readEnd());
   }
 
   toStart(): Promise<void> {
-    return this.#reading(async () => {
+    return this.#leaving(async () => {
       const page = await this.#read({ after: 0, limit: PAGE_LINES });
       this.#previous = undefined;
       this.#next = page.next;
@@ -103,6 +101,18 @@ export class LogReader {
     return this.#state.hasNewer ? this.#reading(() => this.#readNewer()) : Promise.resolve();
   }
 
+  async #readEnd(): Promise<void> {
+    const page = await this.#read({ before: Number.MAX_SAFE_INTEGER, limit: PAGE_LINES });
+    this.#previous = page.previous;
+    const isSearching = page.more && page.items.length < ENOUGH_LINES;
+    this.#set({
+      ...appended({ ...emptyWindow, hasOlder: page.more }, page.items),
+      ...{ isDone: page.done, isSearching },
+    });
+    this.#next = page.next;
+    if (isSearching) await this.#readOlder(page.items.length);
+  }
+
   /** A search may look at many lines and find few: it goes on until there is something to look at. */
   async #readOlder(already: number): Promise<void> {
     let found = already;
@@ -115,7 +125,7 @@ export class LogReader {
       const window = prepended(this.#state, { items: page.items, hasOlder: page.more });
       if (window.hasNewer && !this.#state.hasNewer) this.#next = window.lines.at(-1)?.position ?? this.#next;
       this.#set({ ...window, isSearching: page.more && found < ENOUGH_LINES });
-    } while (this.#state.isSearching);
+    } while (this.#state.isSearching && !this.#isLeaving);
   }
 
   async #readNewer(): Promise<void> {
@@ -125,18 +135,16 @@ export class LogReader {
       page = await this.#read({ after: this.#next, limit: PAGE_LINES });
       found += page.items.length;
       this.#append(page, { isSearching: page.more && found < ENOUGH_LINES, hasNewer: page.more });
-    } while (this.#state.isSearching);
+    } while (this.#state.isSearching && !this.#isLeaving);
   }
 
-  async #follow(): Promise<void> {
-    let isBehind = false;
-    await this.#reading(async () => {
+  #follow(): Promise<void> {
+    return this.#reading(async () => {
       const page = await this.#read({ after: this.#next, limit: PAGE_LINES });
-      isBehind = page.more;
-      this.#append(page, { hasNewer: page.more });
+      // More is written than is read this way, and what is between would be seen by nobody.
+      if (page.more && this.#isFollowed) await this.#readEnd();
+      else this.#append(page, { hasNewer: page.more });
     });
-    // More is written than is read this way, and what is between would be seen by nobody.
-    if (isBehind && this.#isFollowed) await this.toEnd();
   }
 
   #append(page: LogPage, change: Partial<LogState>): void {
@@ -148,18 +156,30 @@ export class LogReader {
     this.#set({ ...window, isDone: page.done, ...change });
   }
 
+  /** Goes elsewhere as soon as what is read now is over. */
+  async #leaving(run: () => Promise<void>): Promise<void> {
+    this.#isLeaving = true;
+    while (this.#current) await this.#current;
+    this.#isLeaving = false;
+    await this.#reading(run);
+  }
+
   /** Does one thing at a time, then waits for what is written next. */
-  async #reading(run: () => Promise<void>): Promise<void> {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
+  #reading(run: () => Promise<void>): Promise<void> {
+    if (this.#current) return Promise.resolve();
     window.clearTimeout(this.#timer);
+    this.#current = this.#run(run);
+    return this.#current;
+  }
+
+  async #run(read: () => Promise<void>): Promise<void> {
     try {
-      await run();
+      await read();
       if (this.#state.error) this.#set({ error: null });
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#set({ error: error as Error, isSearching: false });
     } finally {
-      this.#isBusy = false;
+      this.#current = undefined;
     }
     this.#plan();
   }

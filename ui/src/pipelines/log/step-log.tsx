@@ -136,7 +136,8 @@ function LogLines({ state, reader, marked, contains }: LogLinesProps) {
   }, [marked]);
   function onScroll(): void {
     const element = scroller.current;
-    if (!element) return;
+    // Where the lines of before were scrolled to says nothing of those that are about to be drawn.
+    if (!element || !reader?.holds(lines)) return;
     const below = element.scrollHeight - element.scrollTop - element.clientHeight;
     follow(below < END_SLACK_PX && !hasNewer);
     if (element.scrollTop < NEAR_PX && hasOlder) void reader?.older();

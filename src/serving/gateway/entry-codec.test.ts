@@ -72,7 +72,7 @@ test('an append that is larger than the memory that is used again is whole', () 
   }
 });
 
-test('what is not a number is null, and entries of before the numbers stood first are read', () => {
+test('what is not a number is null, and entries of former versions are read', () => {
   const numbers = { at: 7, receivedAt: 8, propensity: 1, latencyUs: 9 };
   const record = { id: 'p', endpoint: 'e', revision: 'm@1', arm: 'current', categories: [], ...numbers };
   const read = decodeEntry(encodeEntry({ prediction: { ...record, score: Number.NaN, numeric: [Number.NaN] } }));
@@ -87,5 +87,27 @@ test('what is not a number is null, and entries of before the numbers stood firs
     prediction: { ...record, score: 0.25, numeric: [1.5, null] },
     awaits: 'm@2',
   });
+
+  const headed = Buffer.alloc(4 + 8 * 7);
+  headed.writeUInt32LE(0x8000_0000 + 7);
+  for (const [i, value] of [7, 8, 0.25, 1, 9, 1.5, Number.NaN].entries()) headed.writeDoubleLE(value, 4 + 8 * i);
+  const names = { id: 'p', endpoint: 'e', revision: 'm@1', arm: 'current', categories: ['a'] };
+  const text = JSON.stringify({ prediction: names, awaits: 'm@2', beside: { numeric: 1, categories: [] } });
+  assert.deepEqual(decodeEntry(Buffer.concat([headed, Buffer.from(text)])), {
+    prediction: { ...names, ...numbers, score: 0.25, numeric: [1.5] },
+    awaits: 'm@2',
+    beside: { numeric: [null], categories: [] },
+  });
+});
+
+test('bytes that are no entry are none', () => {
   assert.equal(decodeEntry(Buffer.from('something else')), undefined);
+  const entry = encodeEntry({
+    prediction: {
+      ...{ id: 'p', endpoint: 'e', revision: 'm@1', arm: 'current', at: 1.7e12 + 1, receivedAt: 2, score: 0.1 },
+      ...{ propensity: 1, latencyUs: 9, numeric: [1, 2, 0.1 + 0.2], categories: [] },
+    },
+  });
+  for (let end = 0; end < entry.length - 3; end++) assert.equal(decodeEntry(entry.subarray(0, end)), undefined);
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => void decodeEntry(bytes)));
 });

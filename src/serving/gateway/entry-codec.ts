@@ -1,31 +1,29 @@
 import { PACKED_LENGTH, PACKED_ROOM, type PackedRecords } from '#ports/event-log';
+import { decodeFormer } from './former-entry.ts';
+import { packedBytesMax, packNumbers, unpackNumbers, type Words } from './packed-numbers.ts';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 
 /*
- * An entry of the log as bytes: how many numbers follow (32 bits, little-endian), the numbers (64 bits each), then the
- * rest as JSON. Numbers go raw because their decimal digits cost more than the rest of the entry. First those of HEAD,
- * then the row's, then the second row's, of which the JSON has the count in place of its numbers. The highest bit of
- * the count says that the numbers of HEAD are there: before there were, they stood in the JSON.
+ * An entry of the log as bytes, in words of 32 bits, little-endian: the kind of entry and how many numbers its row has,
+ * the numbers of HEAD, those of the row (`packed-numbers.ts`), of a second row how many there are and those, and then
+ * a list as JSON: endpoint, revision, arm, id, and what else there is. An entry that is no prediction is a word of its
+ * kind and JSON. Nothing has a name that need not: what is written for a prediction is read by nobody before it is
+ * answered, and half as much takes half as long.
  */
-const HEAD = ['at', 'receivedAt', 'score', 'propensity', 'latencyUs'] as const;
-const HAS_HEAD = 0x8000_0000;
-const COUNT_BYTES = 4;
-const NUMBER_BYTES = 8;
+const PREDICTION = 0x4000_0000;
+const TWO_ROWS = 0x6000_0000;
+const KIND = 0xe000_0000;
+const HEAD_NUMBERS = 5;
 
-/** What a record may have beside the texts and numbers that each has. */
-const OPTIONAL = [
-  ...(['chosenBy', 'shadow', 'fallback', 'cached'] as const),
-  ...(['entities', 'nodes', 'rollout', 'tensors'] as const),
-];
-
-/** Some five hundred entries of small models: as many as one turn has at most. */
+/** Some thousand entries of small models: as many as one turn has at most. */
 const BYTES = 512 * 1024;
 
-/** Where the length of an entry stands so that its numbers come to lie at a multiple of their size. */
-const BEFORE_NUMBERS = PACKED_LENGTH + COUNT_BYTES;
+const WORD_BYTES = 4;
 /** Where the first entry begins, its length included. What the log may write to lies before it. */
-const FIRST = Math.ceil(PACKED_ROOM / NUMBER_BYTES) * NUMBER_BYTES;
-const SPACE = 0x20;
+const FIRST = PACKED_ROOM;
+const [SPACE, QUOTE, BACKSLASH, CLOSE_LIST, TILDE] = [0x20, 0x22, 0x5c, 0x5d, 0x7e] as const;
+/** What JSON makes of one unit of a text at most: `\\u0000`. */
+const LETTER_BYTES_MAX = 6;
 
 /** Encodes the entries of one append after another into memory that is used again for the next. */
 export class EntryEncoder {
@@ -69,16 +67,15 @@ export function encodeEntry(entry: LogEntry): Buffer {
   return encoder.packed.bytes.subarray(PACKED_ROOM + PACKED_LENGTH);
 }
 
-class Memory {
+class Memory implements Words {
   readonly bytes: Buffer;
-  /** In the machine's order, which the gateway asks to be little-endian (`tensors/datatypes.ts`). */
-  readonly counts: Uint32Array;
-  readonly numbers: Float64Array;
+  readonly ints: Int32Array;
+  readonly floats: Float32Array;
 
   constructor(bytes: number) {
-    this.bytes = Buffer.allocUnsafeSlow(Math.ceil(bytes / NUMBER_BYTES) * NUMBER_BYTES);
-    this.counts = new Uint32Array(this.bytes.buffer);
-    this.numbers = new Float64Array(this.bytes.buffer);
+    this.bytes = Buffer.allocUnsafeSlow(Math.ceil(bytes / WORD_BYTES) * WORD_BYTES);
+    this.ints = new Int32Array(this.bytes.buffer);
+    this.floats = new Float32Array(this.bytes.buffer);
   }
 
   /** One of at least `bytes`, with what is in this one up to `end`. */
@@ -89,60 +86,88 @@ class Memory {
   }
 }
 
+/** The numbers of HEAD of the entry that is written. */
+const head = [0, 0, 0, 0, 0];
+
 /** Writes an entry behind its length, and tells where the next one begins. */
-function write(entry: LogEntry, { names, rest }: Parts, { bytes, counts, numbers }: Memory, at: number): number {
-  const from = (at + BEFORE_NUMBERS) / NUMBER_BYTES;
-  let place = from;
+function write(entry: LogEntry, { names, id, more }: Parts, memory: Memory, at: number): number {
+  const { bytes, ints } = memory;
+  let word = at / WORD_BYTES + 1;
+  const kindAt = word++;
   if ('prediction' in entry) {
     const { prediction, beside } = entry;
-    for (const name of HEAD) numbers[place++] = prediction[name];
-    place = writeRow(numbers, place, prediction.numeric);
-    if (beside) place = writeRow(numbers, place, beside.numeric);
+    const { numeric } = prediction;
+    fillHead(prediction);
+    word = packNumbers(memory, word, head);
+    word = packNumbers(memory, word, numeric);
+    ints[kindAt] = numeric.length | (beside ? TWO_ROWS : PREDICTION);
+    if (beside) {
+      ints[word++] = beside.numeric.length;
+      word = packNumbers(memory, word, beside.numeric);
+    }
+  } else {
+    ints[kindAt] = 0;
   }
-  let end = place * NUMBER_BYTES;
+  let end = word * WORD_BYTES;
   if (names) {
     bytes.set(names, end);
-    end += names.length;
+    end = writeQuoted(bytes, end + names.length, id);
   }
-  end += bytes.write(rest, end);
-  // Spaces behind the JSON, so that the next entry begins where its numbers come to lie right.
-  while (end % NUMBER_BYTES !== 0) bytes[end++] = SPACE;
-  counts[at / PACKED_LENGTH] = end - at - PACKED_LENGTH;
-  counts[(at + PACKED_LENGTH) / COUNT_BYTES] = place - from + ('prediction' in entry ? HAS_HEAD : 0);
+  if (more === ']') bytes[end++] = CLOSE_LIST;
+  else end += bytes.write(more, end);
+  // Spaces behind the JSON, so that the next entry begins where its words come to lie right.
+  while (end % WORD_BYTES !== 0) bytes[end++] = SPACE;
+  ints[at / WORD_BYTES] = end - at - PACKED_LENGTH;
   return end;
 }
 
-function writeRow(numbers: Float64Array, place: number, row: readonly (number | null)[]): number {
-  for (let i = 0; i < row.length; i++) numbers[place + i] = row[i] ?? Number.NaN;
-  return place + row.length;
+/** HEAD: `at`, `receivedAt` where it differs from it, `score`, `propensity`, `latencyUs`. */
+function fillHead({ at, receivedAt, score, propensity, latencyUs }: PredictionRecord): void {
+  head[0] = at;
+  head[1] = receivedAt === at ? Number.NaN : receivedAt;
+  head[2] = score;
+  head[3] = propensity;
+  head[4] = latencyUs;
 }
 
-function bytesMaxOf(entry: LogEntry, { names, rest }: Parts): number {
-  const rows = 'prediction' in entry ? entry.prediction.numeric.length + (entry.beside?.numeric.length ?? 0) : 0;
-  return BEFORE_NUMBERS + NUMBER_BYTES * (HEAD.length + rows + 1) + (names?.length ?? 0) + 3 * rest.length;
+function bytesMaxOf(entry: LogEntry, { names, id, more }: Parts): number {
+  const text = (names?.length ?? 0) + LETTER_BYTES_MAX * (id.length + 2 + more.length) + WORD_BYTES;
+  if (!('prediction' in entry)) return PACKED_LENGTH + WORD_BYTES + text;
+  const { prediction, beside } = entry;
+  const second = beside ? WORD_BYTES + packedBytesMax(beside.numeric.length) : 0;
+  const numbers = packedBytesMax(HEAD_NUMBERS) + packedBytesMax(prediction.numeric.length) + second;
+  return PACKED_LENGTH + WORD_BYTES + numbers + text;
 }
 
-/** The JSON of an entry: bytes that many entries share, and a text of its own. */
+/** The JSON of a prediction: bytes that many share, its id, and what else there is. */
 interface Parts {
   readonly names: Buffer | undefined;
-  readonly rest: string;
+  readonly id: string;
+  readonly more: string;
 }
 
 /** Put together here because a generic writer takes three times as long for the same. */
 function partsOf(entry: LogEntry): Parts {
-  if (!('prediction' in entry)) return { names: undefined, rest: JSON.stringify(entry) };
+  if (!('prediction' in entry)) return { names: undefined, id: '', more: JSON.stringify(entry) };
   const { prediction, awaits, beside } = entry;
-  const { id, categories } = prediction;
-  let rest = quoted(id);
-  if (categories.length > 0) rest += `,"categories":${JSON.stringify(categories)}`;
-  for (const name of OPTIONAL) {
-    const value = prediction[name];
-    if (value !== undefined) rest += `,"${name}":${JSON.stringify(value)}`;
-  }
-  rest += '}';
-  if (awaits !== undefined) rest += `,"awaits":${JSON.stringify(awaits)}`;
-  if (beside) rest += `,"beside":${JSON.stringify({ ...beside, numeric: beside.numeric.length })}`;
-  return { names: namesOf(prediction), rest: `${rest}}` };
+  const own = ownOf(prediction);
+  const others = awaits === undefined && !beside ? '' : JSON.stringify({ awaits, categories: beside?.categories });
+  const more = others === '' ? own : `${own || ',{}'},${others}`;
+  return { names: namesOf(prediction), id: prediction.id, more: `${more}]` };
+}
+
+/** What a record has beside the texts and numbers that each has; nothing for most. */
+function ownOf(prediction: PredictionRecord): string {
+  const { categories, chosenBy, shadow, fallback, cached, entities, nodes, rollout, tensors } = prediction;
+  const fields =
+    field('categories', categories.length > 0 ? categories : undefined) +
+    (field('chosenBy', chosenBy) + field('shadow', shadow) + field('fallback', fallback) + field('cached', cached)) +
+    (field('entities', entities) + field('nodes', nodes) + field('rollout', rollout) + field('tensors', tensors));
+  return fields === '' ? '' : `,{${fields.slice(1)}}`;
+}
+
+function field(name: string, value: unknown): string {
+  return value === undefined ? '' : `,"${name}":${JSON.stringify(value)}`;
 }
 
 interface Names {
@@ -154,50 +179,69 @@ interface Names {
 
 let last: Names | undefined;
 
-/** The names that come again with every entry of an arm. A field that is named twice is what it is named last. */
+/** The names that come again with every entry of an arm. */
 function namesOf({ endpoint, revision, arm }: PredictionRecord): Buffer {
   if (last?.endpoint !== endpoint || last.revision !== revision || last.arm !== arm) {
-    const text = JSON.stringify({ endpoint, revision, arm, categories: [] });
-    last = { endpoint, revision, arm, bytes: Buffer.from(`{"prediction":${text.slice(0, -1)},"id":`) };
+    const text = JSON.stringify([endpoint, revision, arm]);
+    last = { endpoint, revision, arm, bytes: Buffer.from(`${text.slice(0, -1)},`) };
   }
   return last.bytes;
 }
 
-const PLAIN = /^[\w .:@/-]*$/;
-
-function quoted(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+/** Writes a text as JSON and tells where it ends: letter by letter as long as it needs no more than its quotes. */
+function writeQuoted(bytes: Buffer, at: number, text: string): number {
+  let end = at;
+  bytes[end++] = QUOTE;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < SPACE || code > TILDE || code === QUOTE || code === BACKSLASH) {
+      return at + bytes.write(JSON.stringify(text), at);
+    }
+    bytes[end++] = code;
+  }
+  bytes[end++] = QUOTE;
+  return end;
 }
-
-/** An entry as its JSON has it. */
-type WrittenEntry =
-  | (Extract<LogEntry, { readonly prediction: unknown }> & { readonly beside?: { readonly numeric: number } })
-  | Extract<LogEntry, { readonly shadowOf: unknown }>;
 
 /** `undefined` for bytes that are no entry: a log written by something else, which the shipper passes over. */
 export function decodeEntry(data: Uint8Array): LogEntry | undefined {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   try {
     const told = bytes.readUInt32LE(0);
-    const count = told % HAS_HEAD;
-    const numbers = Array.from({ length: Math.min(count, bytes.length >> 3) }, (_, i) => {
-      const value = bytes.readDoubleLE(COUNT_BYTES + NUMBER_BYTES * i);
-      return Number.isNaN(value) ? null : value;
-    });
-    const entry = JSON.parse(bytes.toString('utf8', COUNT_BYTES + NUMBER_BYTES * count)) as WrittenEntry;
-    if (!('prediction' in entry)) return 'shadowOf' in entry ? entry : undefined;
-    const head = told >= HAS_HEAD ? HEAD : [];
-    const numeric = numbers.slice(head.length);
-    const { beside } = entry;
-    const own = numeric.length - (beside?.numeric ?? 0);
-    const prediction = { ...entry.prediction, numeric: numeric.slice(0, own) } as Record<string, unknown>;
-    for (const [i, name] of head.entries()) prediction[name] = numbers[i];
-    return {
-      ...entry,
-      prediction: prediction as object as PredictionRecord,
-      ...(beside ? { beside: { ...beside, numeric: numeric.slice(own) } } : {}),
-    } as LogEntry;
+    const kind = (told & KIND) >>> 0;
+    return kind === PREDICTION || kind === TWO_ROWS ? decodePrediction(bytes, told) : decodeFormer(bytes);
   } catch {
     return undefined;
   }
+}
+
+type PredictionEntry = Extract<LogEntry, { readonly prediction: unknown }>;
+
+/** The JSON of a prediction. */
+type Written = readonly [
+  endpoint: string,
+  revision: string,
+  arm: string,
+  id: string,
+  own?: Partial<PredictionRecord>,
+  beside?: { readonly awaits?: string; readonly categories?: readonly string[] },
+];
+
+function decodePrediction(bytes: Buffer, told: number): PredictionEntry {
+  const numbers = unpackNumbers(bytes, WORD_BYTES, HEAD_NUMBERS);
+  const row = unpackNumbers(bytes, numbers.end, told & ~KIND);
+  const isTwo = (told & KIND) >>> 0 === TWO_ROWS;
+  const second = isTwo ? unpackNumbers(bytes, row.end + WORD_BYTES, bytes.readUInt32LE(row.end)) : undefined;
+  const text = bytes.toString('utf8', second?.end ?? row.end);
+  const [endpoint, revision, arm, id, own, { awaits, categories = [] } = {}] = JSON.parse(text) as Written;
+  const [at, receivedAt, score, propensity, latencyUs] = numbers.values as readonly number[];
+  const prediction = {
+    ...{ id, endpoint, at, receivedAt: receivedAt ?? at, revision, arm, score, propensity },
+    ...{ numeric: row.values, categories: [], latencyUs, ...own },
+  } as PredictionRecord;
+  return {
+    prediction,
+    ...(awaits === undefined ? {} : { awaits }),
+    ...(second ? { beside: { numeric: second.values, categories } } : {}),
+  };
 }

@@ -1,0 +1,86 @@
+/*
+ * Numbers as the log of predictions has them: for sixteen at a time a word that tells the kind of each (two bits, the
+ * first in the lowest), then what is kept of each: nothing of a missing one, a word of one that is thousandths or a
+ * float32, two words of any other. Most that a model is given are counts, prices and readings of few decimals, and
+ * what is recorded of a prediction is mostly its numbers. All are read as they were written, to the last bit.
+ * Words are 32 bits, little-endian.
+ */
+const [MISSING, THOUSANDTHS, FLOAT32, FLOAT64] = [0, 1, 2, 3] as const;
+const WORD_BYTES = 4;
+const KINDS_A_WORD = 16;
+const INT32_MAX = 2 ** 31 - 1;
+/** What is added to a number and taken away again rounds it to a whole one, as beside this no fraction is kept. */
+const ROUNDING = 1.5 * 2 ** 52;
+
+/** Memory that numbers are written to, in the machine's order, which the gateway asks to be little-endian. */
+export interface Words {
+  readonly ints: Int32Array;
+  readonly floats: Float32Array;
+}
+
+const one = new Float64Array(1);
+const halves = new Int32Array(one.buffer);
+
+/** The most that numbers take. */
+export function packedBytesMax(count: number): number {
+  return WORD_BYTES * (Math.ceil(count / KINDS_A_WORD) + 2 * count);
+}
+
+/** Writes numbers, null or NaN for a missing one, from a word on; tells the word behind them. */
+export function packNumbers({ ints, floats }: Words, from: number, values: readonly (number | null)[]): number {
+  const count = values.length;
+  let kindsAt = from;
+  let end = from + Math.ceil(count / KINDS_A_WORD);
+  for (let i = 0; i < count; ) {
+    const stop = Math.min(count, i + KINDS_A_WORD);
+    let kinds = 0;
+    for (let shift = 0; i < stop; i++, shift += 2) {
+      const value = values[i] ?? Number.NaN;
+      const thousandths = value * 1_000 + ROUNDING - ROUNDING;
+      if (isKept(value, thousandths)) {
+        kinds |= THOUSANDTHS << shift;
+        ints[end++] = thousandths;
+      } else if (Math.fround(value) === value) {
+        kinds |= FLOAT32 << shift;
+        floats[end++] = value;
+      } else if (!Number.isNaN(value)) {
+        kinds |= FLOAT64 << shift;
+        one[0] = value;
+        ints[end++] = halves[0] as number;
+        ints[end++] = halves[1] as number;
+      }
+    }
+    ints[kindsAt++] = kinds;
+  }
+  return end;
+}
+
+/** Whether a number is what is read from its thousandths. The zero that is below zero is not. */
+function isKept(value: number, thousandths: number): boolean {
+  if (thousandths / 1_000 !== value || thousandths > INT32_MAX || thousandths < -INT32_MAX) return false;
+  return value !== 0 || 1 / value > 0;
+}
+
+export interface Unpacked {
+  readonly values: readonly (number | null)[];
+  /** The byte behind them. */
+  readonly end: number;
+}
+
+/** Reads `count` numbers from a byte on. Throws a `RangeError` where they are not all there. */
+export function unpackNumbers(bytes: Buffer, from: number, count: number): Unpacked {
+  const kindWords = Math.ceil(count / KINDS_A_WORD);
+  let end = from + WORD_BYTES * kindWords;
+  if (end > bytes.length) throw new RangeError(`${count} numbers do not fit into what is left`);
+  const values: (number | null)[] = [];
+  for (let i = 0; i < count; i++) {
+    const kinds = bytes.readUInt32LE(from + WORD_BYTES * Math.floor(i / KINDS_A_WORD));
+    const kind = (kinds >>> (2 * (i % KINDS_A_WORD))) & 3;
+    if (kind === MISSING) values.push(null);
+    else if (kind === THOUSANDTHS) values.push(bytes.readInt32LE(end) / 1_000);
+    else if (kind === FLOAT32) values.push(bytes.readFloatLE(end));
+    else values.push(bytes.readDoubleLE(end));
+    end += kind === MISSING ? 0 : kind === FLOAT64 ? 2 * WORD_BYTES : WORD_BYTES;
+  }
+  return { values, end };
+}

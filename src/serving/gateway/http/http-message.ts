@@ -29,8 +29,13 @@ export interface BodyLimits {
   readonly budget: BodyBudget;
 }
 
-/** One of the two is called, unless the client leaves before its body has come. */
+/** `done` or `fail` is called, unless the client leaves before its body has come, or a glance at it was enough. */
 export interface BodyReader {
+  /**
+   * Reads a body where it lies, before it would be given to `done`, and tells whether nothing more is wanted of it. The
+   * bytes are others when it has returned.
+   */
+  readonly glance?: (body: Buffer) => boolean;
   readonly done: (body: Buffer) => void;
   readonly fail: (error: Error) => void;
 }

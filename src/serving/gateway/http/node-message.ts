@@ -26,7 +26,7 @@ export class NodeRequest implements HttpRequest {
   }
 
   /** A body that is refused is still on its way: its connection has to end with the answer. */
-  readBody({ bytesMax, budget }: BodyLimits, { done, fail }: BodyReader): void {
+  readBody({ bytesMax, budget }: BodyLimits, { glance, done, fail }: BodyReader): void {
     const request = this.#request;
     let first: Buffer | undefined;
     let more: Buffer[] | undefined;
@@ -64,7 +64,7 @@ export class NodeRequest implements HttpRequest {
     request.on('end', () => {
       const body = more ? Buffer.concat(more) : (first ?? Buffer.alloc(0));
       release();
-      done(body);
+      if (!glance?.(body)) done(body);
     });
     // An aborted request has nobody to answer.
     request.on('error', () => undefined);

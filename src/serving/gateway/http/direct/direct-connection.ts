@@ -3,6 +3,7 @@ import type { Clock } from '#core/clock';
 import type { HttpRequest, HttpResponse } from '../http-message.ts';
 import { type AnswerSink, DirectRequest, DirectResponse } from './direct-message.ts';
 import { type KnownHeads, knownHead, readHead } from './read-head.ts';
+import { readShared, type SharedReads } from './shared-reads.ts';
 
 /** What connections that are read directly have in common. */
 export interface DirectOwner {
@@ -35,6 +36,7 @@ const BODY_BYTES_MAX = 65_536;
  */
 export class DirectConnection implements AnswerSink {
   readonly #socket: Socket;
+  readonly #reads: SharedReads | undefined;
   readonly #owner: DirectOwner;
   #state: DirectState = 'idle';
   /** The beginning of a head, or what came behind a request that is in work. */
@@ -51,10 +53,13 @@ export class DirectConnection implements AnswerSink {
   /** Of the request before: the next one is alike as a rule. */
   #headBytes = 0;
 
-  constructor(socket: Socket, owner: DirectOwner) {
+  constructor(accepted: Socket, owner: DirectOwner) {
+    this.#reads = readShared(accepted, (bytes) => this.#onData(bytes));
+    const socket = this.#reads?.socket ?? accepted;
     this.#socket = socket;
     this.#owner = owner;
-    socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain);
+    if (!this.#reads) socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd).on('drain', this.#onDrain);
     socket.on('error', this.#onError).on('close', this.#onClose);
   }
 
@@ -125,12 +130,13 @@ export class DirectConnection implements AnswerSink {
     if (this.#state === 'unread') this.#onAnswered();
   };
 
+  /** What is kept of a chunk is copied: its bytes are others when this has returned. */
   readonly #onData = (chunk: Buffer): void => {
     const rest = this.#missing > 0 ? this.#receive(chunk) : chunk;
     if (rest.length === 0) return;
     const bytes = this.#kept ? Buffer.concat([this.#kept, rest]) : rest;
     if (this.#state === 'in-work' || this.#state === 'unread') {
-      this.#kept = bytes;
+      this.#kept = Buffer.from(bytes);
       this.#socket.pause();
     } else {
       this.#read(bytes);
@@ -150,7 +156,7 @@ export class DirectConnection implements AnswerSink {
   #read(bytes: Buffer): void {
     const head = knownHead(bytes, this.#headBytes, this.#owner.knownHeads) ?? readHead(bytes, this.#owner.knownHeads);
     if (head === 'incomplete' && !this.#kept) {
-      this.#kept = bytes;
+      this.#kept = Buffer.from(bytes);
       this.#enter('begun');
       return;
     }
@@ -170,6 +176,7 @@ export class DirectConnection implements AnswerSink {
       this.#state = 'in-work';
     }
     this.#owner.serve(request, new DirectResponse(this));
+    request.keep();
   }
 
   readonly #onEnd = (): void => {
@@ -192,6 +199,7 @@ export class DirectConnection implements AnswerSink {
     const socket = this.#socket;
     socket.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#onDrain);
     socket.off('error', this.#onError).off('close', this.#onClose);
-    this.#owner.handOver(this, socket, unread);
+    this.#reads?.leave();
+    this.#owner.handOver(this, socket, Buffer.from(unread));
   }
 }

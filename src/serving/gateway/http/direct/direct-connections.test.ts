@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { ManualClock } from '#core/clock';
 import { BodyBudget, type HttpRequest, type HttpResponse } from '../http-message.ts';
 import { HttpServer } from '../http-server.ts';
 import { DirectConnections } from './direct-connections.ts';
+import { DirectRequest } from './direct-message.ts';
+import { Client, post } from './testing.ts';
 
 const limits = { bytesMax: 1_000, budget: new BodyBudget(1_000_000) };
 
 /** More than the buffers between two sockets hold. */
 const FLOOD_BYTES = 30_000_000;
 
-function post(path: string, body: string, ...headers: string[]): string {
-  const lines = [`POST ${path} HTTP/1.1`, 'Host: h', `Content-Length: ${Buffer.byteLength(body)}`, ...headers];
-  return `${lines.join('\r\n')}\r\n\r\n${body}`;
-}
-
-/** Answers with what it was sent; `/late` in a later turn, `/refused` without the body, `/last` with the end. */
+/**
+ * Answers with what it was sent; `/late` in a later turn, `/asked-late` when it has asked for it in a later turn,
+ * `/glance` where it lies, `/refused` without the body, `/last` with the end.
+ */
 function echo(request: HttpRequest, response: HttpResponse): void {
   const { url, method } = request;
   if (url === '/refused') {
@@ -32,51 +32,28 @@ function echo(request: HttpRequest, response: HttpResponse): void {
   }
   if (url === '/last') response.endConnection();
   const answer = (body: Buffer): void => response.send(200, ['Content-Type', 'text/plain'], `${method} ${url} ${body}`);
-  request.readBody(limits, {
-    done: (body) => (url === '/late' ? setTimeout(() => answer(body), 5) : answer(body)),
-    fail: (error) => {
-      response.endConnection();
-      response.send(413, [], error.message);
-    },
-  });
+  const glance = (body: Buffer): boolean => {
+    if (url !== '/glance') return false;
+    answer(body);
+    return true;
+  };
+  const read = (): void =>
+    request.readBody(limits, {
+      glance,
+      done: (body) => (url === '/late' ? setTimeout(() => answer(body), 5) : answer(body)),
+      fail: (error) => {
+        response.endConnection();
+        response.send(413, [], error.message);
+      },
+    });
+  if (url === '/asked-late') setTimeout(read, 20);
+  else read();
 }
 
-class Client {
+/** A connection that was accepted, and what reads from it in whatever socket. */
+interface Accepted {
   readonly socket: Socket;
-  text = '';
-  #waiting = (): void => {};
-
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
-    this.socket.setNoDelay(true);
-    this.socket.on('error', () => undefined);
-    this.socket.on('close', () => this.#waiting());
-    this.socket.on('data', (chunk) => this.take(chunk));
-  }
-
-  take(chunk: Buffer): void {
-    this.text += chunk;
-    this.#waiting();
-  }
-
-  /** Waits until the answers so far contain all of these, in this order. */
-  async got(...parts: string[]): Promise<void> {
-    const has = (): boolean => {
-      let at = 0;
-      for (const part of parts) {
-        const found = this.text.indexOf(part, at);
-        if (found < 0) return false;
-        at = found + part.length;
-      }
-      return true;
-    };
-    while (!has()) {
-      if (this.socket.closed) assert.fail(`closed after ${this.text}`);
-      await new Promise<void>((resolve) => {
-        this.#waiting = resolve;
-      });
-    }
-  }
+  readonly handle: { readonly bytesRead: number };
 }
 
 describe('a server that reads plain requests directly', { timeout: 60_000 }, () => {
@@ -105,6 +82,29 @@ describe('a server that reads plain requests directly', { timeout: 60_000 }, () 
       await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
       client.socket.write(request.slice(cut));
       await client.got('HTTP/1.1 200 OK\r\n', 'Connection: keep-alive\r\n', '\r\n\r\nPOST /a {"x": 1}');
+    }
+  });
+
+  test('keeps what one connection has sent apart from what another sends', async () => {
+    for (const path of ['/late', '/asked-late', '/glance']) {
+      const many = Array.from({ length: 20 }, open);
+      for (const [i, { socket }] of many.entries()) socket.write(post(path, `${i}`.repeat(300)));
+      for (const [i, client] of many.entries()) await client.got(`POST ${path} ${`${i}`.repeat(300)}`);
+    }
+  });
+
+  test('has all of a body that came before it was asked for, in however many pieces', async () => {
+    const [client, other] = [open(), open()];
+    const request = post('/asked-late', 'abcdef');
+    for (const cuts of [[], [-1], [-3, -1]]) {
+      client.text = '';
+      for (const [from, to] of [...cuts, request.length].map((cut, i) => [cuts[i - 1] ?? 0, cut] as const)) {
+        client.socket.write(request.slice(from, to));
+        other.socket.write(post('/glance', 'another'));
+        await other.got('another');
+        other.text = '';
+      }
+      await client.got('POST /asked-late abcdef');
     }
   });
 
@@ -297,6 +297,15 @@ describe('a server that reads plain requests directly', { timeout: 60_000 }, () 
   });
 });
 
+test('a body is not waited for that is asked for when its client has left', () => {
+  const budget = new BodyBudget(10);
+  const head = { method: 'POST', url: '/a', headers: {}, bytes: 30, bodyBytes: 10 } as const;
+  const request = new DirectRequest(head, Buffer.from('half'));
+  request.leave();
+  request.readBody({ bytesMax: 100, budget }, { done: () => assert.fail('it was read'), fail: assert.fail });
+  budget.take(10);
+});
+
 describe('connections that are read directly', { timeout: 60_000 }, () => {
   const clock = new ManualClock();
   const connections = new DirectConnections({
@@ -312,9 +321,9 @@ describe('connections that are read directly', { timeout: 60_000 }, () => {
     halfClosedMs: 100,
     checkEveryMs: 5_000,
   });
-  const accepted: Socket[] = [];
+  const accepted: Accepted[] = [];
   const listener = createServer({ allowHalfOpen: true }, (socket) => {
-    accepted.push(socket);
+    accepted.push({ socket, handle: (socket as Socket & { readonly _handle: Accepted['handle'] })._handle });
     connections.take(socket);
   });
   before(() => new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve)));
@@ -333,9 +342,9 @@ describe('connections that are read directly', { timeout: 60_000 }, () => {
   async function sent(client: Client, text: string): Promise<void> {
     const reads = accepted.at(-1);
     assert.ok(reads);
-    const before = reads.bytesRead;
+    const before = reads.handle.bytesRead;
     client.socket.write(text);
-    while (reads.bytesRead < before + text.length) await new Promise((resolve) => setImmediate(resolve));
+    while (reads.handle.bytesRead < before + text.length) await new Promise((resolve) => setImmediate(resolve));
   }
 
   test('one that sends nothing, half a head or half a body is told so and closed after its time', async () => {
@@ -368,6 +377,6 @@ describe('connections that are read directly', { timeout: 60_000 }, () => {
     assert.equal(idle.text, text);
     assert.equal(working.socket.readyState, 'open');
     connections.closeIdle();
-    assert.equal(accepted.at(-1)?.destroyed, false);
+    assert.equal(accepted.at(-1)?.socket.destroyed, false);
   });
 });

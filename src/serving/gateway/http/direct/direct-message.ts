@@ -9,10 +9,14 @@ export class DirectRequest implements HttpRequest {
   readonly headers: IncomingHttpHeaders;
   readonly #bodyBytes: number;
   #body: Buffer;
+  /** The body lies in memory that will be used for something else. */
+  #isBorrowed = true;
+  #isRead = false;
+  #isLeft = false;
   #reader: BodyReader | undefined;
   #release: (() => void) | undefined;
 
-  /** `body` is what has come of it. */
+  /** `body` is what has come of it, in memory that is its own only after {@link keep}. */
   constructor({ method, url, headers, bodyBytes }: DirectHead, body: Buffer) {
     this.method = method;
     this.url = url;
@@ -23,35 +27,53 @@ export class DirectRequest implements HttpRequest {
 
   readBody({ bytesMax, budget }: BodyLimits, reader: BodyReader): void {
     const bytes = this.#bodyBytes;
+    if (this.#isLeft) return;
     if (bytes > bytesMax) {
+      this.#isRead = true;
       reader.fail(tooLarge(bytesMax));
     } else if (this.#body.length === bytes) {
-      reader.done(this.#body);
+      this.#give(reader);
     } else {
       try {
         budget.take(bytes);
         this.#release = () => budget.give(bytes);
         this.#reader = reader;
       } catch (error) {
+        this.#isRead = true;
         reader.fail(error as Error);
       }
     }
   }
 
-  discardBody(): void {}
+  discardBody(): void {
+    this.#isRead = true;
+  }
+
+  /** Copies what has come of the body, unless it was read already. */
+  keep(): void {
+    if (!this.#isRead && this.#body.length > 0) this.#body = Buffer.from(this.#body);
+    this.#isBorrowed = false;
+  }
+
+  #give({ glance, done }: BodyReader): void {
+    this.#isRead = true;
+    const body = this.#body;
+    if (!glance?.(body)) done(this.#isBorrowed ? Buffer.from(body) : body);
+  }
 
   /** Takes more of the body. */
   receive(bytes: Buffer): void {
-    if (!this.#reader) return;
+    if (this.#isRead) return;
     this.#body = Buffer.concat([this.#body, bytes]);
-    if (this.#body.length < this.#bodyBytes) return;
-    const { done } = this.#reader;
+    const reader = this.#reader;
+    if (!reader || this.#body.length < this.#bodyBytes) return;
     this.leave();
-    done(this.#body);
+    this.#give(reader);
   }
 
   /** Waits for no more of the body. */
   leave(): void {
+    this.#isLeft = true;
     this.#release?.();
     this.#release = undefined;
     this.#reader = undefined;

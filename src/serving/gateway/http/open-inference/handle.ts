@@ -78,10 +78,11 @@ function act(
     if (!parts.repository.has(target.model) && refusedEarly(endpoint, { request, caller }, fail)) return;
   }
   const watched = target.what === 'infer' ? parts.watch?.asks(request, target.model, caller) : undefined;
+  const isRouted = target.what === 'infer' && target.version === undefined;
+  const glance = (raw: Buffer): boolean =>
+    isRouted && inferPlain(parts, target.model, raw, { request, response, caller, watched, fail });
   const answerTo = (raw: Buffer): void => {
     const { bodyBytesMax } = parts.limits;
-    const isRouted = target.what === 'infer' && target.version === undefined;
-    if (isRouted && inferPlain(parts, target.model, raw, { request, response, caller, watched, fail })) return;
     const answer = (onGone?: OnGone): Promise<InferAnswer> =>
       headers['content-encoding']
         ? inflated(raw, headers['content-encoding'], bodyBytesMax).then((body) =>
@@ -109,7 +110,7 @@ function act(
       fail(error);
     }
   };
-  request.readBody({ bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { done: answerTo, fail });
+  request.readBody({ bytesMax: parts.limits.bodyBytesMax, budget: parts.bodies }, { glance, done: answerTo, fail });
 }
 
 /** RFC 7240: the client does not wait for the answer, and asks for it by its address. */

@@ -31,12 +31,24 @@ describe('infer requests that are read as most are, and those that are not', () 
     data: rows.flat(),
   });
 
-  test('have the same answer', async () => {
-    const inputs = [features([1, 2], [0.25, -3])];
-    // With parameters, even none, a request is read by what reads everything.
-    const plain = await infer('sure', { id: 'r', inputs });
-    assert.deepEqual(plain, await infer('sure', { id: 'r', inputs, parameters: {} }));
-    assert.equal(plain.status, 200);
+  test('have the same answer, to the letter', async () => {
+    const asked = async (body: object): Promise<string> => {
+      const url = `${harness.gateway.url}/v2/models/sure/infer`;
+      const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) });
+      assert.equal(response.status, 200);
+      return response.text();
+    };
+    for (const id of ['r', '@', '"data":[0]', 'with "quotes" \\ and ü', 'data":[0]']) {
+      for (const rows of [[[1, 2]], [[-0.1, 1e3]], [[1, 2] as const, [0.25, -3] as const]] as const) {
+        const inputs = [features(...rows)];
+        // With parameters, even none, a request is read by what reads everything.
+        assert.equal(await asked({ id, inputs }), await asked({ id, inputs, parameters: {} }));
+      }
+    }
+  });
+
+  test('say what was asked for', async () => {
+    const plain = await infer('sure', { id: 'r', inputs: [features([1, 2], [0.25, -3])] });
     const [output] = plain.json.outputs;
     assert.deepEqual([output?.shape, output?.datatype, output?.data.length], [[2, 1], 'FP32', 2]);
 

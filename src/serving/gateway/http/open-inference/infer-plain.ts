@@ -8,6 +8,7 @@ import { type PlainRows, plainInferOf } from '../plain/plain-infer.ts';
 import type { BinaryOutputs } from './read-infer.ts';
 import { sendInfer } from './send-answer.ts';
 import { writeInfer } from './write-infer.ts';
+import { writeScore } from './write-score.ts';
 
 /** What of a request is said by its headers, and has to be done by what does everything. */
 const ASKS_FOR_MORE = ['content-encoding', 'inference-header-content-length', 'x-kedge-callback', 'prefer'] as const;
@@ -42,7 +43,9 @@ export function inferPlain(
     onGone: (listener) => response.onGone(listener),
     finish(predictions: readonly Prediction[]) {
       try {
-        const answer = writeInfer(resultOf(predictions, endpoint, call), ALL_JSON);
+        const score = writeScore(predictions, model);
+        const answer =
+          score === undefined ? writeInfer(resultOf(predictions, endpoint, call), ALL_JSON) : { json: score, raws: [] };
         sendInfer(response, answer, headers['accept-encoding'])?.catch(fail);
       } catch (error) {
         fail(error);

@@ -45,7 +45,7 @@ test('thousandths and float32 take a word, others two, a missing one none, and e
   for (const [value, words] of [
     ...([0, 1, -1.5, 0.001, 12.345, edge, -edge, 0.3] as const).map((it) => [it, 1] as const),
     ...[-0, 2 ** 31, Math.fround(0.1), Number.POSITIVE_INFINITY, 2 ** -149].map((it) => [it, 1] as const),
-    ...[0.1 + 0.2, 0.0001, edge + 0.001, -edge - 0.001, 1.7e12 + 1, 1e300, 2 ** -1074].map((it) => [it, 2] as const),
+    ...[0.1 + 0.2, 0.0001, edge + 0.001, -edge - 0.001, 1.7e12, 1e300, 2 ** -1074].map((it) => [it, 2] as const),
     ...[null, Number.NaN].map((it) => [it, 0] as const),
   ]) {
     assert.equal(packed([value]).words, 1 + words, `${value}`);

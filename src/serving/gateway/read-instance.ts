@@ -1,6 +1,7 @@
 import { invalidField } from './errors.ts';
 import type { FeatureRow } from './feature-reader.ts';
 import { armNames, type InputSource, type LiveArm, type LiveEndpoint } from './live-endpoint.ts';
+import { FLOAT32_MAX } from './tensors/datatypes.ts';
 
 /** One row for one model: a missing number is NaN, a missing category is the empty text. */
 export interface Row {
@@ -22,6 +23,9 @@ export interface Instance {
   /** The key of who named the arm by header, which is checked. */
   readonly armKey?: string | undefined;
 }
+
+/** Of an instance whose row was read already. */
+export const NO_INPUTS: Instance['inputs'] = Object.freeze({});
 
 export const ID_LENGTH_MAX = 200;
 export const TEXT_LENGTH_MAX = 1_000;
@@ -128,8 +132,6 @@ function readCategory(value: unknown, name: string, path: string): string {
   if (typeof value === 'string') throw invalidField(field, `has more than ${TEXT_LENGTH_MAX} characters`);
   throw invalidField(field, `expected a text or null, found ${kindOf(value)}`);
 }
-
-export const FLOAT32_MAX = 3.4028234663852886e38;
 
 function readFeature(features: FeatureRow | undefined, place: number): number {
   return features?.[place] ?? Number.NaN;

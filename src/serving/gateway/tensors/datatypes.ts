@@ -17,6 +17,9 @@ export type TensorValues =
   | Float64Array<ArrayBuffer>
   | string[];
 
+/** The largest finite FP32. */
+export const FLOAT32_MAX = 3.4028234663852886e38;
+
 export type NumberValues = Exclude<TensorValues, string[]>;
 
 /** One value as JSON and typed contents carry it. */

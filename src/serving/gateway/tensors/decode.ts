@@ -1,6 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import { invalidField } from '../errors.ts';
-import { type Datatype, isDatatype, type NumberType, numberType, type Scalar, type TensorValues } from './datatypes.ts';
+import {
+  type Datatype,
+  FLOAT32_MAX,
+  isDatatype,
+  type NumberType,
+  numberType,
+  type Scalar,
+  type TensorValues,
+} from './datatypes.ts';
 import { sizeOf, type Tensor, type TensorInput } from './tensor.ts';
 
 /** Dimensions of one tensor. */
@@ -143,8 +151,6 @@ function floatOf(item: Scalar, { datatype, place, infinite }: FloatTarget): numb
   }
   return item;
 }
-
-const FLOAT32_MAX = 3.4028234663852886e38;
 
 function textsOf(flat: readonly Scalar[], path: string): string[] {
   return flat.map((item, i) => {

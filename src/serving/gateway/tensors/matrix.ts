@@ -1,3 +1,4 @@
+import { FLOAT32_MAX } from './datatypes.ts';
 import type { TensorInput } from './tensor.ts';
 
 interface Matrix {
@@ -5,8 +6,6 @@ interface Matrix {
   readonly width: number;
   readonly rowsMax: number;
 }
-
-const FLOAT32_MAX = 3.4028234663852886e38;
 
 /**
  * The rows of the one tensor `features` [N, width], NaN for a missing number: what most requests are, read without

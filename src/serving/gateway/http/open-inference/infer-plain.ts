@@ -1,19 +1,19 @@
 import type { GatewayParts } from '../../gateway-parts.ts';
 import { resultOf } from '../../open-inference/tabular.ts';
 import type { Prediction } from '../../prediction.ts';
-import type { Instance } from '../../read-instance.ts';
+import { type Instance, NO_INPUTS } from '../../read-instance.ts';
 import type { WatchedRequest } from '../../watch/request-watch.ts';
 import type { Exchange } from '../http-io.ts';
 import { type PlainRows, plainInferOf } from '../plain/plain-infer.ts';
+import { type PlainBinaryRows, plainBinaryOf } from './plain-binary.ts';
 import type { BinaryOutputs } from './read-infer.ts';
 import { sendInfer } from './send-answer.ts';
 import { writeInfer } from './write-infer.ts';
 import { writeScore } from './write-score.ts';
 
 /** What of a request is said by its headers, and has to be done by what does everything. */
-const ASKS_FOR_MORE = ['content-encoding', 'inference-header-content-length', 'x-kedge-callback', 'prefer'] as const;
+const ASKS_FOR_MORE = ['content-encoding', 'x-kedge-callback', 'prefer'] as const;
 const ALL_JSON: BinaryOutputs = { all: false, byName: new Map() };
-const NO_INPUTS: Instance['inputs'] = Object.freeze({});
 
 interface Asked extends Exchange {
   readonly watched: WatchedRequest | undefined;
@@ -35,17 +35,21 @@ export function inferPlain(
   const endpoint = parts.router.find(model);
   const { requestsMax, instancesMax } = parts.limits;
   if (!endpoint || parts.repository.has(model) || parts.inWork() >= requestsMax) return false;
-  const plain = plainInferOf(endpoint, instancesMax)?.read(body);
+  const headerLength = headers['inference-header-content-length'];
+  const plain: (PlainRows & Partial<Pick<PlainBinaryRows, 'binary'>>) | undefined =
+    headerLength === undefined
+      ? plainInferOf(endpoint, instancesMax)?.read(body)
+      : plainBinaryOf(endpoint, instancesMax)?.read(body, headerLength);
   if (!plain) return false;
+  const { binary = ALL_JSON } = plain;
   const call = { model, id: plain.id, outputs: undefined };
   parts.predictor.predict({
     ...{ endpoint, caller, watched, instances: instancesOf(plain), path: 'rows', fail },
     onGone: (listener) => response.onGone(listener),
     finish(predictions: readonly Prediction[]) {
       try {
-        const score = writeScore(predictions, model);
         const answer =
-          score === undefined ? writeInfer(resultOf(predictions, endpoint, call), ALL_JSON) : { json: score, raws: [] };
+          writeScore(predictions, model, binary) ?? writeInfer(resultOf(predictions, endpoint, call), binary);
         sendInfer(response, answer, headers['accept-encoding'])?.catch(fail);
       } catch (error) {
         fail(error);

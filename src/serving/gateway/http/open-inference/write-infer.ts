@@ -39,9 +39,12 @@ export function writeInfer(result: InferResult, binary: BinaryOutputs): InferAns
 }
 
 export function bytesOf({ json, raws }: InferAnswer): WrittenAnswer {
-  const head = Buffer.from(json);
-  if (raws.length === 0) return { body: head, jsonBytes: undefined };
-  return { body: Buffer.concat([head, ...raws]), jsonBytes: head.length };
+  if (raws.length === 0) return { body: Buffer.from(json), jsonBytes: undefined };
+  const jsonBytes = Buffer.byteLength(json);
+  const body = Buffer.allocUnsafe(raws.reduce((bytes, { length }) => bytes + length, jsonBytes));
+  let end = body.write(json);
+  for (const raw of raws) end += raw.copy(body, end);
+  return { body, jsonBytes };
 }
 
 function dataOf(tensor: Tensor): string {

@@ -1,5 +1,6 @@
 import type { LiveArm, LiveEndpoint } from '../../live-endpoint.ts';
-import { FLOAT32_MAX, ID_LENGTH_MAX, type Instance, TEXT_LENGTH_MAX } from '../../read-instance.ts';
+import { ID_LENGTH_MAX, type Instance, NO_INPUTS, TEXT_LENGTH_MAX } from '../../read-instance.ts';
+import { FLOAT32_MAX } from '../../tensors/datatypes.ts';
 import { Attempts } from './attempts.ts';
 import { CLOSE, COLON, COMMA, JsonCursor, OPEN } from './json-cursor.ts';
 
@@ -12,7 +13,6 @@ interface Place {
 
 const ID = Buffer.from('"id"');
 const INPUTS = Buffer.from('"inputs"');
-const NO_INPUTS: Instance['inputs'] = Object.freeze({});
 /** A name that JSON has to escape is not looked for. */
 const PLAIN_NAME = /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/;
 

@@ -1,6 +1,7 @@
 import type { LiveEndpoint } from '../../live-endpoint.ts';
 import { columnsOf } from '../../open-inference/tabular.ts';
-import { FLOAT32_MAX, ID_LENGTH_MAX } from '../../read-instance.ts';
+import { ID_LENGTH_MAX } from '../../read-instance.ts';
+import { FLOAT32_MAX } from '../../tensors/datatypes.ts';
 import { Attempts } from './attempts.ts';
 import { CLOSE, CLOSE_LIST, COLON, COMMA, JsonCursor, OPEN, OPEN_LIST } from './json-cursor.ts';
 

@@ -40,7 +40,7 @@ test('numbers are read as they were written, to the last bit', () => {
   );
 });
 
-test('thousandths and float32 take a word, others two, a missing one none, and each sixteen one for their kinds', () => {
+test('thousandths and float32 take a word, others two, a missing one none, and sixteen one for their kinds', () => {
   const edge = (2 ** 31 - 1) / 1_000;
   for (const [value, words] of [
     ...([0, 1, -1.5, 0.001, 12.345, edge, -edge, 0.3] as const).map((it) => [it, 1] as const),

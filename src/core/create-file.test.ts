@@ -44,7 +44,7 @@ interface Said {
 const started = new Int32Array(new SharedArrayBuffer(4 * FILES));
 
 const maker = `
-  import { existsSync, readFileSync } from 'node:fs';
+  import { readFileSync } from 'node:fs';
   import { workerData, parentPort } from 'node:worker_threads';
   const { url, folder, maker, started, makers } = workerData;
   const { createFile } = await import(url);

@@ -20,7 +20,7 @@ export interface SharedReads {
 /**
  * Takes a connection over so that what comes from it is read into memory that all share: the bytes that `onBytes` gets
  * are others when it has returned. The socket that accepted the connection is left without it, and is closed with it.
- * Undefined where the socket has no handle of the kind that can do this, as over TLS.
+ * Undefined where the socket has no handle of the kind that can do this.
  *
  * Node documents `onread` for sockets that it is given when they are made; the handle of a connection that was accepted
  * is `_handle`, as Node's own HTTP server has it.

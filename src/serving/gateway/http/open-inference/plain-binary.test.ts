@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { ID_LENGTH_MAX } from '../../read-instance.ts';
 import { endpointOf, type GatewayHarness, openGateway } from '../../testing/gateway-harness.ts';
 import { logisticModel } from '../../testing/models.ts';
 import { callOip } from '../../testing/open-inference-call.ts';
@@ -76,6 +77,8 @@ describe('infer requests whose one matrix follows as bytes', () => {
       [[1, 2], { shape: [2, 1] }],
       [[1, 2], { shape: [1, 2, 1] }],
       [[1, 2], { size: 4 }],
+      [[1, 2], { id: 'x'.repeat(1_000) }],
+      [[1, 2, 3, 4], { id: 'x'.repeat(ID_LENGTH_MAX) }],
       [[1, 2], { outputs: [{ name: 'another' }] }],
     ] as const) {
       const [status] = await alike(numbers, asked);

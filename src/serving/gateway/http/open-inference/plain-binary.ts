@@ -2,7 +2,7 @@ import type { LiveEndpoint } from '../../live-endpoint.ts';
 import { columnsOf } from '../../open-inference/tabular.ts';
 import { rowsOfMatrix } from '../../tensors/matrix.ts';
 import { Attempts } from '../plain/attempts.ts';
-import type { PlainRows } from '../plain/plain-infer.ts';
+import { PLAIN_ID_LENGTH_MAX, type PlainRows } from '../plain/plain-infer.ts';
 import { type BinaryOutputs, type ReadRequest, readInfer } from './read-infer.ts';
 
 export interface PlainBinaryRows extends PlainRows {
@@ -16,9 +16,10 @@ interface Told {
   readonly binary: BinaryOutputs;
 }
 
-/** Longer JSON is read each time. */
+/** Longer JSON is left to what reads everything. */
 const JSON_BYTES_MAX = 2_048;
-const KNOWN_MAX = 256;
+/** Of each endpoint, of which there may be ten thousand. */
+const KNOWN_MAX = 8;
 const LENGTH = /^\d{1,5}$/;
 
 /**
@@ -72,8 +73,9 @@ export class PlainBinary {
     const isWhole = raw?.length === 4 * count * width;
     const isAll = outputs?.every((output) => output.name === this.#output && output.classes === 0) ?? true;
     const asksForMore = Object.keys(parameters).some((parameter) => parameter !== 'binary_data_output');
-    if (!isMatrix || !isWhole || !isAll || (outputs?.length ?? 1) !== 1 || asksForMore || id === '') return undefined;
-    return { id, count, binary };
+    const isNamed = id === undefined || (id.length >= 1 && id.length <= PLAIN_ID_LENGTH_MAX);
+    const isPlain = isMatrix && isWhole && isAll && (outputs?.length ?? 1) === 1 && !asksForMore && isNamed;
+    return isPlain ? { id, count, binary } : undefined;
   }
 }
 

@@ -13,8 +13,8 @@ const DATATYPE = Buffer.from('"datatype"');
 const FP32 = Buffer.from('"FP32"');
 const SHAPE = Buffer.from('"shape"');
 const DATA = Buffer.from('"data"');
-/** Of the number behind the id of each of several rows. */
-const PLACE_LENGTH = 10;
+/** Of the id of a request: behind it stands the number of each of several rows. */
+export const PLAIN_ID_LENGTH_MAX = ID_LENGTH_MAX - 10;
 
 /** An infer request for rows of numbers, NaN for a missing one. */
 export interface PlainRows {
@@ -52,7 +52,7 @@ export class PlainInfer {
     let rows: PlainRows['rows'] | undefined;
     do {
       if (id === undefined && cursor.passesAll(ID)) {
-        id = cursor.passes(COLON) ? cursor.text(ID_LENGTH_MAX - PLACE_LENGTH) || undefined : undefined;
+        id = cursor.passes(COLON) ? cursor.text(PLAIN_ID_LENGTH_MAX) || undefined : undefined;
         if (id === undefined) return undefined;
       } else if (!rows && cursor.passesAll(INPUTS)) {
         rows = cursor.passes(COLON) && cursor.passes(OPEN_LIST) ? this.#tensor() : undefined;

@@ -10,12 +10,14 @@ import { type ServedPlatform, servePlatform } from './fixtures/serve-platform.ts
 /** More than one request of a search looks at. */
 const LINES = 260_000;
 const BATCH = 2_000;
+const HEARTBEAT_MS = 1_000;
 const WORKER = { worker: 'w', instance: 'i', slots: 1 };
 
 describe('the log of a step in the console', { skip: reasonToSkip() }, () => {
   let platform: ServedPlatform;
   let browser: Browser;
   let page: Page;
+  let heartbeat: NodeJS.Timeout | undefined;
   let append: (from: number, to: number) => Promise<void>;
 
   before(async () => {
@@ -33,15 +35,19 @@ describe('the log of a step in the console', { skip: reasonToSkip() }, () => {
           return { seq: first + i, at: 0, stream: 'stdout' as const, text: `said ${first + i}.` };
         });
         await work.appendWorkLog({ params: { attempt }, body: { epoch, lines } });
-        await work.heartbeatWork({ params: { attempt }, body: { epoch } });
       }
     };
+    // As a worker does, so that the step stays its own however long the tests take.
+    const beat = (): Promise<unknown> => work.heartbeatWork({ params: { attempt }, body: { epoch } });
+    // One that fails is told by the lines that are refused after it.
+    heartbeat = setInterval(() => void beat().catch(() => undefined), HEARTBEAT_MS);
     await append(1, LINES);
     browser = await launchChromium();
     page = await browser.newPage();
     await page.goto(`${platform.url}/runs/${run}?step=talk`);
   });
   after(async () => {
+    clearInterval(heartbeat);
     await browser?.close();
     await platform?.close();
   });

@@ -4,6 +4,7 @@ import { ID_LENGTH_MAX } from '../../read-instance.ts';
 import { endpointOf, type GatewayHarness, openGateway } from '../../testing/gateway-harness.ts';
 import { logisticModel } from '../../testing/models.ts';
 import { callOip } from '../../testing/open-inference-call.ts';
+import { PlainBinary } from './plain-binary.ts';
 
 interface Asked {
   readonly id?: string;
@@ -92,4 +93,18 @@ describe('infer requests whose one matrix follows as bytes', () => {
     const record = harness.controlPlane.records.find(({ id }) => id === 'recorded');
     assert.deepEqual(record?.numeric, [Math.fround(0.1), -7]);
   });
+});
+
+test('a matrix is read where it lies in a body, and left alone where more is asked for', () => {
+  const reader = new PlainBinary(2, 'probability', 3);
+  const bodyOf = (more: object): { readonly body: Buffer; readonly length: string } => {
+    const tensor = { name: 'features', shape: [1, 2], datatype: 'FP32', parameters: { binary_data_size: 8 } };
+    const json = Buffer.from(JSON.stringify({ id: 'r', inputs: [tensor], ...more }));
+    return { body: Buffer.concat([json, Buffer.from(Float32Array.of(1, -2).buffer)]), length: String(json.length) };
+  };
+  const { body, length } = bodyOf({});
+  const read = { id: 'r', rows: [[1, -2]], binary: { all: false, byName: new Map() } };
+  for (const time of ['first', 'again']) assert.deepEqual(reader.read(body, length), read, time);
+  const asksForMore = bodyOf({ parameters: { at: 7 } });
+  assert.equal(reader.read(asksForMore.body, asksForMore.length), undefined);
 });

@@ -1,19 +1,19 @@
 import { PACKED_LENGTH, PACKED_ROOM, type PackedRecords } from '#ports/event-log';
+import { HEAD_BYTES_MAX, packHead, unpackHead } from './entry-head.ts';
 import { decodeFormer } from './former-entry.ts';
-import { packedBytesMax, packNumbers, unpackNumbers, type Words } from './packed-numbers.ts';
+import { packedBytesMax, packRow, ROW_SPARE, unpackRow, type Words } from './packed-numbers.ts';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 
 /*
- * An entry of the log as bytes, in words of 32 bits, little-endian: the kind of entry and how many numbers its row has,
- * the numbers of HEAD, those of the row (`packed-numbers.ts`), of a second row how many there are and those, and then
+ * An entry of the log as bytes, in words of 32 bits, little-endian: the kind of entry and what tells its row
+ * (`packed-numbers.ts`), those of its head (`entry-head.ts`), those of the row, of a second row what tells it and its numbers, and then
  * a list as JSON: endpoint, revision, arm, id, and what else there is. An entry that is no prediction is a word of its
  * kind and JSON. Nothing has a name that need not: what is written for a prediction is read by nobody before it is
  * answered, and half as much takes half as long.
  */
 const PREDICTION = 0x4000_0000;
 const TWO_ROWS = 0x6000_0000;
-const KIND = 0xe000_0000;
-const HEAD_NUMBERS = 5;
+const KIND = ROW_SPARE;
 
 /** Some thousand entries of small models: as many as one turn has at most. */
 const BYTES = 512 * 1024;
@@ -86,9 +86,6 @@ class Memory implements Words {
   }
 }
 
-/** The numbers of HEAD of the entry that is written. */
-const head = [0, 0, 0, 0, 0];
-
 /** Writes an entry behind its length, and tells where the next one begins. */
 function write(entry: LogEntry, { names, id, more }: Parts, memory: Memory, at: number): number {
   const { bytes, ints } = memory;
@@ -97,21 +94,18 @@ function write(entry: LogEntry, { names, id, more }: Parts, memory: Memory, at: 
   if ('prediction' in entry) {
     const { prediction, beside } = entry;
     const { numeric } = prediction;
-    fillHead(prediction);
-    word = packNumbers(memory, word, head);
-    word = packNumbers(memory, word, numeric);
-    ints[kindAt] = numeric.length | (beside ? TWO_ROWS : PREDICTION);
-    if (beside) {
-      ints[word++] = beside.numeric.length;
-      word = packNumbers(memory, word, beside.numeric);
-    }
+    word = packHead(memory, word, prediction);
+    word = packRow(memory, kindAt, word, numeric);
+    ints[kindAt] = (ints[kindAt] as number) | (beside ? TWO_ROWS : PREDICTION);
+    if (beside) word = packRow(memory, word, word + 1, beside.numeric);
   } else {
     ints[kindAt] = 0;
   }
   let end = word * WORD_BYTES;
   if (names) {
-    bytes.set(names, end);
-    end = writeQuoted(bytes, end + names.length, id);
+    // Some ten words: a loop over them is faster than a call of what copies bytes.
+    for (let i = 0; i < names.length; i++) ints[word++] = names[i] as number;
+    end = writeQuoted(bytes, word * WORD_BYTES, id);
   }
   if (more === ']') bytes[end++] = CLOSE_LIST;
   else end += bytes.write(more, end);
@@ -121,27 +115,18 @@ function write(entry: LogEntry, { names, id, more }: Parts, memory: Memory, at: 
   return end;
 }
 
-/** HEAD: `at`, `receivedAt` where it differs from it, `score`, `propensity`, `latencyUs`. */
-function fillHead({ at, receivedAt, score, propensity, latencyUs }: PredictionRecord): void {
-  head[0] = at;
-  head[1] = receivedAt === at ? Number.NaN : receivedAt;
-  head[2] = score;
-  head[3] = propensity;
-  head[4] = latencyUs;
-}
-
 function bytesMaxOf(entry: LogEntry, { names, id, more }: Parts): number {
-  const text = (names?.length ?? 0) + LETTER_BYTES_MAX * (id.length + 2 + more.length) + WORD_BYTES;
+  const text = WORD_BYTES * (names?.length ?? 0) + LETTER_BYTES_MAX * (id.length + 2 + more.length) + WORD_BYTES;
   if (!('prediction' in entry)) return PACKED_LENGTH + WORD_BYTES + text;
   const { prediction, beside } = entry;
   const second = beside ? WORD_BYTES + packedBytesMax(beside.numeric.length) : 0;
-  const numbers = packedBytesMax(HEAD_NUMBERS) + packedBytesMax(prediction.numeric.length) + second;
+  const numbers = HEAD_BYTES_MAX + packedBytesMax(prediction.numeric.length) + second;
   return PACKED_LENGTH + WORD_BYTES + numbers + text;
 }
 
-/** The JSON of a prediction: bytes that many share, its id, and what else there is. */
+/** The JSON of a prediction: words of bytes that many share, its id, and what else there is. */
 interface Parts {
-  readonly names: Buffer | undefined;
+  readonly names: Int32Array | undefined;
   readonly id: string;
   readonly more: string;
 }
@@ -174,18 +159,25 @@ interface Names {
   readonly endpoint: string;
   readonly revision: string;
   readonly arm: string;
-  readonly bytes: Buffer;
+  readonly words: Int32Array;
 }
 
 let last: Names | undefined;
 
 /** The names that come again with every entry of an arm. */
-function namesOf({ endpoint, revision, arm }: PredictionRecord): Buffer {
+function namesOf({ endpoint, revision, arm }: PredictionRecord): Int32Array {
   if (last?.endpoint !== endpoint || last.revision !== revision || last.arm !== arm) {
-    const text = JSON.stringify([endpoint, revision, arm]);
-    last = { endpoint, revision, arm, bytes: Buffer.from(`${text.slice(0, -1)},`) };
+    last = { endpoint, revision, arm, words: wordsOf(`${JSON.stringify([endpoint, revision, arm]).slice(0, -1)},`) };
   }
-  return last.bytes;
+  return last.words;
+}
+
+/** A text in whole words, with spaces behind it. */
+function wordsOf(text: string): Int32Array {
+  const bytes = Buffer.from(text);
+  const words = new Int32Array(Math.ceil(bytes.length / WORD_BYTES));
+  new Uint8Array(words.buffer).fill(SPACE).set(bytes);
+  return words;
 }
 
 /** Writes a text as JSON and tells where it ends: letter by letter as long as it needs no more than its quotes. */
@@ -228,16 +220,15 @@ type Written = readonly [
 ];
 
 function decodePrediction(bytes: Buffer, told: number): PredictionEntry {
-  const numbers = unpackNumbers(bytes, WORD_BYTES, HEAD_NUMBERS);
-  const row = unpackNumbers(bytes, numbers.end, told & ~KIND);
+  const { head, end } = unpackHead(bytes, WORD_BYTES);
+  const row = unpackRow(bytes, end, told);
   const isTwo = (told & KIND) >>> 0 === TWO_ROWS;
-  const second = isTwo ? unpackNumbers(bytes, row.end + WORD_BYTES, bytes.readUInt32LE(row.end)) : undefined;
+  const second = isTwo ? unpackRow(bytes, row.end + WORD_BYTES, bytes.readUInt32LE(row.end)) : undefined;
   const text = bytes.toString('utf8', second?.end ?? row.end);
   const [endpoint, revision, arm, id, own, { awaits, categories = [] } = {}] = JSON.parse(text) as Written;
-  const [at, receivedAt, score, propensity, latencyUs] = numbers.values as readonly number[];
   const prediction = {
-    ...{ id, endpoint, at, receivedAt: receivedAt ?? at, revision, arm, score, propensity },
-    ...{ numeric: row.values, categories: [], latencyUs, ...own },
+    ...{ id, endpoint, revision, arm, ...head },
+    ...{ numeric: row.values, categories: [], ...own },
   } as PredictionRecord;
   return {
     prediction,

@@ -4,8 +4,16 @@
  * float32, two words of any other. Most that a model is given are counts, prices and readings of few decimals, and
  * what is recorded of a prediction is mostly its numbers. All are read as they were written, to the last bit.
  * Words are 32 bits, little-endian.
+ *
+ * A row is told by a word, its form and how many numbers it has. They are kept as above in a MIXED one; where all are
+ * thousandths, in 16 bits each in a SMALL one, the first of two in the lower half of their word, or in 32 in a WHOLE one.
  */
-const [MISSING, THOUSANDTHS, FLOAT32, FLOAT64] = [0, 1, 2, 3] as const;
+export const [MISSING, THOUSANDTHS, FLOAT32, FLOAT64] = [0, 1, 2, 3] as const;
+const [MIXED, SMALL, WHOLE] = [0, 0x0800_0000, 0x1000_0000] as const;
+const FORM = 0x1800_0000;
+const COUNT = 0x07ff_ffff;
+/** The bits of the word that tells a row which are 0, and may tell something else besides. */
+export const ROW_SPARE = 0xe000_0000;
 const WORD_BYTES = 4;
 const KINDS_A_WORD = 16;
 const INT32_MAX = 2 ** 31 - 1;
@@ -24,6 +32,61 @@ const halves = new Int32Array(one.buffer);
 /** The most that numbers take. */
 export function packedBytesMax(count: number): number {
   return WORD_BYTES * (Math.ceil(count / KINDS_A_WORD) + 2 * count);
+}
+
+/** Writes what tells a row to the word `toldAt`, and its numbers from another on; tells the word behind them. */
+export function packRow(words: Words, toldAt: number, from: number, values: readonly (number | null)[]): number {
+  const { ints } = words;
+  let form: number = SMALL;
+  let end = packSmall(ints, from, values);
+  if (end < 0) {
+    form = WHOLE;
+    end = packWhole(ints, from, values);
+  }
+  if (end < 0) {
+    form = MIXED;
+    end = packNumbers(words, from, values);
+  }
+  ints[toldAt] = form | values.length;
+  return end;
+}
+
+/** The word behind the numbers of a SMALL row; -1, early as a rule, where they are no such. */
+function packSmall(ints: Int32Array, from: number, values: readonly (number | null)[]): number {
+  const count = values.length;
+  let end = from;
+  for (let i = 0; i < count; i += 2) {
+    const low = values[i] as number;
+    const high = i + 1 < count ? (values[i + 1] as number) : 0;
+    const lower = wholeThousandths(low);
+    const upper = wholeThousandths(high);
+    if (!isRead(low, lower) || !isRead(high, upper)) return -1;
+    if ((lower << 16) >> 16 !== lower || (upper << 16) >> 16 !== upper) return -1;
+    ints[end++] = (lower & 0xffff) | (upper << 16);
+  }
+  return end;
+}
+
+function packWhole(ints: Int32Array, from: number, values: readonly (number | null)[]): number {
+  const count = values.length;
+  let end = from;
+  for (let i = 0; i < count; i++) {
+    const value = values[i] as number;
+    const whole = wholeThousandths(value);
+    if (!isRead(value, whole)) return -1;
+    ints[end++] = whole;
+  }
+  return end;
+}
+
+/** The thousandths of a number as 32 bits: some others where they do not fit. */
+function wholeThousandths(value: number): number {
+  return (value * 1_000 + ROUNDING - ROUNDING) | 0;
+}
+
+/** Whether a number, which is null or NaN where it is missing, is what is read from thousandths. */
+function isRead(value: number | null, whole: number): boolean {
+  return whole / 1_000 === value && (whole !== 0 || 1 / value > 0);
 }
 
 /** Writes numbers, null or NaN for a missing one, from a word on; tells the word behind them. */
@@ -65,6 +128,20 @@ export interface Unpacked {
   readonly values: readonly (number | null)[];
   /** The byte behind them. */
   readonly end: number;
+}
+
+/** Reads the row that a word tells from a byte on. Throws a `RangeError` where it is not all there. */
+export function unpackRow(bytes: Buffer, from: number, told: number): Unpacked {
+  const form = told & FORM;
+  const count = told & COUNT;
+  if (form === MIXED) return unpackNumbers(bytes, from, count);
+  const end = from + WORD_BYTES * (form === SMALL ? Math.ceil(count / 2) : count);
+  if (end > bytes.length) throw new RangeError(`${count} numbers do not fit into what is left`);
+  const read =
+    form === SMALL
+      ? (_: unknown, i: number) => bytes.readInt16LE(from + 2 * i) / 1_000
+      : (_: unknown, i: number) => bytes.readInt32LE(from + WORD_BYTES * i) / 1_000;
+  return { values: Array.from({ length: count }, read), end };
 }
 
 /** Reads `count` numbers from a byte on. Throws a `RangeError` where they are not all there. */

@@ -31,8 +31,11 @@ export class PlaceIndex {
 
   /** Remembers that the frame after offset `after` begins at `position` of the segment `base`. */
   note(base: number, after: number, position: number): void {
-    const places = this.#segments.get(base) ?? { afters: [], positions: [] };
-    this.#segments.set(base, places);
+    let places = this.#segments.get(base);
+    if (!places) {
+      places = { afters: [], positions: [] };
+      this.#segments.set(base, places);
+    }
     if (position - (places.positions.at(-1) ?? 0) < SPACING_BYTES) return;
     places.afters.push(after);
     places.positions.push(position);

@@ -17,10 +17,9 @@ import { loadWithWrk } from './wrk.ts';
  * What one thing costs a gateway: two variants side by side, rounds interleaved, medians. Servers on one core, the load
  * on another.
  *
- *     node bench/gateway/costs.ts recording|shadow|binary|batching|grpc [--rows 1] [--rounds 7] [--seconds 1]
+ *     node bench/gateway/costs.ts shadow|binary|batching|grpc [--rows 1] [--rounds 7] [--seconds 1]
  *                                 [--connections 32] [--json]
  *
- * - `recording`: with the log of predictions, and without (every record is dropped).
  * - `shadow`: another model scored beside each answer in a rollout on live traffic, and no rollout.
  * - `binary`: tensors as bytes, and as JSON.
  * - `batching`: how many inferences one execution of the model makes, from the gateway's own statistics.
@@ -64,11 +63,11 @@ interface Round {
 const folder = mkdtempSync(join(tmpdir(), 'kedge-bench-'));
 const children: ChildProcess[] = [];
 
-async function start(name: string, options: { readonly limits?: object; readonly withShadow?: boolean }) {
+async function start(name: string, options: { readonly withShadow?: boolean }) {
   const own = join(folder, name);
   mkdirSync(own);
   await prepareForest(own, join(own, 'routing.json'), options.withShadow);
-  return startServer('gateway-server.ts', [own, JSON.stringify(options.limits ?? {})]);
+  return startServer('gateway-server.ts', [own]);
 }
 
 async function startServer(file: string, args: readonly string[]): Promise<Process> {
@@ -111,10 +110,6 @@ function binaryOf(batch: Rows): { readonly body: Buffer; readonly jsonBytes: num
 const json = overHttp(batches.map((batch) => OPEN_INFERENCE.body(batch)));
 
 const variants: Readonly<Record<string, () => Promise<readonly Variant[]>>> = {
-  recording: async () => [
-    { name: 'recording', process: await start('on', {}), load: json },
-    { name: 'nothing recorded', process: await start('off', { limits: { recordQueueMax: 0 } }), load: json },
-  ],
   shadow: async () => [
     { name: 'shadow', process: await start('on', { withShadow: true }), load: json },
     { name: 'no rollout', process: await start('off', {}), load: json },

@@ -79,6 +79,7 @@ export class Shipper {
   /** Tells that there is something to send. */
   wake(): void {
     this.#wake?.();
+    this.#wake = undefined;
   }
 
   /** Sends everything that is in the log now, and tells how many predictions that were. Throws when it cannot. */

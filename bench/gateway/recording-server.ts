@@ -1,4 +1,4 @@
-import { Recorder } from '../../src/serving/gateway/recorder.ts';
+import { Recorder } from '#serving/recorder';
 
 /*
  * The gateway of `gateway-server.ts`, which from the message `{ spanMs }` on records in one span of time and not in

@@ -15,25 +15,26 @@ import { loadWithWrk } from './wrk.ts';
  * What recording costs a gateway of its throughput, under one load that does not end while the gateway records in one
  * span of time and not in the next. Two gateways beside each other differ by more than that, as two equal ones do.
  *
- *     node bench/gateway/recording.ts [--connections 8,32,64] [--rows 1] [--launches 5] [--seconds 8] [--span-ms 50]
- *                                     [--json]
+ *     node bench/gateway/recording.ts [--connections 8,32,64] [--rows 1] [--delay-ms 0] [--launches 5] [--seconds 8]
+ *                                     [--span-ms 50] [--json]
  *
  * `ratio` is the rate with recording to the rate without: of each gateway the median of its pairs of spans, and of the
- * gateways that were launched the median, the lowest and the highest. `cpuUs` is processor time of the gateway a row.
+ * gateways that were launched the median, the lowest and the highest. `cpuUs` is processor time of the gateway a row,
+ * `--delay-ms` is `KEDGE_RECORD_DELAY_MS`.
  */
 const { values } = parseArgs({
   options: {
     connections: { type: 'string', default: '8,32,64' },
     rows: { type: 'string', default: '1' },
+    'delay-ms': { type: 'string', default: '0' },
     launches: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '8' },
     'span-ms': { type: 'string', default: '50' },
     json: { type: 'boolean', default: false },
   },
 });
-const [rows, launches, seconds, spanMs] = [values.rows, values.launches, values.seconds, values['span-ms']].map(
-  Number,
-) as [number, number, number, number];
+const [rows, launches, seconds] = [Number(values.rows), Number(values.launches), Number(values.seconds)];
+const [spanMs, recordDelayMs] = [Number(values['span-ms']), Number(values['delay-ms'])];
 const pinned = availableParallelism() > 1;
 const [SERVER_CORE, LOAD_CORE] = [0, 1];
 const WARM_SECONDS = 2;
@@ -51,7 +52,7 @@ async function launch(connections: number): Promise<readonly Pair[]> {
   let child: ChildProcess | undefined;
   try {
     await prepareForest(folder, join(folder, 'routing.json'));
-    child = fork(new URL('./recording-server.ts', import.meta.url), [folder]);
+    child = fork(new URL('./recording-server.ts', import.meta.url), [folder, JSON.stringify({ recordDelayMs })]);
     const [{ url }] = (await once(child, 'message')) as [{ url: string }];
     if (pinned) pin(child.pid as number, SERVER_CORE);
     const load = async (forSeconds: number): Promise<void> => {
@@ -78,7 +79,7 @@ async function figuresFor(connections: number): Promise<object> {
   const all = launched.flat();
   const of = (pick: (pair: Pair) => number): number => Math.round(10 * median(all.map(pick))) / 10;
   return {
-    ...{ connections, rows, pairs: all.length, ratio: rounded(median(ratios)) },
+    ...{ connections, rows, delayMs: recordDelayMs, pairs: all.length, ratio: rounded(median(ratios)) },
     ...{ lowest: rounded(Math.min(...ratios)), highest: rounded(Math.max(...ratios)) },
     ...{ perSecondOn: Math.round(of(({ on }) => on.perSecond)), cpuUsOn: of(({ on }) => on.cpuUs) },
     ...{ perSecondOff: Math.round(of(({ off }) => off.perSecond)), cpuUsOff: of(({ off }) => off.cpuUs) },

@@ -94,12 +94,13 @@ function watchOf({ otlpEndpoint }: Config, accessLog: LineFile | undefined): Gat
 
 /** What a gateway may use as a whole, in equal parts for its processes. */
 function limitsOf(config: Config, processes: number): Partial<GatewayLimits> {
-  const { modelMemoryBytesMax, predictTimeoutMs, recordQueueMax } = config;
+  const { modelMemoryBytesMax, predictTimeoutMs, recordQueueMax, recordDelayMs } = config;
   const part = (whole: number): number => Math.ceil(whole / processes);
   return {
     predictTimeoutMs,
     modelMemoryBytesMax: part(modelMemoryBytesMax),
     recordQueueMax: part(recordQueueMax),
+    recordDelayMs,
     bodiesBytesMax: part(DEFAULT_LIMITS.bodiesBytesMax),
     requestsMax: part(DEFAULT_LIMITS.requestsMax),
   };

@@ -269,6 +269,16 @@ export const KEYS = {
     unit: 'records',
     reason: 'Recorded predictions waiting for the control plane in a gateway before more are dropped and counted.',
   },
+  recordDelayMs: {
+    env: 'KEDGE_RECORD_DELAY_MS',
+    default: 0,
+    min: 0,
+    max: 1_000,
+    unit: 'ms',
+    reason:
+      'After its answer a prediction is recorded so much later at most, together with others; a gateway that is ' +
+      'killed loses those. With 0 each is recorded before its answer, and none is lost.',
+  },
   modelRepository: {
     env: 'KEDGE_MODEL_REPOSITORY',
     default: '',

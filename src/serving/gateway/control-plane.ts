@@ -15,8 +15,8 @@ import {
   tensorVersionSchema,
 } from '../routing.ts';
 import type { Trip } from './guardrail.ts';
-import type { PredictionRecord } from './prediction-record.ts';
-import type { PostResult } from './shipper.ts';
+import type { PredictionRecord } from './recording/prediction-record.ts';
+import type { PostResult } from './recording/shipper.ts';
 
 export interface ControlPlaneAddress {
   readonly url: string;

@@ -27,6 +27,8 @@ export interface GatewayLimits {
   readonly predictTimeoutMs: number;
   /** Log entries waiting for the control plane. */
   readonly recordQueueMax: number;
+  /** How long after its answer a prediction is written to the log at most; 0 writes it before. */
+  readonly recordDelayMs: number;
   readonly bodyBytesMax: number;
   /** Of all bodies that are on their way. */
   readonly bodiesBytesMax: number;
@@ -40,6 +42,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   modelMemoryBytesMax: 1024 * 1024 * 1024,
   predictTimeoutMs: 2_000,
   recordQueueMax: 100_000,
+  recordDelayMs: 0,
   bodyBytesMax: 4 * 1024 * 1024,
   bodiesBytesMax: 256 * 1024 * 1024,
   instancesMax: 1_000,

@@ -1,10 +1,10 @@
 import type { QueueWish } from './batching/batch-policy.ts';
 import type { Place } from './batching/waiting-requests.ts';
 import type { LiveArm, LiveEndpoint, LiveRival } from './live-endpoint.ts';
-import type { ShadowScore } from './prediction-record.ts';
 import type { StandIn } from './protection/fallback/stand-ins.ts';
 import type { CircuitBreaker } from './protection/load/circuit-breaker.ts';
 import type { Row } from './read-instance.ts';
+import type { ShadowScore } from './recording/prediction-record.ts';
 import type { NodeRun } from './runtime/model-runtime.ts';
 import type { TensorWork } from './tensor-prediction.ts';
 import type { WatchedRequest } from './watch/request-watch.ts';

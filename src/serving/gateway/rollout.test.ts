@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { afterEach, describe, test } from 'node:test';
 import type { LogLine, OddRequest } from '../live/observation.ts';
 import type { RoutingTable } from '../routing.ts';
-import type { PredictionRecord } from './prediction-record.ts';
+import type { PredictionRecord } from './recording/prediction-record.ts';
 import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from './testing/gateway-harness.ts';
 import { brittleModel, logisticModel, slowModel } from './testing/models.ts';
 

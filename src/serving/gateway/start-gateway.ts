@@ -40,7 +40,8 @@ import { DirectAccess } from './protection/direct-access.ts';
 import { openProtection } from './protection/open-protection.ts';
 import type { TenantRule } from './protection/tenants.ts';
 import { RecentLog } from './recent-log.ts';
-import { Recorder } from './recorder.ts';
+import { Recording } from './recording/recording.ts';
+import { resumed, type Unscored } from './recording/score-again.ts';
 import { ModelRepository } from './repository/model-repository.ts';
 import { RegisteredTensors } from './repository/registered-tensors.ts';
 import { Router, type RouterOptions } from './router.ts';
@@ -49,11 +50,9 @@ import { ModelCache } from './runtime/model-cache.ts';
 import type { RuntimeChoice } from './runtime/model-runtime.ts';
 import { Prefetch } from './runtime/prefetch.ts';
 import { LoadSignals } from './scaling/load-signals.ts';
-import { resumed, type Unscored } from './score-again.ts';
 import { Scorer } from './scorer.ts';
 import type { ScorerOptions } from './scorer-work.ts';
 import { sendObservations } from './send-observations.ts';
-import { Shipper, type ShipperOptions } from './shipper.ts';
 import { StatisticsBook } from './statistics.ts';
 import { TensorScorer } from './tensor-scorer.ts';
 import type { ServerTls } from './tls.ts';
@@ -136,14 +135,14 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
   const stop = new AbortController();
   const drain = new AbortController();
   const signals = { signal: stop.signal, draining: drain.signal };
-  const { parts, scorer, shippers, keys, server } = await assemble(options, signals);
+  const { parts, scorer, recording, keys, server } = await assemble(options, signals);
   const { router, controlPlane, cache } = parts;
   const { siblings, grpcPort, host, tls } = options;
   const table = { router, controlPlane, routingFile, system, logger, onTable: () => siblings?.routed() };
   await parts.repository.scan();
   await restoreRouting(table);
   const callers = await restoredCallers(options, { keys, controlPlane });
-  for (const shipper of shippers) await shipper.start();
+  await recording.start();
   await parts.callbacks?.start();
   if (!siblings) await server.listen(host, options.port);
   const grpcAt = { host, port: siblings ? null : grpcPort, tls };
@@ -187,7 +186,7 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
       await parts.callbacks?.close();
       server.closeAllConnections();
       await closed;
-      await Promise.all(shippers.map((shipper) => shipper.stop()));
+      await recording.close();
       stop.abort();
       await Promise.all([...following, observing, checking, sampling]);
       await cache.close();
@@ -230,8 +229,7 @@ const LOGS_MAX = 50;
 interface Assembly {
   readonly parts: GatewayParts;
   readonly scorer: Scorer;
-  /** Of what this process records first. */
-  readonly shippers: readonly Shipper[];
+  readonly recording: Recording;
   readonly server: HttpServer;
   readonly keys: ApiKeys | undefined;
 }
@@ -271,24 +269,15 @@ async function assemble(
   const statistics = new StatisticsBook();
   const processes = siblings?.count;
   const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs, processes });
-  const shippers = openShippers(options, {
-    post: controlPlane.predictions,
-    scoreAgain(unscored) {
-      return scorer.submitBeside(resumedOf(unscored, router, clock.monotonic()));
-    },
-  });
-  const [shipper] = shippers;
-  const recorder = new Recorder({
-    ...{ log, logger, metrics, clock },
-    queueMax: limits.recordQueueMax,
-    shipped: () => shipper.shipped,
-    end: await log.end(),
-    onRecorded: () => shipper.wake(),
+  const recording = await Recording.open({
+    ...{ log, logger, metrics, system, leftLogs: options.leftLogs ?? [], shipEveryMs: options.shipEveryMs ?? 250 },
+    ...{ queueMax: limits.recordQueueMax, delayMs: limits.recordDelayMs, post: controlPlane.predictions },
+    scoreAgain: (unscored) => scorer.submitBeside(resumedOf(unscored, router, clock.monotonic())),
   });
   const scorer = new Scorer({
     ...{ cache, clock, statistics, processes, timeoutMsMax: timeoutMs, tensors: { tensorScorer, rowsMax } },
-    record: (predictions) => recorder.record(predictions),
-    recordShadows: (results) => recorder.recordShadows(results),
+    record: (predictions) => recording.record(predictions),
+    recordShadows: (results) => recording.recordShadows(results),
     onTrip: tripping(options, { router, controlPlane, signal }),
   });
   const parts: GatewayParts = {
@@ -314,14 +303,14 @@ async function assemble(
     keepAlive: new KeepAlive(),
     ready: () => router.version >= 0 && (siblings?.ready ?? true),
     openConnections: () => server.connections(),
-    flush: () => flushAll(shippers),
+    flush: () => recording.flush(),
     onError: (error, where) => {
       protection.refused(error);
       if (isFault(error)) logger.error({ err: error, where }, messageOf(error));
     },
   };
   const server = openHttp(parts, options);
-  return { parts, scorer, shippers, server, keys: protection.keys };
+  return { parts, scorer, recording, server, keys: protection.keys };
 }
 
 /** What happens when a guardrail trips: the candidate is out of traffic, and the control plane is told why. */
@@ -367,28 +356,10 @@ function openHttp(parts: GatewayParts, { tls, siblings }: GatewayOptions): HttpS
   return new HttpServer({ serve: (...exchange) => serveRequest(parts, ...exchange), tls, listens: !siblings });
 }
 
-async function flushAll(shippers: readonly Shipper[]): Promise<number> {
-  const sent = await Promise.all(shippers.map((shipper) => shipper.flush()));
-  return sent.reduce((sum, records) => sum + records, 0);
-}
-
 /** Predictions of which the score beside the answer is still to be made. */
 function resumedOf(unscored: readonly Unscored[], router: Router, startedMs: number): readonly Prediction[] {
   const byName = new Map([...router.endpoints].map((endpoint) => [endpoint.routed.name, endpoint]));
   return unscored.flatMap((one) => resumed(one, byName.get(one.prediction.endpoint), startedMs) ?? []);
-}
-
-/** Sends what this process records, and what processes that are no more have left. */
-function openShippers(
-  options: GatewayOptions,
-  { post, scoreAgain }: Pick<ShipperOptions, 'post' | 'scoreAgain'>,
-): readonly [Shipper, ...Shipper[]] {
-  const { log, logger, metrics, system, leftLogs = [], shipEveryMs: everyMs = 250 } = options;
-  const shippedTotal = metrics.counter('kedge_gateway_shipped_total', 'Recorded predictions sent.', ['outcome']);
-  const shipping = { system, logger, shippedTotal, post, everyMs };
-  // A score beside an answer would be written to another log than its answer: what was left goes without.
-  const left = leftLogs.map((each) => new Shipper({ ...shipping, log: each, scoreAgain: () => [] }));
-  return [new Shipper({ ...shipping, log, scoreAgain }), ...left];
 }
 
 function openCache(options: GatewayOptions, limits: GatewayLimits): ModelCache {

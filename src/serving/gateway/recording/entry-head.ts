@@ -40,7 +40,7 @@ export function packHead(words: Words, from: number, head: EntryHead): number {
   return packNumbers(words, from, numbers);
 }
 
-/** Of a request that told no time, answered with a float32 by an endpoint without a rollout: written in a quarter of the time. */
+/** Of a request that told no time, answered with a float32 by an endpoint without a rollout. */
 function isUsual({ at, receivedAt, score, propensity, latencyUs }: EntryHead): boolean {
   const isPlain = receivedAt === at && propensity === 1 && Math.fround(score) === score;
   return isPlain && Number.isInteger(latencyUs) && latencyUs > 0 && latencyUs < LATENCY_US_MAX;

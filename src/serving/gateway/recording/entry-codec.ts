@@ -5,11 +5,11 @@ import { packedBytesMax, packRow, ROW_SPARE, unpackRow, type Words } from './pac
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 
 /*
- * An entry of the log as bytes, in words of 32 bits, little-endian: the kind of entry and what tells its row
- * (`packed-numbers.ts`), those of its head (`entry-head.ts`), those of the row, of a second row what tells it and its numbers, and then
- * a list as JSON: endpoint, revision, arm, id, and what else there is. An entry that is no prediction is a word of its
- * kind and JSON. Nothing has a name that need not: what is written for a prediction is read by nobody before it is
- * answered, and half as much takes half as long.
+ * An entry of the log as bytes, in words of 32 bits, little-endian: the kind of entry with what tells its row
+ * (`packed-numbers.ts`), the numbers of its head (`entry-head.ts`), those of the row, what tells a second row and its
+ * numbers, and then a list as JSON: endpoint, revision, arm, id, and what else there is. An entry that is no prediction
+ * is a word of its kind and JSON. Nothing has a name that need not: what is written for a prediction is read by nobody
+ * before it is answered, and half as much takes half as long.
  */
 const PREDICTION = 0x4000_0000;
 const TWO_ROWS = 0x6000_0000;

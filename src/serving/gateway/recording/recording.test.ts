@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { pino } from 'pino';
-import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from './testing/gateway-harness.ts';
-import { categoryModel, logisticModel } from './testing/models.ts';
+import { openLocalLogReader } from '#adapters/log/local';
+import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from '../testing/gateway-harness.ts';
+import { categoryModel, logisticModel } from '../testing/models.ts';
+import { decodeEntry } from './entry-codec.ts';
 
 describe('what a gateway records', () => {
   let harness: GatewayHarness;
@@ -61,6 +64,25 @@ describe('what a gateway records', () => {
     assert.equal(response.status, 200);
     assert.equal(typeof response.body.shipped, 'number');
     assert.equal(new Set(ids()).size, 100);
+  });
+
+  test('with a delay, is there for a flush, and in the log after a close', async () => {
+    await open({ limits: { recordDelayMs: 1_000 } });
+    await predict('flushed');
+    await harness.gateway.flush();
+    assert.deepEqual(ids(), ['flushed']);
+
+    harness.controlPlane.onPredictions = () => 503;
+    await predict('closed');
+    await harness.gateway.close();
+    const reader = openLocalLogReader({ folder: join(harness.folder, 'log') });
+    const { records } = await reader.read({ after: 0 });
+    await reader.close();
+    const entries = records.map(({ data }) => decodeEntry(data));
+    assert.deepEqual(
+      entries.map((entry) => entry && 'prediction' in entry && entry.prediction.id),
+      ['flushed', 'closed'],
+    );
   });
 
   test('waits while the control plane is away, and none is lost or sent twice', async () => {

@@ -2,7 +2,6 @@ import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Logger, Metrics } from '#platform/observe';
 import { APPEND_RECORDS_MAX, type SyncEventLog } from '#ports/event-log';
-import { EntryEncoder } from './entry-codec.ts';
 import {
   answeringRevision,
   armNameOf,
@@ -11,21 +10,24 @@ import {
   rowFor,
   type ShadowResult,
   shadowArm,
-} from './prediction.ts';
+} from '../prediction.ts';
+import type { TensorWork } from '../tensor-prediction.ts';
+import { RecordBudget } from '../tensors/recorded-tensor.ts';
+import { EntryEncoder } from './entry-codec.ts';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
-import type { TensorWork } from './tensor-prediction.ts';
-import { RecordBudget } from './tensors/recorded-tensor.ts';
 
 /** Past this an append is made at once, so that none grows with what one turn has to record. */
 const APPEND_BYTES = 256 * 1024;
 
 export interface RecorderOptions {
   readonly log: SyncEventLog;
-  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Entries that may wait for the control plane; more are dropped and counted. */
   readonly queueMax: number;
+  /** How long a prediction may wait for others to be written with it; 0 writes it before it is answered. */
+  readonly delayMs: number;
   /** The offset up to which the log has been shipped. */
   readonly shipped: () => number;
   /** The offset of the newest entry when the recorder starts. */
@@ -34,7 +36,8 @@ export interface RecorderOptions {
 }
 
 /**
- * Writes predictions to the local log: as a rule those of a turn in one write, before they are answered. When the log
+ * Writes predictions to the local log: as a rule those of a turn in one write, before they are answered, or, where a
+ * delay is declared, those of several turns after it. When the log
  * fails or is full, they are dropped and counted, and answered all the same: a gateway that stops serving because it
  * cannot remember helps nobody.
  */
@@ -45,6 +48,7 @@ export class Recorder {
   readonly #encoder = new EntryEncoder();
   #end: number;
   #failing = false;
+  #cancelDelay: (() => void) | undefined;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -68,19 +72,31 @@ export class Recorder {
     const answered = predictions.some(({ error }) => error) ? predictions.filter(({ error }) => !error) : predictions;
     for (const { standIn } of answered) if (standIn) this.#standIns.inc({ by: standIn.by.by });
     const { queueMax, shipped, clock } = this.#options;
-    if (this.#end - shipped() + answered.length > queueMax) {
+    const waiting = this.#end + this.#encoder.count - shipped();
+    if (waiting + answered.length > queueMax) {
       this.#outcomes.inc({ outcome: 'dropped' }, answered.length);
       return;
     }
     const nowMs = clock.monotonic();
     for (const prediction of answered) this.#add(entryOf(prediction, nowMs));
-    this.#append();
+    this.#appendInTime();
   }
 
   /** Not held to the limit of the queue: each belongs to a prediction that is in it and waits for this. */
   recordShadows(results: readonly ShadowResult[]): void {
     for (const { prediction, shadow } of results) this.#add({ shadowOf: prediction.id, shadow });
+    this.#appendInTime();
+  }
+
+  /** Writes what waits for its delay. */
+  flush(): void {
     this.#append();
+  }
+
+  #appendInTime(): void {
+    const { delayMs, clock } = this.#options;
+    if (delayMs === 0) this.#append();
+    else if (this.#encoder.count > 0) this.#cancelDelay ??= clock.after(delayMs, () => this.#append());
   }
 
   #add(entry: LogEntry): void {
@@ -90,6 +106,8 @@ export class Recorder {
 
   /** Appends what was added. */
   #append(): void {
+    this.#cancelDelay?.();
+    this.#cancelDelay = undefined;
     const { count } = this.#encoder;
     if (count === 0) return;
     const { log, logger, onRecorded } = this.#options;

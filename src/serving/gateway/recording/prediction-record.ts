@@ -1,6 +1,6 @@
-import type { NodeRun } from './runtime/model-runtime.ts';
-import type { TensorDifference } from './tensors/compare.ts';
-import type { RecordedTensor } from './tensors/recorded-tensor.ts';
+import type { NodeRun } from '../runtime/model-runtime.ts';
+import type { TensorDifference } from '../tensors/compare.ts';
+import type { RecordedTensor } from '../tensors/recorded-tensor.ts';
 
 /** What is kept of every answered prediction. Posted to `POST /api/v1/predictions`, which is idempotent by `id`. */
 export interface PredictionRecord {

@@ -1,7 +1,7 @@
-import type { LiveEndpoint } from './live-endpoint.ts';
-import { answeringArm, type Prediction, replyTo, shadowArm } from './prediction.ts';
+import type { LiveEndpoint } from '../live-endpoint.ts';
+import { answeringArm, type Prediction, replyTo, shadowArm } from '../prediction.ts';
+import type { Row } from '../read-instance.ts';
 import type { LogEntry, RecordedRow } from './prediction-record.ts';
-import type { Row } from './read-instance.ts';
 
 /** An answered prediction whose process ended before the score beside it was written. */
 export type Unscored = Extract<LogEntry, { readonly prediction: unknown }>;

@@ -5,8 +5,8 @@
  * what is recorded of a prediction is mostly its numbers. All are read as they were written, to the last bit.
  * Words are 32 bits, little-endian.
  *
- * A row is told by a word, its form and how many numbers it has. They are kept as above in a MIXED one; where all are
- * thousandths, in 16 bits each in a SMALL one, the first of two in the lower half of their word, or in 32 in a WHOLE one.
+ * A row is told by a word: its form and how many numbers it has. In a MIXED one they are kept as above. Where all are
+ * thousandths, a SMALL one has 16 bits for each, the first of two in the lower half of their word, and a WHOLE one 32.
  */
 export const [MISSING, THOUSANDTHS, FLOAT32, FLOAT64] = [0, 1, 2, 3] as const;
 const [MIXED, SMALL, WHOLE] = [0, 0x0800_0000, 0x1000_0000] as const;

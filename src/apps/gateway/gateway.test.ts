@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { OnnxGraph } from '#learn/onnx';
@@ -70,7 +71,7 @@ describe('a gateway process', () => {
     await rm(folder, { recursive: true });
   });
 
-  function start(): Promise<{ readonly child: ChildProcess; readonly url: string }> {
+  function start(settings = {}): Promise<{ readonly child: ChildProcess; readonly url: string }> {
     const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), [], {
       env: {
         ...compileCache,
@@ -78,6 +79,7 @@ describe('a gateway process', () => {
         KEDGE_URL: `http://127.0.0.1:${(controlPlane.address() as AddressInfo).port}`,
         KEDGE_TOKEN: 'gateway-token',
         ...{ KEDGE_GATEWAY_PORT: '0', KEDGE_GRPC_PORT: '0', KEDGE_LOG_LEVEL: 'fatal' },
+        ...settings,
       },
     });
     return new Promise((resolve, reject) => {
@@ -144,6 +146,28 @@ describe('a gateway process', () => {
       assert.ok(record.shadow?.score === record.score || record.shadow?.error, JSON.stringify(record));
     }
     assert.deepEqual([...tokens], ['Bearer gateway-token']);
+  });
+
+  test('that records later has written it when the delay is over, and when it ends', async () => {
+    const got = (id: string): number => received.filter((record) => record.id === id).length;
+    const first = await start({ KEDGE_RECORD_DELAY_MS: '50' });
+    await predict(first.url, 'delayed', 1);
+    while (got('delayed') === 0) await setTimeout(10);
+    first.child.kill('SIGKILL');
+    await ended(first.child);
+
+    reachable = false;
+    const second = await start({ KEDGE_RECORD_DELAY_MS: '1000' });
+    await predict(second.url, 'ended', 2);
+    second.child.kill('SIGTERM');
+    assert.equal(await ended(second.child), 0);
+    reachable = true;
+
+    const third = await start();
+    assert.equal((await fetch(`${third.url}/v1/flush`, { method: 'POST' })).status, 200);
+    third.child.kill('SIGTERM');
+    assert.equal(await ended(third.child), 0);
+    assert.equal(got('ended'), 1);
   });
 
   test('does not start with a configuration that it cannot follow, and says why', async () => {

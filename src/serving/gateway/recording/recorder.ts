@@ -36,10 +36,9 @@ export interface RecorderOptions {
 }
 
 /**
- * Writes predictions to the local log: as a rule those of a turn in one write, before they are answered, or, where a
- * delay is declared, those of several turns after it. When the log
- * fails or is full, they are dropped and counted, and answered all the same: a gateway that stops serving because it
- * cannot remember helps nobody.
+ * Writes predictions to the local log: as a rule those of a turn in one write, before they are answered; with a delay
+ * those of several turns, after it. When the log fails or is full, they are dropped and counted, and answered all the
+ * same: a gateway that stops serving because it cannot remember helps nobody.
  */
 export class Recorder {
   readonly #options: RecorderOptions;

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
-import type { Observation } from '../live/observation.ts';
+import { digestOf } from '#core/hash';
+import type { Observation, OddRequest } from '../live/observation.ts';
 import type { RoutedEndpoint } from '../routing.ts';
+import type { Prediction } from './prediction.ts';
+import { RolloutObserver } from './rollout-observer.ts';
 import { endpointOf, type GatewayHarness, openGateway } from './testing/gateway-harness.ts';
 import { brittleModel, logisticModel, type TestModel } from './testing/models.ts';
 
@@ -143,4 +146,29 @@ describe('what a gateway sees of a rollout', () => {
     const { status, body } = await predict({ arm: 'candidate', inputs: { a: 1 } });
     assert.deepEqual([status, body.fields[0]?.path], [400, 'arm']);
   });
+});
+
+test('what was odd is told with a report though its block has ended, the newest of each kind', () => {
+  const digest = digestOf('1');
+  const signature = { inputs: [{ name: 'x', kind: 'numeric' as const }], output: 'probability' as const };
+  const routed = endpointOf('e', { revision: 'm@1', model: 'm', version: 1, digest, signature });
+  const observer = new RolloutObserver(routed, 0);
+  const fail = (i: number): void => {
+    const request = { id: `p-${i}`, at: i, named: false, arm: 'candidate', score: Number.NaN, endpoint: {} };
+    observer.scored(request as Prediction, 'candidate', { error: 'no such car', latencyMs: 1 });
+  };
+
+  for (let i = 0; i < 10; i++) fail(i);
+  observer.close(20);
+  observer.close(40);
+
+  const newest = Array.from({ length: 8 }, (_, i) => `p-${i + 2}`);
+  const idsOf = (all: readonly OddRequest[]): readonly string[] => all.map(({ id }) => id);
+  assert.deepEqual(
+    observer.take().map(({ odd }) => idsOf(odd)),
+    [newest, []],
+  );
+  assert.deepEqual(idsOf(observer.odd), newest);
+  fail(10);
+  assert.deepEqual(idsOf(observer.odd), [...newest.slice(1), 'p-10']);
 });

@@ -48,6 +48,8 @@ export class RolloutObserver {
   /** Of several candidates. */
   #arms: Map<string, ArmObserved>;
   #odd: OddRequest[] = [];
+  /** Of whatever blocks. */
+  readonly #oddOfLate: OddRequest[] = [];
   #closed: ObservedBlock[] = [];
 
   constructor(routed: RoutedEndpoint, nowMs: number) {
@@ -159,9 +161,9 @@ export class RolloutObserver {
     return closed;
   }
 
-  /** The odd requests of the open block. */
+  /** The newest odd requests of each kind: those of blocks that have ended may not have been taken yet. */
   get odd(): readonly OddRequest[] {
-    return this.#odd;
+    return [...this.#oddOfLate];
   }
 
   /** What a score of an arm is counted in. */
@@ -183,14 +185,16 @@ export class RolloutObserver {
       arm === 'candidate'
         ? { currentScore: beside, candidateScore: known }
         : { currentScore: known, candidateScore: beside };
-    if (this.#odd.filter((one) => one.kind === kind).length >= ODD_MAX[kind]) {
-      this.#odd.splice(
-        this.#odd.findIndex((one) => one.kind === kind),
-        1,
-      );
-    }
-    this.#odd.push({ id, at, kind, text: text.slice(0, 500), ...scores, latencyMs: latencyMs ?? null });
+    const odd: OddRequest = { id, at, kind, text: text.slice(0, 500), ...scores, latencyMs: latencyMs ?? null };
+    keepNewest(this.#odd, odd);
+    keepNewest(this.#oddOfLate, odd);
   }
+}
+
+function keepNewest(kept: OddRequest[], odd: OddRequest): void {
+  const isAlike = ({ kind }: OddRequest): boolean => kind === odd.kind;
+  if (kept.filter(isAlike).length >= ODD_MAX[odd.kind]) kept.splice(kept.findIndex(isAlike), 1);
+  kept.push(odd);
 }
 
 /** In percent, of several candidates together. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Arm } from '../routing.ts';
 import { armSchema } from '../routing.ts';
-import { logLine, observation, oddRequest } from './observation.ts';
+import { logLine, type Observation, type OddRequest, observation, oddRequest } from './observation.ts';
 
 /** How two revisions differ in what can be seen from outside. */
 const revisionDiff = z.object({
@@ -65,4 +65,14 @@ export function differenceOf(current: Arm, candidate: Arm): z.output<typeof revi
 
 function kindsOf({ signature }: Arm): ReadonlyMap<string, string> {
   return new Map(signature.inputs.map(({ name, kind }) => [name, kind]));
+}
+
+/** Of a bundle. */
+const REQUESTS_KEPT = 100;
+
+/** The newest requests of the blocks, and those that came with a report and are in none of these. */
+export function requestsOf(seen: readonly Pick<Observation, 'odd'>[], reported: readonly OddRequest[]): OddRequest[] {
+  const all = [...seen.flatMap(({ odd }) => odd), ...reported];
+  const byName = new Map(all.map((request) => [JSON.stringify([request.kind, request.id]), request]));
+  return [...byName.values()].slice(-REQUESTS_KEPT);
 }

@@ -2,13 +2,12 @@ import { digestOf } from '#core/hash';
 import type { Tx } from '#platform/db';
 import type { Decision } from '../model.ts';
 import { findEndpoint, findRevision, listBlocks, listDecisions, type Rollout } from '../store.ts';
-import { differenceOf, type IncidentBundle } from './bundle.ts';
+import { differenceOf, type IncidentBundle, requestsOf } from './bundle.ts';
 import { findingsOf } from './evidence.ts';
 import { LATENCY_FLOOR_MS, type LogLine, type Observation, type OddRequest } from './observation.ts';
 import { insertBundle, listObservations } from './store.ts';
 
 const BLOCKS_KEPT = 200;
-const REQUESTS_KEPT = 100;
 const LABEL_HOURS_KEPT = 168;
 const LOGS_KEPT = 200;
 
@@ -29,7 +28,6 @@ export async function writeBundle(tx: Tx, { rollout, decision, by, odd, logs }: 
   const decisions = await listDecisions(tx.db, id);
   const current = rollout.current === null ? undefined : await findRevision(tx.db, model, rollout.current);
   const candidate = await findRevision(tx.db, model, rollout.candidate);
-  const requests = [...observations.flatMap((seen) => seen.odd), ...odd].slice(-REQUESTS_KEPT);
   const rollForward = await forwardFor(tx, rollout, observations);
   const bundle: IncidentBundle = {
     ...{ rollout: id, endpoint, at: tx.now, by, sentence: decision.sentence },
@@ -51,7 +49,7 @@ export async function writeBundle(tx: Tx, { rollout, decision, by, odd, logs }: 
       })),
     ],
     traffic: observations.map(({ odd: _odd, logs: _logs, ...seen }) => seen),
-    requests,
+    requests: requestsOf(observations, odd),
     labels: (await listBlocks(tx.db, id)).slice(-LABEL_HOURS_KEPT).map((block) => ({ ...block })),
   };
   const text = JSON.stringify(bundle);

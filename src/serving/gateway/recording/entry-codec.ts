@@ -1,11 +1,14 @@
 import { PACKED_LENGTH, PACKED_ROOM, type PackedRecords } from '#ports/event-log';
+import { groupCount, type Member, memberBytesMax, OpenGroup, unpackGroup } from './entry-group.ts';
 import { HEAD_BYTES_MAX, packHead, unpackHead } from './entry-head.ts';
+import { EntryMemory } from './entry-memory.ts';
 import { decodeFormer } from './former-entry.ts';
-import { packedBytesMax, packRow, ROW_SPARE, unpackRow, type Words } from './packed-numbers.ts';
+import { packedBytesMax, packRow, ROW_SPARE, unpackRow } from './packed-numbers.ts';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 
 /*
- * An entry of the log as bytes, in words of 32 bits, little-endian: the kind of entry with what tells its row
+ * What is recorded as records of the log. Predictions that have nothing of their own are groups (`entry-group.ts`).
+ * Any other is by itself, in words of 32 bits, little-endian: the kind of entry with what tells its row
  * (`packed-numbers.ts`), the numbers of its head (`entry-head.ts`), those of the row, what tells a second row and its
  * numbers, and then a list as JSON: endpoint, revision, arm, id, and what else there is. An entry that is no prediction
  * is a word of its kind and JSON. Nothing has a name that need not: what is written for a prediction is read by nobody
@@ -27,67 +30,74 @@ const LETTER_BYTES_MAX = 6;
 
 /** Encodes the entries of one append after another into memory that is used again for the next. */
 export class EntryEncoder {
-  #memory = new Memory(BYTES);
+  readonly #memory = new EntryMemory(BYTES);
+  readonly #group = new OpenGroup(this.#memory);
   #end = FIRST;
-  #count = 0;
+  #records = 0;
+  #entries = 0;
 
-  get count(): number {
-    return this.#count;
+  /** How many entries were added. */
+  get entries(): number {
+    return this.#entries;
   }
 
-  /** How much the entries take so far. */
+  /** How many records of the log they are. */
+  get records(): number {
+    return this.#records;
+  }
+
+  /** How much they take so far. */
   get bytes(): number {
     return this.#end - FIRST;
   }
 
+  /**
+   * Adds a prediction that has nothing of its own but what a {@link Member} has, was received when it was made, and
+   * whose arm was not drawn. `false` of one that can only be added as an entry.
+   */
+  addPlain(names: ArmNames, member: Member, latencyUs: number): boolean {
+    const { words } = names;
+    this.#memory.makeRoom(this.#end + memberBytesMax(words, member), this.#end);
+    const end = this.#group.add(this.#end, words, member, latencyUs);
+    if (end < 0) return false;
+    this.#end = end;
+    this.#entries += 1;
+    if (this.#group.count === 1) this.#records += 1;
+    return true;
+  }
+
   add(entry: LogEntry): void {
+    this.#group.close();
     const parts = partsOf(entry);
-    const bytesMax = this.#end + bytesMaxOf(entry, parts);
-    if (bytesMax > this.#memory.bytes.length) this.#memory = this.#memory.grownTo(bytesMax, this.#end);
+    this.#memory.makeRoom(this.#end + bytesMaxOf(entry, parts), this.#end);
     this.#end = write(entry, parts, this.#memory, this.#end);
-    this.#count += 1;
+    this.#records += 1;
+    this.#entries += 1;
   }
 
   /** All since {@link clear}, for one append. The bytes are sound until the next entry. */
   get packed(): PackedRecords {
-    return { bytes: this.#memory.bytes.subarray(FIRST - PACKED_ROOM, this.#end), count: this.#count };
+    return { bytes: this.#memory.bytes.subarray(FIRST - PACKED_ROOM, this.#end), count: this.#records };
   }
 
   clear(): void {
-    if (this.#memory.bytes.length > BYTES) this.#memory = new Memory(BYTES);
+    this.#memory.shrink();
+    this.#group.close();
     this.#end = FIRST;
-    this.#count = 0;
+    this.#records = 0;
+    this.#entries = 0;
   }
 }
 
-/** One entry by itself. */
+/** One entry as a record. */
 export function encodeEntry(entry: LogEntry): Buffer {
   const encoder = new EntryEncoder();
   encoder.add(entry);
   return encoder.packed.bytes.subarray(PACKED_ROOM + PACKED_LENGTH);
 }
 
-class Memory implements Words {
-  readonly bytes: Buffer;
-  readonly ints: Int32Array;
-  readonly floats: Float32Array;
-
-  constructor(bytes: number) {
-    this.bytes = Buffer.allocUnsafeSlow(Math.ceil(bytes / WORD_BYTES) * WORD_BYTES);
-    this.ints = new Int32Array(this.bytes.buffer);
-    this.floats = new Float32Array(this.bytes.buffer);
-  }
-
-  /** One of at least `bytes`, with what is in this one up to `end`. */
-  grownTo(bytes: number, end: number): Memory {
-    const grown = new Memory(Math.max(bytes, 2 * this.bytes.length));
-    grown.bytes.set(this.bytes.subarray(0, end));
-    return grown;
-  }
-}
-
 /** Writes an entry behind its length, and tells where the next one begins. */
-function write(entry: LogEntry, { names, id, more }: Parts, memory: Memory, at: number): number {
+function write(entry: LogEntry, { names, id, more }: Parts, memory: EntryMemory, at: number): number {
   const { bytes, ints } = memory;
   let word = at / WORD_BYTES + 1;
   const kindAt = word++;
@@ -138,7 +148,8 @@ function partsOf(entry: LogEntry): Parts {
   const own = ownOf(prediction);
   const others = awaits === undefined && !beside ? '' : JSON.stringify({ awaits, categories: beside?.categories });
   const more = others === '' ? own : `${own || ',{}'},${others}`;
-  return { names: namesOf(prediction), id: prediction.id, more: `${more}]` };
+  const { endpoint, revision, arm, id } = prediction;
+  return { names: armNames(endpoint, revision, arm).words, id, more: `${more}]` };
 }
 
 /** What a record has beside the texts and numbers that each has; nothing for most. */
@@ -155,21 +166,21 @@ function field(name: string, value: unknown): string {
   return value === undefined ? '' : `,"${name}":${JSON.stringify(value)}`;
 }
 
-interface Names {
+/** The names that come again with every prediction that an arm answers. */
+export interface ArmNames {
   readonly endpoint: string;
   readonly revision: string;
   readonly arm: string;
   readonly words: Int32Array;
 }
 
-let last: Names | undefined;
+let last: ArmNames | undefined;
 
-/** The names that come again with every entry of an arm. */
-function namesOf({ endpoint, revision, arm }: PredictionRecord): Int32Array {
+export function armNames(endpoint: string, revision: string, arm: string): ArmNames {
   if (last?.endpoint !== endpoint || last.revision !== revision || last.arm !== arm) {
     last = { endpoint, revision, arm, words: wordsOf(`${JSON.stringify([endpoint, revision, arm]).slice(0, -1)},`) };
   }
-  return last.words;
+  return last;
 }
 
 /** A text in whole words, with spaces behind it. */
@@ -195,16 +206,24 @@ function writeQuoted(bytes: Buffer, at: number, text: string): number {
   return end;
 }
 
-/** `undefined` for bytes that are no entry: a log written by something else, which the shipper passes over. */
-export function decodeEntry(data: Uint8Array): LogEntry | undefined {
+/** The entries of a record. None of bytes that are no such: a log written by something else, which is passed over. */
+export function decodeEntries(data: Uint8Array): readonly LogEntry[] {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   try {
     const told = bytes.readUInt32LE(0);
+    if (groupCount(told) !== undefined) return unpackGroup(bytes).map((prediction) => ({ prediction }));
     const kind = (told & KIND) >>> 0;
-    return kind === PREDICTION || kind === TWO_ROWS ? decodePrediction(bytes, told) : decodeFormer(bytes);
+    const entry = kind === PREDICTION || kind === TWO_ROWS ? decodePrediction(bytes, told) : decodeFormer(bytes);
+    return entry ? [entry] : [];
   } catch {
-    return undefined;
+    return [];
   }
+}
+
+/** How many entries a record has, by what it says of itself. Of more than one, none awaits a score beside it. */
+export function entriesIn(data: Uint8Array): number {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return (bytes.length < WORD_BYTES ? undefined : groupCount(bytes.readUInt32LE(0))) ?? 1;
 }
 
 type PredictionEntry = Extract<LogEntry, { readonly prediction: unknown }>;

@@ -10,7 +10,9 @@ import { createLogger, createMetrics } from '#platform/observe';
 import { liveEndpoint } from '../live-endpoint.ts';
 import { type Prediction, replyTo } from '../prediction.ts';
 import { endpointOf } from '../testing/gateway-harness.ts';
-import { decodeEntry } from './entry-codec.ts';
+import { Backlog } from './backlog.ts';
+import { decodeEntries } from './entry-codec.ts';
+import type { PredictionRecord } from './prediction-record.ts';
 import { Recorder, type RecorderOptions } from './recorder.ts';
 
 const signature = { inputs: [{ name: 'x', kind: 'numeric' as const }], output: 'value' as const };
@@ -23,7 +25,7 @@ function prediction(i: number): Prediction {
   return {
     ...{ endpoint, candidate: undefined, id: `p-${i}`, at: i, receivedAt: i, startedMs: 0, entities: undefined },
     ...{ row: { numeric: [i], categories: [] }, candidateRow: undefined, reply: replyTo({ waiting: 1, finish() {} }) },
-    ...{ named: false, chosenBy: undefined, propensity: 1, arm: 'current', score: i / 3, error: undefined },
+    ...{ named: false, chosenBy: undefined, propensity: 1, arm: 'current', score: i / 4, error: undefined },
     ...{ fallback: undefined, standIn: undefined, cached: false, nodes: undefined, work: undefined },
   };
 }
@@ -37,24 +39,29 @@ async function open(t: TestContext, options: Pick<RecorderOptions, 'clock' | 'de
     await rm(folder, { recursive: true });
   });
   const metrics = createMetrics('gateway');
+  const backlog = new Backlog();
   const recorder = new Recorder({
-    ...{ log, metrics, logger: createLogger('recorder', 'fatal'), end: 0, shipped: () => 0, onRecorded() {} },
+    ...{ log, backlog, metrics, logger: createLogger('recorder', 'fatal'), onRecorded() {} },
     ...options,
   });
-  const written = async (): Promise<readonly string[]> => {
-    const ids: string[] = [];
-    for (let after = 0; after < recorder.end; ) {
+  const entries = async (): Promise<readonly PredictionRecord[]> => {
+    const records: PredictionRecord[] = [];
+    for (let after = 0, end = await log.end(); after < end; ) {
       const page = await log.read({ after });
-      for (const { data } of page.records) {
-        const entry = decodeEntry(data);
-        assert.ok(entry && 'prediction' in entry);
-        ids.push(entry.prediction.id);
+      for (const entry of page.records.flatMap(({ data }) => decodeEntries(data))) {
+        assert.ok('prediction' in entry);
+        records.push(entry.prediction);
       }
       after = page.last;
     }
+    return records;
+  };
+  const written = async (): Promise<readonly string[]> => {
+    const ids = (await entries()).map(({ id }) => id);
+    assert.equal(backlog.waiting, ids.length);
     return ids;
   };
-  return { recorder, metrics, written };
+  return { recorder, metrics, backlog, entries, written };
 }
 
 const idsOf = (predictions: readonly Prediction[]): readonly string[] => predictions.map(({ id }) => id);
@@ -65,9 +72,27 @@ test('what one turn has to record is recorded whole, also where it is more than 
   const all = Array.from({ length: 25_001 }, (_, i) => prediction(i));
   recorder.record(all);
 
-  assert.equal(recorder.end, all.length);
   assert.deepEqual(await written(), idsOf(all));
   assert.match(await metrics.expose(), /kedge_gateway_records_total\{[^}]*outcome="recorded"[^}]*\} 25001/);
+});
+
+test('predictions share records where they have nothing of their own, and none loses what it has', async (t) => {
+  const { recorder, entries } = await open(t, { clock: systemClock, delayMs: 0, queueMax: 100 });
+  const own: readonly Partial<Prediction>[] = [
+    ...[{ propensity: 0.5 }, { chosenBy: 'request' }, { cached: true }, { entities: { user: 'u' } }, { receivedAt: 9 }],
+    ...[{ fallback: { revision: 'm@2', error: 'late' } }, { nodes: [] }, { row: { numeric: [1], categories: ['c'] } }],
+  ];
+
+  recorder.record(own.flatMap((more, i) => [prediction(4 * i), { ...prediction(4 * i + 1), ...more }]));
+
+  const records = await entries();
+  assert.equal(records.length, 2 * own.length);
+  for (const [i, more] of own.entries()) {
+    const { row, fallback, ...kept } = more;
+    const expected = { ...kept, ...row, ...(fallback ? { fallback } : {}) };
+    const record = records[2 * i + 1] as object;
+    assert.deepEqual({ ...record, ...expected }, record);
+  }
 });
 
 test('with a delay, several turns are written together when that of the first is over', async (t) => {
@@ -84,11 +109,11 @@ test('with a delay, several turns are written together when that of the first is
 
   recorder.record([third]);
   clock.advance(4);
-  assert.equal(recorder.end, 2);
+  assert.deepEqual(await written(), idsOf([first, second]));
   clock.advance(1);
   assert.deepEqual(await written(), idsOf([first, second, third]));
   recorder.flush();
-  assert.equal(recorder.end, 3);
+  assert.deepEqual(await written(), idsOf([first, second, third]));
 });
 
 test('what waits for its delay is written when asked, and when there is enough of it', async (t) => {
@@ -101,7 +126,7 @@ test('what waits for its delay is written when asked, and when there is enough o
   assert.deepEqual(await written(), idsOf([first]));
 
   recorder.record(more);
-  assert.ok(recorder.end > 1);
+  assert.ok((await written()).length > 1);
   clock.advance(1_000);
   assert.deepEqual(await written(), idsOf([first, ...more]));
 });
@@ -115,4 +140,18 @@ test('what waits for its delay counts among what waits for the control plane', a
 
   assert.deepEqual(await written(), ['p-0', 'p-1', 'p-2']);
   assert.match(await metrics.expose(), /kedge_gateway_records_total\{[^}]*outcome="dropped"[^}]*\} 2/);
+});
+
+test('what was sent makes room for more', async (t) => {
+  const { recorder, backlog, written } = await open(t, { clock: systemClock, delayMs: 0, queueMax: 3 });
+
+  recorder.record([1, 2, 3].map(prediction));
+  recorder.record([prediction(4)]);
+  assert.deepEqual(await written(), ['p-1', 'p-2', 'p-3']);
+
+  backlog.settle(2);
+  recorder.record([5, 6].map(prediction));
+  recorder.record([prediction(7)]);
+  backlog.add(2);
+  assert.deepEqual(await written(), ['p-1', 'p-2', 'p-3', 'p-5', 'p-6']);
 });

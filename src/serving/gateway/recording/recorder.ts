@@ -13,7 +13,8 @@ import {
 } from '../prediction.ts';
 import type { TensorWork } from '../tensor-prediction.ts';
 import { RecordBudget } from '../tensors/recorded-tensor.ts';
-import { EntryEncoder } from './entry-codec.ts';
+import type { Backlog } from './backlog.ts';
+import { type ArmNames, armNames, EntryEncoder } from './entry-codec.ts';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 
 /** Past this an append is made at once, so that none grows with what one turn has to record. */
@@ -21,6 +22,8 @@ const APPEND_BYTES = 256 * 1024;
 
 export interface RecorderOptions {
   readonly log: SyncEventLog;
+  /** What is in the log and not sent. */
+  readonly backlog: Backlog;
   readonly clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -28,10 +31,6 @@ export interface RecorderOptions {
   readonly queueMax: number;
   /** How long a prediction may wait for others to be written with it; 0 writes it before it is answered. */
   readonly delayMs: number;
-  /** The offset up to which the log has been shipped. */
-  readonly shipped: () => number;
-  /** The offset of the newest entry when the recorder starts. */
-  readonly end: number;
   readonly onRecorded: () => void;
 }
 
@@ -45,13 +44,11 @@ export class Recorder {
   readonly #outcomes: ReturnType<Metrics['counter']>;
   readonly #standIns: ReturnType<Metrics['counter']>;
   readonly #encoder = new EntryEncoder();
-  #end: number;
   #failing = false;
   #cancelDelay: (() => void) | undefined;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    this.#end = options.end;
     this.#outcomes = options.metrics.counter('kedge_gateway_records_total', 'Predictions recorded or lost.', [
       'outcome',
     ]);
@@ -62,28 +59,25 @@ export class Recorder {
     );
   }
 
-  /** The offset of the newest entry. */
-  get end(): number {
-    return this.#end;
-  }
-
   record(predictions: readonly Prediction[]): void {
     const answered = predictions.some(({ error }) => error) ? predictions.filter(({ error }) => !error) : predictions;
-    for (const { standIn } of answered) if (standIn) this.#standIns.inc({ by: standIn.by.by });
-    const { queueMax, shipped, clock } = this.#options;
-    const waiting = this.#end + this.#encoder.count - shipped();
-    if (waiting + answered.length > queueMax) {
-      this.#outcomes.inc({ outcome: 'dropped' }, answered.length);
-      return;
-    }
+    const { queueMax, backlog, clock } = this.#options;
+    const isFull = backlog.waiting + this.#encoder.entries + answered.length > queueMax;
     const nowMs = clock.monotonic();
-    for (const prediction of answered) this.#add(entryOf(prediction, nowMs));
+    for (const prediction of answered) {
+      if (prediction.standIn) this.#standIns.inc({ by: prediction.standIn.by.by });
+      if (!isFull) this.#addPrediction(prediction, nowMs);
+    }
+    if (isFull) this.#outcomes.inc({ outcome: 'dropped' }, answered.length);
     this.#appendInTime();
   }
 
   /** Not held to the limit of the queue: each belongs to a prediction that is in it and waits for this. */
   recordShadows(results: readonly ShadowResult[]): void {
-    for (const { prediction, shadow } of results) this.#add({ shadowOf: prediction.id, shadow });
+    for (const { prediction, shadow } of results) {
+      this.#encoder.add({ shadowOf: prediction.id, shadow });
+      this.#appendLarge();
+    }
     this.#appendInTime();
   }
 
@@ -95,28 +89,36 @@ export class Recorder {
   #appendInTime(): void {
     const { delayMs, clock } = this.#options;
     if (delayMs === 0) this.#append();
-    else if (this.#encoder.count > 0) this.#cancelDelay ??= clock.after(delayMs, () => this.#append());
+    else if (this.#encoder.entries > 0) this.#cancelDelay ??= clock.after(delayMs, () => this.#append());
   }
 
-  #add(entry: LogEntry): void {
-    this.#encoder.add(entry);
-    if (this.#encoder.bytes > APPEND_BYTES || this.#encoder.count === APPEND_RECORDS_MAX) this.#append();
+  #addPrediction(prediction: Prediction, nowMs: number): void {
+    const latencyUs = Math.round((nowMs - prediction.startedMs) * 1_000);
+    if (!isPlain(prediction) || !this.#encoder.addPlain(namesOf(prediction), prediction, latencyUs)) {
+      this.#encoder.add(entryOf(prediction, latencyUs));
+    }
+    this.#appendLarge();
+  }
+
+  #appendLarge(): void {
+    if (this.#encoder.bytes > APPEND_BYTES || this.#encoder.records === APPEND_RECORDS_MAX) this.#append();
   }
 
   /** Appends what was added. */
   #append(): void {
     this.#cancelDelay?.();
     this.#cancelDelay = undefined;
-    const { count } = this.#encoder;
-    if (count === 0) return;
-    const { log, logger, onRecorded } = this.#options;
+    const { entries } = this.#encoder;
+    if (entries === 0) return;
+    const { log, backlog, logger, onRecorded } = this.#options;
     try {
-      this.#end = log.appendPackedSync(this.#encoder.packed).last;
-      this.#outcomes.inc({ outcome: 'recorded' }, count);
+      log.appendPackedSync(this.#encoder.packed);
+      backlog.add(entries);
+      this.#outcomes.inc({ outcome: 'recorded' }, entries);
       this.#failing = false;
       onRecorded();
     } catch (error) {
-      this.#outcomes.inc({ outcome: 'failed' }, count);
+      this.#outcomes.inc({ outcome: 'failed' }, entries);
       if (!this.#failing) logger.error({ err: error }, `predictions are not recorded: ${messageOf(error)}`);
       this.#failing = true;
     } finally {
@@ -130,7 +132,20 @@ function recordedTensors({ feeds, outputs }: TensorWork): NonNullable<Prediction
   return { inputs: budget.keep(feeds), outputs: budget.keep(outputs) };
 }
 
-function entryOf(prediction: Prediction, nowMs: number): LogEntry {
+/** Whether it has nothing to be recorded that a group of the log has no place for; as most have nothing. */
+function isPlain(prediction: Prediction): boolean {
+  const { at, receivedAt, propensity, arm, candidate, endpoint, row, cached } = prediction;
+  if (at !== receivedAt || propensity !== 1 || arm !== 'current' || candidate || cached) return false;
+  if (endpoint.routed.rollout !== undefined || endpoint.candidate || row.categories.length > 0) return false;
+  const { chosenBy, entities, standIn, fallback, nodes, tensors } = prediction;
+  return chosenBy === undefined && !entities && !standIn && !fallback && !nodes && !tensors;
+}
+
+function namesOf({ endpoint, arm }: Prediction): ArmNames {
+  return armNames(endpoint.routed.name, endpoint.current.arm.revision, arm);
+}
+
+function entryOf(prediction: Prediction, latencyUs: number): LogEntry {
   const { endpoint, id, at, receivedAt, arm, score, fallback, entities, chosenBy, standIn } = prediction;
   const revision = answeringRevision(prediction);
   const row = standIn?.by.arm
@@ -150,7 +165,7 @@ function entryOf(prediction: Prediction, nowMs: number): LogEntry {
     propensity: propensityOf(prediction),
     numeric,
     categories,
-    latencyUs: Math.round((nowMs - prediction.startedMs) * 1_000),
+    latencyUs,
   };
   if (chosenBy !== undefined) record.chosenBy = chosenBy;
   if (standIn) {

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { openLocalLogReader } from '#adapters/log/local';
 import { endpointOf, type GatewayHarness, type HarnessOptions, openGateway } from '../testing/gateway-harness.ts';
 import { categoryModel, logisticModel } from '../testing/models.ts';
-import { decodeEntry } from './entry-codec.ts';
+import { decodeEntries } from './entry-codec.ts';
 
 describe('what a gateway records', () => {
   let harness: GatewayHarness;
@@ -78,9 +78,9 @@ describe('what a gateway records', () => {
     const reader = openLocalLogReader({ folder: join(harness.folder, 'log') });
     const { records } = await reader.read({ after: 0 });
     await reader.close();
-    const entries = records.map(({ data }) => decodeEntry(data));
+    const entries = records.flatMap(({ data }) => decodeEntries(data));
     assert.deepEqual(
-      entries.map((entry) => entry && 'prediction' in entry && entry.prediction.id),
+      entries.map((entry) => 'prediction' in entry && entry.prediction.id),
       ['flushed', 'closed'],
     );
   });
@@ -132,6 +132,24 @@ describe('what a gateway records', () => {
     harness.controlPlane.onPredictions = () => 200;
     await harness.gateway.flush();
     assert.equal(ids().length, 5);
+  });
+
+  test('counts what a process that is gone has left among what waits, and makes room when it is sent', async () => {
+    const numbers = { at: 1, receivedAt: 1, score: 0.5, propensity: 1, latencyUs: 1, numeric: [1], categories: [] };
+    const inherited = ['left-1', 'left-2', 'left-3'].map((id) => ({
+      prediction: { id, endpoint: 'delays', revision: 'delay@1', arm: 'current', ...numbers },
+    }));
+    await open({ limits: { recordQueueMax: 5 }, inherited, onPredictions: () => 503 });
+    await assert.rejects(harness.gateway.flush());
+    for (let i = 0; i < 4; i++) await predict(`r-${i}`);
+
+    harness.controlPlane.onPredictions = () => 200;
+    await harness.gateway.flush();
+    assert.deepEqual(ids(), ['left-1', 'left-2', 'left-3', 'r-0', 'r-1']);
+
+    for (let i = 4; i < 8; i++) await predict(`r-${i}`);
+    await harness.gateway.flush();
+    assert.equal(ids().length, 9);
   });
 
   test('a request that was refused is not recorded', async () => {

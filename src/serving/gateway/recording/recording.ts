@@ -2,6 +2,7 @@ import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
 import type { SyncEventLog } from '#ports/event-log';
 import type { Prediction, ShadowResult } from '../prediction.ts';
+import { Backlog } from './backlog.ts';
 import { Recorder } from './recorder.ts';
 import { Shipper, type ShipperOptions } from './shipper.ts';
 
@@ -34,13 +35,14 @@ export class Recording {
     const { log, leftLogs, system, logger, metrics, queueMax, delayMs, post, scoreAgain } = options;
     const shippedTotal = metrics.counter('kedge_gateway_shipped_total', 'Recorded predictions sent.', ['outcome']);
     const shipping = { system, logger, shippedTotal, post, everyMs: options.shipEveryMs };
-    const shipper = new Shipper({ ...shipping, log, scoreAgain });
+    const backlog = new Backlog();
+    const shipper = new Shipper({ ...shipping, log, backlog, scoreAgain });
     // A score beside an answer would be written to another log than its answer: what was left goes without.
-    const left = leftLogs.map((each) => new Shipper({ ...shipping, log: each, scoreAgain: () => [] }));
+    const left = leftLogs.map((each) => {
+      return new Shipper({ ...shipping, log: each, backlog: new Backlog(), scoreAgain: () => [] });
+    });
     const recorder = new Recorder({
-      ...{ log, logger, metrics, clock: system.clock, queueMax, delayMs },
-      shipped: () => shipper.shipped,
-      end: await log.end(),
+      ...{ log, backlog, logger, metrics, clock: system.clock, queueMax, delayMs },
       onRecorded: () => shipper.wake(),
     });
     return new Recording(recorder, [shipper, ...left]);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { decodeEntry, encodeEntry } from './entry-codec.ts';
+import { PACKED_LENGTH, PACKED_ROOM } from '#ports/event-log';
+import { armNames, decodeEntries, EntryEncoder, encodeEntry } from './entry-codec.ts';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 import { BATCH_RECORDS_MAX, batchOf } from './ship-batch.ts';
 
@@ -69,6 +70,22 @@ describe('a batch of recorded predictions', () => {
     );
   });
 
+  test('has the predictions of a record all or none, and counts the entries that are over with it', () => {
+    const encoder = new EntryEncoder();
+    const names = armNames('e', 'm@1', 'current');
+    for (let i = 0; i < 256; i++) {
+      encoder.addPlain(names, { id: `r${i}`, at: 1_000, score: 0.5, row: { numeric: [i] } }, 7);
+    }
+    const group = encoder.packed.bytes.subarray(PACKED_ROOM + PACKED_LENGTH);
+    const single = encodeEntry({ shadowOf: 'x', shadow });
+    const records = Array.from({ length: 12 }, (_, i) => ({ offset: i + 1, data: i % 4 === 3 ? single : group }));
+
+    const batch = batchOf({ records, last: 12 }, never);
+
+    assert.deepEqual([batch.records.length, batch.entries, batch.last], [7 * 256, 7 * 256 + 2, 9]);
+    assert.deepEqual(batch.records[257], record('r1', { at: 1_000, numeric: [1], categories: [] }));
+  });
+
   test('passes over what is no entry', () => {
     const odd = {
       records: [
@@ -91,7 +108,7 @@ describe('a batch of recorded predictions', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), row, fc.option(row), (id, own, beside) => {
         const entry = { prediction: record(id, own), awaits: 'm@2', ...(beside ? { beside } : {}) };
-        assert.deepEqual(decodeEntry(encodeEntry(entry)), entry);
+        assert.deepEqual(decodeEntries(encodeEntry(entry)), [entry]);
       }),
     );
   });

@@ -4,8 +4,17 @@ import { KedgeError, messageOf } from '#core/errors';
 import { Outage } from '#core/outage';
 import type { System } from '#core/system';
 import type { Logger, Metrics } from '#platform/observe';
-import { APPEND_BYTES_MAX, type LogCursor, type LogPage, PAGE_RECORDS_MAX, type SyncEventLog } from '#ports/event-log';
-import { decodeEntry } from './entry-codec.ts';
+import {
+  APPEND_BYTES_MAX,
+  type LogCursor,
+  type LogPage,
+  PAGE_BYTES,
+  PAGE_RECORDS_MAX,
+  type ReadQuery,
+  type SyncEventLog,
+} from '#ports/event-log';
+import type { Backlog } from './backlog.ts';
+import { decodeEntries, entriesIn } from './entry-codec.ts';
 import type { PredictionRecord } from './prediction-record.ts';
 import { noteUnscored, type Unscored } from './score-again.ts';
 import { batchOf, type ShipBatch } from './ship-batch.ts';
@@ -14,6 +23,8 @@ export interface ShipperOptions {
   readonly log: SyncEventLog;
   readonly system: System;
   readonly logger: Logger;
+  /** Knows of what is in the log and not sent, also of what was when it starts. */
+  readonly backlog: Backlog;
   /** By outcome. */
   readonly shippedTotal: ReturnType<Metrics['counter']>;
   /** Posts records; see {@link postPredictions}. */
@@ -30,7 +41,9 @@ export type PostRecords = (records: readonly PredictionRecord[], signal: AbortSi
 export type PostResult = 'accepted' | 'refused';
 
 const CURSOR = 'shipper';
-const PAGE_ENTRIES = 4_000;
+/** As much of the log as a batch is made of, as a rule. */
+const USUAL_PAGE = { limit: 4_000, bytesMax: PAGE_BYTES };
+const LARGEST_PAGE = { limit: PAGE_RECORDS_MAX, bytesMax: APPEND_BYTES_MAX };
 /** A score beside an answer that was not written after so long was lost with its process. */
 const SHADOW_WAIT_MS = 30_000;
 /** How often a flush looks again for a score that is still being made. */
@@ -61,11 +74,6 @@ export class Shipper {
     this.#options = options;
     this.#cursor = options.log.cursor(CURSOR);
     this.#shippedTotal = options.shippedTotal;
-  }
-
-  /** The offset up to which everything is sent. */
-  get shipped(): number {
-    return this.#shipped;
   }
 
   async start(): Promise<void> {
@@ -126,14 +134,18 @@ export class Shipper {
     }
   }
 
-  /** Looks through what was inherited for predictions without the score beside them. */
+  /** Counts what was inherited, and looks through it for predictions without the score beside them. */
   async #scoreAgain(): Promise<void> {
-    const { log, system, logger, scoreAgain } = this.#options;
+    const { log, backlog, system, logger, scoreAgain } = this.#options;
     const unscored = new Map<string, Unscored>();
     try {
       for (let after = this.#shipped; after < this.#inheritedEnd; ) {
-        const page = await log.read({ after, limit: PAGE_ENTRIES, bytesMax: APPEND_BYTES_MAX });
-        for (const { data } of page.records) noteUnscored(unscored, decodeEntry(data));
+        const page = await log.read({ after, ...USUAL_PAGE });
+        for (const { data } of page.records) {
+          const entries = entriesIn(data);
+          backlog.add(entries);
+          if (entries === 1) noteUnscored(unscored, decodeEntries(data)[0]);
+        }
         if (page.last <= after) break;
         after = page.last;
       }
@@ -153,10 +165,10 @@ export class Shipper {
 
   /** Sends one batch and tells how many predictions it had; `undefined` when there is nothing to send yet. */
   async #shipOne(): Promise<number | undefined> {
-    const { log } = this.#options;
+    const { log, backlog } = this.#options;
     // A batch that could not be sent is kept: reading it again for each attempt would cost more than scoring did.
     this.#batch ??= await this.#nextBatch();
-    const { records, last } = this.#batch;
+    const { records, entries, last } = this.#batch;
     if (last <= this.#shipped) {
       this.#batch = undefined;
       return undefined;
@@ -165,20 +177,21 @@ export class Shipper {
     await this.#cursor.set(last);
     this.#shipped = last;
     this.#batch = undefined;
+    backlog.settle(entries);
     await log.trim(last + 1);
     return records.length;
   }
 
   async #nextBatch(): Promise<ShipBatch> {
-    const batch = await this.#batchFrom(PAGE_ENTRIES);
+    const batch = await this.#batchFrom(USUAL_PAGE);
     // The score that the first one waits for may lie beyond a page while requests come faster than scores.
-    return batch.last <= this.#shipped ? this.#batchFrom(PAGE_RECORDS_MAX) : batch;
+    return batch.last <= this.#shipped ? this.#batchFrom(LARGEST_PAGE) : batch;
   }
 
-  async #batchFrom(entriesMax: number): Promise<ShipBatch> {
+  async #batchFrom(size: Pick<ReadQuery, 'limit' | 'bytesMax'>): Promise<ShipBatch> {
     const { log, system } = this.#options;
-    const page = await this.#read(entriesMax);
-    const complete = page.last >= (await log.end()) || page.records.length === PAGE_RECORDS_MAX;
+    const page = await this.#read(size);
+    const complete = page.last >= (await log.end()) || size === LARGEST_PAGE;
     const now = system.clock.now();
     if (now > this.#scoredAgainUntil) this.#scoredAgain = new Set();
     return batchOf(page, {
@@ -209,16 +222,18 @@ export class Shipper {
     );
   }
 
-  async #read(limit: number): Promise<LogPage> {
-    const { log, logger } = this.#options;
+  async #read(size: Pick<ReadQuery, 'limit' | 'bytesMax'>): Promise<LogPage> {
+    const { log, backlog, logger } = this.#options;
     try {
-      return await log.read({ after: this.#shipped, limit, bytesMax: APPEND_BYTES_MAX });
+      return await log.read({ after: this.#shipped, ...size });
     } catch (error) {
       if (!(error instanceof KedgeError) || error.code !== 'log/trimmed') throw error;
       const start = await log.start();
       logger.error({ from: this.#shipped, to: start }, 'recorded predictions were trimmed before they were sent');
       this.#shipped = start;
-      return log.read({ after: start, limit, bytesMax: APPEND_BYTES_MAX });
+      // How many they were cannot be told any more.
+      backlog.clear();
+      return log.read({ after: start, ...size });
     }
   }
 

@@ -147,6 +147,8 @@ export interface HarnessOptions extends Partial<Pick<GatewayOptions, Passed>> {
   readonly table: (put: (model: TestModel, name: string, version: number) => Promise<Arm>) => Promise<RoutingTable>;
   /** What a process that is gone left in the log. */
   readonly inherited?: readonly LogEntry[];
+  /** What the control plane says to predictions from the start on; it takes them as a rule. */
+  readonly onPredictions?: ScriptedControlPlane['onPredictions'];
 }
 
 /** A real gateway over loopback with real stores in a temporary folder. */
@@ -156,6 +158,7 @@ export async function openGateway(options: HarnessOptions): Promise<GatewayHarne
   const log = await openLocalLog({ folder: join(folder, 'log') });
   if (options.inherited) log.appendSync(options.inherited.map(encodeEntry));
   const controlPlane = new ScriptedControlPlane();
+  if (options.onPredictions) controlPlane.onPredictions = options.onPredictions;
   const url = await controlPlane.listen();
   const table = await options.table((model, name, version) => putModel(blobs, model, { name, version }));
   controlPlane.route(table);

@@ -42,14 +42,19 @@ export interface EventLog extends EventLogReader {
 }
 
 /**
- * A log on this machine, whose append is over when the function returns: the gateway records a prediction before it
- * answers, without giving up its turn. A remote log cannot offer this.
+ * A log on this machine, whose append can be over when the function returns: a gateway may record a prediction before
+ * it answers, without giving up its turn. A remote log cannot offer this.
  */
 export interface SyncEventLog extends EventLog {
   /** {@link EventLog.append}, over when it returns. */
   appendSync(records: readonly Uint8Array[]): Appended;
   /** The same for records that lie behind one another already, which saves a copy of each. */
   appendPackedSync(packed: PackedRecords): Appended;
+  /**
+   * The same on another thread, which is what a slow disk holds up then. Until it is over, the bytes stay as they are
+   * and nothing else may be appended.
+   */
+  appendPacked(packed: PackedRecords): Promise<Appended>;
 }
 
 /** Records in one piece of memory, each behind its length. */

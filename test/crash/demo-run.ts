@@ -59,7 +59,7 @@ export async function playDemo(t: TestContext, plan: readonly Kill[]): Promise<D
   const args = ['demo', '--quick', '--keep', '--data', dataDir, '--report', reportFile];
   const demo = spawn(process.execPath, [KEDGE, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, KEDGE_LEASE_MS: String(LEASE_MS), KEDGE_LOG_LEVEL: 'warn' },
+    env: { ...process.env, KEDGE_LEASE_MS: String(LEASE_MS), KEDGE_LOG_LEVEL: 'warn', KEDGE_RECORD_DELAY_MS: '0' },
   });
   const killer = new Killer(() => platformBelow(demo.pid ?? 0), plan);
   const over = new AbortController();

@@ -38,7 +38,11 @@ async function play(t: TestContext, kills: number) {
   const [port, gatewayPort, grpcPort] = await Promise.all([freePort(), freePort(), freePort()]);
   const logLevel = process.env['KEDGE_LOG_LEVEL'] ?? 'fatal';
   const platform = await startPlatform(
-    loadConfig({ dataDir: dir, port, gatewayPort, grpcPort, leaseMs: 1_000, logLevel, insecureLoopback: true }, {}),
+    loadConfig(
+      // Nothing that was answered may be missing in the end.
+      { dataDir: dir, port, gatewayPort, grpcPort, leaseMs: 1_000, logLevel, insecureLoopback: true, recordDelayMs: 0 },
+      {},
+    ),
   );
   const plan = spreadOverMoments(momentsOf(ROUNDS), { seed: SEED, kills });
   const killer = new Killer(() => platform.pids(), plan);

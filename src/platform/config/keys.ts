@@ -271,13 +271,13 @@ export const KEYS = {
   },
   recordDelayMs: {
     env: 'KEDGE_RECORD_DELAY_MS',
-    default: 0,
+    default: 10,
     min: 0,
     max: 1_000,
     unit: 'ms',
     reason:
-      'After its answer a prediction is recorded so much later at most, together with others; a gateway that is ' +
-      'killed loses those. With 0 each is recorded before its answer, and none is lost.',
+      'How long after its answer a prediction is written at most, together with others and by another thread; ' +
+      'a gateway that is killed loses those. With 0 each is written before its answer, and none is lost.',
   },
   modelRepository: {
     env: 'KEDGE_MODEL_REPOSITORY',

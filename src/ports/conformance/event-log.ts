@@ -70,8 +70,9 @@ function orderCases(withLog: WithLog, open: () => Promise<OpenEventLog>): void {
           const all = appends.flat().map((record) => Buffer.from(record));
           for (const [index, records] of appends.entries()) {
             if (index === 6) log = await opened.reopen();
-            const synchronous = index % 2 === 1 && 'appendSync' in log;
-            if (synchronous) (log as SyncEventLog).appendSync(records);
+            const local = 'appendSync' in log ? (log as SyncEventLog) : undefined;
+            if (index % 3 === 1 && local) local.appendSync(records);
+            else if (index % 3 === 2 && local) await local.appendPacked(packedOf(records.map((it) => Buffer.from(it))));
             else await log.append(records);
           }
           assert.equal(await log.end(), all.length);
@@ -106,23 +107,43 @@ function orderCases(withLog: WithLog, open: () => Promise<OpenEventLog>): void {
       assert.deepEqual(appendSync.call(log, [bytes('a')]), { first: 1, last: 1 });
       assert.throws(() => appendSync.call(log, []), { code: logErrors.invalid.code });
       const { appendPackedSync } = log as SyncEventLog;
-      assert.deepEqual(appendPackedSync.call(log, packedOf(['b', '', 'long'])), { first: 2, last: 4 });
+      const packed = packedOf(['b', '', 'long'].map(bytes));
+      assert.deepEqual(appendPackedSync.call(log, packed), { first: 2, last: 4 });
       assert.throws(() => appendPackedSync.call(log, packedOf([])), { code: logErrors.invalid.code });
-      assert.throws(() => appendPackedSync.call(log, packedOf(Array(APPEND_RECORDS_MAX + 1).fill(''))), {
-        code: logErrors['too-large'].code,
-      });
+      assert.throws(() => appendPackedSync.call(log, packedOf(TOO_MANY)), { code: logErrors['too-large'].code });
       assert.deepEqual(await textsAfter(log, 0), ['a', 'b', '', 'long']);
+    }),
+  );
+
+  it(
+    'offers an append on another thread with it, which is there when it is over and not before others',
+    withLog(async (log) => {
+      if (!('appendPacked' in log)) return;
+      const local = log as SyncEventLog;
+      const first = local.appendPacked(packedOf(['a', 'b'].map(bytes)));
+      assert.throws(() => local.appendSync([bytes('too early')]), /one append at a time/);
+      assert.deepEqual(await first, { first: 1, last: 2 });
+      assert.deepEqual(local.appendSync([bytes('c')]), { first: 3, last: 3 });
+      await assert.rejects(local.appendPacked(packedOf([])), { code: logErrors.invalid.code });
+      await assert.rejects(local.appendPacked(packedOf(TOO_MANY)), { code: logErrors['too-large'].code });
+      assert.deepEqual(await local.appendPacked(packedOf([bytes('d')])), { first: 4, last: 4 });
+      assert.deepEqual(await textsAfter(log, 0), ['a', 'b', 'c', 'd']);
+      const last = local.appendPacked(packedOf([bytes('e')]));
+      await local.close();
+      assert.deepEqual(await last, { first: 5, last: 5 });
     }),
   );
 }
 
-function packedOf(texts: readonly string[]): PackedRecords {
-  const records = texts.flatMap((text) => {
+const TOO_MANY: readonly Uint8Array[] = Array(APPEND_RECORDS_MAX + 1).fill(new Uint8Array());
+
+function packedOf(records: readonly Uint8Array[]): PackedRecords {
+  const pieces = records.flatMap((record) => {
     const length = Buffer.alloc(PACKED_LENGTH);
-    length.writeUInt32LE(text.length);
-    return [length, bytes(text)];
+    length.writeUInt32LE(record.length);
+    return [length, record];
   });
-  return { bytes: Buffer.concat([Buffer.alloc(PACKED_ROOM), ...records]), count: texts.length };
+  return { bytes: Buffer.concat([Buffer.alloc(PACKED_ROOM), ...pieces]), count: records.length };
 }
 
 function pageCases(withLog: WithLog): void {

@@ -42,7 +42,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   modelMemoryBytesMax: 1024 * 1024 * 1024,
   predictTimeoutMs: 2_000,
   recordQueueMax: 100_000,
-  recordDelayMs: 0,
+  recordDelayMs: 10,
   bodyBytesMax: 4 * 1024 * 1024,
   bodiesBytesMax: 256 * 1024 * 1024,
   instancesMax: 1_000,

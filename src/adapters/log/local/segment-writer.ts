@@ -1,8 +1,19 @@
-import { closeSync, constants, fdatasync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fdatasyncSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  write,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 const flushFile = promisify(fdatasync);
+const writeFile = promisify(write);
 
 /** The file at the end of the log. */
 export class SegmentWriter {
@@ -32,10 +43,31 @@ export class SegmentWriter {
     try {
       while (written < frame.length) written += writeSync(this.#descriptor, frame, written);
     } catch (error) {
-      if (written > 0) this.cut(this.#bytes);
-      throw error;
+      this.#takeBack(written, error);
     }
-    this.#bytes += frame.length;
+    this.#wrote(frame.length);
+  }
+
+  /** {@link write} on another thread. */
+  async writeAway(frame: Uint8Array): Promise<void> {
+    let written = 0;
+    try {
+      while (written < frame.length) {
+        written += (await writeFile(this.#descriptor, frame, written, frame.length - written)).bytesWritten;
+      }
+    } catch (error) {
+      this.#takeBack(written, error);
+    }
+    this.#wrote(frame.length);
+  }
+
+  #takeBack(written: number, error: unknown): never {
+    if (written > 0) this.cut(this.#bytes);
+    throw error;
+  }
+
+  #wrote(bytes: number): void {
+    this.#bytes += bytes;
     this.#dirty = true;
   }
 

@@ -51,6 +51,7 @@ export class LocalLogWriter implements SyncEventLog {
   #end: number;
   #cancelFlush: (() => void) | undefined;
   #flushing: Promise<void> = Promise.resolve();
+  #writing: Promise<void> | undefined;
   #failure: string | undefined;
   #closed = false;
 
@@ -73,6 +74,21 @@ export class LocalLogWriter implements SyncEventLog {
   appendPackedSync(packed: PackedRecords): Appended {
     const appended = this.#write(packed);
     if (this.#settings.fsync === 'always') this.#orFail(() => this.#segment.flushSync());
+    return appended;
+  }
+
+  async appendPacked(packed: PackedRecords): Promise<Appended> {
+    const { frame, first, before } = this.#begin(packed);
+    this.#writing = this.#segment.writeAway(frame);
+    try {
+      await this.#writing;
+    } catch (error) {
+      this.#unwritten(error, before);
+    } finally {
+      this.#writing = undefined;
+    }
+    const appended = this.#written(packed, first);
+    if (this.#settings.fsync === 'always') await this.#segment.flush().catch((error) => this.#fail(error));
     return appended;
   }
 
@@ -119,6 +135,7 @@ export class LocalLogWriter implements SyncEventLog {
     this.#closed = true;
     this.#cancelFlush?.();
     try {
+      await this.#writing?.catch(() => undefined);
       await this.#flushing;
       if (this.#settings.fsync !== 'never' && this.#segment.isDirty) await this.#segment.flush();
     } finally {
@@ -133,21 +150,35 @@ export class LocalLogWriter implements SyncEventLog {
   }
 
   #write(packed: PackedRecords): Appended {
+    const { frame, first, before } = this.#begin(packed);
+    try {
+      this.#segment.write(frame);
+    } catch (error) {
+      this.#unwritten(error, before);
+    }
+    return this.#written(packed, first);
+  }
+
+  /** The frame to write, and how long the segment is that takes it. */
+  #begin(packed: PackedRecords): { readonly frame: Buffer; readonly first: number; readonly before: number } {
     this.#assertOpen();
     if (this.#failure !== undefined) throw this.#broken(this.#failure);
+    assert(!this.#writing, 'one append at a time');
     assertPacked(packed);
     const first = this.#end + 1;
     const frame = frameOf(packed, first);
     this.#assertSpace(frame.length);
     if (this.#segment.bytes > 0 && this.#segment.bytes + frame.length > this.#settings.segmentBytes) this.#roll();
-    const before = this.#segment.bytes;
-    try {
-      this.#segment.write(frame);
-    } catch (error) {
-      if (statSync(segmentPath(this.#settings.folder, this.#base)).size !== before) return this.#fail(error);
-      throw translateFull(error, this.#settings.folder);
-    }
-    this.#end += packed.count;
+    return { frame, first, before: this.#segment.bytes };
+  }
+
+  #unwritten(error: unknown, before: number): never {
+    if (statSync(segmentPath(this.#settings.folder, this.#base)).size !== before) this.#fail(error);
+    throw translateFull(error, this.#settings.folder);
+  }
+
+  #written({ count }: PackedRecords, first: number): Appended {
+    this.#end += count;
     this.#index.note(this.#base, this.#end, this.#segment.bytes);
     if (this.#settings.fsync === 'interval') this.#flushSoon();
     return { first, last: this.#end };

@@ -152,7 +152,7 @@ describe('a gateway of two processes', () => {
         KEDGE_URL: `http://127.0.0.1:${(controlPlane.address() as AddressInfo).port}`,
         ...{ KEDGE_GATEWAY_PROCESSES: String(processes), KEDGE_MODEL_REPOSITORY: join(folder, 'models') },
         ...{ KEDGE_GATEWAY_PORT: '0', KEDGE_GRPC_PORT: '0', KEDGE_LOG_LEVEL: 'error' },
-        ...{ KEDGE_MODEL_CONTROL: 'true', KEDGE_PREDICT_TIMEOUT_MS: '60000' },
+        ...{ KEDGE_MODEL_CONTROL: 'true', KEDGE_PREDICT_TIMEOUT_MS: '60000', KEDGE_RECORD_DELAY_MS: '0' },
       },
     });
     const ready = await new Promise<{ readonly url: string; readonly grpc: string }>((resolve, reject) => {

@@ -11,8 +11,8 @@ import type { LogEntry, PredictionRecord } from './prediction-record.ts';
  * Any other is by itself, in words of 32 bits, little-endian: the kind of entry with what tells its row
  * (`packed-numbers.ts`), the numbers of its head (`entry-head.ts`), those of the row, what tells a second row and its
  * numbers, and then a list as JSON: endpoint, revision, arm, id, and what else there is. An entry that is no prediction
- * is a word of its kind and JSON. Nothing has a name that need not: what is written for a prediction is read by nobody
- * before it is answered, and half as much takes half as long.
+ * is a word of its kind and JSON. Nothing has a name that need not: all of it is made by the thread that answers, and
+ * half as much takes half as long.
  */
 const PREDICTION = 0x4000_0000;
 const TWO_ROWS = 0x6000_0000;

@@ -55,7 +55,7 @@ export interface RecordedRow {
 }
 
 /**
- * One entry of the local log. A prediction is written before its answer is released; when another arm is scored beside
+ * One entry of the local log. A prediction is written when it is answered; when another arm is scored beside
  * it, that score follows as an entry of its own, and `awaits` says so. `beside` is the row of that arm where it takes
  * others than the answering one, so that it can still be scored when the process ended before it was.
  */

@@ -1,7 +1,7 @@
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Logger, Metrics } from '#platform/observe';
-import { APPEND_RECORDS_MAX, type SyncEventLog } from '#ports/event-log';
+import type { SyncEventLog } from '#ports/event-log';
 import {
   answeringRevision,
   armNameOf,
@@ -13,16 +13,14 @@ import {
 } from '../prediction.ts';
 import type { TensorWork } from '../tensor-prediction.ts';
 import { RecordBudget } from '../tensors/recorded-tensor.ts';
+import { type Appends, AppendsAtOnce, AppendsLater } from './appends.ts';
 import type { Backlog } from './backlog.ts';
-import { type ArmNames, armNames, EntryEncoder } from './entry-codec.ts';
+import { type ArmNames, armNames } from './entry-codec.ts';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
-
-/** Past this an append is made at once, so that none grows with what one turn has to record. */
-const APPEND_BYTES = 256 * 1024;
 
 export interface RecorderOptions {
   readonly log: SyncEventLog;
-  /** What is in the log and not sent. */
+  /** What is recorded and not sent. */
   readonly backlog: Backlog;
   readonly clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly logger: Logger;
@@ -35,17 +33,17 @@ export interface RecorderOptions {
 }
 
 /**
- * Writes predictions to the local log: as a rule those of a turn in one write, before they are answered; with a delay
- * those of several turns, after it. When the log fails or is full, they are dropped and counted, and answered all the
- * same: a gateway that stops serving because it cannot remember helps nobody.
+ * Writes predictions to the local log: with a delay those of several turns together, after their answers and on another
+ * thread; without it those of a turn in one write, before they are answered. When the log fails or is full, or its disk
+ * stands still, they are dropped and counted, and answered all the same: a gateway that stops serving because it cannot
+ * remember helps nobody.
  */
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #outcomes: ReturnType<Metrics['counter']>;
   readonly #standIns: ReturnType<Metrics['counter']>;
-  readonly #encoder = new EntryEncoder();
+  readonly #appends: Appends;
   #failing = false;
-  #cancelDelay: (() => void) | undefined;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -57,73 +55,65 @@ export class Recorder {
       'Predictions that something answered in the place of the current revision.',
       ['by'],
     );
+    const { log, clock, delayMs } = options;
+    const appends = {
+      log,
+      onAppended: (entries: number) => this.#appended(entries),
+      onFailed: (entries: number, error: unknown) => this.#failed(entries, error),
+    };
+    this.#appends = delayMs === 0 ? new AppendsAtOnce(appends) : new AppendsLater({ ...appends, delayMs, clock });
   }
 
   record(predictions: readonly Prediction[]): void {
     const answered = predictions.some(({ error }) => error) ? predictions.filter(({ error }) => !error) : predictions;
     const { queueMax, backlog, clock } = this.#options;
-    const isFull = backlog.waiting + this.#encoder.entries + answered.length > queueMax;
+    const isFull = backlog.waiting + answered.length > queueMax || this.#appends.isFull;
+    if (isFull) this.#outcomes.inc({ outcome: 'dropped' }, answered.length);
+    else backlog.add(answered.length);
     const nowMs = clock.monotonic();
     for (const prediction of answered) {
       if (prediction.standIn) this.#standIns.inc({ by: prediction.standIn.by.by });
-      if (!isFull) this.#addPrediction(prediction, nowMs);
+      if (!isFull) this.#add(prediction, nowMs);
     }
-    if (isFull) this.#outcomes.inc({ outcome: 'dropped' }, answered.length);
-    this.#appendInTime();
+    this.#appends.turnEnds();
   }
 
   /** Not held to the limit of the queue: each belongs to a prediction that is in it and waits for this. */
   recordShadows(results: readonly ShadowResult[]): void {
+    this.#options.backlog.add(results.length);
     for (const { prediction, shadow } of results) {
-      this.#encoder.add({ shadowOf: prediction.id, shadow });
-      this.#appendLarge();
+      this.#appends.encoder.add({ shadowOf: prediction.id, shadow });
+      this.#appends.added();
     }
-    this.#appendInTime();
+    this.#appends.turnEnds();
   }
 
-  /** Writes what waits for its delay. */
-  flush(): void {
-    this.#append();
+  /** Resolves when all that was recorded so far is in the log. */
+  flush(): Promise<void> {
+    return this.#appends.flush();
   }
 
-  #appendInTime(): void {
-    const { delayMs, clock } = this.#options;
-    if (delayMs === 0) this.#append();
-    else if (this.#encoder.entries > 0) this.#cancelDelay ??= clock.after(delayMs, () => this.#append());
-  }
-
-  #addPrediction(prediction: Prediction, nowMs: number): void {
+  #add(prediction: Prediction, nowMs: number): void {
+    const { encoder } = this.#appends;
     const latencyUs = Math.round((nowMs - prediction.startedMs) * 1_000);
-    if (!isPlain(prediction) || !this.#encoder.addPlain(namesOf(prediction), prediction, latencyUs)) {
-      this.#encoder.add(entryOf(prediction, latencyUs));
+    if (!isPlain(prediction) || !encoder.addPlain(namesOf(prediction), prediction, latencyUs)) {
+      encoder.add(entryOf(prediction, latencyUs));
     }
-    this.#appendLarge();
+    this.#appends.added();
   }
 
-  #appendLarge(): void {
-    if (this.#encoder.bytes > APPEND_BYTES || this.#encoder.records === APPEND_RECORDS_MAX) this.#append();
+  #appended(entries: number): void {
+    this.#outcomes.inc({ outcome: 'recorded' }, entries);
+    this.#failing = false;
+    this.#options.onRecorded();
   }
 
-  /** Appends what was added. */
-  #append(): void {
-    this.#cancelDelay?.();
-    this.#cancelDelay = undefined;
-    const { entries } = this.#encoder;
-    if (entries === 0) return;
-    const { log, backlog, logger, onRecorded } = this.#options;
-    try {
-      log.appendPackedSync(this.#encoder.packed);
-      backlog.add(entries);
-      this.#outcomes.inc({ outcome: 'recorded' }, entries);
-      this.#failing = false;
-      onRecorded();
-    } catch (error) {
-      this.#outcomes.inc({ outcome: 'failed' }, entries);
-      if (!this.#failing) logger.error({ err: error }, `predictions are not recorded: ${messageOf(error)}`);
-      this.#failing = true;
-    } finally {
-      this.#encoder.clear();
-    }
+  #failed(entries: number, error: unknown): void {
+    const { backlog, logger } = this.#options;
+    backlog.settle(entries);
+    this.#outcomes.inc({ outcome: 'failed' }, entries);
+    if (!this.#failing) logger.error({ err: error }, `predictions are not recorded: ${messageOf(error)}`);
+    this.#failing = true;
   }
 }
 

@@ -62,14 +62,14 @@ export class Recording {
 
   /** Sends everything recorded so far and tells how many predictions that were. */
   async flush(): Promise<number> {
-    this.#recorder.flush();
+    await this.#recorder.flush();
     const sent = await Promise.all(this.#shippers.map((shipper) => shipper.flush()));
     return sent.reduce((sum, records) => sum + records, 0);
   }
 
   /** Writes what is to be written and stops sending: the rest stays in the log for the next start. */
   async close(): Promise<void> {
-    this.#recorder.flush();
+    await this.#recorder.flush();
     await Promise.all(this.#shippers.map((shipper) => shipper.stop()));
   }
 }

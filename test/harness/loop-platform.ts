@@ -52,14 +52,22 @@ const SETTLE_WITHIN_MS = 60_000;
 /** Each look costs the processes that are looked at some of the time in which they could go on. */
 const POLL_MS = 20;
 
+export interface LoopOptions {
+  /** A worker in this process. */
+  readonly worker?: boolean;
+  /** Beside the defaults. */
+  readonly settings?: Partial<Config>;
+}
+
 /**
  * The whole platform as `kedge up` starts it: control plane (over SQLite and LMDB files) and gateway as processes on
  * any free ports and, on demand, a worker in this one, whose steps are processes. Its data is removed at the end.
  */
-export async function openLoopPlatform({ worker = false } = {}): Promise<LoopPlatform> {
+export async function openLoopPlatform({ worker = false, settings = {} }: LoopOptions = {}): Promise<LoopPlatform> {
   const dir = await mkdtemp(join(tmpdir(), 'kedge-loop-'));
   const dataDir = openDataDir(join(dir, 'data'));
-  const config = loadConfig({ dataDir: dataDir.root, port: 0, gatewayPort: 0, grpcPort: 0, logLevel: 'fatal' }, {});
+  const own = { dataDir: dataDir.root, port: 0, gatewayPort: 0, grpcPort: 0, logLevel: 'fatal' };
+  const config = loadConfig({ ...own, ...settings }, {});
   const controlPlane = new PlatformProcess('control-plane', config);
   await controlPlane.start();
   const { url } = controlPlane;

@@ -162,7 +162,7 @@ describe('a gateway process', () => {
           return;
         }
         answers.push({ id, atMs: performance.now() });
-        if (performance.now() - began > 3_000) child.kill('SIGKILL');
+        if (performance.now() - began > 4_000) child.kill('SIGKILL');
       }
     });
     await Promise.all([ended(child), ...clients]);
@@ -173,8 +173,8 @@ describe('a gateway process', () => {
     next.child.kill('SIGTERM');
     assert.equal(await ended(next.child), 0);
 
-    // The delay, and a second for the write that was under way on a machine that is busy with other things.
-    const due = answers.filter(({ atMs }) => atMs < killedMs - 10 - 1_000);
+    // The delay, and two seconds for the write that was under way on a machine that is busy with other things.
+    const due = answers.filter(({ atMs }) => atMs < killedMs - 10 - 2_000);
     const kept = new Set(received.map(({ id }) => id));
     assert.ok(due.length > 100, `${due.length} answers`);
     assert.deepEqual(

@@ -10,7 +10,7 @@ import type { PredictionRecord } from './prediction-record.ts';
  * float). Then of each the milliseconds since the first (upper 11 bits) with its latency in microseconds, its score
  * (float32), its id behind its length (a byte), and what tells its row with the row (`packed-numbers.ts`).
  */
-export const GROUP = 0x2000_0000;
+const GROUP = 0x2000_0000;
 const COUNT = 0x1fff_ffff;
 
 const WORD_BYTES = 4;
@@ -20,7 +20,7 @@ const LATENCY_US_MAX = 2 ** LATENCY_BITS - 1;
 const LATER_MS_MAX = 2 ** (32 - LATENCY_BITS) - 1;
 
 /** What goes to the control plane at once are whole groups: small ones leave no large part of a batch empty. */
-export const GROUP_PREDICTIONS_MAX = 256;
+const GROUP_PREDICTIONS_MAX = 256;
 const GROUP_WORDS_MAX = 16 * 1024;
 
 const ID_BYTES_MAX = 255;

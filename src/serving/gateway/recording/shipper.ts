@@ -8,7 +8,6 @@ import {
   APPEND_BYTES_MAX,
   type LogCursor,
   type LogPage,
-  PAGE_BYTES,
   PAGE_RECORDS_MAX,
   type ReadQuery,
   type SyncEventLog,
@@ -17,7 +16,7 @@ import type { Backlog } from './backlog.ts';
 import { decodeEntries, entriesIn } from './entry-codec.ts';
 import type { PredictionRecord } from './prediction-record.ts';
 import { noteUnscored, type Unscored } from './score-again.ts';
-import { batchOf, type ShipBatch } from './ship-batch.ts';
+import { BATCH_BYTES_MAX, batchOf, type ShipBatch } from './ship-batch.ts';
 
 export interface ShipperOptions {
   readonly log: SyncEventLog;
@@ -42,7 +41,7 @@ export type PostResult = 'accepted' | 'refused';
 
 const CURSOR = 'shipper';
 /** As much of the log as a batch is made of, as a rule. */
-const USUAL_PAGE = { limit: 4_000, bytesMax: PAGE_BYTES };
+const USUAL_PAGE = { limit: 4_000, bytesMax: BATCH_BYTES_MAX };
 const LARGEST_PAGE = { limit: PAGE_RECORDS_MAX, bytesMax: APPEND_BYTES_MAX };
 /** A score beside an answer that was not written after so long was lost with its process. */
 const SHADOW_WAIT_MS = 30_000;

@@ -15,7 +15,7 @@ import { loadWithWrk } from './wrk.ts';
  * What recording costs a gateway of its throughput, under one load that does not end while the gateway records in one
  * span of time and not in the next. Two gateways beside each other differ by more than that, as two equal ones do.
  *
- *     node bench/gateway/recording.ts [--connections 8,32,64] [--rows 1] [--delay-ms 0] [--launches 5] [--seconds 8]
+ *     node bench/gateway/recording.ts [--connections 8,32,64] [--rows 1] [--delay-ms 10] [--launches 5] [--seconds 8]
  *                                     [--span-ms 50] [--json]
  *
  * `ratio` is the rate with recording to the rate without: of each gateway the median of its pairs of spans, and of the
@@ -26,7 +26,7 @@ const { values } = parseArgs({
   options: {
     connections: { type: 'string', default: '8,32,64' },
     rows: { type: 'string', default: '1' },
-    'delay-ms': { type: 'string', default: '0' },
+    'delay-ms': { type: 'string', default: '10' },
     launches: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '8' },
     'span-ms': { type: 'string', default: '50' },

@@ -137,11 +137,20 @@ export function unpackRow(bytes: Buffer, from: number, told: number): Unpacked {
   if (form === MIXED) return unpackNumbers(bytes, from, count);
   const end = from + WORD_BYTES * (form === SMALL ? Math.ceil(count / 2) : count);
   if (end > bytes.length) throw new RangeError(`${count} numbers do not fit into what is left`);
-  const read =
-    form === SMALL
-      ? (_: unknown, i: number) => bytes.readInt16LE(from + 2 * i) / 1_000
-      : (_: unknown, i: number) => bytes.readInt32LE(from + WORD_BYTES * i) / 1_000;
-  return { values: Array.from({ length: count }, read), end };
+  const values: number[] = [];
+  // Read byte by byte: a call for each number takes several times as long, and a batch has some ten thousand of them.
+  if (form === SMALL) for (let i = 0, at = from; i < count; i++, at += 2) values.push(smallAt(bytes, at) / 1_000);
+  else for (let i = 0, at = from; i < count; i++, at += WORD_BYTES) values.push(wholeAt(bytes, at) / 1_000);
+  return { values, end };
+}
+
+function smallAt(bytes: Uint8Array, at: number): number {
+  return (((bytes[at] as number) | ((bytes[at + 1] as number) << 8)) << 16) >> 16;
+}
+
+function wholeAt(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  return low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
 }
 
 /** Reads `count` numbers from a byte on. Throws a `RangeError` where they are not all there. */

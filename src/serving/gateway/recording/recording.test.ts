@@ -134,6 +134,28 @@ describe('what a gateway records', () => {
     assert.equal(ids().length, 5);
   });
 
+  test('is sent whole where it is more than is made ready at a time', async () => {
+    const numbers = { at: 1, receivedAt: 1, score: 0.5, propensity: 1, latencyUs: 1, categories: [] };
+    const inherited = Array.from({ length: 1_001 }, (_, i) => ({
+      prediction: {
+        id: `left-${i}`,
+        endpoint: 'delays',
+        revision: 'delay@1',
+        arm: 'current',
+        ...numbers,
+        numeric: [i],
+      },
+    }));
+    await open({ inherited });
+
+    await harness.gateway.flush();
+
+    assert.deepEqual(
+      harness.controlPlane.records,
+      inherited.map(({ prediction }) => prediction),
+    );
+  });
+
   test('counts what a process that is gone has left among what waits, and makes room when it is sent', async () => {
     const numbers = { at: 1, receivedAt: 1, score: 0.5, propensity: 1, latencyUs: 1, numeric: [1], categories: [] };
     const inherited = ['left-1', 'left-2', 'left-3'].map((id) => ({

@@ -1,8 +1,8 @@
-import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { reasonToSkip } from './fixtures/chromium.ts';
 import { blockTimes, type Offers, openOffers } from './fixtures/offers.ts';
 import { openPage } from './fixtures/open-page.ts';
+import { soonEqual } from './fixtures/soon.ts';
 
 const ARMS = { small: 20, wide: 20, deep: 20 };
 const ROLLOUT = {
@@ -67,7 +67,7 @@ describe('several candidates in the console', { skip: reasonToSkip() }, () => {
     await page.getByRole('button', { name: 'wide', exact: true }).click();
     await page.getByRole('button', { name: 'metric', exact: true }).click();
     await page.getByRole('figure', { name: /^metric of wide, time/ }).waitFor();
-    assert.equal(await page.locator('.arm-intervals circle').count(), 2);
+    await soonEqual(() => page.locator('.arm-intervals circle').count(), 2);
     await offers.picture(page, 'arms');
     await page.getByRole('button', { name: 'Take out' }).click();
     await page.getByRole('combobox').selectOption('small');

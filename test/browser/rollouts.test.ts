@@ -1,8 +1,8 @@
-import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { reasonToSkip } from './fixtures/chromium.ts';
 import { blockTimes, type Offers, openOffers, START } from './fixtures/offers.ts';
 import { openPage } from './fixtures/open-page.ts';
+import { soonEqual } from './fixtures/soon.ts';
 
 const ROLLOUT = {
   strategy: 'canary',
@@ -75,7 +75,8 @@ describe('live rollouts in the console', { skip: reasonToSkip() }, () => {
     await page.goto(offers.url);
     await page.getByText('Find the cause, then unlock the endpoint.').waitFor();
     await page.getByText(/offer@2 answered NaN endpoint=offers/).waitFor();
-    assert.equal(await page.getByRole('region', { name: 'Requests' }).getByText('the model answered NaN').count(), 3);
+    const bad = page.getByRole('region', { name: 'Requests' }).getByText('the model answered NaN');
+    await soonEqual(() => bad.count(), 3);
     await offers.picture(page, 'rollout-bundle');
 
     await page.goto(`${offers.url}?tab=predictions`);

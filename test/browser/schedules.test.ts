@@ -6,6 +6,7 @@ import { workContract } from '#pipelines/contract';
 import { type Client, createClient } from '#platform/contract';
 import { launchChromium, reasonToSkip } from './fixtures/chromium.ts';
 import { type ServedPlatform, servePlatform } from './fixtures/serve-platform.ts';
+import { soonEqual } from './fixtures/soon.ts';
 
 /** Enough steps that are alike for the graph to put them together, in two layers. */
 const PARTS = Array.from({ length: 20 }, (_, part) => [
@@ -79,7 +80,7 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await page.getByRole('link', { name: 'nightly' }).click();
     await page.getByRole('heading', { name: 'Next ticks of nightly' }).waitFor();
     await page.getByText('signed requests').waitFor();
-    assert.equal(await page.locator('.tick-list li').count(), 20);
+    await soonEqual(() => page.locator('.tick-list li').count(), 20);
     assert.match((await page.locator('.tick-list li').first().textContent()) ?? '', /^\d{4}-\d\d-\d\d 0[23]:[03]0 \+0/);
     await page.getByRole('button', { name: 'Pause' }).click();
     await dialog().getByLabel('Reason').fill('audit');
@@ -111,7 +112,7 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await page.waitForURL(/on=\d{4}-\d\d-\d\d/);
     await page.reload();
     await page.locator('.calendar-tick', { hasText: 'nightly' }).first().waitFor();
-    assert.equal(await page.locator('.calendar-day').count(), 7);
+    await soonEqual(() => page.locator('.calendar-day').count(), 7);
     await page.locator('.calendar-tick', { hasText: 'nightly' }).first().click();
     await page.getByRole('heading', { name: 'Next ticks of nightly' }).waitFor();
   });
@@ -167,7 +168,7 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await page.goto(`${platform.url}/runs?status=failed&pipeline=report`);
     const rows = page.getByRole('table', { name: 'runs' }).locator('tbody tr');
     await rows.first().waitFor();
-    assert.equal(await rows.count(), 1);
+    await soonEqual(() => rows.count(), 1);
     await page.getByRole('combobox', { name: 'Started by' }).selectOption('schedule');
     await page.waitForURL(/cause=schedule/);
     await page.getByText('No run is like that.').waitFor();
@@ -176,7 +177,7 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await rows.first().waitFor();
     await page.reload();
     await rows.first().waitFor();
-    assert.equal(await page.getByRole('combobox', { name: 'Time' }).inputValue(), '1h');
+    await soonEqual(() => page.getByRole('combobox', { name: 'Time' }).inputValue(), '1h');
     await page.goto(`${platform.url}/runs?since=between&to=2001-01-01`);
     await page.getByText('No run is like that.').waitFor();
   });
@@ -228,7 +229,7 @@ describe('runs, schedules and backfills in the console', { skip: reasonToSkip() 
     await nodes.filter({ hasText: 'clean_…' }).click();
     await page.waitForURL(/open=clean_0/);
     await nodes.filter({ hasText: 'clean_13' }).waitFor();
-    assert.equal(await nodes.count(), 23);
+    await soonEqual(() => nodes.count(), 23);
     await page.getByRole('searchbox', { name: 'Find a step' }).fill('check_7');
     await page.getByText('1 found').waitFor();
     await page.keyboard.press('Enter');

@@ -4,6 +4,7 @@ import { classModel } from '#testing/loop-models';
 import { reasonToSkip } from './fixtures/chromium.ts';
 import { type Offers, openOffers, START } from './fixtures/offers.ts';
 import { openPage } from './fixtures/open-page.ts';
+import { soonEqual } from './fixtures/soon.ts';
 
 const DIGEST = `sha256:${'4f'.repeat(32)}` as const;
 
@@ -48,14 +49,14 @@ describe('recorded tensors in the console', { skip: reasonToSkip() }, () => {
     const inputs = page.getByRole('region', { name: 'Inputs' });
     await inputs.getByText('FP32 [2, 2]').waitFor();
     const x = inputs.getByRole('article', { name: 'x', exact: true });
-    assert.deepEqual(await x.getByRole('row').allInnerTexts(), ['0\t2\t0.12346', '1\t-1.50e-7\tnull']);
+    await soonEqual(() => x.getByRole('row').allInnerTexts(), ['0\t2\t0.12346', '1\t-1.50e-7\tnull']);
     assert.equal(await x.getByText('0.12346').getAttribute('title'), '0.123456789');
     await inputs.getByText('"grün <b>"').waitFor();
-    assert.equal(await inputs.getByRole('article', { name: 'mask' }).getByText('true').count(), 7);
+    await soonEqual(() => inputs.getByRole('article', { name: 'mask' }).getByText('true').count(), 7);
     await inputs.getByText('16 of 150,528 values, at equal distances').waitFor();
-    assert.equal(await inputs.getByRole('button', { name: `Copy ${DIGEST}` }).count(), 1);
+    await soonEqual(() => inputs.getByRole('button', { name: `Copy ${DIGEST}` }).count(), 1);
     const outputs = page.getByRole('region', { name: 'Outputs' });
-    assert.deepEqual(await outputs.locator('td[data-decided]').allInnerTexts(), ['2', '0.75']);
+    await soonEqual(() => outputs.locator('td[data-decided]').allInnerTexts(), ['2', '0.75']);
     await outputs.getByText('9007199254740993', { exact: true }).waitFor();
     await page.getByText('offer@2, up to 0.02 apart, the same decision').waitFor();
     await page.getByText('curl -d @request.json <gateway>/v2/models/offers/infer').waitFor();

@@ -5,6 +5,7 @@ import { connect } from '#client';
 import { launchChromium, reasonToSkip } from './fixtures/chromium.ts';
 import { openPage } from './fixtures/open-page.ts';
 import { type ServedPlatform, servePlatform } from './fixtures/serve-platform.ts';
+import { soonEqual } from './fixtures/soon.ts';
 
 const TRACES = 619;
 const STEPS = 700;
@@ -82,7 +83,7 @@ describe('traces in the console', { skip: reasonToSkip() }, () => {
     await panel('ask 7').getByText('why number 7?').waitFor();
     await page.keyboard.press('ArrowLeft');
     await page.getByText('+2', { exact: true }).waitFor();
-    assert.equal(await page.getByRole('treeitem').count(), 1);
+    await soonEqual(() => page.getByRole('treeitem').count(), 1);
     await page.keyboard.press('ArrowRight');
     await page.getByRole('treeitem', { name: 'write, chat model' }).click();
     await panel('write').getByText('because of 7').waitFor();

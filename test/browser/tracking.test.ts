@@ -5,6 +5,7 @@ import { connect, type Kedge } from '#client';
 import { launchChromium, reasonToSkip } from './fixtures/chromium.ts';
 import { openPage } from './fixtures/open-page.ts';
 import { type ServedPlatform, servePlatform } from './fixtures/serve-platform.ts';
+import { soonEqual } from './fixtures/soon.ts';
 
 const RUNS = 620;
 const POINTS = 3_000;
@@ -70,9 +71,9 @@ describe('runs in the console', { skip: reasonToSkip() }, () => {
     await page.keyboard.press('Escape');
     await page.reload();
     await page.getByText('10 runs', { exact: true }).waitFor();
-    assert.equal(await box.inputValue(), "params.optimizer = 'adam' AND metrics.auc >= 0.6");
-    assert.deepEqual(await page.locator('tbody tr').first().getByRole('link').allInnerTexts(), ['run-618']);
-    assert.ok((await page.locator('thead th').allInnerTexts()).includes('team'));
+    await soonEqual(() => box.inputValue(), "params.optimizer = 'adam' AND metrics.auc >= 0.6");
+    await soonEqual(() => page.locator('tbody tr').first().getByRole('link').allInnerTexts(), ['run-618']);
+    await page.locator('thead th').getByText('team', { exact: true }).waitFor();
     await close();
   });
 
@@ -155,7 +156,7 @@ describe('runs in the console', { skip: reasonToSkip() }, () => {
     await page.getByRole('link', { name: 'dot.svg' }).click();
     const image = page.getByRole('img', { name: 'plots/dot.svg' });
     await image.waitFor();
-    assert.equal(await page.evaluate("document.querySelector('.files-image').naturalWidth"), 20);
+    await soonEqual(() => page.evaluate("document.querySelector('.files-image').naturalWidth"), 20);
     await page.reload();
     await image.waitFor();
     await close();
@@ -166,9 +167,9 @@ describe('runs in the console', { skip: reasonToSkip() }, () => {
       `/experiments/${experiment}?tab=parallel&cols=params.optimizer,params.depth,metrics.auc`,
     );
     await page.getByText('250 runs', { exact: true }).waitFor();
-    assert.equal(await page.locator('.parallel-line').count(), 250);
+    await soonEqual(() => page.locator('.parallel-line').count(), 250);
     const names = "[...document.querySelectorAll('.parallel-name')].map((name) => name.firstChild.textContent)";
-    assert.deepEqual(await page.evaluate(names), ['optimizer', 'auc']);
+    await soonEqual(() => page.evaluate(names), ['optimizer', 'auc']);
     await close();
   });
 

@@ -207,20 +207,30 @@ export class ModelCache {
     onFailure: (place: number, error: unknown) => void,
   ): Promise<void> {
     const isFew = files.length <= WARMED_ALWAYS_MAX;
-    const [first, others] = [true, false].map((pinned) =>
-      [...files.entries()].filter(([, file]) => this.isPinned(file) === pinned),
-    ) as [Placed[], Placed[]];
-    const order = [...first, ...others];
-    let next = 0;
-    let isFull = false;
-    const loadNext = async (): Promise<void> => {
-      while (next < order.length && (isFew || !isFull || next < first.length)) {
-        const [place, file] = order[next++] as Placed;
-        await this.#once(keyOf(file), file).catch((error) => onFailure(place, error));
-        isFull ||= this.memoryBytes > this.#options.memoryBytesMax * FULL;
-      }
+    const placed = [...files.entries()];
+    const warm = async (some: readonly Placed[], mayGoOn: () => boolean): Promise<void> => {
+      const left = some[Symbol.iterator]();
+      const loadNext = async (): Promise<void> => {
+        while (mayGoOn()) {
+          const { value, done } = left.next();
+          if (done) return;
+          const [place, file] = value;
+          await this.#once(keyOf(file), file).catch((error) => onFailure(place, error));
+        }
+      };
+      await Promise.all(Array.from({ length: WARMED_TOGETHER }, loadNext));
     };
-    await Promise.all(Array.from({ length: WARMED_TOGETHER }, loadNext));
+    // Room that another is being loaded into cannot be made free, so that none of the others begins before these.
+    const isPinned = ([, file]: Placed): boolean => this.isPinned(file);
+    await warm(placed.filter(isPinned), () => true);
+    let isFull = false;
+    await warm(
+      placed.filter((one) => !isPinned(one)),
+      () => {
+        isFull ||= this.memoryBytes > this.#options.memoryBytesMax * FULL;
+        return isFew || !isFull;
+      },
+    );
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 const server = createServer((request, response) => {
   request.resume();
   request.on('end', () => {
-    const takes = request.method === 'POST' && request.url === '/api/v1/predictions';
+    const takes = request.method === 'POST' && request.url === '/api/v1/predictions/packed';
     response.writeHead(takes ? 200 : 503, { 'Content-Type': 'application/json' });
     response.end(takes ? '{"recorded":0,"duplicates":0}' : '{}');
   });

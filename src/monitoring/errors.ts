@@ -1,6 +1,7 @@
 import { defineErrors } from '#core/errors';
 
 export const monitoringErrors = defineErrors('monitoring', {
+  'packed-predictions': { status: 422, title: 'These are no packed predictions' },
   'wall-clock': { status: 409, title: 'The watermark of this endpoint follows the wall clock' },
   'monitor-fixed': { status: 409, title: 'The endpoint and the window of a monitor cannot change' },
   'no-monitor': { status: 404, title: 'The endpoint has no such monitor' },

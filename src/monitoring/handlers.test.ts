@@ -3,10 +3,18 @@ import { type TestContext, test } from 'node:test';
 import { tokenAuthenticator } from '#platform/access';
 import { createClient, ProblemError } from '#platform/contract';
 import { openHttpServer } from '#platform/http';
+import { PACKED_PREDICTIONS } from '#serving/contract';
 import { forEachDialect } from '#testing/databases';
 import { monitoringContract, type PredictionRecord } from './contract.ts';
 import { monitoringMigrations } from './index.ts';
 import { DAY_MS, openMonitoring, START, traffic } from './testing.ts';
+
+/** Three predictions of the endpoint `delays` as a gateway sends them: `a` and `b` in one record, `c` in another. */
+const PACKED =
+  'XAAAAAIAACAHAAAAWyJkZWxheXMiLCJtQDEiLCJjdXJyZW50IiwgIAAAALl8j2xCeAAAAAAAAD8BYSAgAgAACNwF0AdQAOAAAACA' +
+  'PgFiICACAAAADAAAAFVVVVVVVdU/mAAAAAEAAEhfAQAAAEABuXyPbEIAYAG5fI9sQu4CAAD0AQAAeGMBAGDwAABbImRlbGF5cyIs' +
+  'Im1AMiIsImNhbmRpZGF0ZSIsImMiLHsiY2F0ZWdvcmllcyI6WyJBQSJdLCJzaGFkb3ciOnsicmV2aXNpb24iOiJtQDEiLCJzY29y' +
+  'ZSI6MC41fSwicm9sbG91dCI6InJvXzEifV0g';
 
 const problem = (status: number, code: string) => (error: unknown) =>
   error instanceof ProblemError && error.problem.status === status && error.code === code;
@@ -77,5 +85,44 @@ forEachDialect('Monitoring over HTTP', monitoringMigrations, (open) => {
     await assert.rejects(many, problem(400, 'http/invalid-input'));
     const advance = client.advanceWatermark({ params: { endpoint: 'delays' }, body: { to: START } });
     await assert.rejects(advance, problem(403, 'access/forbidden'));
+  });
+
+  test('predictions come packed from gateways and are held to the same schema; what is at fault is told', async (t) => {
+    const { client } = await serve(t, 'gateway');
+    const send = (bytes: Uint8Array<ArrayBuffer>, contentType = PACKED_PREDICTIONS) =>
+      client.recordPackedPredictions({ upload: { contentType, bytes } });
+
+    assert.deepEqual(await send(Buffer.from(PACKED, 'base64')), { recorded: 3, duplicates: 0 });
+    assert.deepEqual(await send(Buffer.from(PACKED, 'base64')), { recorded: 0, duplicates: 3 });
+
+    const cut = Buffer.from(PACKED, 'base64').subarray(0, 100);
+    await assert.rejects(send(cut), (error) => {
+      assert.ok(problem(422, 'monitoring/packed-predictions')(error));
+      return error instanceof ProblemError && error.problem.detail === 'record 2 is not all there';
+    });
+    const nameless = Buffer.from(PACKED, 'base64');
+    nameless[nameless.indexOf('"delays"') + 1] = 0x20;
+    await assert.rejects(
+      send(nameless),
+      (error) => error instanceof ProblemError && /^body\.records\.0\.endpoint: /.test(error.problem.detail),
+    );
+    await assert.rejects(send(Buffer.alloc(0)), problem(400, 'http/invalid-input'));
+    const later = PACKED_PREDICTIONS.replace('v1', 'v2');
+    await assert.rejects(send(Buffer.from(PACKED, 'base64'), later), problem(415, 'http/unsupported-media-type'));
+    await assert.rejects(send(Buffer.alloc(9 * 1_048_576)), problem(413, 'http/too-large'));
+  });
+
+  test('what a gateway packed is kept whole', async (t) => {
+    const { client } = await serve(t, 'admin');
+    await client.recordPackedPredictions({
+      upload: { contentType: PACKED_PREDICTIONS, bytes: Buffer.from(PACKED, 'base64') },
+    });
+
+    const [b, c] = await Promise.all(['b', 'c'].map((prediction) => client.getPrediction({ params: { prediction } })));
+    assert.deepEqual(
+      [b?.score, b?.latencyUs, b?.at, Object.values(b?.inputs ?? {})],
+      [0.25, 80, 981_331_200_007, [null, Math.fround(1 / 3)]],
+    );
+    assert.deepEqual([c?.shadow?.score, c?.rollout, Object.values(c?.inputs ?? {})], [0.5, 'ro_1', [-4, 'AA']]);
   });
 });

@@ -13,6 +13,13 @@ export type { ArmView, TrafficView } from './live/live-view.ts';
 export { modelGraphSpec } from './model-graphs/graph-spec.ts';
 export { armSchema, type EndpointSpec, endpointSpec };
 
+/**
+ * What a gateway sends its predictions as; see `gateway/recording/packed-predictions.ts`. The name ends with the
+ * version of what records look like: a control plane that does not know it refuses the type, and the gateway keeps what
+ * it has.
+ */
+export const PACKED_PREDICTIONS = 'application/vnd.kedge.predictions.v1';
+
 export const STAGES = [
   'queued',
   'checking',

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { OnnxGraph } from '#learn/onnx';
 import type { PredictionRecord, RoutingTable } from '#serving';
+import { unpackPredictions } from '#serving/packed-predictions';
 import { compileCache } from '#testing/compile-cache';
 
 /** value = 2x */
@@ -39,8 +40,8 @@ describe('a gateway process', () => {
         if (!request.url.endsWith(`after=${table.version}`)) response.end(JSON.stringify(table));
         return;
       }
-      if (request.url !== '/api/v1/predictions') return void response.writeHead(404).end('{}');
-      received.push(...JSON.parse(Buffer.concat(chunks).toString()).records);
+      if (request.url !== '/api/v1/predictions/packed') return void response.writeHead(404).end('{}');
+      received.push(...unpackPredictions(Buffer.concat(chunks), 2_000));
       response.end('{}');
     });
   });

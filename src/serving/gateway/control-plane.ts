@@ -4,7 +4,7 @@ import { createClient, ProblemError } from '#platform/contract';
 import type { CheckReport } from '../checks/check-result.ts';
 import type { GoldenRequest } from '../checks/golden-request.ts';
 import type { CheckWork } from '../checks/routes.ts';
-import { servingContract } from '../contract.ts';
+import { PACKED_PREDICTIONS, servingContract } from '../contract.ts';
 import type { LogLine, Observation, OddRequest } from '../live/observation.ts';
 import {
   type Arm,
@@ -15,7 +15,7 @@ import {
   tensorVersionSchema,
 } from '../routing.ts';
 import type { Trip } from './guardrail.ts';
-import type { PredictionRecord } from './recording/prediction-record.ts';
+import { packPredictions } from './recording/packed-predictions.ts';
 import type { PostResult } from './recording/shipper.ts';
 
 export interface ControlPlaneAddress {
@@ -38,7 +38,8 @@ export interface ControlPlane {
   reportChecks(report: CheckReport, signal: AbortSignal): Promise<void>;
   /** Requests as an endpoint gets them. */
   examples(endpoint: string, signal: AbortSignal): Promise<readonly GoldenRequest[]>;
-  predictions(records: readonly PredictionRecord[], signal: AbortSignal): Promise<PostResult>;
+  /** Takes records of the log; see {@link packPredictions}. */
+  predictions(records: readonly Uint8Array[], signal: AbortSignal): Promise<PostResult>;
 }
 
 export interface GuardrailReport extends Trip {
@@ -53,8 +54,6 @@ const POST_TIMEOUT_MS = 30_000;
 const EXAMPLES_TIMEOUT_MS = 2_000;
 /** The control plane answers a poll within 25 seconds; past this the connection is dead. */
 const POLL_TIMEOUT_MS = 40_000;
-/** Half a millisecond's work, where each has some thirty numbers. */
-const RECORDS_AT_A_TIME = 200;
 /** What was asked about has ended, or never was. */
 const GONE: readonly number[] = [404, 409];
 /** These say that the content is at fault: sending it again cannot help. */
@@ -63,8 +62,6 @@ const REFUSALS: readonly number[] = [400, 413, 422];
 export function connectControlPlane({ url, token }: ControlPlaneAddress): ControlPlane {
   const client = createClient(servingContract, { baseUrl: url, token });
   const accounts = createClient(accountsContract, { baseUrl: url, token });
-  /** The text of a batch that is sent again and again while the control plane is away is made once. */
-  const bodies = new WeakMap<readonly PredictionRecord[], string>();
   return {
     async routing(after, signal) {
       return routingTableSchema.parse(
@@ -112,30 +109,18 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
       await unlessGone(client.reportChecks({ body: report, signal: within(signal, POST_TIMEOUT_MS) }));
     },
     async predictions(records, signal) {
-      const body = bodies.get(records) ?? (await bodyOf(records));
-      bodies.set(records, body);
-      const response = await fetch(`${url}/api/v1/predictions`, {
+      const response = await fetch(`${url}/api/v1/predictions/packed`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
-        body,
+        headers: { 'content-type': PACKED_PREDICTIONS, ...(token ? { authorization: `Bearer ${token}` } : {}) },
+        body: packPredictions(records),
         signal: within(signal, POST_TIMEOUT_MS),
       });
       const text = await response.text();
       if (response.ok) return 'accepted';
       if (REFUSALS.includes(response.status)) return 'refused';
-      throw new Error(`${url}/api/v1/predictions answered ${response.status}: ${text.slice(0, 300)}`);
+      throw new Error(`${url}/api/v1/predictions/packed answered ${response.status}: ${text.slice(0, 300)}`);
     },
   };
-}
-
-/** As JSON, some records at a time: requests are answered in between. */
-async function bodyOf(records: readonly PredictionRecord[]): Promise<string> {
-  const parts: string[] = [];
-  for (let from = 0; from < records.length; from += RECORDS_AT_A_TIME) {
-    if (from > 0) await new Promise((resolve) => setImmediate(resolve));
-    parts.push(JSON.stringify(records.slice(from, from + RECORDS_AT_A_TIME)).slice(1, -1));
-  }
-  return `{"records":[${parts.join(',')}]}`;
 }
 
 function bodyOfReport({ error, odd = [], logs = [], ...report }: GuardrailReport) {

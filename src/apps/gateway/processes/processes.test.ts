@@ -12,6 +12,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { openFsBlobStore } from '#adapters/blob/fs';
 import { OnnxGraph } from '#learn/onnx';
 import type { PredictionRecord, ProcessView, RoutingTable } from '#serving';
+import { unpackPredictions } from '#serving/packed-predictions';
 import { compileCache } from '#testing/compile-cache';
 import { eventually } from '#testing/loop-platform';
 
@@ -96,10 +97,10 @@ describe('a gateway of two processes', () => {
     incoming.on('end', () => {
       if (incoming.url?.startsWith('/api/v1/routing')) {
         if (!incoming.url.endsWith(`after=${table.version}`)) response.end(JSON.stringify(table));
-      } else if (incoming.url === '/api/v1/predictions' && !reachable) {
+      } else if (incoming.url === '/api/v1/predictions/packed' && !reachable) {
         response.writeHead(503).end('{}');
-      } else if (incoming.url === '/api/v1/predictions') {
-        received.push(...JSON.parse(Buffer.concat(chunks).toString()).records);
+      } else if (incoming.url === '/api/v1/predictions/packed') {
+        received.push(...unpackPredictions(Buffer.concat(chunks), 2_000));
         response.end('{}');
       }
       // Observations wait for an answer, and nothing waits for them.

@@ -3,7 +3,7 @@ import { groupCount, type Member, memberBytesMax, OpenGroup, unpackGroup } from 
 import { HEAD_BYTES_MAX, packHead, unpackHead } from './entry-head.ts';
 import { EntryMemory } from './entry-memory.ts';
 import { decodeFormer } from './former-entry.ts';
-import { packedBytesMax, packRow, ROW_SPARE, unpackRow } from './packed-numbers.ts';
+import { type NumberBudget, packedBytesMax, packRow, ROW_SPARE, unpackRow } from './packed-numbers.ts';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
 
 /*
@@ -208,16 +208,22 @@ function writeQuoted(bytes: Buffer, at: number, text: string): number {
 
 /** The entries of a record. None of bytes that are no such: a log written by something else, which is passed over. */
 export function decodeEntries(data: Uint8Array): readonly LogEntry[] {
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   try {
-    const told = bytes.readUInt32LE(0);
-    if (groupCount(told) !== undefined) return unpackGroup(bytes).map((prediction) => ({ prediction }));
-    const kind = (told & KIND) >>> 0;
-    const entry = kind === PREDICTION || kind === TWO_ROWS ? decodePrediction(bytes, told) : decodeFormer(bytes);
-    return entry ? [entry] : [];
+    return readEntries(data);
   } catch {
     return [];
   }
+}
+
+/** As {@link decodeEntries}, but throws, mostly a `RangeError`, for what cannot be read. */
+export function readEntries(data: Uint8Array, budget?: NumberBudget): readonly LogEntry[] {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const told = bytes.readUInt32LE(0);
+  if (groupCount(told) !== undefined) return unpackGroup(bytes, budget).map((prediction) => ({ prediction }));
+  const kind = (told & KIND) >>> 0;
+  const isPrediction = kind === PREDICTION || kind === TWO_ROWS;
+  const entry = isPrediction ? decodePrediction(bytes, told, budget) : decodeFormer(bytes);
+  return entry ? [entry] : [];
 }
 
 /** How many entries a record has, by what it says of itself. Of more than one, none awaits a score beside it. */
@@ -238,11 +244,11 @@ type Written = readonly [
   beside?: { readonly awaits?: string; readonly categories?: readonly string[] },
 ];
 
-function decodePrediction(bytes: Buffer, told: number): PredictionEntry {
+function decodePrediction(bytes: Buffer, told: number, budget?: NumberBudget): PredictionEntry {
   const { head, end } = unpackHead(bytes, WORD_BYTES);
-  const row = unpackRow(bytes, end, told);
+  const row = unpackRow(bytes, end, told, budget);
   const isTwo = (told & KIND) >>> 0 === TWO_ROWS;
-  const second = isTwo ? unpackRow(bytes, row.end + WORD_BYTES, bytes.readUInt32LE(row.end)) : undefined;
+  const second = isTwo ? unpackRow(bytes, row.end + WORD_BYTES, bytes.readUInt32LE(row.end), budget) : undefined;
   const text = bytes.toString('utf8', second?.end ?? row.end);
   const [endpoint, revision, arm, id, own, { awaits, categories = [] } = {}] = JSON.parse(text) as Written;
   const prediction = {

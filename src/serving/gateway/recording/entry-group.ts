@@ -1,6 +1,6 @@
 import { PACKED_LENGTH } from '#ports/event-log';
 import type { EntryMemory } from './entry-memory.ts';
-import { packedBytesMax, packRow, unpackRow } from './packed-numbers.ts';
+import { type NumberBudget, packedBytesMax, packRow, unpackRow } from './packed-numbers.ts';
 import type { PredictionRecord } from './prediction-record.ts';
 
 /*
@@ -140,7 +140,7 @@ export function groupCount(told: number): number | undefined {
 }
 
 /** The predictions of a group. Throws a `RangeError` where they are not all there, and for other bytes any error. */
-export function unpackGroup(bytes: Buffer): PredictionRecord[] {
+export function unpackGroup(bytes: Buffer, budget?: NumberBudget): PredictionRecord[] {
   const count = bytes.readUInt32LE(0) & COUNT;
   const firstAtAt = WORD_BYTES * (2 + bytes.readUInt32LE(WORD_BYTES));
   const firstAt = bytes.readDoubleLE(firstAtAt);
@@ -158,7 +158,7 @@ export function unpackGroup(bytes: Buffer): PredictionRecord[] {
     const idAt = at + 2 * WORD_BYTES + 1;
     const idEnd = idAt + bytes.readUInt8(idAt - 1);
     const toldAt = WORD_BYTES * Math.ceil(idEnd / WORD_BYTES);
-    const row = unpackRow(bytes, toldAt + WORD_BYTES, bytes.readUInt32LE(toldAt));
+    const row = unpackRow(bytes, toldAt + WORD_BYTES, bytes.readUInt32LE(toldAt), budget);
     const madeAt = firstAt + (when >>> LATENCY_BITS);
     predictions.push({
       ...{ id: bytes.toString('latin1', idAt, idEnd), endpoint, at: madeAt, receivedAt: madeAt, revision, arm, score },

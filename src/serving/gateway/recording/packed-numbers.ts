@@ -130,10 +130,19 @@ export interface Unpacked {
   readonly end: number;
 }
 
-/** Reads the row that a word tells from a byte on. Throws a `RangeError` where it is not all there. */
-export function unpackRow(bytes: Buffer, from: number, told: number): Unpacked {
+/** How many more numbers may be read: two bits can tell a missing one, and make a gigabyte of a body of some MiB. */
+export interface NumberBudget {
+  left: number;
+}
+
+/** Reads the row that a word tells from a byte on. Throws a `RangeError` where it is not all there, or too much. */
+export function unpackRow(bytes: Buffer, from: number, told: number, budget?: NumberBudget): Unpacked {
   const form = told & FORM;
   const count = told & COUNT;
+  if (budget) {
+    budget.left -= count;
+    if (budget.left < 0) throw new RangeError('its rows have more numbers than are read at a time');
+  }
   if (form === MIXED) return unpackNumbers(bytes, from, count);
   const end = from + WORD_BYTES * (form === SMALL ? Math.ceil(count / 2) : count);
   if (end > bytes.length) throw new RangeError(`${count} numbers do not fit into what is left`);

@@ -2,7 +2,7 @@ import type { NodeRun } from '../runtime/model-runtime.ts';
 import type { TensorDifference } from '../tensors/compare.ts';
 import type { RecordedTensor } from '../tensors/recorded-tensor.ts';
 
-/** What is kept of every answered prediction. Posted to `POST /api/v1/predictions`, which is idempotent by `id`. */
+/** What is kept of every answered prediction. The control plane keeps one of each `id`. */
 export interface PredictionRecord {
   readonly id: string;
   readonly endpoint: string;

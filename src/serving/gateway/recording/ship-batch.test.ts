@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { PACKED_LENGTH, PACKED_ROOM } from '#ports/event-log';
+import { type LogPage, PACKED_LENGTH, PACKED_ROOM } from '#ports/event-log';
 import { armNames, decodeEntries, EntryEncoder, encodeEntry } from './entry-codec.ts';
+import { packPredictions, unpackPredictions } from './packed-predictions.ts';
 import type { LogEntry, PredictionRecord } from './prediction-record.ts';
-import { BATCH_RECORDS_MAX, batchOf } from './ship-batch.ts';
+import { BATCH_RECORDS_MAX, batchOf as packedBatchOf, type Settlement } from './ship-batch.ts';
 
 const record = (id: string, more: Partial<PredictionRecord> = {}): PredictionRecord => ({
   ...{ id, endpoint: 'e', at: 1, receivedAt: 1_000, revision: 'm@1', arm: 'current', score: 0.5, propensity: 1 },
@@ -16,6 +17,11 @@ const page = (entries: readonly LogEntry[], first = 1) => ({
   records: entries.map((entry, i) => ({ offset: first + i, data: encodeEntry(entry) })),
   last: first + entries.length - 1,
 });
+/** With what its records are, each of which waits for nothing. */
+const batchOf = (from: LogPage, settlement: Settlement) => {
+  const { records, ...batch } = packedBatchOf(from, settlement);
+  return { ...batch, records: unpackPredictions(packPredictions(records), BATCH_RECORDS_MAX) };
+};
 const never = { complete: true, settledEnd: 0, receivedBefore: 0, scoredAgain: new Set<string>() };
 
 describe('a batch of recorded predictions', () => {
@@ -82,7 +88,8 @@ describe('a batch of recorded predictions', () => {
 
     const batch = batchOf({ records, last: 12 }, never);
 
-    assert.deepEqual([batch.records.length, batch.entries, batch.last], [7 * 256, 7 * 256 + 2, 9]);
+    assert.deepEqual([batch.predictions, batch.entries, batch.last], [7 * 256, 7 * 256 + 2, 9]);
+    assert.equal(batch.records.length, batch.predictions);
     assert.deepEqual(batch.records[257], record('r1', { at: 1_000, numeric: [1], categories: [] }));
   });
 

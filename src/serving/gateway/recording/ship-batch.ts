@@ -1,13 +1,18 @@
 import type { LogPage, LogRecord } from '#ports/event-log';
-import { decodeEntries, entriesIn } from './entry-codec.ts';
-import type { LogEntry, PredictionRecord, ShadowScore } from './prediction-record.ts';
+import { decodeEntries, encodeEntry, entriesIn } from './entry-codec.ts';
+import type { LogEntry, ShadowScore } from './prediction-record.ts';
 
 export const BATCH_RECORDS_MAX = 2_000;
-/** Of the log: what becomes of it in the request is a few times as much, and the control plane's limit is 8 MiB. */
+/** What is decoded at a time at the other end. */
 export const BATCH_BYTES_MAX = 768 * 1024;
 
+/** Of an entry that is a score, or unreadable. */
+const NOTHING = new Uint8Array(0);
+
 export interface ShipBatch {
-  readonly records: readonly PredictionRecord[];
+  /** As the log has them, and each with the score beside it. */
+  readonly records: readonly Uint8Array[];
+  readonly predictions: number;
   /** How many entries of the log are over with it. */
   readonly entries: number;
   /** The offset up to which the log is sent with it. */
@@ -32,22 +37,26 @@ export interface Settlement {
 export function batchOf(page: LogPage, settlement: Settlement): ShipBatch {
   const looked = page.records.map(lookAt);
   const shadows = shadowsOf(looked);
-  const records: PredictionRecord[] = [];
+  const records: Uint8Array[] = [];
+  let predictions = 0;
   let entries = 0;
   let bytes = 0;
   let last = (page.records[0]?.offset ?? page.last + 1) - 1;
   for (const { offset, data, count, single } of looked) {
-    const isFull = records.length + count > BATCH_RECORDS_MAX || bytes + data.length > BATCH_BYTES_MAX;
+    const isFull = predictions + count > BATCH_RECORDS_MAX || bytes + data.length > BATCH_BYTES_MAX;
     if (records.length > 0 && isFull) break;
     const over = offset <= settlement.settledEnd;
-    const found = single ? settled(single, { shadows, over, settlement }) : predictionsIn(data);
+    const found = single ? settled(single, data, { shadows, over, settlement }) : data;
     if (!found) break;
-    for (const record of found) records.push(record);
+    if (found !== NOTHING) {
+      records.push(found);
+      predictions += count;
+    }
     entries += count;
     bytes += data.length;
     last = offset;
   }
-  return { records, entries, last };
+  return { records, predictions, entries, last };
 }
 
 interface Looked {
@@ -59,7 +68,7 @@ interface Looked {
   readonly single: readonly LogEntry[] | undefined;
 }
 
-/** A record with several predictions is read when it comes to be sent: a page has more of them than a batch. */
+/** A record with several predictions is sent as it is. */
 function lookAt({ offset, data }: LogRecord): Looked {
   const count = entriesIn(data);
   return { offset, data, count, single: count === 1 ? decodeEntries(data) : undefined };
@@ -82,22 +91,18 @@ interface Settling {
 
 /** What there is to send of an entry by itself: `undefined` as long as the score beside it may still come. */
 function settled(
-  single: readonly LogEntry[],
+  [entry]: readonly LogEntry[],
+  data: Uint8Array,
   { shadows, over, settlement }: Settling,
-): readonly PredictionRecord[] | undefined {
-  const [entry] = single;
-  if (!entry || !('prediction' in entry)) return [];
+): Uint8Array | undefined {
+  if (!entry || !('prediction' in entry)) return NOTHING;
   const { prediction, awaits } = entry;
-  if (awaits === undefined) return [prediction];
+  if (awaits === undefined) return data;
   const shadow = shadows.get(prediction.id);
-  if (shadow) return [{ ...prediction, shadow }];
+  if (shadow) return encodeEntry({ prediction: { ...prediction, shadow } });
   const { complete, receivedBefore, scoredAgain } = settlement;
   const isLost = complete && (over || prediction.receivedAt < receivedBefore) && !scoredAgain.has(prediction.id);
-  return isLost ? [{ ...prediction, shadow: lostShadow(awaits) }] : undefined;
-}
-
-function predictionsIn(data: Uint8Array): readonly PredictionRecord[] {
-  return decodeEntries(data).flatMap((entry) => ('prediction' in entry ? [entry.prediction] : []));
+  return isLost ? encodeEntry({ prediction: { ...prediction, shadow: lostShadow(awaits) } }) : undefined;
 }
 
 function lostShadow(revision: string): ShadowScore {

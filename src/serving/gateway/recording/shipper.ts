@@ -13,8 +13,7 @@ import {
   type SyncEventLog,
 } from '#ports/event-log';
 import type { Backlog } from './backlog.ts';
-import { decodeEntries, entriesIn } from './entry-codec.ts';
-import type { PredictionRecord } from './prediction-record.ts';
+import { decodeEntries, encodeEntry, entriesIn } from './entry-codec.ts';
 import { noteUnscored, type Unscored } from './score-again.ts';
 import { BATCH_BYTES_MAX, batchOf, type ShipBatch } from './ship-batch.ts';
 
@@ -26,7 +25,7 @@ export interface ShipperOptions {
   readonly backlog: Backlog;
   /** By outcome. */
   readonly shippedTotal: ReturnType<Metrics['counter']>;
-  /** Posts records; see {@link postPredictions}. */
+  /** Posts records of the log, each of one or more predictions that wait for nothing. */
   readonly post: PostRecords;
   /** How long records are gathered before they are sent. */
   readonly everyMs: number;
@@ -34,7 +33,7 @@ export interface ShipperOptions {
   readonly scoreAgain: (unscored: readonly Unscored[]) => readonly string[];
 }
 
-export type PostRecords = (records: readonly PredictionRecord[], signal: AbortSignal) => Promise<PostResult>;
+export type PostRecords = (records: readonly Uint8Array[], signal: AbortSignal) => Promise<PostResult>;
 
 /** `refused` means that the same records would be refused again; anything else that fails is thrown and tried again. */
 export type PostResult = 'accepted' | 'refused';
@@ -167,7 +166,7 @@ export class Shipper {
     const { log, backlog } = this.#options;
     // A batch that could not be sent is kept: reading it again for each attempt would cost more than scoring did.
     this.#batch ??= await this.#nextBatch();
-    const { records, entries, last } = this.#batch;
+    const { records, predictions, entries, last } = this.#batch;
     if (last <= this.#shipped) {
       this.#batch = undefined;
       return undefined;
@@ -178,7 +177,7 @@ export class Shipper {
     this.#batch = undefined;
     backlog.settle(entries);
     await log.trim(last + 1);
-    return records.length;
+    return predictions;
   }
 
   async #nextBatch(): Promise<ShipBatch> {
@@ -201,24 +200,26 @@ export class Shipper {
     });
   }
 
-  async #send(records: readonly PredictionRecord[]): Promise<void> {
+  async #send(records: readonly Uint8Array[]): Promise<void> {
     const result = await this.#options.post(records, this.#stop.signal);
     if (result === 'accepted') {
-      this.#shippedTotal.inc({ outcome: 'accepted' }, records.length);
+      const predictions = records.reduce((sum, record) => sum + entriesIn(record), 0);
+      this.#shippedTotal.inc({ outcome: 'accepted' }, predictions);
       return;
     }
-    if (records.length > 1) {
-      // One record that is refused must hold up neither its batch nor the log: halve until it stands alone.
-      const middle = records.length >> 1;
-      await this.#send(records.slice(0, middle));
-      await this.#send(records.slice(middle));
-      return;
-    }
+    const [record, ...others] = records;
+    if (record && others.length === 0 && entriesIn(record) === 1) return this.#drop(record);
+    // One that is refused must hold up neither its batch nor the log: halve until it stands alone.
+    const parts = others.length > 0 ? records : decodeEntries(record ?? new Uint8Array(0)).map(encodeEntry);
+    const middle = parts.length >> 1;
+    for (const half of [parts.slice(0, middle), parts.slice(middle)]) if (half.length > 0) await this.#send(half);
+  }
+
+  #drop(record: Uint8Array): void {
+    const [entry] = decodeEntries(record);
+    const id = entry && 'prediction' in entry ? entry.prediction.id : undefined;
     this.#shippedTotal.inc({ outcome: 'refused' }, 1);
-    this.#options.logger.error(
-      { id: records[0]?.id },
-      'the control plane refuses a recorded prediction; it is dropped',
-    );
+    this.#options.logger.error({ id }, 'the control plane refuses a recorded prediction; it is dropped');
   }
 
   async #read(size: Pick<ReadQuery, 'limit' | 'bytesMax'>): Promise<LogPage> {

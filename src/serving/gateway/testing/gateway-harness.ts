@@ -16,6 +16,7 @@ import type { Observation } from '../../live/observation.ts';
 import { readOnnxTensors } from '../../onnx-tensors.ts';
 import type { Arm, RoutedEndpoint, RoutingTable, TensorVersion } from '../../routing.ts';
 import { encodeEntry } from '../recording/entry-codec.ts';
+import { unpackPredictions } from '../recording/packed-predictions.ts';
 import type { LogEntry, PredictionRecord } from '../recording/prediction-record.ts';
 import { writeRoutingFile } from '../routing-file.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../start-gateway.ts';
@@ -34,7 +35,7 @@ export class ScriptedControlPlane {
   readonly checkWork = new Map<string, CheckWork>();
   readonly versions = new Map<string, Arm | TensorVersion>();
   #callers: CallerTable = { tag: 'none', keys: [], barred: [] };
-  /** What `POST /api/v1/predictions` answers for these records. */
+  /** What `POST /api/v1/predictions/packed` answers for these records. */
   onPredictions: (records: readonly PredictionRecord[]) => number = () => 200;
   #table: RoutingTable = { version: -1, endpoints: {} };
   #waiting: (() => void)[] = [];
@@ -44,7 +45,9 @@ export class ScriptedControlPlane {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
+      const sent = Buffer.concat(chunks);
+      const isJson = request.headers['content-type'] === 'application/json';
+      const body = isJson && sent.length > 0 ? JSON.parse(sent.toString()) : undefined;
       const answer = (status: number, value: unknown): void => {
         response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
       };
@@ -56,9 +59,10 @@ export class ScriptedControlPlane {
         const send = (): void => answer(200, this.#callers);
         if (this.#callers.tag === url.searchParams.get('after')) this.#waitingForCallers.push(send);
         else send();
-      } else if (url.pathname === '/api/v1/predictions') {
-        const status = this.onPredictions(body.records);
-        if (status === 200) this.records.push(...body.records);
+      } else if (url.pathname === '/api/v1/predictions/packed') {
+        const records = unpackPredictions(sent, 2_000);
+        const status = this.onPredictions(records);
+        if (status === 200) this.records.push(...records);
         answer(status, {});
       } else if (url.pathname === '/api/v1/guardrail-reports') {
         this.reports.push(body);

@@ -135,7 +135,7 @@ export async function startGateway(given: GatewayOptions): Promise<Gateway> {
   const stop = new AbortController();
   const drain = new AbortController();
   const signals = { signal: stop.signal, draining: drain.signal };
-  const { parts, scorer, recording, keys, server } = await assemble(options, signals);
+  const { parts, scorer, recording, keys, server } = assemble(options, signals);
   const { router, controlPlane, cache } = parts;
   const { siblings, grpcPort, host, tls } = options;
   const table = { router, controlPlane, routingFile, system, logger, onTable: () => siblings?.routed() };
@@ -254,10 +254,10 @@ async function restoredCallers(
 }
 
 /** Makes the parts and connects them; nothing runs yet. */
-async function assemble(
+function assemble(
   options: GatewayOptions & { readonly recent: RecentLog },
   { signal, draining }: Pick<GatewayParts, 'signal' | 'draining'>,
-): Promise<Assembly> {
+): Assembly {
   const { log, logger, metrics, system, features, siblings } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { instancesMax: rowsMax, predictTimeoutMs: timeoutMs } = limits;
@@ -269,7 +269,7 @@ async function assemble(
   const statistics = new StatisticsBook();
   const processes = siblings?.count;
   const tensorScorer = new TensorScorer({ cache, clock, statistics, timeoutMs, processes });
-  const recording = await Recording.open({
+  const recording = new Recording({
     ...{ log, logger, metrics, system, leftLogs: options.leftLogs ?? [], shipEveryMs: options.shipEveryMs ?? 250 },
     ...{ queueMax: limits.recordQueueMax, delayMs: limits.recordDelayMs, post: controlPlane.predictions },
     scoreAgain: (unscored) => scorer.submitBeside(resumedOf(unscored, router, clock.monotonic())),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { type EventLogReader, logErrors } from '#ports/event-log';
+import { type EventLogReader, logErrors, PACKED_LENGTH, PACKED_ROOM } from '#ports/event-log';
 import { type LogFinding, openLocalLog, openLocalLogReader } from './index.ts';
 
 const FIRST_SEGMENT = '00000000000000000000.log';
@@ -193,5 +193,29 @@ describe('local log at its limit', () => {
     assert.equal(await log.trim(5), 4);
     assert.deepEqual(log.appendSync([record]), { first: 8, last: 8 });
     assert.equal((await log.read({ after: 4 })).last, 8);
+  });
+
+  it('is trimmed at any moment of an append, also while a segment is opened, and counts what is there', async (t) => {
+    const folder = await temporaryFolder(t);
+    const log = await openLocalLog({ folder, segmentBytes: 1_000, logBytesMax: 3_000, fsync: 'interval' });
+    const record = Buffer.alloc(400);
+    const packed = Buffer.alloc(PACKED_ROOM + PACKED_LENGTH + record.length);
+    packed.writeUInt32LE(record.length, PACKED_ROOM);
+
+    for (let last = 1; last <= 120; last++) {
+      let isOver = false;
+      const append = log.appendPacked({ bytes: packed, count: 1 }).finally(() => {
+        isOver = true;
+      });
+      while (!isOver) await log.trim(last);
+      assert.deepEqual(await append, { first: last, last });
+    }
+    await log.trim(121);
+
+    const { records } = await log.read({ after: 118 });
+    assert.deepEqual([await log.start(), ...records.map(({ offset }) => offset)], [118, 119, 120]);
+    await log.close();
+    assert.equal((await readdir(folder)).filter((name) => name.endsWith('.log')).length, 1);
+    assert.equal((await reopen(folder)).seen.length, 3);
   });
 });

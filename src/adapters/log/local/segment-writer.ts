@@ -5,13 +5,19 @@ import {
   fdatasyncSync,
   fsyncSync,
   ftruncateSync,
+  open,
   openSync,
   write,
   writeSync,
 } from 'node:fs';
+import { open as openHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+const MODE = 0o600;
+
+const openFile = promisify(open) as (path: string, flags: number, mode: number) => Promise<number>;
 const flushFile = promisify(fdatasync);
 const writeFile = promisify(write);
 
@@ -23,10 +29,15 @@ export class SegmentWriter {
   #retired = false;
   #dirty = false;
 
-  constructor(path: string, bytes: number) {
-    const { O_APPEND, O_CREAT, O_WRONLY } = constants;
-    this.#descriptor = openSync(path, O_WRONLY | O_APPEND | O_CREAT, 0o600);
+  /** @param file Its path, or what it was opened as. */
+  constructor(file: string | number, bytes: number) {
+    this.#descriptor = typeof file === 'number' ? file : openSync(file, FLAGS, MODE);
     this.#bytes = bytes;
+  }
+
+  /** A new file, opened on another thread. */
+  static async openAway(path: string): Promise<SegmentWriter> {
+    return new SegmentWriter(await openFile(path, FLAGS, MODE), 0);
   }
 
   get bytes(): number {
@@ -111,5 +122,15 @@ export function flushFolderOf(path: string): void {
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
+  }
+}
+
+/** {@link flushFolderOf} on another thread. */
+export async function flushFolderAway(path: string): Promise<void> {
+  const folder = await openHandle(dirname(path), constants.O_RDONLY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }

@@ -17,7 +17,7 @@ import {
 } from '#ports/event-log';
 import { FrameEncoder, frameOf } from './frame.ts';
 import { LocalLogReader } from './reader.ts';
-import { flushFolderOf, SegmentWriter } from './segment-writer.ts';
+import { flushFolderAway, flushFolderOf, SegmentWriter } from './segment-writer.ts';
 import { listSegments, PlaceIndex, segmentPath } from './segments.ts';
 import { translateFull } from './system-error.ts';
 
@@ -78,12 +78,10 @@ export class LocalLogWriter implements SyncEventLog {
   }
 
   async appendPacked(packed: PackedRecords): Promise<Appended> {
-    const { frame, first, before } = this.#begin(packed);
-    this.#writing = this.#segment.writeAway(frame);
+    const { frame, first } = this.#begin(packed);
+    this.#writing = this.#writeAway(frame);
     try {
       await this.#writing;
-    } catch (error) {
-      this.#unwritten(error, before);
     } finally {
       this.#writing = undefined;
     }
@@ -102,8 +100,9 @@ export class LocalLogWriter implements SyncEventLog {
     this.#assertOpen();
     assertOffset(before, 'before');
     const bases = await listSegments(this.#settings.folder);
-    // A segment can go if the next one begins with a record that is kept, or with one that may go as well.
-    while (bases.length > 1 && bases[1]! < before) {
+    // A segment can go if the next one begins with a record that may go as well. The one that is written to stays, also
+    // while the next one is being opened, which is in the folder by then.
+    while (bases[0]! < this.#base && bases[1]! < before) {
       const base = bases.shift()!;
       await unlink(segmentPath(this.#settings.folder, base));
       this.#olderBytesTotal -= this.#olderBytes.get(base) ?? 0;
@@ -150,7 +149,9 @@ export class LocalLogWriter implements SyncEventLog {
   }
 
   #write(packed: PackedRecords): Appended {
-    const { frame, first, before } = this.#begin(packed);
+    const { frame, first } = this.#begin(packed);
+    if (this.#isFullFor(frame)) this.#roll();
+    const before = this.#segment.bytes;
     try {
       this.#segment.write(frame);
     } catch (error) {
@@ -159,8 +160,17 @@ export class LocalLogWriter implements SyncEventLog {
     return this.#written(packed, first);
   }
 
-  /** The frame to write, and how long the segment is that takes it. */
-  #begin(packed: PackedRecords): { readonly frame: Buffer; readonly first: number; readonly before: number } {
+  async #writeAway(frame: Buffer): Promise<void> {
+    if (this.#isFullFor(frame)) await this.#rollAway();
+    const before = this.#segment.bytes;
+    try {
+      await this.#segment.writeAway(frame);
+    } catch (error) {
+      this.#unwritten(error, before);
+    }
+  }
+
+  #begin(packed: PackedRecords): { readonly frame: Buffer; readonly first: number } {
     this.#assertOpen();
     if (this.#failure !== undefined) throw this.#broken(this.#failure);
     assert(!this.#writing, 'one append at a time');
@@ -168,8 +178,11 @@ export class LocalLogWriter implements SyncEventLog {
     const first = this.#end + 1;
     const frame = frameOf(packed, first);
     this.#assertSpace(frame.length);
-    if (this.#segment.bytes > 0 && this.#segment.bytes + frame.length > this.#settings.segmentBytes) this.#roll();
-    return { frame, first, before: this.#segment.bytes };
+    return { frame, first };
+  }
+
+  #isFullFor(frame: Buffer): boolean {
+    return this.#segment.bytes > 0 && this.#segment.bytes + frame.length > this.#settings.segmentBytes;
   }
 
   #unwritten(error: unknown, before: number): never {
@@ -191,17 +204,40 @@ export class LocalLogWriter implements SyncEventLog {
   }
 
   #roll(): void {
-    const path = segmentPath(this.#settings.folder, this.#end);
-    assert(this.#end > this.#base, 'a segment that is rolled has records');
-    const full = this.#segment;
+    const path = this.#nextPath();
+    let next: SegmentWriter | undefined;
     try {
-      this.#segment = new SegmentWriter(path, 0);
+      next = new SegmentWriter(path, 0);
       if (this.#settings.fsync !== 'never') flushFolderOf(path);
     } catch (error) {
-      if (this.#segment !== full) this.#segment.retire();
-      this.#segment = full;
+      next?.retire();
       throw translateFull(error, this.#settings.folder);
     }
+    this.#goOnIn(next);
+  }
+
+  /** {@link #roll} on another thread. */
+  async #rollAway(): Promise<void> {
+    const path = this.#nextPath();
+    let next: SegmentWriter | undefined;
+    try {
+      next = await SegmentWriter.openAway(path);
+      if (this.#settings.fsync !== 'never') await flushFolderAway(path);
+    } catch (error) {
+      next?.retire();
+      throw translateFull(error, this.#settings.folder);
+    }
+    this.#goOnIn(next);
+  }
+
+  #nextPath(): string {
+    assert(this.#end > this.#base, 'a segment that is rolled has records');
+    return segmentPath(this.#settings.folder, this.#end);
+  }
+
+  #goOnIn(next: SegmentWriter): void {
+    const full = this.#segment;
+    this.#segment = next;
     this.#addOlder(this.#base, full.bytes);
     this.#base = this.#end;
     if (this.#settings.fsync !== 'never' && full.isDirty) this.#flushInBackground(full);

@@ -25,13 +25,8 @@ export class Recording {
   readonly #recorder: Recorder;
   readonly #shippers: readonly Shipper[];
 
-  private constructor(recorder: Recorder, shippers: readonly Shipper[]) {
-    this.#recorder = recorder;
-    this.#shippers = shippers;
-  }
-
   /** Sends nothing before {@link start}. */
-  static async open(options: RecordingOptions): Promise<Recording> {
+  constructor(options: RecordingOptions) {
     const { log, leftLogs, system, logger, metrics, queueMax, delayMs, post, scoreAgain } = options;
     const shippedTotal = metrics.counter('kedge_gateway_shipped_total', 'Recorded predictions sent.', ['outcome']);
     const shipping = { system, logger, shippedTotal, post, everyMs: options.shipEveryMs };
@@ -41,11 +36,11 @@ export class Recording {
     const left = leftLogs.map((each) => {
       return new Shipper({ ...shipping, log: each, backlog: new Backlog(), scoreAgain: () => [] });
     });
-    const recorder = new Recorder({
+    this.#recorder = new Recorder({
       ...{ log, backlog, logger, metrics, clock: system.clock, queueMax, delayMs },
       onRecorded: () => shipper.wake(),
     });
-    return new Recording(recorder, [shipper, ...left]);
+    this.#shippers = [shipper, ...left];
   }
 
   async start(): Promise<void> {

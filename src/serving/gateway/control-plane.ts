@@ -16,6 +16,7 @@ import {
 } from '../routing.ts';
 import type { Trip } from './guardrail.ts';
 import { packPredictions } from './recording/packed-predictions.ts';
+import { postingTo } from './recording/post-bytes.ts';
 import type { PostResult } from './recording/shipper.ts';
 
 export interface ControlPlaneAddress {
@@ -62,6 +63,11 @@ const REFUSALS: readonly number[] = [400, 413, 422];
 export function connectControlPlane({ url, token }: ControlPlaneAddress): ControlPlane {
   const client = createClient(servingContract, { baseUrl: url, token });
   const accounts = createClient(accountsContract, { baseUrl: url, token });
+  const packedUrl = `${url}/api/v1/predictions/packed`;
+  const postPacked = postingTo(packedUrl, {
+    'content-type': PACKED_PREDICTIONS,
+    ...(token ? { authorization: `Bearer ${token}` } : {}),
+  });
   return {
     async routing(after, signal) {
       return routingTableSchema.parse(
@@ -109,16 +115,10 @@ export function connectControlPlane({ url, token }: ControlPlaneAddress): Contro
       await unlessGone(client.reportChecks({ body: report, signal: within(signal, POST_TIMEOUT_MS) }));
     },
     async predictions(records, signal) {
-      const response = await fetch(`${url}/api/v1/predictions/packed`, {
-        method: 'POST',
-        headers: { 'content-type': PACKED_PREDICTIONS, ...(token ? { authorization: `Bearer ${token}` } : {}) },
-        body: packPredictions(records),
-        signal: within(signal, POST_TIMEOUT_MS),
-      });
-      const text = await response.text();
-      if (response.ok) return 'accepted';
-      if (REFUSALS.includes(response.status)) return 'refused';
-      throw new Error(`${url}/api/v1/predictions/packed answered ${response.status}: ${text.slice(0, 300)}`);
+      const { status, text } = await postPacked(packPredictions(records), within(signal, POST_TIMEOUT_MS));
+      if (status === 200) return 'accepted';
+      if (REFUSALS.includes(status)) return 'refused';
+      throw new Error(`${packedUrl} answered ${status}: ${text.slice(0, 300)}`);
     },
   };
 }

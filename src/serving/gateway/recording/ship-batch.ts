@@ -17,6 +17,8 @@ export interface ShipBatch {
   readonly entries: number;
   /** The offset up to which the log is sent with it. */
   readonly last: number;
+  /** It has as much as a batch takes: the page has more for the next. */
+  readonly isFull: boolean;
 }
 
 export interface Settlement {
@@ -42,9 +44,11 @@ export function batchOf(page: LogPage, settlement: Settlement): ShipBatch {
   let entries = 0;
   let bytes = 0;
   let last = (page.records[0]?.offset ?? page.last + 1) - 1;
+  let isFull = false;
   for (const { offset, data, count, single } of looked) {
-    const isFull = predictions + count > BATCH_RECORDS_MAX || bytes + data.length > BATCH_BYTES_MAX;
-    if (records.length > 0 && isFull) break;
+    const isBeyond = predictions + count > BATCH_RECORDS_MAX || bytes + data.length > BATCH_BYTES_MAX;
+    isFull = records.length > 0 && isBeyond;
+    if (isFull) break;
     const over = offset <= settlement.settledEnd;
     const found = single ? settled(single, data, { shadows, over, settlement }) : data;
     if (!found) break;
@@ -56,7 +60,7 @@ export function batchOf(page: LogPage, settlement: Settlement): ShipBatch {
     bytes += data.length;
     last = offset;
   }
-  return { records, predictions, entries, last };
+  return { records, predictions, entries, last, isFull };
 }
 
 interface Looked {

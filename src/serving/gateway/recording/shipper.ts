@@ -59,6 +59,8 @@ export class Shipper {
   readonly #shippedTotal: ReturnType<Metrics['counter']>;
   #shipped = 0;
   #batch: ShipBatch | undefined;
+  /** What was read and is not in a batch yet. */
+  #rest: LogPage | undefined;
   #running: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -181,23 +183,32 @@ export class Shipper {
   }
 
   async #nextBatch(): Promise<ShipBatch> {
+    if (this.#rest?.records[0]?.offset === this.#shipped + 1) {
+      const batch = this.#batchOf(this.#rest, false);
+      if (batch.isFull) return batch;
+    }
     const batch = await this.#batchFrom(USUAL_PAGE);
     // The score that the first one waits for may lie beyond a page while requests come faster than scores.
     return batch.last <= this.#shipped ? this.#batchFrom(LARGEST_PAGE) : batch;
   }
 
   async #batchFrom(size: Pick<ReadQuery, 'limit' | 'bytesMax'>): Promise<ShipBatch> {
-    const { log, system } = this.#options;
     const page = await this.#read(size);
-    const complete = page.last >= (await log.end()) || size === LARGEST_PAGE;
-    const now = system.clock.now();
+    return this.#batchOf(page, page.last >= (await this.#options.log.end()) || size === LARGEST_PAGE);
+  }
+
+  #batchOf(page: LogPage, complete: boolean): ShipBatch {
+    const now = this.#options.system.clock.now();
     if (now > this.#scoredAgainUntil) this.#scoredAgain = new Set();
-    return batchOf(page, {
+    const batch = batchOf(page, {
       complete,
       settledEnd: this.#inheritedEnd,
       receivedBefore: now - SHADOW_WAIT_MS,
       scoredAgain: this.#scoredAgain,
     });
+    const rest = () => page.records.filter(({ offset }) => offset > batch.last);
+    this.#rest = batch.isFull ? { ...page, records: rest() } : undefined;
+    return batch;
   }
 
   async #send(records: readonly Uint8Array[]): Promise<void> {

@@ -218,18 +218,19 @@ export class Shipper {
       this.#shippedTotal.inc({ outcome: 'accepted' }, predictions);
       return;
     }
-    const [record, ...others] = records;
-    if (record && others.length === 0 && entriesIn(record) === 1) return this.#drop(record);
     // One that is refused must hold up neither its batch nor the log: halve until it stands alone.
-    const parts = others.length > 0 ? records : decodeEntries(record ?? new Uint8Array(0)).map(encodeEntry);
+    const [first = new Uint8Array(0)] = records;
+    const parts = records.length > 1 ? records : decodeEntries(first).map(encodeEntry);
+    if (parts.length <= 1) return this.#drop(first);
     const middle = parts.length >> 1;
-    for (const half of [parts.slice(0, middle), parts.slice(middle)]) if (half.length > 0) await this.#send(half);
+    await this.#send(parts.slice(0, middle));
+    await this.#send(parts.slice(middle));
   }
 
   #drop(record: Uint8Array): void {
     const [entry] = decodeEntries(record);
     const id = entry && 'prediction' in entry ? entry.prediction.id : undefined;
-    this.#shippedTotal.inc({ outcome: 'refused' }, 1);
+    this.#shippedTotal.inc({ outcome: 'refused' }, entriesIn(record));
     this.#options.logger.error({ id }, 'the control plane refuses a recorded prediction; it is dropped');
   }
 

@@ -26,7 +26,7 @@ import { TabularTensors } from './tabular-tensors.ts';
 import { TrialThread } from './trial-thread.ts';
 
 export interface ModelCacheOptions {
-  readonly blobs: Pick<BlobStore, 'size' | 'localPath'>;
+  readonly blobs: Pick<BlobStore, 'localPath'>;
   readonly memoryBytesMax: number;
   readonly choice: RuntimeChoice;
   /** Runs what is declared instead of given as a file; absent refuses it. */
@@ -307,31 +307,27 @@ export class ModelCache {
   }
 
   async #place(file: ModelFile | TensorFile): Promise<Place> {
-    const { blobs } = this.#options;
     const at = 'at' in file ? file.at : file;
-    if ('path' in at) return { path: at.path, fileBytes: (await stat(at.path)).size };
-    const fileBytes = await blobs.size(at.digest);
-    if ('beside' in at && at.beside && at.beside.length > 0) return this.#together(at, at.beside, fileBytes);
-    return { path: await blobs.localPath(at.digest, { bytes: fileBytes }), fileBytes };
+    if ('path' in at) return { path: at.path, fileBytes: await bytesIn(at.path) };
+    if ('beside' in at && at.beside && at.beside.length > 0) return this.#together(at, at.beside);
+    // The store is asked for nothing else, so that what was fetched once is served while it is away.
+    const path = await this.#options.blobs.localPath(at.digest);
+    return { path, fileBytes: await bytesIn(path) };
   }
 
   /** A folder with a model and its weights, which the library that runs it opens while it loads. */
-  async #together(
-    { digest }: StoredFile,
-    beside: NonNullable<StoredFile['beside']>,
-    fileBytes: number,
-  ): Promise<Place> {
+  async #together({ digest }: StoredFile, beside: NonNullable<StoredFile['beside']>): Promise<Place> {
     const { blobs } = this.#options;
     const folder = await mkdtemp(join(tmpdir(), 'kedge-weights-'));
     const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
     try {
-      let bytes = fileBytes;
+      let fileBytes = 0;
       for (const file of [{ path: 'model.onnx', digest }, ...beside]) {
         const from = await blobs.localPath(file.digest);
         await copyFile(from, join(folder, basename(file.path)), constants.COPYFILE_FICLONE);
-        if (file.digest !== digest) bytes += await blobs.size(file.digest);
+        fileBytes += await bytesIn(from);
       }
-      return { path: join(folder, 'model.onnx'), fileBytes: bytes, remove };
+      return { path: join(folder, 'model.onnx'), fileBytes, remove };
     } catch (error) {
       await remove();
       throw error;
@@ -390,4 +386,8 @@ export class ModelCache {
     this.#reservedBytes += bytes;
     return bytes;
   }
+}
+
+async function bytesIn(path: string): Promise<number> {
+  return (await stat(path)).size;
 }

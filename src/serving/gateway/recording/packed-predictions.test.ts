@@ -100,9 +100,14 @@ test('a body that is cut, or of anything else, is refused with the place', () =>
   const waiting: LogEntry = { prediction: record('w'), awaits: 'm@2' };
   const beside: LogEntry = { shadowOf: 'w', shadow: { revision: 'm@2', score: 1 } };
   for (const entry of [waiting, beside]) {
-    assert.equal(refused(encodeEntry(entry)), 'record 2 is no prediction that is complete');
+    assert.equal(refused(encodeEntry(entry)), 'record 2 cannot be read: it is no complete prediction');
   }
   assert.equal(refused(first), 'there are more than 3 predictions');
+  const noRow = record('n', { rollout: 'numeric' });
+  const text = encodeEntry({ prediction: noRow });
+  // What is told of a prediction in JSON may tell another row, and anything in its place.
+  text.write('"numeric":"rollout"', text.indexOf('"rollout":"numeric"'));
+  assert.match(refused(text), /^record 2 cannot be read: /);
 });
 
 test('any bytes are predictions or refused, and take no more memory than they have a right to', () => {

@@ -1,3 +1,4 @@
+import { messageOf } from '#core/errors';
 import { PACKED_LENGTH } from '#ports/event-log';
 import { readEntries } from './entry-codec.ts';
 import type { NumberBudget } from './packed-numbers.ts';
@@ -35,12 +36,7 @@ export function unpackPredictions(body: Uint8Array, countMax: number): Predictio
   const predictions: PredictionRecord[] = [];
   for (let at = 0, number = 1; at < body.length; number++) {
     const { data, end } = recordAt(body, at, number);
-    for (const entry of readRecord(data, number, budget)) {
-      if (!('prediction' in entry) || entry.awaits !== undefined) {
-        throw new RangeError(`record ${number} is no prediction that is complete`);
-      }
-      predictions.push(withoutInfinities(entry.prediction));
-    }
+    for (const prediction of readRecord(data, number, budget)) predictions.push(prediction);
     if (predictions.length > countMax) throw new RangeError(`there are more than ${countMax} predictions`);
     at = end;
   }
@@ -54,12 +50,15 @@ function recordAt(body: Uint8Array, at: number, number: number): { readonly data
   return { data: body.subarray(from, from + length), end: from + length };
 }
 
-function readRecord(data: Uint8Array, number: number, budget: NumberBudget): ReturnType<typeof readEntries> {
+function readRecord(data: Uint8Array, number: number, budget: NumberBudget): readonly PredictionRecord[] {
   try {
-    const entries = readEntries(data, budget);
-    if (entries.length > 0) return entries;
+    const predictions = readEntries(data, budget).map((entry) => {
+      if (!('prediction' in entry) || entry.awaits !== undefined) throw new RangeError('it is no complete prediction');
+      return withoutInfinities(entry.prediction);
+    });
+    if (predictions.length > 0) return predictions;
   } catch (error) {
-    throw new RangeError(`record ${number} cannot be read: ${(error as Error).message}`);
+    throw new RangeError(`record ${number} cannot be read: ${messageOf(error)}`);
   }
   throw new RangeError(`record ${number} is none of a gateway's log`);
 }

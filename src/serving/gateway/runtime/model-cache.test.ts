@@ -133,10 +133,10 @@ describe('the models in memory', () => {
   test('pinned models are in memory before others take their room', async () => {
     const pinned = await Promise.all([12, 13].map((w) => put(logisticModel({ a: w }))));
     const other = await put(logisticModel({ a: 14 }));
-    let heldBefore: readonly boolean[] = [];
+    let heldBefore: readonly boolean[] | undefined;
     const noting: Pick<BlobStore, 'localPath'> = {
       localPath(digest) {
-        if (digest === other.digest) heldBefore = pinned.map((file) => cache.bytesOf(file) !== undefined);
+        if (digest === other.digest) heldBefore ??= pinned.map((file) => cache.bytesOf(file) !== undefined);
         return blobs.localPath(digest);
       },
     };
